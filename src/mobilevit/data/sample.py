@@ -1,0 +1,55 @@
+"""What a data set is, before and after decoding. Every task fills the same shapes with its own targets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mobilevit.spec import ClassLabel
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture on disk and what is known about it: a class index, boxes, or the path of a mask."""
+
+    path: Path
+    target: Any
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
+
+    root: Path
+    task: str
+    classes: tuple[ClassLabel, ...]
+    splits: Mapping[str, tuple[Sample, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What the sampler asks the loader for: everything random about a sample follows from it and the seed."""
+
+    index: int
+    epoch: int
+    size_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One transformed sample: (3, H, W) uint8 RGB, the task's target, and its index in the split."""
+
+    picture: Tensor
+    target: Any
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """(B, 3, H, W) uint8 RGB, the task's collated targets, and (B,) int64 indices."""
+
+    pictures: Tensor
+    targets: Any
+    indices: Tensor

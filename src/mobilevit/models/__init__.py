@@ -1,0 +1,1 @@
+"""The mathematics: imports torch only, and knows no configuration, file or download."""

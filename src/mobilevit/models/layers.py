@@ -1,0 +1,65 @@
+"""The convolutional layers of MobileViT, and the paper's initialisation."""
+
+from torch import Tensor, nn
+
+
+class ConvNormAct(nn.Module):
+    """Convolution without bias, BatchNorm, and SiLU unless `activation` is off. (B, C, H, W) -> (B, C', H/s, W/s)."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = (kernel - 1) // 2 * dilation
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(channels_out)
+        self.activation = nn.SiLU(inplace=True) if activation else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(x)))  # type: ignore[no-any-return]
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetv2 block: 1x1 expansion, 3x3 depth-wise, 1x1 linear reduction; added to the input where shapes agree."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, expansion: int, *, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        hidden = make_divisible(channels_in * expansion, 8)
+        self.expand = ConvNormAct(channels_in, hidden, 1)
+        self.depthwise = ConvNormAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
+        self.reduce = ConvNormAct(hidden, channels_out, 1, activation=False)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.reduce(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y  # type: ignore[no-any-return]
+
+
+def make_divisible(value: float, divisor: int) -> int:
+    """The multiple of `divisor` nearest to `value`, never below it by more than a tenth."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def initialise(module: nn.Module) -> None:
+    """The paper's initialisation of one module; use with `nn.Module.apply`.
+
+    Convolutions: Kaiming normal by fan-out. For a depth-wise convolution torch does not divide the fan by the
+    groups, so its deviation is sqrt(2 / 9C): other packages differ here. Linear layers: normal, deviation 0.02.
+    """
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    elif isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,77 @@
+"""ModelSpec: what a network is and what it expects. It travels with every weight file."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from mobilevit.errors import WeightsError
+
+ChannelOrder = Literal["rgb", "bgr"]
+Interpolation = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class ClassLabel:
+    """One class: a stable id (folder name, ImageNet wnid) and the name that people read."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a decoded picture to the network's input: resize the short side, crop the centre, scale to 0-1."""
+
+    size_px: int = 256  # side of the square centre crop
+    resize_px: int = 288  # short side before the crop
+    interpolation: Interpolation = "bilinear"
+    channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the weights come from and under which terms they may be used."""
+
+    source: str = ""  # an address, or the command that trained them
+    licence: str = ""
+    score: str = ""  # for people: "69.0 % top-1, ImageNet-1k val"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything but the weights. Raises WeightsError where a stored one cannot be understood."""
+
+    architecture: str  # a name of models.table.MODELS
+    task: str
+    classes: tuple[ClassLabel, ...]  # in the order of the outputs; empty for a network of pooled features
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
+    fuse_input: bool = True  # ablation: whether a block fuses its input
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data.pop("format") != FORMAT:
+                raise WeightsError(f"the model file's format is not {FORMAT}: it was written by another version")
+            data["classes"] = tuple(ClassLabel(**label) for label in data["classes"])
+            data["preprocessing"] = Preprocessing(**data["preprocessing"])
+            data["provenance"] = Provenance(**data["provenance"])
+            data["patch_sizes"] = tuple(data["patch_sizes"])
+            return cls(**data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(f"the model file's spec cannot be read: {error!r}") from error
+
+
+FORMAT = 1  # of the stored spec; raised when an older reader would misread it
+
+
+def labels(names: Iterable[str]) -> tuple[ClassLabel, ...]:
+    """Classes whose id is their name."""
+    return tuple(ClassLabel(name, name) for name in names)
