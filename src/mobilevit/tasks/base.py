@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL.Image import Image
 from torch import Tensor
 
+from mobilevit.data.finding import Finding as Finding
 from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel, ModelSpec
 
@@ -36,16 +37,6 @@ class ReadOptions:
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
     split_seed: int = 0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the doctor has to say about a data set."""
-
-    severity: str  # "error": training would stop; "warning": worth a look; "info"
-    kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...
-    message: str
-    paths: tuple[Path, ...] = ()
 
 
 class Result(Protocol):
