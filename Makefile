@@ -1,0 +1,57 @@
+# make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, report
+# make test    all tests
+# make lint    ruff: rules and format
+# make types   mypy, strict
+# make clean   takes the environment and the caches away
+#
+# The environment is made once, in .venv, with the versions of constraints.txt; PYTHON=... chooses the interpreter.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+
+.PHONY: demo test lint types clean
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/mobilevit demo
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check && $(BIN)/ruff format --check
+
+types: $(VENV)/dev.stamp
+	@$(BIN)/mypy
+
+clean:
+	@rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The complete environment contains the demo's, so the second stamp is written with the first.
+$(VENV)/dev.stamp: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[all$(comma)dev])
+	@touch $(VENV)/demo.stamp $@
+
+$(VENV)/demo.stamp: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[demo])
+	@touch $@
+
+# Warnings of pip about the machine's own settings are not for our users (-qq); errors still show.
+comma := ,
+define install
+@echo "Installing into $(VENV): a few minutes the first time, most of them PyTorch ..."
+@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e "$(1)"
+endef
+
+# A directory's time changes whenever something is installed, so the environment is known by its pip.
+$(BIN)/pip:
+	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			"$$python" -m venv $(VENV) && touch $@; exit; \
+		fi; \
+	done; \
+	echo "error: no Python 3.11 or newer was found$(if $(PYTHON), as $(PYTHON));" \
+		"install it, or name it: make demo PYTHON=/path/to/python3.11" >&2; exit 1
