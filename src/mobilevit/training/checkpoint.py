@@ -1,0 +1,100 @@
+"""The state of a run in one safetensors file: written whole or not at all, and read without running any code."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mobilevit.errors import TrainingError
+from mobilevit.files import make_folder, write_atomically
+from mobilevit.spec import ModelSpec
+from mobilevit.training.ema import Ema
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
+
+    samples: int  # in the training split: a resumed run must find as many
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0  # steps of the optimiser taken
+    pictures: int = 0  # trained on in this epoch so far
+    loss_total: float = 0.0  # of this epoch so far, summed
+    loss_count: float = 0.0
+    best_score: float = float("-inf")
+    best_epoch: int = -1
+    seconds: float = 0.0  # of training, over all sittings
+    grad_scale: float = 65536.0  # of fp16 training
+    history: list[dict[str, float]] = field(default_factory=list)  # the rows of metrics.csv
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `read_checkpoint` found: where the run stands, what it trains, and all tensors by name."""
+
+    progress: Progress
+    spec: ModelSpec
+    tensors: dict[str, Tensor]
+
+    def restore(self, network: nn.Module, ema: Ema | None, optimiser: torch.optim.Optimizer) -> None:
+        """Put the tensors back; TrainingError where they are of another run."""
+        try:
+            network.load_state_dict(_below(self.tensors, "network."))
+            if ema is not None:
+                ema.model.load_state_dict(_below(self.tensors, "ema."))
+            _load_optimiser(optimiser, _below(self.tensors, "optimiser."))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise TrainingError(f"the checkpoint does not fit the run's config.json: {error}") from error
+
+
+def write_checkpoint(
+    path: Path,
+    progress: Progress,
+    spec: ModelSpec,
+    network: nn.Module,
+    ema: Ema | None,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write the state of a run; an older checkpoint stays until the new one is complete on disk."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    if ema is not None:
+        tensors |= {f"ema.{name}": tensor for name, tensor in ema.model.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    make_folder(path.parent)
+    write_atomically(path, save(detached, {"progress": json.dumps(asdict(progress)), "spec": spec.to_json()}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a saved state; TrainingError where the file is damaged or of another version."""
+    try:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            texts = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        progress = Progress(**json.loads(texts["progress"]))
+        return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"checkpoint {path} cannot be read: {error}. The models beside it may still be good; "
+            "start again with --weights and the path of last.safetensors."
+        ) from error
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put the moments back in the memory layout of their parameters: mixed layouts take AdamW's slow path."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        parameter = parameters[int(index)]
+        target = torch.empty_like(parameter) if tensor.shape == parameter.shape and tensor.dim() else tensor.clone()
+        optimiser.state[parameter][key] = target.copy_(tensor)

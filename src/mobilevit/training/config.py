@@ -1,0 +1,143 @@
+"""What a training run is told. Every default stands here once; a recipe file or a flag replaces it.
+
+The defaults fine-tune on a few hundred to a few thousand own pictures; `recipes/paper.toml` is the paper's recipe.
+"""
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from mobilevit.data.multiscale import MultiScaleConfig
+from mobilevit.data.transforms import AugmentConfig
+from mobilevit.errors import UsageError, unknown
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW, linear warm-up, cosine decay by the step; moving average of the weights."""
+
+    lr: float = 1e-3  # peak learning rate
+    lr_start: float = 1e-5  # at the first step of the warm-up
+    lr_end: float = 1e-5  # at the last step
+    warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
+    weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
+    clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
+    accumulate_steps: int = 1  # batches to one step of the optimiser
+    label_smoothing: float = 0.1  # share of the target spread over all classes
+    class_weights: bool = False  # weigh classes by their inverse frequency
+    ema_decay: float = 0.9995  # of the averaged weights, which are evaluated and saved; 0 switches it off
+    ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    data: Path  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
+    model: str = "mobilevit_xs"  # a name of `mobilevit info`
+    weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
+    task: str | None = None  # None: recognised from the data
+    epochs: int = 40  # passes over the training pictures
+    patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
+    output: Path = Path("runs")  # where run folders go
+    name: str | None = None  # of the run folder; None: the model's name and a number
+    overwrite: bool = False  # replace an existing run of that name
+    val_fraction: float = 0.2  # share of the pictures to validate on, where the data has no split of its own
+    skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
+    resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
+    seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
+    device: Device = "auto"  # where to train
+    precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
+    compile: bool = False  # torch.compile the network: slow to start, once for every resolution
+    workers: int | None = None  # processes that decode pictures; None: from the number of cores
+    dropout: float | None = None  # of every dropout in the network; None: the paper's
+    freeze_stages: int = 0  # keep the stem and the first stages (1 to 5) as they are
+    freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are
+    sync_norm: bool = False  # BatchNorm statistics over all GPUs
+    checkpoint_minutes: float = 5.0  # at most so much work is lost when the machine goes down
+    optim: OptimiserConfig = field(default_factory=OptimiserConfig)
+    scale: MultiScaleConfig = field(default_factory=MultiScaleConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses what no run can mean; UsageError."""
+        for name, value, low, high in (
+            ("epochs", self.epochs, 1, 100_000),
+            ("patience", self.patience, 0, 100_000),
+            ("val-fraction", self.val_fraction, 0.01, 0.9),
+            ("resize-ratio", self.resize_ratio, 1.0, 4.0),
+            ("freeze-stages", self.freeze_stages, 0, 5),
+            ("dropout", 0.0 if self.dropout is None else self.dropout, 0.0, 0.95),
+            ("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6),
+            ("lr", self.optim.lr, 1e-12, 1e3),
+            ("weight-decay", self.optim.weight_decay, 0.0, 10.0),
+            ("clip-norm", self.optim.clip_norm, 0.0, 1e9),
+            ("accumulate-steps", self.optim.accumulate_steps, 1, 10_000),
+            ("label-smoothing", self.optim.label_smoothing, 0.0, 0.99),
+            ("ema-decay", self.optim.ema_decay, 0.0, 0.999999),
+        ):
+            if not low <= value <= high:
+                raise UsageError(f"--{name} is {value}: it must lie between {low:g} and {high:g}")
+
+
+Config = TypeVar("Config")
+
+
+def to_json(config: TrainConfig) -> str:
+    """The text of config.json."""
+    return json.dumps(dataclasses.asdict(config), indent=2, default=str)
+
+
+def from_json(text: str) -> TrainConfig:
+    """The inverse of `to_json`; UsageError on an unknown or missing option."""
+    return with_options(TrainConfig(data=Path()), json.loads(text))
+
+
+def with_recipe(config: TrainConfig, recipe: str | Path) -> TrainConfig:
+    """`config` with the options that a recipe sets: the name of one in the package, or the path of a TOML file."""
+    return with_options(config, read_recipe(recipe))
+
+
+def read_recipe(recipe: str | Path) -> dict[str, Any]:
+    """The options of a recipe; UsageError where there is none of that name or it is not TOML."""
+    path = Path(recipe)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise UsageError(f"recipe file not found: {path}")
+        text = path.read_text(encoding="utf-8")
+    else:
+        folder = resources.files("mobilevit.recipes")
+        names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+        if recipe not in names:
+            raise unknown("recipe", str(recipe), names)
+        text = folder.joinpath(f"{recipe}.toml").read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"recipe {recipe} is not valid TOML: {error}") from error
+
+
+def with_options(config: Config, options: dict[str, Any]) -> Config:
+    """`config` (a frozen dataclass) with options from a file; nested tables are nested dataclasses."""
+    types = get_type_hints(type(config))
+    changes: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in types:
+            raise unknown("option", name, types)
+        current = getattr(config, name)
+        if dataclasses.is_dataclass(current):
+            changes[name] = with_options(current, value)
+        elif isinstance(current, Path):
+            changes[name] = Path(value)
+        elif isinstance(value, list):
+            changes[name] = tuple(value)
+        else:
+            changes[name] = value
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]

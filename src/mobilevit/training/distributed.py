@@ -1,0 +1,76 @@
+"""Which process this is among several, and the few things that processes must agree on.
+
+Under `torchrun` every process calls `join`; without it there is one process and nothing is communicated.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among its peers."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0  # on this machine: the number of its GPU
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes files and talks."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every process, in the order of their ranks."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def share(self, value: Any) -> Any:
+        """The leading process's value."""
+        return self.gather(value)[0]
+
+    def copy_from_leader(self, model: nn.Module) -> None:
+        """Give every process the leading one's parameters and buffers."""
+        if self.world_size > 1:
+            for tensor in model.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Group]:
+    """The group that `torchrun` started, for as long as the run lasts; a group of one where it did not."""
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield current()
+        return
+    local_rank = int(os.environ["LOCAL_RANK"])
+    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield current()
+    finally:
+        dist.destroy_process_group()
+
+
+def current() -> Group:
+    """The group that this process belongs to now."""
+    if not dist.is_initialized():
+        return Group()
+    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))

@@ -1,0 +1,53 @@
+"""The end of a run: the best model evaluated once more, and the report written."""
+
+import platform
+import shlex
+import sys
+
+import torch
+
+from mobilevit.evaluation import evaluate_runner
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.reporting import report
+from mobilevit.tasks.program import Program
+from mobilevit.training.checkpoint import Progress
+from mobilevit.training.loop import Parts
+from mobilevit.training.runfolder import RunFolder
+from mobilevit.training.watching import Watcher
+from mobilevit.weights.creating import load
+
+
+def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> None:
+    """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html."""
+    best = load(folder.best).to(parts.device)
+    runner = TorchRunner(Program(best, parts.spec, parts.task), parts.spec, parts.device)
+    evaluation = evaluate_runner(
+        runner,
+        parts.task,
+        parts.dataset,
+        "val",
+        batch_size=parts.config.scale.batch_size,
+        workers=parts.workers,
+        progress=watcher.validating,
+    )
+    evaluation.save(folder.path)
+    report.write(
+        folder.path,
+        task=parts.task,
+        dataset=parts.dataset,
+        spec=parts.spec,
+        history=progress.history,
+        evaluation=evaluation,
+        facts=_facts(parts, progress),
+    )
+
+
+def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
+    return {
+        "command": shlex.join(["mobilevit", *sys.argv[1:]]),
+        "started from": parts.config.weights,
+        "best epoch": f"{progress.best_epoch + 1} of {len(progress.history)}",
+        "training time": f"{progress.seconds / 60:.1f} min",
+        "device": f"{parts.device} ({torch.get_num_threads()} threads, {platform.machine()})",
+        "versions": f"torch {torch.__version__}, Python {platform.python_version()}",
+    }

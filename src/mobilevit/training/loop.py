@@ -1,0 +1,233 @@
+"""The loop: epochs of steps, validation after each, checkpoints, the best model kept.
+
+Knows the Task protocol, never which task it is. What happens at (epoch, step) depends on the configuration and on
+(seed, epoch, step) alone, so a resumed run goes on exactly as one that never stopped.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.sample import Batch, Dataset
+from mobilevit.errors import TrainingError
+from mobilevit.evaluation import evaluate_runner
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.spec import ModelSpec
+from mobilevit.tasks.base import Scores, Task
+from mobilevit.tasks.program import Program
+from mobilevit.training.checkpoint import Progress, write_checkpoint
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.distributed import Group
+from mobilevit.training.ema import Ema
+from mobilevit.training.interrupts import StopRequest
+from mobilevit.training.network import training_mode
+from mobilevit.training.optimiser import LearningRate
+from mobilevit.training.runfolder import RunFolder
+from mobilevit.training.scalars import ScalarLog
+from mobilevit.training.step import TrainStep
+from mobilevit.training.watching import StepReport, Watcher
+from mobilevit.weights import model_file
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of; `training.run` puts it together."""
+
+    config: TrainConfig
+    task: Task
+    dataset: Dataset
+    spec: ModelSpec
+    network: nn.Module
+    ema: Ema | None
+    optimiser: torch.optim.Optimizer
+    step: TrainStep
+    sampler: MultiScaleSampler
+    loader: DataLoader[Batch]
+    learning_rate: LearningRate
+    group: Group
+    device: torch.device
+    workers: int
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose score counts: the averaged one where there is an average."""
+        return self.network if self.ema is None else self.ema.model
+
+
+class Loop:
+    """One sitting of a run, from `progress` on."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        folder: RunFolder,
+        progress: Progress,
+        watcher: Watcher,
+        stop: StopRequest,
+        log: ScalarLog,
+    ) -> None:
+        self.parts, self.folder, self.progress = parts, folder, progress
+        self.watcher, self.stop, self.log = watcher, stop, log
+        self.checkpoint_time = time.monotonic()
+        self.steps = 0  # of the present epoch
+
+    def run(self) -> bool:
+        """Train until the last epoch, or until no epoch has been better for `patience` of them.
+
+        False where a signal stopped it before; a checkpoint is written then. TrainingError where the loss is not
+        finite.
+        """
+        while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
+            if not self._train_epoch():
+                return False
+            self._finish_epoch(self._validate())
+        return True
+
+    def _out_of_patience(self) -> bool:
+        patience, progress = self.parts.config.patience, self.progress
+        return 0 < patience < progress.epoch - progress.best_epoch and progress.best_epoch >= 0
+
+    def _train_epoch(self) -> bool:
+        """The steps of an epoch that are left; False where a signal stopped them."""
+        parts, progress = self.parts, self.progress
+        training_mode(parts.network, parts.config)
+        parts.sampler.set_epoch(progress.epoch, progress.step)
+        self.steps = progress.step + len(parts.sampler)
+        started = time.monotonic()
+        for batches in _grouped(parts.loader, parts.config.optim.accumulate_steps):
+            stopping = self._take_step(batches)
+            progress.seconds += time.monotonic() - started
+            started = time.monotonic()
+            if stopping:
+                self._save_checkpoint()
+                return False
+            if time.monotonic() - self.checkpoint_time > 60 * parts.config.checkpoint_minutes:
+                self._save_checkpoint()
+        return True
+
+    def _take_step(self, batches: list[Batch]) -> bool:
+        """Train on some batches; whether the run was asked to stop."""
+        parts, progress = self.parts, self.progress
+        accumulate = parts.config.optim.accumulate_steps
+        lr = parts.learning_rate.at(progress.epoch, progress.step // accumulate)
+        seed = step_seed(parts.config.seed, progress.epoch, progress.step, parts.group.rank)
+        try:
+            outcome = parts.step(batches, lr=lr, seed=seed, stop=self.stop.requested)
+        except TrainingError as error:
+            raise TrainingError(self._advice(str(error), lr)) from error
+        progress.step += len(batches)
+        progress.updates += 1
+        progress.pictures += outcome.pictures
+        progress.loss_total += outcome.loss_total
+        progress.loss_count += outcome.loss_count
+        if parts.ema is not None:
+            parts.ema.update(parts.network, progress.updates)
+        self._report_step(batches[-1].pictures.shape[-1], lr)
+        return outcome.stop
+
+    def _advice(self, problem: str, lr: float) -> str:
+        progress = self.progress
+        kept = "the last good one is best.safetensors" if progress.best_epoch >= 0 else "no epoch was finished yet"
+        return (
+            f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
+            f"The network was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
+            "more --warmup-steps, a smaller --clip-norm, or --precision fp32."
+        )
+
+    def _report_step(self, size_px: int, lr: float) -> None:
+        progress, parts = self.progress, self.parts
+        mean = progress.loss_total / max(progress.loss_count, 1e-12)
+        epochs = parts.config.epochs
+        self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, size_px, mean, lr))
+        self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/size_px": size_px})
+
+    def _validate(self) -> Scores:
+        """Scores of the evaluated network on the whole validation split, each process taking its share."""
+        parts = self.parts
+        parts.group.copy_from_leader(parts.evaluated)
+        parts.evaluated.eval()
+        evaluation = evaluate_runner(
+            TorchRunner(Program(parts.evaluated, parts.spec, parts.task), parts.spec, parts.device),
+            parts.task,
+            parts.dataset,
+            "val",
+            batch_size=parts.config.scale.batch_size,
+            workers=parts.workers,
+            rank=parts.group.rank,
+            world_size=parts.group.world_size,
+            progress=self.watcher.validating,
+        )
+        first, *others = parts.group.gather(evaluation.metric)
+        for other in others:
+            first.merge(other)
+        scores: Scores = first.compute()
+        return scores
+
+    def _finish_epoch(self, scores: Scores) -> None:
+        """Keep what the epoch brought: its row, the last model, the best one, a checkpoint."""
+        progress, parts = self.progress, self.parts
+        name, value = scores.primary
+        if value > progress.best_score:
+            progress.best_score, progress.best_epoch = value, progress.epoch
+        row = self._row(scores)
+        progress.history.append(row)
+        if parts.group.leads:
+            self.folder.write_metrics(progress.history)
+            self._save_models(f"{name} {value:.4f} on val, epoch {progress.epoch + 1}")
+        self.log.write(progress.updates, row)
+        self.watcher.epoch(row)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.pictures, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
+        self._save_checkpoint()
+
+    def _row(self, scores: Scores) -> dict[str, float]:
+        progress, parts = self.progress, self.parts
+        before = progress.history[-1]["seconds"] if progress.history else 0.0
+        return {
+            "epoch": progress.epoch + 1,
+            "updates": progress.updates,
+            "lr": parts.optimiser.param_groups[0]["lr"],
+            "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
+            **{f"val_{name}": value for name, value in scores.scalars().items()},
+            "pictures": progress.pictures,
+            "seconds": round(progress.seconds, 2),
+            "pictures_per_second": round(progress.pictures / max(progress.seconds - before, 1e-9), 1),
+        }
+
+    def _save_models(self, score: str) -> None:
+        parts = self.parts
+        spec = replace(parts.spec, provenance=replace(parts.spec.provenance, score=score))
+        paths = [self.folder.last]
+        if self.progress.best_epoch == self.progress.epoch:
+            paths.append(self.folder.best)
+        for path in paths:
+            model_file.save(path, parts.evaluated.state_dict(), spec)
+
+    def _save_checkpoint(self) -> None:
+        parts = self.parts
+        self.progress.grad_scale = parts.step.scaler.get_scale() or self.progress.grad_scale
+        if parts.group.leads:
+            write_checkpoint(
+                self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimiser
+            )
+        self.checkpoint_time = time.monotonic()
+
+
+def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """Decides the dropout and batch augmentation of one step in one process."""
+    return int(np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1)[0])
+
+
+def _grouped(batches: Any, size: int) -> Iterator[list[Batch]]:
+    """Lists of `size` batches; the last one may be shorter."""
+    iterator = iter(batches)
+    while group := list(islice(iterator, size)):
+        yield group

@@ -1,0 +1,85 @@
+"""The learning-rate range test (Smith, 2017): train while the rate grows, and see where the loss falls fastest."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from matplotlib.figure import Figure
+
+from mobilevit.data.sample import Batch
+from mobilevit.errors import TrainingError, UsageError
+from mobilevit.reporting.plots import lr_curve
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.distributed import Group
+from mobilevit.training.loop import Parts, step_seed
+from mobilevit.training.network import training_mode
+from mobilevit.training.run import prepare
+from mobilevit.training.watching import Quiet, StepReport, Watcher
+
+SMOOTHING = 0.9  # of the running mean of the loss
+EXPLODED = 3.0  # the test ends when the smoothed loss is so many times its best
+
+
+@dataclass(frozen=True)
+class LrSearch:
+    """The range of the test."""
+
+    lr_low: float = 1e-6  # first learning rate
+    lr_high: float = 1.0  # last learning rate
+    steps: int = 100  # from the first to the last, each a constant factor above the one before
+
+
+@dataclass(frozen=True)
+class LrCurve:
+    """What the test saw: one smoothed loss for each learning rate, and the rate that it suggests."""
+
+    lrs: tuple[float, ...]
+    losses: tuple[float, ...]
+
+    @property
+    def suggestion(self) -> float:
+        """The rate at which the smoothed loss falls fastest, per factor of rate."""
+        slopes = [after - before for before, after in zip(self.losses, self.losses[1:], strict=False)]
+        return self.lrs[slopes.index(min(slopes))]
+
+    def plot(self) -> Figure:
+        return lr_curve(self.lrs, self.losses, self.suggestion)
+
+
+def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watcher | None = None) -> LrCurve:
+    """Try a run's learning rates on its own data, network and sizes, in one process; nothing is written."""
+    search = search or LrSearch()
+    if not 0 < search.lr_low < search.lr_high or search.steps < 10:
+        raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
+    watcher = watcher or Quiet()
+    optim = replace(config.optim, lr=search.lr_low)
+    parts = prepare(replace(config, optim=optim), watcher, Group())
+    training_mode(parts.network, parts.config)
+    lrs: list[float] = []
+    losses: list[float] = []
+    mean = 0.0
+    batches = _endless(parts)
+    for step in range(search.steps):
+        lr = search.lr_low * (search.lr_high / search.lr_low) ** (step / (search.steps - 1))
+        try:
+            taken = [next(batches) for _ in range(optim.accumulate_steps)]
+            outcome = parts.step(taken, lr=lr, seed=step_seed(config.seed, 0, step, 0))
+        except TrainingError:
+            break  # the loss is no number any more: the end of the range
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * outcome.loss_total / outcome.loss_count
+        lrs.append(lr)
+        losses.append(mean / (1 - SMOOTHING ** (step + 1)))
+        watcher.step(StepReport(0, 1, step, search.steps, taken[-1].pictures.shape[-1], losses[-1], lr))
+        if losses[-1] > EXPLODED * min(losses):
+            break
+    if len(lrs) < 3 or not math.isfinite(min(losses)):
+        raise TrainingError(f"the loss was not finite from the start, at a learning rate of {search.lr_low:g}")
+    return LrCurve(tuple(lrs), tuple(losses))
+
+
+def _endless(parts: Parts) -> Iterator[Batch]:
+    epoch = 0
+    while True:
+        parts.sampler.set_epoch(epoch)
+        yield from parts.loader
+        epoch += 1

@@ -1,0 +1,81 @@
+"""The network as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mobilevit.data.sample import Dataset
+from mobilevit.spec import ModelSpec
+from mobilevit.training.config import Precision, TrainConfig
+from mobilevit.training.distributed import Group
+from mobilevit.weights.creating import create, spec_of
+
+
+def start_network(config: TrainConfig, dataset: Dataset) -> nn.Module:
+    """The network with its starting weights, and a spec that says how it will be used: its size and classes."""
+    torch.manual_seed(config.seed)
+    network = create(config.model, classes=dataset.classes, weights=config.weights)
+    spec = spec_of(network)
+    size_px = config.scale.size_px or spec.preprocessing.size_px
+    resize_px = round(size_px * config.resize_ratio)
+    return _equipped(
+        network, replace(spec, preprocessing=replace(spec.preprocessing, size_px=size_px, resize_px=resize_px)), config
+    )
+
+
+def rebuild_network(config: TrainConfig, spec: ModelSpec) -> nn.Module:
+    """The network of a run that goes on, before its weights are put back."""
+    network = create(spec.architecture, classes=spec.classes, patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
+    return _equipped(network, spec, config)
+
+
+def _equipped(network: nn.Module, spec: ModelSpec, config: TrainConfig) -> nn.Module:
+    network.spec = spec  # type: ignore[assignment]
+    if config.dropout is not None:
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
+    return network
+
+
+def freeze(network: Any, config: TrainConfig) -> None:
+    """Take the frozen stages out of the training."""
+    for part in _frozen_parts(network, config):
+        part.requires_grad_(False)
+
+
+def training_mode(network: nn.Module, config: TrainConfig) -> None:
+    """Training mode, but for the frozen parts: they run as they will be used."""
+    network.train()
+    for part in _frozen_parts(network, config):
+        part.eval()
+    if config.freeze_norm:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def _frozen_parts(network: Any, config: TrainConfig) -> list[nn.Module]:
+    if not config.freeze_stages:
+        return []
+    return [network.backbone.stem, *network.backbone.stages[: config.freeze_stages]]
+
+
+def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch.device) -> nn.Module:
+    """What the step calls: the network itself, compiled, or exchanging gradients between processes."""
+    if group.world_size > 1:
+        devices = [device] if device.type == "cuda" else None
+        network = DistributedDataParallel(network, device_ids=devices)
+    return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
+
+
+def amp_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The dtype of the forward pass; None for plain float32. On a CPU "auto" is float32: lower does not pay there."""
+    if precision == "auto":
+        if device.type != "cuda":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

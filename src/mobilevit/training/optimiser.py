@@ -1,0 +1,38 @@
+"""AdamW as the paper uses it, and the learning rate of every step."""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import nn
+
+from mobilevit.training.config import OptimiserConfig
+
+LONGEST_WARMUP_STEPS = 3000  # the paper's
+WARMUP_SHARE = 0.05  # of all steps, where the run does not say
+
+
+def adamw(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters, with one weight decay for all (official code: norms and biases too)."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(parameters, lr=config.lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=config.weight_decay)
+
+
+class LearningRate:
+    """Linear warm-up to `lr`, then a cosine to `lr_end`, by the step: a pure function of (epoch, step)."""
+
+    def __init__(self, config: OptimiserConfig, steps_of_epochs: Sequence[int]) -> None:
+        self.config = config
+        self.first_step = [0, *accumulate(steps_of_epochs)]
+        self.total = self.first_step[-1]
+        share = min(LONGEST_WARMUP_STEPS, math.ceil(WARMUP_SHARE * self.total))
+        self.warmup = share if config.warmup_steps is None else config.warmup_steps
+
+    def at(self, epoch: int, step: int) -> float:
+        done = self.first_step[epoch] + step
+        peak, start, end = self.config.lr, self.config.lr_start, self.config.lr_end
+        if done < self.warmup:
+            return start + (peak - start) * done / self.warmup
+        progress = (done - self.warmup) / max(1, self.total - self.warmup)
+        return end + 0.5 * (peak - end) * (1 + math.cos(math.pi * progress))

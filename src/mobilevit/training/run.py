@@ -1,0 +1,201 @@
+"""One training run from its configuration to its folder: put together, trained, evaluated, reported."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mobilevit.data import doctor
+from mobilevit.data.augment import BatchAugment
+from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.sample import Dataset
+from mobilevit.errors import DataError, TrainingError
+from mobilevit.inference import device_for
+from mobilevit.tasks import recognise
+from mobilevit.tasks.base import ReadOptions, Task
+from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.distributed import Group, joined
+from mobilevit.training.ema import Ema
+from mobilevit.training.finish import finish
+from mobilevit.training.interrupts import StopRequest
+from mobilevit.training.loop import Loop, Parts
+from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
+from mobilevit.training.optimiser import LearningRate, adamw
+from mobilevit.training.runfolder import RunFolder, new_run, open_run
+from mobilevit.training.scalars import ScalarLog
+from mobilevit.training.step import TrainStep
+from mobilevit.training.watching import Quiet, Watcher
+from mobilevit.weights.creating import spec_of
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a sitting ended. A run that was asked to stop can be resumed; its report is not written yet."""
+
+    folder: Path
+    finished: bool
+    best_score: float  # of the validation split, -inf where no epoch was finished
+    seconds: float  # of training, over all sittings
+
+
+def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
+    """Train a network and write its run folder.
+
+    MobileViTError where the data, the weights or an option are wrong; nothing is written then.
+    """
+    with joined(config.device) as group:
+        watcher = watcher if watcher and group.leads else Quiet()
+        parts = prepare(config, watcher, group)
+        folder = RunFolder(group.share(new_run(parts.config).path if group.leads else None))
+        return _sitting(parts, folder, None, watcher)
+
+
+def resume(run: Path, watcher: Watcher | None = None) -> RunResult:
+    """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped."""
+    folder, config = open_run(run)
+    with joined(config.device) as group:
+        watcher = watcher if watcher and group.leads else Quiet()
+        if not folder.checkpoint.is_file():
+            watcher.notice("no checkpoint yet: the run starts from its beginning")
+            return _sitting(prepare(config, watcher, group), folder, None, watcher)
+        checkpoint = read_checkpoint(folder.checkpoint)
+        task, dataset = _read(config, watcher)
+        parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
+        return _sitting(parts, folder, checkpoint, watcher)
+
+
+def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
+    """Everything that a new run needs but its folder, put together from its configuration."""
+    task, dataset = _read(config, watcher)
+    config = _settled(config, dataset)
+    return _assemble(config, task, dataset, start_network(config, dataset), group)
+
+
+def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
+    """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
+    task = recognise(config.data, config.task)
+    dataset = task.read(config.data, ReadOptions(config.val_fraction, config.seed))
+    if config.skip_broken:
+        dataset, findings = doctor.without_broken(dataset)
+    else:
+        findings = doctor.quick_check(task, dataset)
+    errors = [finding.message for finding in findings if finding.severity == "error"]
+    if errors:
+        raise DataError("\n".join([*errors, f"`mobilevit check {config.data}` tells more."]))
+    for finding in findings:
+        watcher.notice(finding.message)
+    return task, dataset
+
+
+def _settled(config: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """The configuration with what the data decides: the size of the pictures."""
+    size_px = config.scale.size_px or doctor.suggest_size_px(dataset)
+    return replace(config, scale=replace(config.scale, size_px=size_px))
+
+
+def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
+    """Train until the end or until a signal; at the end evaluate the best model and write the report."""
+    progress = Progress(len(parts.dataset.splits["train"]))
+    if checkpoint is not None:
+        _must_be_same_data(progress.samples, checkpoint.progress.samples)
+        checkpoint.restore(parts.network, parts.ema, parts.optimiser)
+        progress = checkpoint.progress
+        parts.step.set_grad_scale(progress.grad_scale)
+    log = ScalarLog(folder.tensorboard, leads=parts.group.leads)
+    watcher.begin(_facts(parts, folder))
+    try:
+        with StopRequest() as stop:
+            finished = Loop(parts, folder, progress, watcher, stop, log).run()
+        if finished and parts.group.leads:
+            finish(parts, folder, progress, watcher)
+    finally:
+        log.close()
+        watcher.end()
+    return RunResult(folder.path, finished, progress.best_score, progress.seconds)
+
+
+def _must_be_same_data(found: int, trained_on: int) -> None:
+    if found != trained_on:
+        raise TrainingError(
+            f"the data set has changed: {found} training pictures now, {trained_on} when the run began. "
+            "Restore it, or start a new run from last.safetensors with --weights."
+        )
+
+
+def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
+    device, spec = device_for(config.device), spec_of(network)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.sync_norm and group.world_size > 1:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    freeze(network, config)
+    group.copy_from_leader(network)
+    optimiser = adamw(network, config.optim)
+    decay = config.optim.ema_decay
+    workers = auto_workers() if config.workers is None else config.workers
+    samples = dataset.splits["train"]
+    sampler = MultiScaleSampler(
+        len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
+    )
+    pictures = PictureDataset(samples, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
+    return Parts(
+        config=config,
+        task=task,
+        dataset=dataset,
+        spec=spec,
+        network=network,
+        ema=Ema(network, decay, warmup=config.optim.ema_warmup) if decay else None,
+        optimiser=optimiser,
+        step=TrainStep(
+            network,
+            wrapped(network, config, group, device),
+            task,
+            optimiser,
+            config.optim,
+            channel_order=spec.preprocessing.channel_order,
+            nominal_count=config.scale.batch_size * config.optim.accumulate_steps,
+            amp_dtype=amp_dtype(config.precision, device),
+            group=group,
+            class_weights=_class_weights(config, dataset, device),
+            augment=_batch_augment(config, dataset),
+        ),
+        sampler=sampler,
+        loader=train_loader(pictures, sampler, task.collate, workers),
+        learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
+        group=group,
+        device=device,
+        workers=workers,
+    )
+
+
+def _updates_of_epochs(config: TrainConfig, steps: Callable[[int], int]) -> list[int]:
+    return [-(-steps(epoch) // config.optim.accumulate_steps) for epoch in range(config.epochs)]
+
+
+def _class_weights(config: TrainConfig, dataset: Dataset, device: torch.device) -> torch.Tensor | None:
+    if not config.optim.class_weights:
+        return None
+    return torch.tensor(doctor.class_weights(dataset), dtype=torch.float32, device=device)
+
+
+def _batch_augment(config: TrainConfig, dataset: Dataset) -> BatchAugment | None:
+    wanted = config.augment
+    if not (wanted.randaugment or wanted.mixup or wanted.cutmix or wanted.erasing):
+        return None
+    return BatchAugment(wanted, len(dataset.classes))
+
+
+def _facts(parts: Parts, folder: RunFolder) -> dict[str, str]:
+    """What a watcher is told before the first step."""
+    config, samples = parts.config, {name: len(split) for name, split in parts.dataset.splits.items()}
+    return {
+        "model": f"{config.model}, weights {config.weights}",
+        "data": f"{config.data}: {len(parts.dataset.classes)} classes, "
+        + ", ".join(f"{count} {name}" for name, count in samples.items()),
+        "sizes": ", ".join(f"{size}" for size, _ in parts.sampler.schedule.resolutions) + " px",
+        "device": str(parts.device),
+        "run": str(folder.path),
+    }

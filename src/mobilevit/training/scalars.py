@@ -1,0 +1,27 @@
+"""Figures for TensorBoard, where its extra is installed; metrics.csv is always written, by the run folder."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class ScalarLog:
+    """Named figures by step of the optimiser. Writes nothing without the extra `log`, or in a process that does not
+    lead."""
+
+    def __init__(self, folder: Path, *, leads: bool) -> None:
+        self._writer: Any = None
+        if leads and importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def write(self, updates: int, values: Mapping[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, updates)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,122 @@
+"""One step of the optimiser: forward and backward over its batches, one gradient of the whole, one update.
+
+Knows the task's loss and nothing of epochs, files or schedules.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mobilevit.data.augment import BatchAugment
+from mobilevit.data.sample import Batch
+from mobilevit.data.transforms import prepare
+from mobilevit.errors import TrainingError
+from mobilevit.spec import ChannelOrder
+from mobilevit.tasks.base import Task
+from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.distributed import Group
+
+FIRST_GRAD_SCALE = 65536.0  # torch's own
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """Over all batches and all processes of one step."""
+
+    loss_total: float
+    loss_count: float
+    pictures: int
+    stop: bool  # some process was asked to stop
+
+
+class TrainStep:
+    """Takes the batches of one step to an updated network.
+
+    The loss is summed over batches and processes, and so is its count; the gradient is divided once, before the
+    update. So any split of a batch gives the gradient of the whole (BatchNorm in training mode apart: it sees a
+    batch at a time, by design).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        forward: nn.Module,
+        task: Task,
+        optimiser: torch.optim.Optimizer,
+        config: OptimiserConfig,
+        *,
+        channel_order: ChannelOrder,
+        nominal_count: int,
+        amp_dtype: torch.dtype | None,
+        group: Group,
+        class_weights: Tensor | None = None,
+        augment: BatchAugment | None = None,
+    ) -> None:
+        """`forward` is `network`, or it wrapped for several processes or compiled; `nominal_count` keeps the
+        numbers of the backward pass in the range of a mean."""
+        self.network, self.forward, self.task, self.optimiser, self.config = network, forward, task, optimiser, config
+        self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
+        self.group, self.class_weights, self.augment = group, class_weights, augment
+        self.device = next(network.parameters()).device
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.set_grad_scale(FIRST_GRAD_SCALE)
+
+    def __call__(self, batches: Sequence[Batch], *, lr: float, seed: int, stop: bool = False) -> StepOutcome:
+        """`seed` decides every random number of the step. TrainingError where the loss is not finite: then the
+        network is as it was before."""
+        torch.manual_seed(seed)
+        sums = torch.zeros(4, device=self.device)  # loss, count, pictures, processes that were asked to stop
+        for batch in batches:
+            with self._gradients_stay_here(unless=batch is batches[-1]):
+                sums[:2] += self._backward(batch)
+        sums[2] = sum(len(batch.indices) for batch in batches)
+        sums[3] = float(stop)
+        total, count, pictures, stops = self.group.sum(sums).tolist()
+        if not torch.isfinite(torch.tensor(total)):
+            self.optimiser.zero_grad(set_to_none=True)
+            raise TrainingError(f"the loss is not finite ({total})")
+        self._update(lr, self.group.world_size * self.nominal_count / max(count, 1e-12))
+        return StepOutcome(total, count, int(pictures), stops > 0)
+
+    def set_grad_scale(self, scale: float) -> None:
+        """Start the loss scaling of fp16 at `scale`; without fp16 nothing is scaled."""
+        enabled = self.amp_dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=enabled)
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Add the gradient of one batch; its loss and count, (2,)."""
+        pictures = prepare(batch.pictures.to(self.device, non_blocking=True), "rgb")
+        targets = batch.targets.to(self.device, non_blocking=True)
+        if self.augment is not None:
+            pictures, targets = self.augment(pictures, targets)
+        if self.channel_order == "bgr":
+            pictures = pictures.flip(1)
+        with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
+            raw = self.forward(pictures)
+        smoothing = self.config.label_smoothing
+        loss = self.task.loss(raw, targets, label_smoothing=smoothing, class_weights=self.class_weights)
+        self.scaler.scale(loss.total / self.nominal_count).backward()
+        return torch.stack([loss.total.detach(), loss.count.detach()]).float()
+
+    def _gradients_stay_here(self, *, unless: bool) -> AbstractContextManager[Any]:
+        """Processes exchange gradients in the last backward pass of a step only."""
+        if isinstance(self.forward, DistributedDataParallel) and not unless:
+            return self.forward.no_sync()  # type: ignore[no-any-return]
+        return nullcontext()
+
+    def _update(self, lr: float, gradient_factor: float) -> None:
+        self.scaler.unscale_(self.optimiser)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, gradient_factor)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)

@@ -1,0 +1,57 @@
+"""What a run tells whoever watches it. The loop knows only this protocol: a terminal, a notebook or nobody."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One training step, as it ended."""
+
+    epoch: int  # from 0
+    epochs: int
+    step: int  # from 0, in this epoch
+    steps: int  # of this epoch
+    size_px: int
+    loss: float  # mean over the epoch so far
+    lr: float
+
+
+class Watcher(Protocol):
+    """Callbacks of a run; none may raise."""
+
+    def begin(self, facts: dict[str, str]) -> None:
+        """Before the first step: what will be trained, on what, where it goes."""
+        ...
+
+    def notice(self, message: str) -> None:
+        """Something the user should know, in one line."""
+        ...
+
+    def step(self, report: StepReport) -> None: ...
+
+    def validating(self, done: int, total: int) -> None: ...
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """After each epoch: the new row of metrics.csv."""
+        ...
+
+    def end(self) -> None:
+        """Always called last, whatever happened."""
+        ...
+
+
+class Quiet:
+    """Nobody watches."""
+
+    def begin(self, facts: dict[str, str]) -> None: ...
+
+    def notice(self, message: str) -> None: ...
+
+    def step(self, report: StepReport) -> None: ...
+
+    def validating(self, done: int, total: int) -> None: ...
+
+    def epoch(self, row: dict[str, float]) -> None: ...
+
+    def end(self) -> None: ...
