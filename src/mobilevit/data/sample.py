@@ -1,7 +1,7 @@
 """What a data set is, before and after decoding. Every task fills the same shapes with its own targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,7 @@ class Batch:
     pictures: Tensor
     targets: Any
     indices: Tensor
+
+    def pin_memory(self) -> "Batch":
+        """The batch with its pictures in page-locked memory; the loader asks for it where there is a GPU."""
+        return replace(self, pictures=self.pictures.pin_memory())

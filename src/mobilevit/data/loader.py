@@ -1,0 +1,136 @@
+"""From samples on disk to batches: decoding in worker processes, each sample by its Key alone.
+
+Nothing here depends on which worker does it, or when. A picture that cannot be decoded travels back as a value and is
+raised in the main process, so that the user reads its name and not a worker's traceback.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from mobilevit.data.decoding import decode, header
+from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.randomness import generator
+from mobilevit.data.sample import Batch, Item, Key, Sample
+from mobilevit.data.transforms import AugmentConfig, Geometry, eval_geometry, to_tensor, train_geometry
+from mobilevit.errors import PictureError
+from mobilevit.spec import Preprocessing
+
+Collate = Callable[[Sequence[Any]], Any]  # the task's: targets of a batch, as tensors
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be decoded."""
+
+    message: str
+
+
+class PictureDataset(TorchDataset["Item | Failure"]):
+    """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does."""
+
+    def __init__(
+        self, samples: Sequence[Sample], *, seed: int, augment: AugmentConfig | None, preprocessing: Preprocessing
+    ) -> None:
+        self.samples, self.seed, self.augment, self.preprocessing = samples, seed, augment, preprocessing
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> Item | Failure:
+        sample = self.samples[key.index]
+        try:
+            geometry = self._geometry(key, header(sample.path).size)
+            picture = geometry.picture(decode(sample.path, draft_px=geometry.draft_px))
+        except PictureError as error:
+            return Failure(str(error))
+        return Item(to_tensor(picture), sample.target, key.index)
+
+    def _geometry(self, key: Key, size: tuple[int, int]) -> Geometry:
+        if self.augment is None:
+            return eval_geometry(size, self.preprocessing)
+        return train_geometry(generator("sample", self.seed, key.epoch, key.index), size, key.size_px, self.augment)
+
+
+def train_loader(
+    dataset: PictureDataset, sampler: MultiScaleSampler, task_collate: Collate, workers: int
+) -> "PictureLoader":
+    """Batches in the order of the sampler; ask it for another epoch with `sampler.set_epoch` before iterating."""
+    return PictureLoader(dataset, sampler, task_collate, workers)
+
+
+def eval_loader(
+    dataset: PictureDataset,
+    batch_size: int,
+    task_collate: Collate,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> "PictureLoader":
+    """Every sample once, in order; of several processes each takes its share, which may be one sample shorter."""
+    size_px = dataset.preprocessing.size_px
+    keys = [Key(index, 0, size_px) for index in range(rank, len(dataset), world_size)]
+    batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+    return PictureLoader(dataset, batches, task_collate, workers)
+
+
+class PictureLoader(DataLoader[Any]):
+    """A DataLoader of Batch that raises PictureError where a picture cannot be decoded."""
+
+    def __init__(
+        self,
+        dataset: PictureDataset,
+        batches: MultiScaleSampler | Sequence[list[Key]],
+        task_collate: Collate,
+        workers: int,
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=partial(_collate, task_collate),
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_start_worker,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, Failure):
+                raise PictureError(batch.message)
+            yield batch
+
+
+def _collate(task_collate: Collate, items: Sequence[Item | Failure]) -> Batch | Failure:
+    good: list[Item] = []
+    for item in items:
+        if isinstance(item, Failure):
+            return item
+        good.append(item)
+    return Batch(
+        torch.stack([item.picture for item in good]),
+        task_collate([item.target for item in good]),
+        torch.tensor([item.index for item in good]),
+    )
+
+
+def _start_worker(_: int) -> None:
+    """One thread, since there is a worker for each core; Ctrl-C is the main process's to answer."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def auto_workers(processes: int = 1) -> int:
+    """Worker processes for each of `processes` training ones on this machine: a core is left to each of those."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, min(MOST_WORKERS, cores // processes - 1))
+
+
+MOST_WORKERS = 8  # decodes several thousand pictures of 256 px a second

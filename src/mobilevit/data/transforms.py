@@ -1,0 +1,149 @@
+"""From a decoded picture to the network's input: which part of it, at which size, mirrored or not.
+
+A Geometry says what happens to a picture and knows no pixels, so that boxes and masks can follow it. Sizes are (width,
+height), as Pillow has them; boxes are (left, top, right, bottom) in pixels of the picture.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mobilevit.errors import UsageError
+from mobilevit.spec import ChannelOrder, Interpolation, Preprocessing
+
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How training pictures vary. The first three are the paper's augmentation; the rest needs the extra `augment`."""
+
+    crop_area_min: float = 0.35  # smallest share of a picture that a crop keeps; the paper has 0.08
+    crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width
+    flip: bool = True  # mirror every other picture; switch it off for digits, text, left and right
+    randaugment: bool = False  # two random changes of colour or shape on every batch (RandAugment)
+    mixup: float = 0.0  # blend pairs of pictures, shares from Beta(x, x); 0.2 is usual, 0 switches it off
+    cutmix: float = 0.0  # paste a part of another picture, share from Beta(x, x); 1.0 is usual, 0 switches it off
+    erasing: float = 0.0  # chance that a rectangle of a picture is blackened; 0.25 is usual
+
+    def __post_init__(self) -> None:
+        """Refuses what no augmentation can mean; UsageError."""
+        for name, low, high in (
+            ("crop_area_min", 1e-4, 1.0),
+            ("crop_ratio_max", 1.0, 100.0),
+            ("mixup", 0.0, 100.0),
+            ("cutmix", 0.0, 100.0),
+            ("erasing", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                option = name.replace("_", "-")
+                raise UsageError(f"--augment.{option} is {value}: it must lie between {low:g} and {high:g}")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One picture's way to the network: crop `box`, resize to `output`, mirror where `flip`."""
+
+    source: Size  # of the picture that `box` speaks of
+    box: Box
+    output: Size
+    flip: bool = False
+    interpolation: Interpolation = "bilinear"
+    reduced: bool = False  # may start from a reduced picture: faster, and a little different in every pixel
+
+    def picture(self, image: Image.Image) -> Image.Image:
+        """The part of `image` that the network sees. `image` is the source, or the source decoded at a reduced size."""
+        scale_x, scale_y = image.width / self.source[0], image.height / self.source[1]
+        left, top, right, bottom = self.box
+        box = (left * scale_x, top * scale_y, min(right * scale_x, image.width), min(bottom * scale_y, image.height))
+        gap = REDUCING_GAP if self.reduced else None
+        resized = image.resize(self.output, FILTERS[self.interpolation], box=box, reducing_gap=gap)
+        return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
+
+    @property
+    def draft_px(self) -> int | None:
+        """The short side down to which the source may be decoded without enlarging the crop; None: decode in full."""
+        if not self.reduced:
+            return None
+        left, top, right, bottom = self.box
+        scale = max(self.output[0] / (right - left), self.output[1] / (bottom - top))
+        return math.ceil(min(self.source) * min(scale, 1.0))
+
+
+REDUCING_GAP = 2.0  # shrink by whole factors first, down to twice the wanted size
+FILTERS: dict[Interpolation, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
+    """A random crop of a picture of `size`, resized to a square of `size_px`, mirrored or not (paper, section 4.1)."""
+    flip = bool(rng.random() < 0.5) and config.flip
+    return Geometry(size, _random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
+
+
+def _random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
+    """A crop by area and log-uniform ratio; after ten that do not fit, the largest centred one of a fitting ratio."""
+    width, height = size
+    log_ratio = math.log(config.crop_ratio_max)
+    for _ in range(CROP_TRIES):
+        area = width * height * rng.uniform(config.crop_area_min, 1.0)
+        ratio = math.exp(rng.uniform(-log_ratio, log_ratio))
+        crop_width, crop_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            left, top = rng.integers(width - crop_width + 1), rng.integers(height - crop_height + 1)
+            return float(left), float(top), float(left + crop_width), float(top + crop_height)
+    return _centre_crop(size, config.crop_ratio_max)
+
+
+CROP_TRIES = 10
+
+
+def _centre_crop(size: Size, ratio_max: float) -> Box:
+    width, height = size
+    crop_width = min(width, max(1, round(height * ratio_max)))
+    crop_height = min(height, max(1, round(width * ratio_max)))
+    left, top = (width - crop_width) // 2, (height - crop_height) // 2
+    return float(left), float(top), float(left + crop_width), float(top + crop_height)
+
+
+def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
+    """Resize the short side to `resize_px`, crop the centre of `size_px`: both in one step, over the crop alone.
+
+    Exactly the pixels of the two steps (to one level of rounding), since the crop is mapped back to the source; but
+    a picture of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the long side is
+    rounded down and the offset of the crop to the nearest even.
+    """
+    crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
+    if crop_px > resize_px:
+        raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
+    scale = resize_px / min(size)
+    left, right = _centre(size[0], int(size[0] * scale), crop_px)
+    top, bottom = _centre(size[1], int(size[1] * scale), crop_px)
+    output = (crop_px, crop_px)
+    return Geometry(size, (left, top, right, bottom), output, interpolation=preprocessing.interpolation)
+
+
+def _centre(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float]:
+    """Start and end, in the source, of the centre crop of one resized side."""
+    start, pixel = round((resized_px - crop_px) / 2), source_px / resized_px
+    return start * pixel, min((start + crop_px) * pixel, float(source_px))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) uint8 of an RGB picture."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def prepare(pictures: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(B, 3, H, W) uint8 RGB to the network's input: 0-1, in its channel order, channels last, on the same device."""
+    assert pictures.dtype == torch.uint8, f"pictures are uint8, not {pictures.dtype}"
+    ordered = pictures.flip(1) if channel_order == "bgr" else pictures
+    return ordered.to(dtype, memory_format=torch.channels_last).div_(255)
