@@ -1,5 +1,6 @@
 """What is said about a data set, by the doctor and by a task's own checks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,3 +16,15 @@ class Finding:
     kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...
     message: str
     paths: tuple[Path, ...] = ()
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """Names joined for a message, those beyond `most` counted: "a, b, c and 1,204 more"."""
+    texts = [str(name) for name in names]
+    shown = ", ".join(texts[:most])
+    return f"{shown} and {len(texts) - most:,} more" if len(texts) > most else shown
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 picture", "1,204 pictures"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"

@@ -4,26 +4,24 @@ Knows names alone and opens no picture. The layouts and the rules are told to us
 """
 
 import difflib
-import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mobilevit import class_tables
 from mobilevit.data import folders
+from mobilevit.data.finding import counted, listed
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.errors import DataError, UsageError
+from mobilevit.data.splitting import split_by_seed
+from mobilevit.errors import DataError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.classification import layout
+from mobilevit.tasks.classification.findings import findings as findings
 
 TASK = "classification"
-SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-OTHER_LAYOUTS = frozenset({"annotations", "imagesets", "jpegimages", "images", "labels", "masks"})  # no class names
 WNID = re.compile(r"n\d{8}")
 
 Pictures = dict[str, list[Path]]  # of each class, by its id
@@ -31,14 +29,7 @@ Pictures = dict[str, list[Path]]  # of each class, by its id
 
 def recognises(root: Path) -> bool:
     """Whether `root` looks like class folders, right or with a mistake that `read` would explain."""
-    try:
-        train = split_folders(root).get("train", root)
-        class_folders = folders.sub_folders(train)
-    except DataError:
-        return False
-    if any(folder.name.casefold() in OTHER_LAYOUTS for folder in class_folders):
-        return False
-    return any(folders.is_picture(path) for folder in class_folders for path in folders.files_below(folder))
+    return layout.looks_like_classes(root)
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
@@ -48,93 +39,34 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     Raises DataError where the folder is missing, empty or no set of class folders, and where splits disagree.
     """
     root = folders.require_folder(root)
-    found = split_folders(root)
+    found = layout.split_folders(root)
     train = _read_training(found.get("train", root))
     parts = {split: _read_held_out(split, folder, train) for split, folder in found.items() if split != "train"}
     if not parts:
-        train, parts["val"] = split_by_seed(train, found.get("train", root), options)
+        train, parts["val"] = _split(train, found.get("train", root), options)
     elif "val" not in parts:
         parts["val"] = parts.pop("test")
     ids = sorted(train)
-    splits = {name: _samples(parts[name], ids) for name in ("val", "test") if name in parts}
-    return Dataset(root, TASK, name_classes(ids), {"train": _samples(train, ids), **splits})
-
-
-def split_folders(root: Path) -> dict[str, Path]:
-    """The folders of the splits by split; empty where `root` itself is the folder of classes.
-
-    `train` beside names that are no split is a class (a train among vehicles), unless folders lie inside it.
-    """
-    inside = folders.sub_folders(root)
-    found: dict[str, list[Path]] = {split: [] for split in SPLIT_NAMES}
-    others = [folder for folder in inside if not _split_of(folder)]
-    for folder in inside:
-        if split := _split_of(folder):
-            found[split].append(folder)
-    if others and not any(folders.sub_folders(train) for train in found["train"]):
-        return {}
-    for split, candidates in found.items():
-        if len(candidates) > 1:
-            raise DataError(f"{_and(candidates)} could both be the {split} split: keep one of them in {root}")
-    splits = {split: candidates[0] for split, candidates in found.items() if candidates}
-    _check_splits(root, splits, others)
-    return splits
-
-
-def split_by_seed(pictures: Pictures, folder: Path, options: ReadOptions) -> tuple[Pictures, Pictures]:
-    """Training and val pictures of every class: a function of names and seed alone.
-
-    A picture's rank is the hash of the seed and its path inside `folder`, so neither the order of files nor where the
-    folder lies matters. Each class keeps at least one picture for training, and has one in val where it has two.
-    """
-    if not 0 < options.val_fraction < 1:
-        raise UsageError(f"val_fraction {options.val_fraction} is outside its range: between 0 and 1")
-    train: Pictures = {}
-    val: Pictures = {}
-    for name, paths in pictures.items():
-        ranks = {path: _rank(options.split_seed, path.relative_to(folder)) for path in paths}
-        count = min(len(paths) - 1, max(1, int(len(paths) * options.val_fraction + 0.5)))
-        chosen = set(sorted(paths, key=ranks.__getitem__)[:count])
-        train[name] = [path for path in paths if path not in chosen]
-        val[name] = [path for path in paths if path in chosen]
-    return train, val
+    ordered = {"train": train, **{split: parts[split] for split in layout.SPLIT_NAMES if split in parts}}
+    return Dataset(root, TASK, name_classes(ids), {split: _samples(part, ids) for split, part in ordered.items()})
 
 
 def name_classes(ids: Sequence[str]) -> tuple[ClassLabel, ...]:
     """Classes in the order of `ids`; ImageNet's wnids get the names that people read."""
     if not any(WNID.fullmatch(identity) for identity in ids):
         return tuple(ClassLabel(identity, identity) for identity in ids)
-    from mobilevit import class_tables
-
     names = {label.id: label.name for label in class_tables.imagenet1k()}
     return tuple(ClassLabel(identity, names.get(identity, identity)) for identity in ids)
-
-
-def _split_of(folder: Path) -> str | None:
-    name = folder.name.casefold()
-    return next((split for split, names in SPLIT_NAMES.items() if name in names), None)
-
-
-def _check_splits(root: Path, splits: Mapping[str, Path], others: Sequence[Path]) -> None:
-    if splits and "train" not in splits:
-        raise DataError(f"{root} has {_and(list(splits.values()))} and no train folder beside it: add train/<class>/")
-    if len(splits) == 1 and others:
-        raise DataError(
-            f"{root} has train, no val, and {_and(others)}, which is no split's name: "
-            "rename it to val or test, or move it away to have val split from train"
-        )
 
 
 def _read_training(folder: Path) -> Pictures:
     """Pictures of each class, none empty; at least two classes."""
     pictures = _read_classes(folder)
-    empty = [name for name, paths in pictures.items() if not paths]
-    if not any(pictures.values()):
-        raise DataError(f"{folder} has no pictures in its class folders ({_some(empty)}){_other_kinds(folder)}")
+    empty = [inner for inner in folders.sub_folders(folder) if not pictures[_identity(inner)]]
     if empty:
+        whose = "none of the class folders" if len(empty) == len(pictures) else "not every class folder"
         raise DataError(
-            f"class folders without a picture in {folder}: {_some(empty)}{_other_kinds(*(folder / n for n in empty))}; "
-            "fill or remove them"
+            f"{whose} in {folder} has pictures; empty: {layout.names(empty)}{_other_kinds(empty)}. Fill or remove them"
         )
     if len(pictures) == 1:
         raise DataError(f"{folder} has one class, '{next(iter(pictures))}': telling classes apart needs two or more")
@@ -147,40 +79,44 @@ def _read_held_out(split: str, folder: Path, train: Pictures) -> Pictures:
     strange = sorted(pictures.keys() - train.keys())
     if strange:
         raise DataError(
-            f"{split} has classes that train does not have: {_some([_with_nearest(name, train) for name in strange])}"
-            f"; train has and {split} does not: {_some(sorted(train.keys() - pictures.keys())) or 'none'}"
+            f"{split} has classes that train does not have: {listed([_with_nearest(name, train) for name in strange])}"
+            f"; train has and {split} does not: {listed(sorted(train.keys() - pictures.keys())) or 'none'}"
         )
     if not any(pictures.values()):
         raise DataError(f"{folder} holds no picture: fill it, or remove it to have val split from train")
     return pictures
 
 
+def _split(train: Pictures, folder: Path, options: ReadOptions) -> tuple[Pictures, Pictures]:
+    """Training and val pictures out of those in `folder`."""
+    train, val = split_by_seed(train, folder, fraction=options.val_fraction, seed=options.split_seed)
+    if not any(val.values()):
+        raise DataError(f"every class in {folder} has one picture: none can be spared for val; add pictures")
+    return train, val
+
+
 def _read_classes(folder: Path) -> Pictures:
+    """Pictures of each class folder, perhaps none."""
     class_folders = folders.sub_folders(folder)
     if not class_folders:
         raise DataError(_no_class_folders(folder))
-    nested = [
-        inner for inner in class_folders if any(_split_of(below) == "train" for below in folders.sub_folders(inner))
-    ]
-    if nested:
-        raise DataError(f"{folder} holds whole data sets, no class folders: give one of them, such as {nested[0]}")
     pictures: Pictures = {}
     for inner in class_folders:
         identity = _identity(inner)
         if identity in pictures:
-            raise DataError(
-                f"{folder} has two class folders that read '{identity}' (two spellings in Unicode): join them"
-            )
+            raise DataError(f"{folder} has two folders that read '{identity}' (spelt in two Unicode forms): join them")
+        if len({layout.split_of(below) for below in folders.sub_folders(inner)} - {None}) > 1:
+            raise DataError(f"{folder} holds whole data sets, no class folders: give one of them, such as {inner}")
         pictures[identity] = folders.pictures_below(inner)
     return pictures
 
 
 def _no_class_folders(folder: Path) -> str:
     count = sum(map(folders.is_picture, folders.files_in(folder)))
-    layout = f"put them into one folder a class: {folder}/<class>/*.jpg"
     if count:
-        return f"{folder} has no class folders: {count:,} pictures lie directly in it; {layout}"
-    return f"{folder} has no class folders and no pictures; expected {folder}/<class>/*.jpg"
+        lie = f"{counted(count, 'picture')} directly in it"
+        return f"{folder} has no class folders, but {lie}: move them into one folder a class, {folder}/<class>/*.jpg"
+    return f"{folder} has no class folders and no pictures: expected {folder}/<class>/*.jpg"
 
 
 def _identity(folder: Path) -> str:
@@ -188,32 +124,18 @@ def _identity(folder: Path) -> str:
     return unicodedata.normalize("NFC", os.fsencode(folder.name).decode("utf-8", "replace"))
 
 
-def _rank(seed: int, inside: Path) -> bytes:
-    text = f"{seed}\0{unicodedata.normalize('NFC', inside.as_posix())}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-
-
 def _samples(pictures: Pictures, ids: Sequence[str]) -> tuple[Sample, ...]:
     return tuple(Sample(path, index) for index, name in enumerate(ids) for path in pictures.get(name, ()))
 
 
-def _other_kinds(*below: Path) -> str:
+def _other_kinds(found: Sequence[Path]) -> str:
     """What lies there instead of pictures, by suffix: " (3 files of other kinds: .heic)"."""
-    suffixes = [path.suffix.lower() or "no suffix" for folder in below for path in folders.files_below(folder)]
-    return f" ({len(suffixes):,} files of other kinds: {_some(sorted(set(suffixes)))})" if suffixes else ""
+    suffixes = [path.suffix.lower() or "no suffix" for folder in found for path in folders.files_below(folder)]
+    return f" ({counted(len(suffixes), 'file')} of other kinds: {listed(sorted(set(suffixes)))})" if suffixes else ""
 
 
-def _with_nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name.casefold(), [identity.casefold() for identity in known], n=1, cutoff=0.8)
-    match = next((identity for identity in known if near and identity.casefold() == near[0]), None)
-    return f"'{name}' (train has '{match}')" if match else f"'{name}'"
-
-
-def _some(names: Sequence[str], most: int = 8) -> str:
-    """Names joined for a message; the rest counted."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
-
-
-def _and(found: Sequence[Path]) -> str:
-    return " and ".join(f"'{folder.name}'" for folder in found)
+def _with_nearest(name: str, known: Iterable[str]) -> str:
+    """The name, and the known one that it may be a spelling of."""
+    spelt = {identity.casefold(): identity for identity in known}
+    near = difflib.get_close_matches(name.casefold(), spelt, n=1, cutoff=0.8)
+    return f"'{name}' (train has '{spelt[near[0]]}')" if near else f"'{name}'"

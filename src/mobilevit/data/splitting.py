@@ -1,0 +1,37 @@
+"""Takes validation pictures out of a set that has no split of its own."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mobilevit.errors import UsageError
+
+Groups = dict[str, list[Path]]
+
+
+def split_by_seed(
+    groups: Mapping[str, Sequence[Path]], root: Path, fraction: float, seed: int
+) -> tuple[Groups, Groups]:
+    """Training and val pictures of every group (a class): a function of names and seed alone.
+
+    A picture's rank is the hash of the seed and its path below `root`, so neither the order of files nor where the
+    folder lies matters. A group keeps at least one picture for training, and has one in val where it has two.
+    `fraction` goes to val, 0-1, both excluded; UsageError.
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"the share of pictures for val is {fraction}: it must lie between 0 and 1")
+    train: Groups = {}
+    val: Groups = {}
+    for name, paths in groups.items():
+        count = min(len(paths) - 1, max(1, round(len(paths) * fraction)))
+        ranked = sorted(paths, key=lambda path: _rank(seed, path.relative_to(root)))
+        chosen = set(ranked[: max(0, count)])
+        train[name] = [path for path in paths if path not in chosen]
+        val[name] = [path for path in paths if path in chosen]
+    return train, val
+
+
+def _rank(seed: int, inside: Path) -> bytes:
+    text = f"{seed}\0{unicodedata.normalize('NFC', inside.as_posix())}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()

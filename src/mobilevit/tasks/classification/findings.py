@@ -1,0 +1,78 @@
+"""What to say about the classes of a data set; the pictures themselves are the doctor's."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from mobilevit.data.class_counts import class_counts, imbalance
+from mobilevit.data.finding import Finding, counted, listed
+from mobilevit.data.sample import Dataset
+from mobilevit.tasks.classification import layout
+
+FEW_PICTURES = 10  # in training, below which a class is hardly learnt
+IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weights are worth a try
+
+
+def findings(dataset: Dataset) -> list[Finding]:
+    """Where the splits come from, classes that are small, missing or spelt alike, and imbalance."""
+    return [*_split(dataset), *_similar_names(dataset), *_missing(dataset), *_few(dataset), *_imbalance(dataset)]
+
+
+def _split(dataset: Dataset) -> Iterator[Finding]:
+    """Says where val comes from, unless it is a folder of that name."""
+    if not dataset.splits["val"]:
+        return
+    path = dataset.splits["val"][0].path
+    inside = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
+    origin = layout.split_of(Path(inside.parts[0]))
+    if origin == "test":
+        message = "no val folder: test stands in for it, so a score that chose the best epoch is too good"
+        yield Finding("info", "split", message)
+    elif origin != "val":
+        count = len(dataset.splits["val"])
+        message = f"no val folder: {counted(count, 'picture')} of the classes were set apart for it, by names and seed"
+        yield Finding("info", "split", message)
+
+
+def _similar_names(dataset: Dataset) -> Iterator[Finding]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in dataset.classes:
+        alike[label.id.strip().casefold()].append(label.id)
+    for names in alike.values():
+        if len(names) > 1:
+            spelt = " and ".join(f"'{name}'" for name in names)
+            yield Finding("warning", "similar-names", f"the classes {spelt} differ in case or spaces alone: join them?")
+
+
+def _missing(dataset: Dataset) -> Iterator[Finding]:
+    for split, counts in class_counts(dataset).items():
+        absent = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]
+        if absent:
+            yield Finding(
+                "error" if split == "train" else "warning",
+                "missing-class",
+                f"{counted(len(absent), 'class')} without a picture in {split}: {listed(absent)}",
+            )
+
+
+def _few(dataset: Dataset) -> Iterator[Finding]:
+    counts = dict(zip(dataset.classes, class_counts(dataset)["train"], strict=True))
+    single = [label.name for label, count in counts.items() if count == 1]
+    if single:
+        message = f"one training picture in {listed(single)}: it cannot be learnt from one; add pictures or drop it"
+        yield Finding("warning", "single-picture", message)
+    few = [f"{label.name} ({count})" for label, count in counts.items() if 1 < count < FEW_PICTURES]
+    if few:
+        yield Finding("warning", "few-pictures", f"fewer than {FEW_PICTURES} training pictures: {listed(few)}")
+
+
+def _imbalance(dataset: Dataset) -> Iterator[Finding]:
+    counts = class_counts(dataset)["train"]
+    if min(counts) and imbalance(counts) >= IMBALANCE_RATIO:
+        largest, smallest = (dataset.classes[counts.index(extreme(counts))].name for extreme in (max, min))
+        yield Finding(
+            "warning",
+            "imbalance",
+            f"'{largest}' has {imbalance(counts):.1f} times the training pictures of '{smallest}' "
+            f"({max(counts):,} and {min(counts):,}): train with --class-weights",
+        )

@@ -1,0 +1,67 @@
+"""Which folder of a data set is which split, by name alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mobilevit.data import folders
+from mobilevit.data.finding import listed
+from mobilevit.errors import DataError
+
+SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+OTHER_TASKS = frozenset({"annotations", "imagesets", "jpegimages", "images", "labels", "masks"})  # no class names
+
+
+def looks_like_classes(root: Path) -> bool:
+    """Whether pictures lie in folders inside `root` or its splits, and no folder is named as for another task."""
+    try:
+        outer = folders.sub_folders(root)
+        inner = [folder for split in outer if split_of(split) for folder in folders.sub_folders(split)]
+    except DataError:
+        return False
+    if any(folder.name.casefold() in OTHER_TASKS for folder in outer + inner):
+        return False
+    return any(folders.is_picture(path) for folder in outer for path in folders.files_below(folder))
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """The folders of the splits by split; empty where `root` itself is the folder of classes.
+
+    `train` beside names that are no split's is a class (a train among vehicles), unless folders lie inside it.
+    DataError where two folders could be one split, where train is missing, or where a stranger lies beside train alone.
+    """
+    inside = folders.sub_folders(root)
+    others = [folder for folder in inside if split_of(folder) is None]
+    found = {split: [folder for folder in inside if split_of(folder) == split] for split in SPLIT_NAMES}
+    if others and not any(folders.sub_folders(train) for train in found["train"]):
+        return {}
+    for split, candidates in found.items():
+        if len(candidates) > 1:
+            raise DataError(f"{names(candidates)} in {root} could both be the {split} split: keep one of them")
+    splits = {split: candidates[0] for split, candidates in found.items() if candidates}
+    _check_splits(root, splits, others)
+    return splits
+
+
+def split_of(folder: Path) -> str | None:
+    """The split that a folder's name stands for, if any."""
+    name = folder.name.casefold()
+    return next((split for split, names in SPLIT_NAMES.items() if name in names), None)
+
+
+def names(found: Sequence[Path]) -> str:
+    """The folders' names for a message."""
+    return listed([f"'{folder.name}'" for folder in found])
+
+
+def _check_splits(root: Path, splits: Mapping[str, Path], others: Sequence[Path]) -> None:
+    if splits and "train" not in splits:
+        raise DataError(f"{root} has {names(list(splits.values()))} and no train folder beside it: add train/<class>/")
+    if len(splits) == 1 and others:
+        raise DataError(
+            f"{root} has train, no val, and beside it {names(others)}: "
+            "name the validation pictures val or test, or move the others away to have val split from train"
+        )
