@@ -4,6 +4,7 @@
 are neither changed nor relied upon.
 """
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,18 +30,11 @@ MAX_FILE_BYTES = 2**29  # no picture of so many pixels needs more
 def decode(source: Source, *, draft_px: int | None = None) -> Image.Image:
     """The picture in mode RGB, EXIF orientation applied, transparent parts on white; the first frame of several.
 
-    `draft_px` is the smallest short side that is still of use: a JPEG may then come out smaller than it is, by a
-    factor of 2, 4 or 8, and sooner. For training only, since it changes pixels. An array is (H, W, 3) uint8 RGB or
-    (H, W) uint8. PictureError where the source cannot be decoded, or is refused because decoding it would be unsafe.
+    An array is (H, W, 3) uint8 RGB or (H, W) uint8. `draft_px`: as for `OpenPicture.decode`. PictureError where the
+    source cannot be decoded, or is refused because decoding it would be unsafe.
     """
-    with _opened(source) as (image, name), _decoder_errors(name):
-        if draft_px is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, (draft_px, draft_px))
-        image.load()
-        upright = _upright(_rgb(image, name), _orientation(image))
-        plain = upright.copy() if upright is image else upright  # neither the caller's picture nor the open file
-        plain.info = {}  # the orientation it speaks of has been applied
-        return plain
+    with opened(source) as picture:
+        return picture.decode(draft_px=draft_px)
 
 
 @dataclass(frozen=True)
@@ -49,33 +43,61 @@ class PictureHeader:
 
     size: tuple[int, int]  # (width, height), EXIF orientation applied
     mode: str  # Pillow's name: RGB, L, P, RGBA, CMYK, I;16, ...
-    format: str  # one of FORMATS
+    format: str  # one of FORMATS; empty for arrays
 
 
 def header(source: Source) -> PictureHeader:
     """Fast, and no promise that the pixels can be decoded; PictureError as from `decode`."""
-    with _opened(source) as (image, name), _decoder_errors(name):
-        width, height = image.size
-        size = (height, width) if _orientation(image) in SIDEWAYS else (width, height)
-        return PictureHeader(size, image.mode, image.format or "")
+    with opened(source) as picture:
+        return picture.header
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[Image.Image, str]]:
-    """The picture, its pixels not decoded yet, and what to call it in messages."""
+def opened(source: Source) -> Iterator["OpenPicture"]:
+    """The picture with its header read and its pixels not decoded yet; PictureError as from `decode`."""
     if isinstance(source, np.ndarray):
-        yield _from_array(source), "the array"
+        yield OpenPicture(_from_array(source), "the array")
     elif isinstance(source, Image.Image):
-        name = str(getattr(source, "filename", "")) or "the picture"
-        _refuse_too_large(source, name)
-        yield source, name
+        yield OpenPicture(source, str(getattr(source, "filename", "")) or "the picture")
     elif isinstance(source, bytes):
         name = f"the picture of {len(source)} bytes"
-        yield _parsed(BytesIO(source), len(source), name), name
+        yield OpenPicture(_parsed(BytesIO(source), len(source), name), name)
+    elif isinstance(source, (str, Path)):
+        with _open_file(Path(source)) as file:
+            yield OpenPicture(_parsed(file, os.fstat(file.fileno()).st_size, str(source)), str(source))
     else:
-        path = Path(source)
-        with _open_file(path) as file:
-            yield _parsed(file, path.stat().st_size, str(path)), str(path)
+        raise PictureError(f"{type(source).__name__} is no picture: give a path, bytes, a Pillow picture or an array")
+
+
+class OpenPicture:
+    """A picture whose size is known and whose pixels can be had."""
+
+    def __init__(self, image: Image.Image, name: str) -> None:
+        """`name` is what messages call it."""
+        _refuse_size(image.size, name)
+        self.image, self.name = image, name
+
+    @property
+    def header(self) -> PictureHeader:
+        width, height = self.image.size
+        size = (height, width) if _orientation(self.image) in SIDEWAYS else (width, height)
+        return PictureHeader(size, self.image.mode, self.image.format or "")
+
+    def decode(self, *, draft_px: int | None = None) -> Image.Image:
+        """A picture of its own in mode RGB, upright.
+
+        `draft_px` is the smallest short side that is still of use: a JPEG may then come out smaller than it is, by a
+        factor of 2, 4 or 8, and sooner. For training only, since it changes pixels.
+        """
+        image = self.image
+        with _decoder_errors(self.name):
+            if draft_px is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (draft_px, draft_px))
+            image.load()
+            upright = _upright(_rgb(image, self.name), _orientation(image))
+            plain = upright.copy() if upright is image else upright  # neither the caller's picture nor an open file
+            plain.info = {}  # the orientation it speaks of has been applied
+            return plain
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
@@ -85,9 +107,7 @@ def _from_array(pixels: NDArray[Any]) -> Image.Image:
             f"an array of shape {shape} and type {pixels.dtype} is no picture: "
             "give uint8 of shape (height, width, 3), RGB, or (height, width)"
         )
-    image = Image.fromarray(pixels)
-    _refuse_too_large(image, "the array")
-    return image
+    return Image.fromarray(pixels)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -106,24 +126,39 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Image.Image:
-    """The picture in an open file, its header read and found harmless."""
+    """The picture in an open file, its header read."""
     if size_bytes == 0:
         raise PictureError(f"{name}: is empty (0 bytes): copy or download it again")
     if size_bytes > MAX_FILE_BYTES:
         raise PictureError(f"{name}: refused, because it is larger than {MAX_FILE_BYTES // 2**20} MB: resize it")
     with _decoder_errors(name):
         image = Image.open(file, formats=FORMATS)
-    _refuse_too_large(image, name)
-    return image
+        if image.info.get("progressive"):
+            _refuse_many_scans(file, name)
+        return image
 
 
-def _refuse_too_large(image: Image.Image, name: str) -> None:
-    width, height = image.size
+def _refuse_many_scans(file: BinaryIO, name: str) -> None:
+    """A progressive JPEG goes over all its pixels again with every few bytes that a scan takes."""
+    position = file.tell()
+    file.seek(0)
+    scans = file.read().count(SCAN_MARKER)
+    file.seek(position)
+    if scans > MAX_SCANS:
+        raise PictureError(f"{name}: refused, because decoding its {scans} scans would take too long: save it anew")
+
+
+MAX_SCANS = 100  # encoders write about ten
+SCAN_MARKER = b"\xff\xda\x00"  # start of scan, and the upper byte of its length, which pixel data cannot contain
+
+
+def _refuse_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
     if width * height > MAX_PIXELS:
         raise PictureError(
             f"{name}: refused, because {width} x {height} pixels are more than {MAX_PIXELS // 10**6} million: resize it"
         )
-    if 0 in image.size:
+    if 0 in size:
         raise PictureError(f"{name}: has no pixels ({width} x {height}): leave it out")
 
 
@@ -141,7 +176,7 @@ def _decoder_errors(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         kinds = ", ".join(FORMATS)
         raise PictureError(
-            f"{name}: is not a picture that is read here ({kinds}): convert it or leave it out"
+            f"{name}: is no picture of a kind that is read here ({kinds}): convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: refused, because decoding it would be unsafe ({error}): resize it") from error

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from mobilevit.data.decoding import decode, header
+from mobilevit.data.decoding import opened
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.randomness import generator
 from mobilevit.data.sample import Batch, Item, Key, Sample
@@ -47,8 +47,9 @@ class PictureDataset(TorchDataset["Item | Failure"]):
     def __getitem__(self, key: Key) -> Item | Failure:
         sample = self.samples[key.index]
         try:
-            geometry = self._geometry(key, header(sample.path).size)
-            picture = geometry.picture(decode(sample.path, draft_px=geometry.draft_px))
+            with opened(sample.path) as source:
+                geometry = self._geometry(key, source.header.size)
+                picture = geometry.picture(source.decode(draft_px=geometry.draft_px))
         except PictureError as error:
             return Failure(str(error))
         return Item(to_tensor(picture), sample.target, key.index)

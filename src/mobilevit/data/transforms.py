@@ -139,7 +139,8 @@ def _centre(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float
 
 def to_tensor(image: Image.Image) -> Tensor:
     """(3, H, W) uint8 of an RGB picture."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    # NumPy transposes in one thread; torch would wake a pool of them for every small picture.
+    return torch.from_numpy(np.array(np.asarray(image).transpose(2, 0, 1), order="C"))
 
 
 def prepare(pictures: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
