@@ -6,9 +6,8 @@ Training, evaluation, prediction and reports know only this; none of them asks w
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from matplotlib.figure import Figure
 from PIL.Image import Image
 from torch import Tensor
 
@@ -16,6 +15,10 @@ from mobilevit.data.finding import Finding as Finding
 from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel, ModelSpec
 
+if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
+    from matplotlib.figure import Figure
+
+TOP = 5  # likeliest classes in a result, unless asked otherwise
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
 
 
@@ -42,12 +45,25 @@ class ReadOptions:
 class Result(Protocol):
     """What is said about one picture."""
 
+    @property
+    def source(self) -> str:
+        """Where the picture came from: a path, an address, or "<array>"."""
+        ...
+
+    def of(self, source: str, size: tuple[int, int]) -> Self:
+        """The same result, said of the picture at `source`, (width, height) in pixels."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         ...
 
     def row(self) -> dict[str, str]:
         """Short texts for a table, column by column."""
+        ...
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of a CSV file: one a picture, or one an object in it."""
         ...
 
 
@@ -71,7 +87,11 @@ class Scores(Protocol):
         """Rows by title (one table is per class); the first key of a row is its heading."""
         ...
 
-    def plots(self) -> dict[str, Figure]:
+    def files(self) -> dict[str, str]:
+        """Texts for machines by file name: tables too wide to read, such as confusion.csv."""
+        ...
+
+    def plots(self) -> "dict[str, Figure]":
         """Figures by title."""
         ...
 
@@ -123,8 +143,12 @@ class Task(Protocol):
         """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
         ...
 
-    def decode(self, outputs: Outputs, spec: ModelSpec) -> list[Any]:
-        """Named outputs of a batch to one Result a picture."""
+    def decode(self, outputs: Outputs, spec: ModelSpec, top: int = TOP) -> list[Any]:
+        """Named outputs of a batch to one Result a picture, of the `top` likeliest classes or objects."""
+        ...
+
+    def relabel(self, target: Any, mapping: Sequence[int]) -> Any:
+        """A sample's target with class i replaced by class mapping[i]."""
         ...
 
     def metric(self, classes: Sequence[ClassLabel]) -> Metric: ...

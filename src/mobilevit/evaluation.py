@@ -1,0 +1,192 @@
+"""A task's metric over a split of a data set, with any runner. Training validates through the very same function."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mobilevit import class_tables, tasks
+from mobilevit.data.finding import counted, listed
+from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
+from mobilevit.data.sample import Dataset, Sample
+from mobilevit.errors import DataError
+from mobilevit.files import make_folder, write_atomically
+from mobilevit.formats import Runner
+from mobilevit.inference import runner_for
+from mobilevit.spec import ClassLabel, ModelSpec
+from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
+
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
+ALL = "all"  # in place of a split: the pictures of every split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network did on a split."""
+
+    metric: Metric
+    spec: ModelSpec
+    data: Path
+    split: str
+    pictures: int
+    classes_present: int  # of the network's classes, those that the data set has
+    seconds: float  # from the first picture asked for to the last one scored
+    network_seconds: float  # of these, in the network
+
+    @property
+    def pictures_per_second(self) -> float:
+        """With decoding."""
+        return self.pictures / self.seconds
+
+    @cached_property
+    def scores(self) -> Scores:
+        return self.metric.compute()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "architecture": self.spec.architecture,
+            "task": self.spec.task,
+            "data": str(self.data),
+            "split": self.split,
+            "pictures": self.pictures,
+            "size_px": self.spec.preprocessing.size_px,
+            "classes": len(self.spec.classes),
+            "classes_present": self.classes_present,
+            "seconds": round(self.seconds, 3),
+            "network_seconds": round(self.network_seconds, 3),
+            "pictures_per_second": round(self.pictures_per_second, 2),
+            "scores": self.scores.to_dict(),
+        }
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write evaluation.json, what the scores have for machines, and every plot as PNG; the paths written."""
+        make_folder(folder)
+        contents: dict[str, str | bytes] = {"evaluation.json": json.dumps(self.to_dict(), indent=2, ensure_ascii=False)}
+        contents |= self.scores.files()
+        for title, figure in self.scores.plots().items():
+            png = BytesIO()
+            figure.savefig(png, format="png")
+            contents[f"{title.lower()}.png"] = png.getvalue()
+        for name, content in contents.items():
+            write_atomically(folder / name, content)
+        return [folder / name for name in contents]
+
+
+def evaluate(
+    model: str | Path | nn.Module | Runner,
+    data: Path | str,
+    *,
+    split: str = "val",
+    device: str = "auto",
+    batch_size: int = 64,
+    workers: int | None = None,
+    size_px: int | None = None,
+    read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a network on the data set at `data`.
+
+    `split` is one that the data set has, or "all". `size_px` evaluates at another size than the network's own; the
+    short side before the crop keeps its ratio to it. The data set may lack classes of the network, not have others:
+    DataError, which shows the difference.
+    """
+    runner = runner_for(model, device=device, size_px=size_px)
+    task = tasks.get(runner.spec.task)
+    dataset = task.read(Path(data), read_options)
+    workers = auto_workers() if workers is None else workers
+    return evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
+
+
+def evaluate_runner(
+    runner: Runner,
+    task: Task,
+    dataset: Dataset,
+    split: str,
+    *,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a runner on a split; of several processes each takes its share, and their metrics are to be merged."""
+    dataset = in_order_of(runner.spec.classes, dataset, task)
+    samples = samples_of(dataset, split)
+    pictures = PictureDataset(samples, seed=0, augment=None, preprocessing=runner.spec.preprocessing)
+    share = len(range(rank, len(samples), world_size))
+    metric = task.metric(runner.spec.classes)
+    started, network_seconds, done = time.perf_counter(), 0.0, 0
+    for batch in eval_loader(pictures, batch_size, task.collate, workers, rank, world_size):
+        asked = time.perf_counter()
+        outputs = runner(batch.pictures)
+        network_seconds += time.perf_counter() - asked
+        metric.update(outputs, batch.targets, batch.indices)
+        done += len(batch.indices)
+        if progress is not None:
+            progress(done, share)
+    return Evaluation(
+        metric=metric,
+        spec=runner.spec,
+        data=dataset.root,
+        split=split,
+        pictures=done,
+        classes_present=len(dataset.classes),
+        seconds=time.perf_counter() - started,
+        network_seconds=network_seconds,
+    )
+
+
+def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> Dataset:
+    """The data set with its targets counted in the network's `classes`, matched by id or name."""
+    if tuple(classes) == dataset.classes:
+        return dataset
+    by_id = class_tables.match([label.id for label in dataset.classes], classes)
+    by_name = class_tables.match([label.name for label in dataset.classes], classes)
+    found = [first if first is not None else second for first, second in zip(by_id, by_name, strict=True)]
+    mapping = [index for index in found if index is not None]
+    if len(mapping) < len(found) or len(set(mapping)) < len(mapping):
+        raise DataError(_difference(classes, dataset, found))
+    splits = {
+        split: tuple(replace(sample, target=task.relabel(sample.target, mapping)) for sample in samples)
+        for split, samples in dataset.splits.items()
+    }
+    return replace(dataset, classes=tuple(classes), splits=splits)
+
+
+def _difference(classes: Sequence[ClassLabel], dataset: Dataset, found: Sequence[int | None]) -> str:
+    """What each side has that the other lacks, and folders that mean the same class."""
+    unknown = [label.id for label, index in zip(dataset.classes, found, strict=True) if index is None]
+    missing = [label.name for index, label in enumerate(classes) if index not in found]
+    folders: dict[int, list[str]] = {}
+    for label, index in zip(dataset.classes, found, strict=True):
+        if index is not None:
+            folders.setdefault(index, []).append(label.id)
+    twice = [f"{' and '.join(ids)} ({classes[index].name})" for index, ids in folders.items() if len(ids) > 1]
+    parts = [
+        (unknown, "in the data alone"),
+        (missing, "in the network alone"),
+        (twice, "in the data under several names"),
+    ]
+    shown = "; ".join(f"{counted(len(names), 'class')} {where}: {listed(names)}" for names, where in parts if names)
+    return (
+        f"the classes of {dataset.root} are not those of the network. {shown}. "
+        "Name the folders by the ids or names of the network's classes, or evaluate a network of these classes."
+    )
+
+
+def samples_of(dataset: Dataset, split: str) -> tuple[Sample, ...]:
+    """The samples of a split, or of all; DataError where there are none."""
+    if split == ALL:
+        return tuple(sample for samples in dataset.splits.values() for sample in samples)
+    if split not in dataset.splits:
+        raise DataError(f"{dataset.root} has no split '{split}': choose between {', '.join(dataset.splits)} and {ALL}")
+    if not dataset.splits[split]:
+        raise DataError(f"the split '{split}' of {dataset.root} has no pictures")
+    return dataset.splits[split]

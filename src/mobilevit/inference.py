@@ -1,0 +1,219 @@
+"""From pictures to results, with any runner: one picture or a million, broken ones among them.
+
+Pictures are decoded in full, by threads, while the network runs on those before.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from mobilevit import tasks
+from mobilevit.data.loader import auto_workers
+from mobilevit.data.transforms import eval_geometry, to_tensor
+from mobilevit.errors import PictureError, UsageError, unknown
+from mobilevit.formats import Runner
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.models.fuse import fuse
+from mobilevit.sources import AnySource, Source, expand
+from mobilevit.spec import ModelSpec
+from mobilevit.tasks.base import TOP
+from mobilevit.tasks.program import Program
+from mobilevit.weights.creating import load, spec_of
+
+BATCH_SIZE = 32  # pictures that the network takes at a time
+DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be read, and why."""
+
+    source: str
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "error": self.message}
+
+
+class Predictor:
+    """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
+
+    Takes a model file, a name of the catalogue, a network with a spec (it stays as it is; a fused copy runs), or any
+    Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, Pillow pictures, or uint8
+    RGB arrays (H, W, 3): one of them, or many.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | nn.Module | Runner,
+        *,
+        device: str = "auto",
+        batch_size: int = BATCH_SIZE,
+        top: int = TOP,
+        size_px: int | None = None,
+    ) -> None:
+        for option, value in (("batch size", batch_size), ("top", top)):
+            if value < 1:
+                raise UsageError(f"the {option} is {value}: it must be 1 or more")
+        self.runner = runner_for(model, device=device, size_px=size_px)
+        self.spec = self.runner.spec
+        self.task = tasks.get(self.spec.task)
+        self.batch_size, self.top = batch_size, top
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the network's outputs."""
+        return tuple(label.name for label in self.spec.classes)
+
+    def __call__(self, pictures: AnySource | Iterable[AnySource]) -> list[Any]:
+        """One Result a picture, in order; for a classifier a `Classification`. PictureError at the first broken one."""
+        results = []
+        for result in self.stream(pictures):
+            if isinstance(result, Failure):
+                raise PictureError(result.message)
+            results.append(result)
+        return results
+
+    def stream(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[Any | Failure]:
+        """Results as they come, in order, with a Failure in place of each picture that cannot be read."""
+        for _, result in self._run(pictures, keep=False):
+            yield result
+
+    def drawn(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | Failure]:
+        """As `stream`, each result with its picture, on which it is drawn; large pictures are reduced."""
+        for picture, result in self._run(pictures, keep=True):
+            yield result if picture is None else (result, self.task.draw(picture, result))
+
+    def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
+        """Results and, where they are kept, pictures."""
+        pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
+        try:
+            views = in_order(pool, lambda source: self._view(source, keep), expand(pictures), 2 * self.batch_size)
+            while batch := list(islice(views, self.batch_size)):
+                yield from self._answers(batch)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _view(self, source: Source, keep: bool) -> "View | Failure":
+        try:
+            picture = source.picture()
+        except PictureError as error:
+            return Failure(source.name, str(error))
+        geometry = eval_geometry(picture.size, self.spec.preprocessing)
+        pixels = to_tensor(geometry.picture(picture))
+        return View(source.name, picture.size, pixels, _reduced(picture) if keep else None)
+
+    def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
+        views = [view for view in batch if isinstance(view, View)]
+        results: Iterator[Any] = iter(())
+        if views:
+            outputs = self.runner(torch.stack([view.pixels for view in views]))
+            results = iter(self.task.decode(outputs, self.spec, self.top))
+        for view in batch:
+            if isinstance(view, Failure):
+                yield None, view
+            else:
+                yield view.picture, next(results).of(view.source, view.size)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network sees of a picture."""
+
+    source: str
+    size: tuple[int, int]  # (width, height) of the whole picture
+    pixels: Tensor  # (3, H, W) uint8 RGB
+    picture: Image.Image | None  # to be drawn on
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """Hundreds of pictures may wait at a time: none keeps more than five megabytes."""
+    picture.thumbnail((DRAWN_PX, DRAWN_PX))
+    return picture
+
+
+Taken = TypeVar("Taken")
+Given = TypeVar("Given")
+
+
+def in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Taken], Given], items: Iterable[Taken], ahead: int
+) -> Iterator[Given]:
+    """As `map`, in threads that work at most `ahead` items before the one that is asked for."""
+    pending: deque[Future[Given]] = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def predict(
+    model: str | Path | nn.Module | Runner,
+    pictures: AnySource | Iterable[AnySource],
+    *,
+    device: str = "auto",
+    batch_size: int = BATCH_SIZE,
+    top: int = TOP,
+    size_px: int | None = None,
+) -> list[Any]:
+    """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
+    return Predictor(model, device=device, batch_size=batch_size, top=top, size_px=size_px)(pictures)
+
+
+def runner_for(model: str | Path | nn.Module | Runner, *, device: str = "auto", size_px: int | None = None) -> Runner:
+    """A runner of a model file, a name of the catalogue or a network (fused, on `device`); a Runner as it is.
+
+    `size_px` takes pictures of another size than the network was trained for; the resize before the crop keeps its
+    ratio.
+    """
+    if isinstance(model, str | Path):
+        model = load(model)
+    if not isinstance(model, nn.Module):
+        if size_px is not None:
+            raise UsageError("the size of a runner is decided where it is made: give the model file with the size")
+        return model
+    spec = spec_of(model)
+    if not spec.classes:
+        raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
+    spec = spec if size_px is None else at_size(spec, size_px)
+    return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
+
+
+def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
+    """The spec with another size of the crop, and of the resize before it in the same ratio."""
+    if not SMALLEST_PX <= size_px <= LARGEST_PX:
+        raise UsageError(f"a size of {size_px} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}")
+    before = spec.preprocessing
+    resize_px = round(size_px * before.resize_px / before.size_px)
+    return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
+
+
+SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the network halves it five times; attention grows with its square
+
+
+def device_for(name: str) -> torch.device:
+    """The device of that name; "auto" is the first of cuda, mps and cpu that is there. UsageError where it is not."""
+    if name not in AVAILABLE and name != "auto":
+        raise unknown("device", name, ["auto", *AVAILABLE])
+    present = [device for device, available in AVAILABLE.items() if available()]
+    if name != "auto" and name not in present:
+        hint = "torch is built without it, or finds no such device"
+        raise UsageError(f"there is no {name} device here ({hint}): use --device {' or '.join(present)}")
+    return torch.device(present[0] if name == "auto" else name)
+
+
+AVAILABLE: dict[str, Callable[[], bool]] = {
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+    "cpu": lambda: True,
+}

@@ -1,0 +1,58 @@
+"""What a classifier says about one picture."""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor
+
+from mobilevit.spec import ClassLabel
+
+
+class Score(NamedTuple):
+    """One class and how likely it is."""
+
+    id: str
+    name: str
+    score: float  # 0-1
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The likeliest classes of one picture, best first."""
+
+    top: tuple[Score, ...]
+    source: str = "<array>"  # a path or an address, where the picture has one
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+
+    @property
+    def best(self) -> Score:
+        return self.top[0]
+
+    def of(self, source: str, size: tuple[int, int]) -> Self:
+        return replace(self, source=source, size=size)
+
+    def to_dict(self) -> dict[str, Any]:
+        width, height = self.size
+        top = [score._asdict() for score in self.top]
+        return {"source": self.source, "width": width, "height": height, "top": top}
+
+    def row(self) -> dict[str, str]:
+        others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:3])
+        return {"picture": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}", "then": others}
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row; the second class in `class_2` and so on."""
+        record: dict[str, Any] = {"source": self.source, "width": self.size[0], "height": self.size[1]}
+        for place, (identity, name, score) in enumerate(self.top, start=1):
+            suffix = "" if place == 1 else f"_{place}"
+            record |= {f"class{suffix}": name, f"class_id{suffix}": identity, f"score{suffix}": round(score, 6)}
+        return [record]
+
+
+def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], top: int) -> list[Classification]:
+    """(B, K) probabilities to the `top` likeliest of K `classes`, one result a picture."""
+    scores, indices = probabilities.float().topk(min(top, len(classes)), dim=1)
+    return [
+        Classification(tuple(Score(classes[i].id, classes[i].name, score) for i, score in zip(*pair, strict=True)))
+        for pair in zip(indices.tolist(), scores.tolist(), strict=True)
+    ]
