@@ -1,0 +1,31 @@
+"""A network without values: its keys and shapes at once, or a frame to put loaded tensors in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from mobilevit.models.mobilevit import PatchSizes
+from mobilevit.models.table import build
+
+
+def blank(
+    architecture: str, num_classes: int, *, patch_sizes: PatchSizes = (2, 2, 2), fuse_input: bool = True
+) -> nn.Module:
+    """The network on the meta device; give it values with `load_state_dict(..., assign=True)`."""
+    with torch.device("meta"), _NoFilling():
+        return build(architecture, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+
+
+class _NoFilling(TorchFunctionMode):
+    """Leaves out the random filling: on the meta device `normal_` imports torch's compiler, which takes seconds."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
+
+
+_FILLING = (Tensor.normal_, Tensor.uniform_)

@@ -1,0 +1,96 @@
+"""The public weights by name: where they are, what they expect, how good they are, under which terms."""
+
+from dataclasses import dataclass
+
+from mobilevit.models.table import MODELS
+from mobilevit.spec import Preprocessing
+from mobilevit.weights.layouts import Layout
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A file in a repository of the Hugging Face Hub."""
+
+    repository: str
+    file: str
+
+    @property
+    def address(self) -> str:
+        return f"https://huggingface.co/{self.repository}/resolve/main/{self.file}"
+
+
+@dataclass(frozen=True)
+class Https:
+    """A file at an address of its own."""
+
+    address: str
+
+    @property
+    def file(self) -> str:
+        return self.address.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A file of ours in `weights/files`, which comes with the package and works offline."""
+
+    file: str
+
+    @property
+    def address(self) -> str:
+        return f"mobilevit package, weights/files/{self.file}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of weights. Its task is that of its architecture."""
+
+    name: str
+    architecture: str
+    source: Hub | Https | Packaged
+    layout: Layout
+    score: str
+    licence: str
+    preprocessing: Preprocessing | None = None  # None: as usual for the layout, or as the file's own spec says
+    sha256: str | None = None  # None: not published; the first download's is recorded and holds from then on
+
+    @property
+    def task(self) -> str:
+        return MODELS[self.architecture].task
+
+
+APPLE = "Apple sample code licence: see LICENSE of github.com/apple/ml-cvnets; not the licence of this package"
+CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets/classification"
+CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
+RGB_CVNETS = Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="rgb")
+
+# fmt: off
+ENTRIES = (
+    # the official weights, with their stem flipped to RGB by timm; scores as timm measured them
+    Entry("timm/mobilevit_xxs.cvnets_in1k", "mobilevit_xxs", Hub("timm/mobilevit_xxs.cvnets_in1k", "model.safetensors"), "timm", "68.936 % top-1, 88.942 % top-5, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("timm/mobilevit_xs.cvnets_in1k", "mobilevit_xs", Hub("timm/mobilevit_xs.cvnets_in1k", "model.safetensors"), "timm", "74.618 % top-1, 92.350 % top-5, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("timm/mobilevit_s.cvnets_in1k", "mobilevit_s", Hub("timm/mobilevit_s.cvnets_in1k", "model.safetensors"), "timm", "78.298 % top-1, 94.168 % top-5, ImageNet-1k val", APPLE),  # noqa: E501
+    # the official weights where their authors published them
+    Entry("cvnets/mobilevit_xxs", "mobilevit_xxs", Https(f"{CVNETS}/mobilevit_xxs.pt"), "cvnets", "69.0 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("cvnets/mobilevit_xs", "mobilevit_xs", Https(f"{CVNETS}/mobilevit_xs.pt"), "cvnets", "74.7 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("cvnets/mobilevit_s", "mobilevit_s", Https(f"{CVNETS}/mobilevit_s.pt"), "cvnets", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    # the same once more, for transformers
+    Entry("apple/mobilevit-xx-small", "mobilevit_xxs", Hub("apple/mobilevit-xx-small", "pytorch_model.bin"), "transformers", "69.0 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("apple/mobilevit-x-small", "mobilevit_xs", Hub("apple/mobilevit-x-small", "pytorch_model.bin"), "transformers", "74.7 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("apple/mobilevit-small", "mobilevit_s", Hub("apple/mobilevit-small", "pytorch_model.bin"), "transformers", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    # trained again by its authors with RangeAugment, on RGB
+    Entry("cvnets/mobilevit_s_range_augment", "mobilevit_s", Https(f"{CVNETS_V2}/examples/range_augment/classification/mobilevit_small.pt"), "cvnets", "78.2 % top-1, ImageNet-1k val", APPLE, RGB_CVNETS),  # noqa: E501
+)
+# fmt: on
+
+CATALOGUE = {entry.name: entry for entry in ENTRIES}
+
+# What "imagenet" means for each model. All three sources hold the same weights; the hub's safetensors need no pickle,
+# are RGB as they come, and have a score measured by a third party with exactly this preprocessing.
+IMAGENET = {
+    "mobilevit_xxs": CATALOGUE["timm/mobilevit_xxs.cvnets_in1k"],
+    "mobilevit_xs": CATALOGUE["timm/mobilevit_xs.cvnets_in1k"],
+    "mobilevit_s": CATALOGUE["timm/mobilevit_s.cvnets_in1k"],
+}
+
+KEYWORDS = ("imagenet", "none")

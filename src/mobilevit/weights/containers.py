@@ -1,0 +1,111 @@
+"""The two kinds of file that hold tensors, safetensors and torch, opened without trusting them.
+
+What the tensors mean is not known here. Every failure is a WeightsError that begins with the path.
+"""
+
+import argparse
+import difflib
+import json
+import pickle
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from mobilevit.errors import WeightsError
+
+MAX_FILE_BYTES = 2**31  # a training checkpoint with optimiser and EMA of the largest network is below 2**27
+MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2**17
+
+
+def kind(path: Path) -> Literal["safetensors", "torch"]:
+    """Which container `path` is, by its first bytes; WeightsError where it is neither, saying what it is."""
+    start = _start(path)
+    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        return "torch"
+    if len(start) >= 9 and start[8:9] == b"{":
+        return "safetensors"
+    what = "neither a safetensors nor a torch file"
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
+        what = "a text file" if start else "empty"
+    raise WeightsError(f"{path} is {what}. Expected the weights of a model, such as best.safetensors of a run folder.")
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header's texts, and the tensors as they are stored."""
+    _check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            # copies: what is mapped would change, or crash the process, when the file does
+            return file.metadata() or {}, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise WeightsError(f"{path} is damaged or cut short ({error}). Download or copy it again.") from error
+
+
+def read_torch(path: Path) -> Any:
+    """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs."""
+    try:
+        # timm keeps its command line in the checkpoint: a namespace holds values and runs nothing
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(_refusal(path, str(error))) from error
+    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise WeightsError(f"{path} is damaged or cut short ({_first_line(error)}). Download it again.") from error
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file that is there and not too large."""
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder, not a model file{_did_you_mean(sorted(path.glob('*.safetensors')))}")
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, _siblings(path), n=2)
+        raise WeightsError(f"model file not found: {path}{_did_you_mean([path.with_name(name) for name in near])}")
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        size_bytes = path.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    if size_bytes > MAX_FILE_BYTES:
+        raise WeightsError(f"{path} has {size_bytes:,} bytes: refused, no MobileViT needs more than {MAX_FILE_BYTES:,}")
+    return start
+
+
+def _siblings(path: Path) -> list[str]:
+    return [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _did_you_mean(paths: list[Path]) -> str:
+    return f": did you mean {' or '.join(map(str, paths[:3]))}?" if paths else ""
+
+
+def _check_header(path: Path) -> None:
+    """The header's length is the file's own claim: bound it, and its nesting, before anything is allocated for it."""
+    with path.open("rb") as file:
+        claimed_bytes = int.from_bytes(file.read(8), "little")
+        if claimed_bytes > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+            raise WeightsError(f"{path} claims a header of {claimed_bytes:,} bytes: it is cut short or damaged")
+        header = file.read(claimed_bytes)
+    try:
+        json.loads(header)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} has a header that is not JSON: it is damaged ({error})") from error
+
+
+def _refusal(path: Path, reason: str) -> str:
+    found = re.search(r"GLOBAL (\S+)", reason)
+    if found is None:
+        return f"{path} is a damaged torch file, or a pickle of something else than tensors ({reason.splitlines()[0]})"
+    return (
+        f"{path} is refused: it is a pickle that asks for {found[1]}, and loading it could run any code. "
+        "Ask its publisher for a safetensors file, or, if you trust it, save only its tensors with the program that "
+        'wrote it: torch.save(model.state_dict(), "weights.pt")'
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

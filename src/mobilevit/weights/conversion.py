@@ -1,0 +1,76 @@
+"""A file of weights in another layout, another channel order, or both."""
+
+import io
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from mobilevit.errors import UsageError, unknown
+from mobilevit.files import write_atomically
+from mobilevit.spec import ChannelOrder, ModelSpec
+from mobilevit.weights import sources
+from mobilevit.weights.layouts import PREPROCESSING, Layout, layout_named
+from mobilevit.weights.model_file import SPEC_KEY, header
+from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.translation import flip_channels, from_ours
+
+log = logging.getLogger("mobilevit")
+
+
+def convert(source: str | Path, target: str | Path, *, layout: str, channel_order: ChannelOrder | None = None) -> None:
+    """Write the weights of `source` (a file, or a name of the catalogue) to `target` in `layout`.
+
+    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
+    `channel_order` is not the source's; outputs agree when the pictures are flipped too. Without `channel_order` our
+    layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
+    The spec goes into both kinds of file, where other programs overlook it and this package finds it again.
+    """
+    target, known = Path(target), layout_named(layout)
+    _check_arguments(Path(source), target, known, channel_order)
+    state, spec = sources.read(source)
+    present = spec.preprocessing.channel_order
+    order = channel_order or (present if known == "ours" else PREPROCESSING[known].channel_order)
+    if order != present:
+        log.warning("stem flipped: %s expects %s where %s expects %s", target, order.upper(), source, present.upper())
+        state, spec = (
+            flip_channels(state),
+            replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order)),
+        )
+    tensors = from_ours(state, Recognised(known, spec.architecture, len(spec.classes), spec.fuse_input))
+    write_atomically(target, WRITERS[target.suffix](tensors, spec))
+
+
+def _check_arguments(source: Path, target: Path, layout: Layout, channel_order: str | None) -> None:
+    if channel_order is not None and channel_order not in get_args(ChannelOrder):
+        raise unknown("channel order", channel_order, get_args(ChannelOrder))
+    if target.suffix not in WRITERS:
+        raise UsageError(f"{target} must end in {', '.join(WRITERS)}: the ending chooses the kind of file")
+    if layout == "ours" and target.suffix != ".safetensors":
+        raise UsageError(
+            f"a file in our own layout is a safetensors file: call it {target.with_suffix('.safetensors')}"
+        )
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the file to read from: give another name to write to")
+
+
+def _torch_file(tensors: Mapping[str, Tensor], spec: ModelSpec) -> bytes:
+    """A plain state dict. An attribute of an OrderedDict survives `weights_only`, and no other program looks at it."""
+    content = OrderedDict(tensors)
+    setattr(content, SPEC_KEY, spec.to_json())
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _safetensors_file(tensors: Mapping[str, Tensor], spec: ModelSpec) -> bytes:
+    return to_safetensors(dict(tensors), header(spec))
+
+
+WRITERS = {".safetensors": _safetensors_file, ".pt": _torch_file, ".pth": _torch_file}

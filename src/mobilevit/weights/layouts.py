@@ -1,0 +1,155 @@
+"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the network, read both ways.
+
+ours: `MobileViT.state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal but
+for one thing: transformers keeps the rows of `qkv` as three tensors.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple, get_args
+
+import torch
+
+from mobilevit.errors import unknown
+from mobilevit.models.mobilevit import Variant
+from mobilevit.models.table import MODELS
+from mobilevit.spec import Preprocessing
+from mobilevit.weights.blank import blank
+
+Layout = Literal["ours", "cvnets", "timm", "transformers"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+# What the public weights of a layout expect, and so what a file of unknown origin is taken to expect. timm's crop of
+# 0.9 is written as the short side before the crop: floor(256 / 0.9).
+PREPROCESSING: Mapping[Layout, Preprocessing] = {
+    "ours": Preprocessing(),
+    "cvnets": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+    "timm": Preprocessing(size_px=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
+    "transformers": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+}
+
+STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the picture's channels
+
+
+def layout_named(name: str) -> Layout:
+    """`name` as a layout; UsageError where there is none of that name."""
+    for layout in LAYOUTS:
+        if layout == name:
+            return layout
+    raise unknown("layout", name, LAYOUTS)
+
+
+class Row(NamedTuple):
+    """One module's name in each layout; `{...}` is filled by `_modules`, "(a,b)" is one tensor split into rows."""
+
+    ours: str
+    cvnets: str
+    timm: str
+    transformers: str
+
+
+# fmt: off
+PARTS = (  # of a convolution with BatchNorm: fills {part}
+    Row("conv", "conv", "conv", "convolution"),
+    Row("norm", "norm", "bn", "normalization"),
+)
+STEM = (
+    Row("stem.{part}", "conv_1.block.{part}", "stem.{part}", "conv_stem.{part}"),
+)
+MOBILENET = (  # stages 1 and 2
+    Row("stages.{s}.{b}.expand.{part}", "layer_{n}.{b}.block.exp_1x1.block.{part}", "stages.{s}.{b}.conv1_1x1.{part}", "encoder.layer.{s}.layer.{b}.expand_1x1.{part}"),  # noqa: E501
+    Row("stages.{s}.{b}.depthwise.{part}", "layer_{n}.{b}.block.conv_3x3.block.{part}", "stages.{s}.{b}.conv2_kxk.{part}", "encoder.layer.{s}.layer.{b}.conv_3x3.{part}"),  # noqa: E501
+    Row("stages.{s}.{b}.reduce.{part}", "layer_{n}.{b}.block.red_1x1.block.{part}", "stages.{s}.{b}.conv3_1x1.{part}", "encoder.layer.{s}.layer.{b}.reduce_1x1.{part}"),  # noqa: E501
+)
+MOBILEVIT = (  # stages 3, 4 and 5
+    Row("stages.{s}.0.expand.{part}", "layer_{n}.0.block.exp_1x1.block.{part}", "stages.{s}.0.conv1_1x1.{part}", "encoder.layer.{s}.downsampling_layer.expand_1x1.{part}"),  # noqa: E501
+    Row("stages.{s}.0.depthwise.{part}", "layer_{n}.0.block.conv_3x3.block.{part}", "stages.{s}.0.conv2_kxk.{part}", "encoder.layer.{s}.downsampling_layer.conv_3x3.{part}"),  # noqa: E501
+    Row("stages.{s}.0.reduce.{part}", "layer_{n}.0.block.red_1x1.block.{part}", "stages.{s}.0.conv3_1x1.{part}", "encoder.layer.{s}.downsampling_layer.reduce_1x1.{part}"),  # noqa: E501
+    Row("stages.{s}.1.local.{part}", "layer_{n}.1.local_rep.conv_3x3.block.{part}", "stages.{s}.1.conv_kxk.{part}", "encoder.layer.{s}.conv_kxk.{part}"),  # noqa: E501
+    Row("stages.{s}.1.project_in", "layer_{n}.1.local_rep.conv_1x1.block.conv", "stages.{s}.1.conv_1x1", "encoder.layer.{s}.conv_1x1.convolution"),  # noqa: E501
+    Row("stages.{s}.1.transformer.{depth}", "layer_{n}.1.global_rep.{depth}", "stages.{s}.1.norm", "encoder.layer.{s}.layernorm"),  # noqa: E501
+    Row("stages.{s}.1.project_out.{part}", "layer_{n}.1.conv_proj.block.{part}", "stages.{s}.1.conv_proj.{part}", "encoder.layer.{s}.conv_projection.{part}"),  # noqa: E501
+    Row("stages.{s}.1.fusion.{part}", "layer_{n}.1.fusion.block.{part}", "stages.{s}.1.conv_fusion.{part}", "encoder.layer.{s}.fusion.{part}"),  # noqa: E501
+)
+TRANSFORMER = (  # each layer of a transformer; names continue the prefixes of TRANSFORMER_PREFIX
+    Row("norm1", "pre_norm_mha.0", "norm1", "layernorm_before"),
+    Row("attention.qkv", "pre_norm_mha.1.qkv_proj", "attn.qkv", "attention.attention.(query,key,value)"),
+    Row("attention.proj", "pre_norm_mha.1.out_proj", "attn.proj", "attention.output.dense"),
+    Row("norm2", "pre_norm_ffn.0", "norm2", "layernorm_after"),
+    Row("feed_forward.expand", "pre_norm_ffn.1", "mlp.fc1", "intermediate.dense"),
+    Row("feed_forward.reduce", "pre_norm_ffn.4", "mlp.fc2", "output.dense"),
+)
+TRANSFORMER_PREFIX = Row("stages.{s}.1.transformer.{l}.", "layer_{n}.1.global_rep.{l}.", "stages.{s}.1.transformer.{l}.", "encoder.layer.{s}.transformer.layer.{l}.")  # noqa: E501
+# fmt: on
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """What a task adds: the prefix of the backbone in each layout, and its own modules."""
+
+    backbone: Row
+    head: tuple[Row, ...]
+
+
+TASKS = {
+    "classification": TaskRows(
+        backbone=Row("backbone.", "", "", "mobilevit."),
+        head=(
+            Row("final.{part}", "conv_1x1_exp.block.{part}", "final_conv.{part}", "mobilevit.conv_1x1_exp.{part}"),
+            Row("classifier", "classifier.fc", "head.fc", "classifier"),
+        ),
+    ),
+}
+
+
+@cache
+def key_map(architecture: str, layout: Layout, num_classes: int, fuse_input: bool) -> Mapping[str, tuple[str, ...]]:
+    """Each of our keys to the keys in `layout` whose rows, one below the other, are that tensor."""
+    names = {row.ours: getattr(row, layout) for row in _modules(architecture)}
+    keys = (key.rpartition(".") for key in shapes(architecture, num_classes, fuse_input))
+    return {f"{module}.{leaf}": tuple(f"{name}.{leaf}" for name in _split(names[module])) for module, _, leaf in keys}
+
+
+@cache
+def shapes(architecture: str, num_classes: int, fuse_input: bool) -> Mapping[str, torch.Size]:
+    """Our keys and the shapes of their tensors, found without allocating any."""
+    network = blank(architecture, num_classes, fuse_input=fuse_input)
+    return {key: tensor.shape for key, tensor in network.state_dict().items()}
+
+
+def _modules(architecture: str) -> Iterator[Row]:
+    """Every module that holds tensors, by its full name in each layout."""
+    model = MODELS[architecture]
+    rows = TASKS[model.task]
+    yield from (_join(rows.backbone, row) for row in _backbone(model.variant))
+    yield from _filled(rows.head)
+
+
+def _backbone(variant: Variant) -> Iterator[Row]:
+    yield from _filled(STEM)
+    for stage, blocks in enumerate((1, 3)):
+        for block in range(blocks):
+            yield from _filled(MOBILENET, s=stage, n=stage + 1, b=block)
+    for stage, depth in enumerate(variant.depths, start=2):
+        yield from _filled(MOBILEVIT, s=stage, n=stage + 1, depth=depth)
+        layers = [_join(TRANSFORMER_PREFIX, row) for row in TRANSFORMER]
+        for layer in range(depth):
+            yield from _filled(layers, s=stage, n=stage + 1, l=layer)
+
+
+def _filled(rows: tuple[Row, ...] | list[Row], **places: int) -> Iterator[Row]:
+    """The rows with their placeholders filled; a row with {part} becomes one for each part."""
+    for row in rows:
+        for parts in PARTS if "{part}" in row.ours else PARTS[:1]:
+            yield Row(*(name.format(part=part, **places) for name, part in zip(row, parts, strict=True)))
+
+
+def _join(prefixes: Row, row: Row) -> Row:
+    return Row(*(prefix + name for prefix, name in zip(prefixes, row, strict=True)))
+
+
+def _split(name: str) -> list[str]:
+    """ "attention.(query,key,value)" to its three names; any other name to itself."""
+    stem, opening, inner = name.partition("(")
+    return [stem + part for part in inner.removesuffix(")").split(",")] if opening else [name]

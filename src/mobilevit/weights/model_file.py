@@ -1,0 +1,96 @@
+"""Our own file: one safetensors with the tensors in our layout and the ModelSpec in its header."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from mobilevit.errors import WeightsError
+from mobilevit.files import write_atomically
+from mobilevit.models.table import MODELS
+from mobilevit.spec import ChannelOrder, Interpolation, ModelSpec
+from mobilevit.weights import containers
+from mobilevit.weights.recognition import Recognised, check, recognise
+from mobilevit.weights.translation import to_ours
+
+SPEC_KEY = "mobilevit_spec"  # of the header's texts
+
+
+def save(path: str | Path, state: Mapping[str, Tensor], spec: ModelSpec) -> None:
+    """Write one model whole or not at all. Tensors keep their dtype; OutputError where `path` cannot be written."""
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    write_atomically(Path(path), to_safetensors(tensors, header(spec)))
+
+
+def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
+    """The state dict in float32, and the spec; WeightsError that names the file where it is not one of ours."""
+    path = Path(path)
+    if containers.kind(path) == "torch":
+        raise WeightsError(f"{path} is a torch file, which carries no spec. {_CONVERT}")
+    texts, tensors = containers.read_safetensors(path)
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    try:
+        if SPEC_KEY not in texts:
+            raise WeightsError(f"it carries no spec; the tensors are those of {recognise(found)}. {_CONVERT}")
+        spec = read_spec(texts[SPEC_KEY])
+        recognised = Recognised("ours", spec.architecture, len(spec.classes), spec.fuse_input)
+        check(found, recognised)
+        return to_ours(tensors, recognised), spec
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` in float16, for storage at half the size; WeightsError where a value is too large for it."""
+    halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+    for key, tensor in halved.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{key} does not fit into float16: keep this model in float32")
+    return halved
+
+
+def header(spec: ModelSpec) -> dict[str, str]:
+    """The texts of a safetensors header; other packages look for "format"."""
+    return {"format": "pt", SPEC_KEY: spec.to_json()}
+
+
+def read_spec(text: str) -> ModelSpec:
+    """The inverse of `ModelSpec.to_json`, with every value checked: a file may hold anything."""
+    try:
+        spec = ModelSpec.from_json(text)
+        _check_spec(spec)
+    except (TypeError, RecursionError) as error:
+        raise WeightsError(f"the model file's spec cannot be read: {error}") from error
+    return spec
+
+
+_CONVERT = "Give it one with `mobilevit convert IN OUT.safetensors --layout ours`."
+
+
+def _check_spec(spec: ModelSpec) -> None:
+    if spec.architecture not in MODELS:
+        raise WeightsError(f"it is a '{spec.architecture}', which this version does not have: {', '.join(MODELS)}")
+    picture = spec.preprocessing
+    for name, value, valid in (
+        ("task", spec.task, spec.task == MODELS[spec.architecture].task),
+        ("size_px", picture.size_px, _whole(picture.size_px, 32, 8192)),
+        ("resize_px", picture.resize_px, _whole(picture.resize_px, 32, 8192)),
+        ("interpolation", picture.interpolation, picture.interpolation in get_args(Interpolation)),
+        ("channel_order", picture.channel_order, picture.channel_order in get_args(ChannelOrder)),
+        ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
+        ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
+        (
+            "classes",
+            "not text",
+            all(isinstance(text, str) for label in spec.classes for text in (label.id, label.name)),
+        ),
+        ("provenance", spec.provenance, all(isinstance(text, str) for text in vars(spec.provenance).values())),
+    ):
+        if not valid:
+            raise WeightsError(f"the model file's spec has {name} {value!r}, which cannot be")
+
+
+def _whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,120 @@
+"""What a set of tensors is, judged by keys and shapes alone: layout, network, number of classes. Strict."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mobilevit.errors import WeightsError
+from mobilevit.models.table import MODELS
+from mobilevit.weights.layouts import LAYOUTS, Layout, key_map, shapes
+
+Shapes = Mapping[str, Sequence[int]]
+
+MAX_CLASSES = 100_000
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a checkpoint holds."""
+
+    layout: Layout
+    architecture: str
+    num_classes: int  # 0: it has no classifier
+    fuse_input: bool = True  # False: the paper's ablation, known by the absence of every fusion layer
+
+    def __str__(self) -> str:
+        classifier = f"{self.num_classes} classes" if self.num_classes else "no classifier"
+        return f"{self.architecture} in {self.layout} layout, {classifier}"
+
+
+def recognise(found: Shapes) -> Recognised:
+    """The layout and the network that `found` (key -> shape) belongs to.
+
+    WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
+    `num_batches_tracked` may be missing: older files lack it, and the network does not use it.
+    """
+    layout = _layout(found)
+    architecture = max(MODELS, key=lambda name: _agreement(found, Recognised(layout, name, 1000)))
+    recognised = Recognised(layout, architecture, *_head_and_fusion(found, layout, architecture))
+    check(found, recognised)
+    return recognised
+
+
+def check(found: Shapes, recognised: Recognised) -> None:
+    """WeightsError that lists every kind of difference between `found` and what `recognised` must have."""
+    wanted = expected(recognised)
+    unknown = [key for key in found if key not in wanted]
+    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
+    misshapen = [key for key in found if key in wanted and tuple(found[key]) != wanted[key]]
+    lines = [
+        *_listed("unknown", [f"{_shown(key)}{_nearest(key, missing or wanted)}" for key in unknown[:SHOWN]], unknown),
+        *_listed("missing", missing[:SHOWN], missing),
+        *_listed("misshapen", [f"{k} is {_size(found[k])}, not {_size(wanted[k])}" for k in misshapen], misshapen),
+    ]
+    if lines:
+        raise WeightsError("\n  ".join([f"taken for {recognised}, but the tensors do not fit:", *lines]))
+
+
+def expected(recognised: Recognised) -> dict[str, tuple[int, ...]]:
+    """Every key in the checkpoint's own layout, with its shape."""
+    network = recognised.architecture, recognised.num_classes, recognised.fuse_input
+    names = key_map(network[0], recognised.layout, network[1], network[2])
+    return {
+        part: tuple(shape) if len(parts) == 1 else (shape[0] // len(parts), *shape[1:])
+        for (key, parts), shape in zip(names.items(), shapes(*network).values(), strict=True)
+        for part in parts
+    }
+
+
+SHOWN = 5  # of each kind of difference
+
+# beginnings of keys that are of something else, which can then be named
+OTHERS = {
+    "encoder.": "a network for detection or segmentation",
+    "mobilevitv2.": "a MobileViTv2",
+    "segmentation_head.": "a network for segmentation",
+    "optimiser.": "the state of a training run; its models are best.safetensors and last.safetensors in the run folder",
+}
+
+
+def _layout(found: Shapes) -> Layout:
+    names = {layout: set(expected(Recognised(layout, next(iter(MODELS)), 1000))) for layout in LAYOUTS}
+    layout = max(LAYOUTS, key=lambda layout: len(names[layout] & found.keys()))
+    if len(names[layout] & found.keys()) < len(names[layout]) // 2:
+        others = [what for beginning, what in OTHERS.items() if any(key.startswith(beginning) for key in found)]
+        what = f"It looks like {others[0]}." if others else f"Layouts that can be read: {', '.join(LAYOUTS)}."
+        keys = ", ".join(_shown(key) for key in list(found)[:SHOWN])
+        raise WeightsError(f"no MobileViT classifier: {len(found)} tensors ({keys or 'none'}). {what}")
+    return layout
+
+
+def _agreement(found: Shapes, candidate: Recognised) -> int:
+    return sum(tuple(found[key]) == shape for key, shape in expected(candidate).items() if key in found)
+
+
+def _head_and_fusion(found: Shapes, layout: Layout, architecture: str) -> tuple[int, bool]:
+    names = key_map(architecture, layout, 1000, True)
+    classifier = tuple(found.get(names["classifier.weight"][0], ()))
+    num_classes = classifier[0] if classifier else 0
+    if num_classes > MAX_CLASSES:
+        raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are read")
+    return num_classes, any(name in found for key, (name, *_) in names.items() if ".fusion." in key)
+
+
+def _listed(kind: str, texts: Sequence[str], keys: Sequence[str]) -> Iterable[str]:
+    if keys:
+        more = f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+        yield f"{len(keys)} {kind}: {', '.join(texts[:SHOWN])}{more}"
+
+
+def _nearest(key: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(_shown(key), names, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _shown(key: str) -> str:
+    return key if len(key) <= 100 else f"{key[:97]}..."
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "a single number"

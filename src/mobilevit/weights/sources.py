@@ -1,0 +1,63 @@
+"""What `weights=` may say, a name or a path, as tensors."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from mobilevit.errors import UsageError, WeightsError, unknown
+from mobilevit.models.table import ALIASES, MODELS
+from mobilevit.spec import ModelSpec, Provenance
+from mobilevit.weights import checkpoint, download
+from mobilevit.weights.catalogue import CATALOGUE, IMAGENET, KEYWORDS, Entry
+from mobilevit.weights.recognition import Recognised
+
+
+def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
+    """The state dict in our layout (float32) and the spec of a file, a name of the catalogue or "imagenet".
+
+    Without `architecture` the name of a model stands for its ImageNet weights. Names come before paths: a file that
+    has the name of weights is reached as "./imagenet".
+    """
+    entry = _entry(str(weights), architecture)
+    if entry is None:
+        return checkpoint.read(weights)
+    if architecture not in (None, entry.architecture):
+        raise WeightsError(f"weights '{weights}' are of {entry.architecture}, not of {architecture}")
+    path = download.fetch(entry)
+    opened = checkpoint.open_checkpoint(path)
+    found = opened.recognised
+    if (found.layout, found.architecture) != (entry.layout, entry.architecture):
+        raise WeightsError(f"{path} should be {entry.architecture} in {entry.layout} layout, but is {found}")
+    return opened.state, opened.spec or _spec(entry, found)
+
+
+def _entry(name: str, architecture: str | None) -> Entry | None:
+    """The entry of the catalogue that `name` means; None where it is a path."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if name == "none" or (name == "imagenet" and architecture is None):
+        raise UsageError(
+            f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOGUE])}"
+        )
+    model = architecture if name == "imagenet" else ALIASES.get(name, name) if architecture is None else None
+    if model in IMAGENET:
+        return IMAGENET[model]
+    if not _is_path(name):
+        raise unknown(
+            "file or name of weights", name, [*KEYWORDS, *CATALOGUE, *(MODELS if architecture is None else ())]
+        )
+    return None
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).suffix in SUFFIXES or Path(name).exists()
+
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
+
+
+def _spec(entry: Entry, recognised: Recognised) -> ModelSpec:
+    usual = checkpoint.spec_for(recognised, entry.source.address)
+    provenance = Provenance(entry.source.address, entry.licence, entry.score, f"'{entry.name}' of the catalogue")
+    return replace(usual, preprocessing=entry.preprocessing or usual.preprocessing, provenance=provenance)
