@@ -30,14 +30,12 @@ class BatchAugment:
     @torch.no_grad()
     def __call__(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) RGB 0-1 and (B,) class indices to changed pictures and soft labels (B, K) that sum to 1."""
-        pictures = self.change(pictures)
-        soft = functional.one_hot(labels, self.num_classes).to(pictures.dtype)
-        mix = self._mix() if len(pictures) > 1 else None
-        if mix is not None:
-            pictures, rows = mix(pictures, labels)
-            first, second, share = rows.reshape(-1, 3).unbind(1)
-            soft = self._one_hot(first) * (1 - share)[:, None] + self._one_hot(second) * share[:, None]
-        return pictures.clamp(0, 1).contiguous(memory_format=torch.channels_last), soft.to(pictures.dtype)
+        changed, soft = self.change(pictures), self._one_hot(labels)
+        if len(labels) > 1:
+            changed, partners, share = self._mixed(changed, labels)
+            soft = torch.lerp(soft, self._one_hot(partners), share[:, None])
+        changed = changed.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        return changed, soft.to(pictures.dtype)
 
     def _changes(self) -> nn.Sequential:
         """What happens to each picture by itself."""
@@ -48,21 +46,25 @@ class BatchAugment:
             steps.append(self.kornia.RandomErasing(scale=ERASED_AREA, ratio=ERASED_RATIO, p=self.config.erasing))
         return nn.Sequential(*steps)
 
-    def _mix(self) -> Any:
-        """This batch's way of mixing its pictures, or None."""
-        use_mixup = self.config.mixup > 0
-        if use_mixup and self.config.cutmix > 0:
-            use_mixup = bool(torch.rand(()) < 0.5)
-        if use_mixup:
-            share = torch.distributions.Beta(self.config.mixup, self.config.mixup).sample().item()
-            return self.kornia.RandomMixUpV2(lambda_val=(share, share), data_keys=["input", "class"])
-        if self.config.cutmix > 0:
-            beta = self.config.cutmix
-            return self.kornia.RandomCutMixV2(beta=beta, use_correct_lambda=True, data_keys=["input", "class"])
-        return None
+    def _mixed(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mixed pictures, and of each the label of its partner and the partner's share, (B,) both."""
+        mixup, cutmix = self.config.mixup, self.config.cutmix
+        if mixup and cutmix:
+            mixup, cutmix = (mixup, 0.0) if torch.rand(()) < 0.5 else (0.0, cutmix)
+        keys = ["input", "class"]
+        if mixup:
+            share = torch.distributions.Beta(mixup, mixup).sample().item()
+            mixed, rows = self.kornia.RandomMixUpV2(lambda_val=(share, share), data_keys=keys)(pictures, labels)
+            return mixed, rows[:, 1], rows[:, 2]
+        if cutmix:
+            mixed, rows = self.kornia.RandomCutMixV2(beta=cutmix, use_correct_lambda=True, data_keys=keys)(
+                pictures, labels
+            )
+            return mixed, rows[0, :, 1], 1 - rows[0, :, 2]  # what kornia gives here is the share that stays
+        return pictures, labels, torch.zeros(len(labels), device=labels.device)
 
     def _one_hot(self, labels: Tensor) -> Tensor:
-        return functional.one_hot(labels.long(), self.num_classes).to(labels.dtype)
+        return functional.one_hot(labels.long(), self.num_classes).float()
 
 
 OPERATIONS, MAGNITUDE = 2, 9  # of RandAugment: how many, and how strong from 0 to 30 (its paper's ImageNet setting)

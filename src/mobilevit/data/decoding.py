@@ -22,7 +22,7 @@ from mobilevit.errors import PictureError
 Source = Path | str | bytes | Image.Image | NDArray[Any]
 
 # Decoders that read pixels and do nothing else: Pillow's EPS and PDF start other programs.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens MPO as the JPEG that it begins with
 MAX_PIXELS = 2**27  # 134 million: a phone's 108 megapixels pass; decoded they take 400 MB
 MAX_FILE_BYTES = 2**29  # no picture of so many pixels needs more
 
@@ -43,7 +43,7 @@ class PictureHeader:
 
     size: tuple[int, int]  # (width, height), EXIF orientation applied
     mode: str  # Pillow's name: RGB, L, P, RGBA, CMYK, I;16, ...
-    format: str  # one of FORMATS; empty for arrays
+    format: str  # one of FORMATS, or MPO; empty for arrays
 
 
 def header(source: Source) -> PictureHeader:
@@ -213,6 +213,8 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8. A broken EXIF block says nothing, and the picture is taken as it is stored."""
+    if image.format == "TIFF":  # Pillow turns these itself, and gives their size as turned from the start
+        return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # malformed bytes, as in _decoder_errors

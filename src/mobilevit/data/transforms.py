@@ -117,16 +117,17 @@ def _centre_crop(size: Size, ratio_max: float) -> Box:
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """Resize the short side to `resize_px`, crop the centre of `size_px`: both in one step, over the crop alone.
 
-    Exactly the pixels of the two steps (to one level of rounding), since the crop is mapped back to the source; but
-    a picture of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the long side is
-    rounded down and the offset of the crop to the nearest even.
+    The pixels are those of the two steps to one level of rounding (but for bicubic beyond black or white, which
+    Pillow cuts off between its axes), since the crop is mapped back to the source; and a picture of 1 x 10000 pixels
+    never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
+    the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
     """
     crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
     if crop_px > resize_px:
         raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
-    scale = resize_px / min(size)
-    left, right = _centre(size[0], int(size[0] * scale), crop_px)
-    top, bottom = _centre(size[1], int(size[1] * scale), crop_px)
+    short = min(size)
+    left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
+    top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
     output = (crop_px, crop_px)
     return Geometry(size, (left, top, right, bottom), output, interpolation=preprocessing.interpolation)
 

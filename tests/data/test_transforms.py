@@ -1,0 +1,166 @@
+"""Crops, flips and sizes: where they lie, that one step equals two, and that nothing but the seed decides."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mobilevit.data.decoding import decode
+from mobilevit.data.randomness import generator
+from mobilevit.data.transforms import FILTERS, AugmentConfig, eval_geometry, prepare, to_tensor, train_geometry
+from mobilevit.errors import UsageError
+from mobilevit.spec import Interpolation, Preprocessing
+
+SIDES = st.integers(1, 400)
+PAPER = AugmentConfig(crop_area_min=0.08)
+
+
+def noise(width: int, height: int, low: int = 0, high: int = 256) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(low, high, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Evaluation as the paper's code writes it: resize the whole picture, then cut its centre out."""
+    short, crop = min(image.size), preprocessing.size_px
+    width, height = (side * preprocessing.resize_px // short for side in image.size)
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    resized = image.resize((width, height), FILTERS[preprocessing.interpolation])
+    return resized.crop((left, top, left + crop, top + crop))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIDES, SIDES, st.integers(1, 96), st.integers(0, 32), st.sampled_from(["bilinear", "bicubic"]))
+def test_one_step_of_evaluation_equals_two(
+    width: int, height: int, size_px: int, margin_px: int, interpolation: Interpolation
+) -> None:
+    if max(width, height) > 40 * min(width, height):
+        height = width  # the two steps would take too long; see the test of elongated pictures
+    # Bicubic goes beyond black and white, where Pillow cuts it off after the axis that it happens to take first.
+    image = noise(width, height) if interpolation == "bilinear" else noise(width, height, 96, 160)
+    preprocessing = Preprocessing(size_px, size_px + margin_px, interpolation)
+    one = np.asarray(eval_geometry(image.size, preprocessing).picture(image), dtype=int)
+    assert np.abs(one - np.asarray(two_steps(image, preprocessing), dtype=int)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (1, 1), (2, 3)])
+def test_elongated_and_tiny_pictures_cost_no_memory(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (10, 20, 30))  # resized first, 1 x 100000 pixels would take 25 GB
+    for geometry in (eval_geometry(size, Preprocessing()), train_geometry(np.random.default_rng(0), size, 256, PAPER)):
+        assert geometry.picture(image).size == (256, 256)
+        assert geometry.picture(image).getpixel((128, 128)) == (10, 20, 30)
+
+
+def test_a_crop_larger_than_the_resized_picture_is_refused() -> None:
+    with pytest.raises(UsageError, match="resized to 224 px before a crop of 256 px"):
+        eval_geometry((640, 480), Preprocessing(size_px=256, resize_px=224))
+
+
+@given(SIDES, SIDES, st.integers(1, 400), st.integers(0, 2**32), st.floats(0.01, 1.0), st.floats(1.0, 3.0))
+def test_random_crops_lie_inside_and_keep_their_bounds(
+    width: int, height: int, size_px: int, seed: int, area_min: float, ratio_max: float
+) -> None:
+    config = AugmentConfig(crop_area_min=area_min, crop_ratio_max=ratio_max)
+    geometry = train_geometry(np.random.default_rng(seed), (width, height), size_px, config)
+    left, top, right, bottom = geometry.box
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert geometry.output == (size_px, size_px)
+    crop_width, crop_height = right - left, bottom - top
+    fallback = (
+        min(width, round(height * ratio_max)) == crop_width and min(height, round(width * ratio_max)) == crop_height
+    )
+    if not fallback:  # half a pixel of rounding on either side
+        assert (crop_width + 0.5) * (crop_height + 0.5) >= area_min * width * height - 1e-6
+    assert crop_width - 0.5 <= ratio_max * (crop_height + 0.5) + 1e-6 or crop_height == 1
+    assert crop_height - 0.5 <= ratio_max * (crop_width + 0.5) + 1e-6 or crop_width == 1
+
+
+def test_area_is_uniform_and_ratio_log_uniform() -> None:
+    rng = np.random.default_rng(0)
+    boxes = [train_geometry(rng, (1000, 1000), 64, AugmentConfig(crop_area_min=0.08)).box for _ in range(4000)]
+    sizes = np.array([(right - left, bottom - top) for left, top, right, bottom in boxes])
+    area, log_ratio = sizes.prod(axis=1) / 1e6, np.log(sizes[:, 0] / sizes[:, 1])
+    small = area < 0.7  # larger ones are turned down where their ratio does not fit
+    assert abs(np.median(area[small]) - 0.39) < 0.02
+    assert abs(log_ratio[small].mean()) < 0.01
+    assert abs(log_ratio[small].std() - math.log(4 / 3) / math.sqrt(3)) < 0.01
+
+
+def test_half_of_the_pictures_are_mirrored_or_none() -> None:
+    rng = np.random.default_rng(0)
+    flips = [train_geometry(rng, (50, 50), 32, PAPER).flip for _ in range(1000)]
+    assert 430 < sum(flips) < 570
+    assert not any(train_geometry(rng, (50, 50), 32, replace(PAPER, flip=False)).flip for _ in range(100))
+
+
+def test_switching_flips_off_leaves_the_crops_as_they_were() -> None:
+    for seed in range(20):
+        first = train_geometry(generator("sample", seed, 0), (300, 200), 64, PAPER)
+        second = train_geometry(generator("sample", seed, 0), (300, 200), 64, replace(PAPER, flip=False))
+        assert first.box == second.box
+
+
+def test_mirrored_means_mirrored() -> None:
+    image = noise(60, 40)
+    geometry = eval_geometry(image.size, Preprocessing(32, 36))
+    mirrored = np.asarray(replace(geometry, flip=True).picture(image))
+    assert (mirrored == np.asarray(geometry.picture(image))[:, ::-1]).all()
+
+
+def test_reduced_decoding_shows_the_same_part(tmp_path: object) -> None:
+    x, y = np.meshgrid(np.linspace(0, 255, 1600), np.linspace(0, 255, 1200))
+    path = f"{tmp_path}/gradient.jpg"
+    Image.fromarray(np.stack([x, y, 255 - x], axis=2).astype(np.uint8)).save(path, quality=95)
+    for seed in range(10):
+        geometry = train_geometry(np.random.default_rng(seed), (1600, 1200), 128, PAPER)
+        small, full = decode(path, draft_px=geometry.draft_px), decode(path)
+        box_width = (geometry.box[2] - geometry.box[0]) * small.width / full.width
+        assert box_width > 127, "the crop is not enlarged"
+        distance = np.abs(
+            np.asarray(geometry.picture(small), dtype=int) - np.asarray(geometry.picture(full), dtype=int)
+        )
+        assert distance.mean() < 2
+
+
+def test_evaluation_decodes_in_full() -> None:
+    assert eval_geometry((4000, 3000), Preprocessing()).draft_px is None
+
+
+def test_generators_depend_on_all_they_are_for() -> None:
+    firsts = [
+        generator(purpose, seed, epoch, index).random()
+        for purpose in ("order", "schedule", "sample")
+        for seed in (0, 1, -1)
+        for epoch in (0, 1)
+        for index in (0, 1)
+    ]
+    assert len(set(firsts)) == len(firsts)
+    assert generator("sample", 5, 6, 7).random() == generator("sample", 5, 6, 7).random()
+
+
+def test_tensors_and_the_networks_input() -> None:
+    image = noise(5, 7)
+    tensor = to_tensor(image)
+    assert (tensor.shape, tensor.dtype) == ((3, 7, 5), torch.uint8)
+    assert (tensor.permute(1, 2, 0).numpy() == np.asarray(image)).all()
+    pictures = torch.stack([tensor, tensor.flip(2)])
+    for order, expected in (("rgb", pictures), ("bgr", pictures[:, [2, 1, 0]])):
+        for dtype in (torch.float32, torch.float64):
+            prepared = prepare(pictures, order, dtype)  # type: ignore[arg-type]
+            assert prepared.dtype == dtype and prepared.is_contiguous(memory_format=torch.channels_last)
+            assert torch.equal(prepared, expected.to(dtype) / 255)
+    assert pictures.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"crop_area_min": 0.0}, {"crop_area_min": 1.1}, {"crop_ratio_max": 0.5}, {"mixup": -1.0}, {"erasing": 1.5}],
+)
+def test_options_out_of_range(options: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(options)).replace("_", "-")):
+        AugmentConfig(**options)  # type: ignore[arg-type]
