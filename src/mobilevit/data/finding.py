@@ -18,6 +18,11 @@ class Finding:
     paths: tuple[Path, ...] = ()
 
 
+def inside(root: Path, path: Path) -> Path:
+    """The path below `root`, for messages."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
 def listed(names: Iterable[object], most: int = 5) -> str:
     """Names joined for a message, those beyond `most` counted: "a, b, c and 1,204 more"."""
     texts = [str(name) for name in names]

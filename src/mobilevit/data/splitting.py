@@ -1,12 +1,14 @@
-"""Takes validation pictures out of a set that has no split of its own."""
+"""Chooses among pictures: some of every class for validation, or a few that stand for all."""
 
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mobilevit.errors import UsageError
 
+Thing = TypeVar("Thing")
 Groups = dict[str, list[Path]]
 
 
@@ -30,6 +32,12 @@ def split_by_seed(
         train[name] = [path for path in paths if path not in chosen]
         val[name] = [path for path in paths if path in chosen]
     return train, val
+
+
+def evenly(things: Sequence[Thing], most: int) -> list[Thing]:
+    """`most` of the things, first to last at equal distance; all where there are no more."""
+    count = min(len(things), most)
+    return [things[place * (len(things) - 1) // max(1, count - 1)] for place in range(count)]
 
 
 def _rank(seed: int, inside: Path) -> bytes:

@@ -1,0 +1,99 @@
+"""Sample pictures of every class on one sheet, to see at a glance what a data set holds."""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from mobilevit.data import decoding
+from mobilevit.data.class_counts import class_counts
+from mobilevit.data.sample import Dataset, Sample
+from mobilevit.data.splitting import evenly
+from mobilevit.errors import PictureError
+from mobilevit.spec import ClassLabel
+
+MAX_CLASSES = 20  # on one sheet; of more, an even choice
+TILE_PX = 112
+GAP_PX = 8
+COLUMNS = 8
+MARGIN_PX = 24
+TITLE_PX = 64  # height of the heading of the sheet
+HEADING_PX = 34  # height of the heading of a class
+PAPER, INK, PALE = "#ffffff", "#1c1f24", "#6b7280"
+
+
+def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Image:
+    """A row of training pictures for each class, cut to the centre square as evaluation cuts them.
+
+    Pictures in `left_out` and those that cannot be decoded are passed over. RGB, 1000 px wide.
+    """
+    shown = evenly(range(len(dataset.classes)), MAX_CLASSES)
+    samples: dict[int, list[Sample]] = {index: [] for index in shown}
+    for sample in dataset.splits["train"]:
+        if sample.target in samples and sample.path not in left_out:
+            samples[sample.target].append(sample)
+    width = 2 * MARGIN_PX + COLUMNS * (TILE_PX + GAP_PX) - GAP_PX
+    sheet = Image.new("RGB", (width, TITLE_PX + len(shown) * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX), PAPER)
+    _write_title(sheet, dataset, len(shown))
+    counts = class_counts(dataset)
+    for row, index in enumerate(shown):
+        top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX)
+        of_splits = ", ".join(f"{counts[split][index]:,} {split}" for split in dataset.splits)
+        _write_heading(sheet, top, dataset.classes[index], of_splits)
+        _paste_tiles(sheet, top + HEADING_PX, samples[index])
+    return sheet
+
+
+def _write_title(sheet: Image.Image, dataset: Dataset, classes_shown: int) -> None:
+    total = len(dataset.classes)
+    classes = f"{total:,} classes" if classes_shown == total else f"{classes_shown} of {total:,} classes"
+    splits = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
+    name = dataset.root.resolve().name
+    _write(sheet, (MARGIN_PX, 22), [(name, 24, INK), (f"{classes} · pictures: {splits}", 15, PALE)])
+
+
+def _write_heading(sheet: Image.Image, top: int, label: ClassLabel, counts: str) -> None:
+    identity = f"{label.id} · " if label.id != label.name else ""
+    _write(sheet, (MARGIN_PX, top + 8), [(label.name, 16, INK), (f"{identity}{counts}", 13, PALE)])
+
+
+def _write(sheet: Image.Image, start: tuple[int, int], texts: Sequence[tuple[str, int, str]]) -> None:
+    """Texts of (words, size in px, colour) on one line, the first in bold; cut short at the right margin."""
+    draw, (x, y) = ImageDraw.Draw(sheet), start
+    baseline = y + texts[0][1]
+    for place, (words, size_px, colour) in enumerate(texts):
+        face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", size_px)
+        words = _cut(words, face, sheet.width - MARGIN_PX - x)
+        draw.text((x, baseline), words, fill=colour, font=face, anchor="ls")
+        x += int(face.getlength(words)) + 12
+
+
+def _cut(words: str, face: ImageFont.FreeTypeFont, room_px: int) -> str:
+    """The words, or as many letters as fit and an ellipsis."""
+    words = words.encode("utf-8", "replace").decode()  # names that are no UTF-8 cannot be drawn
+    if face.getlength(words) <= room_px:
+        return words
+    kept = next((n for n in range(len(words) - 1, 0, -1) if face.getlength(words[:n] + "…") <= room_px), 0)
+    return words[:kept] + "…" if kept else ""
+
+
+@cache
+def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
+    """A font that comes with matplotlib, so that every machine draws the same."""
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)
+
+
+def _paste_tiles(sheet: Image.Image, top: int, samples: Sequence[Sample]) -> None:
+    tiles = [tile for sample in evenly(samples, COLUMNS) if (tile := _tile(sample.path)) is not None]
+    for column, tile in enumerate(tiles):
+        sheet.paste(tile, (MARGIN_PX + column * (TILE_PX + GAP_PX), top))
+
+
+def _tile(path: Path) -> Image.Image | None:
+    try:
+        picture = decoding.decode(path, draft_px=2 * TILE_PX)
+    except PictureError:
+        return None  # the doctor's findings speak of it
+    return ImageOps.fit(picture, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)

@@ -1,0 +1,57 @@
+"""What pictures that occur more than once mean: splits that share them, labels that contradict, mere copies."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from mobilevit.data.examination import Examined
+from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.sample import Dataset
+
+Group = Sequence[Examined]  # the same picture, or nearly
+
+MEANINGS: dict[str, tuple[Severity, str]] = {
+    "duplicate-across-splits": (
+        "warning",
+        "the same file in more than one split, so that the score counts what was learnt by heart; keep one of each",
+    ),
+    "near-duplicate-across-splits": (
+        "warning",
+        "nearly the same picture in more than one split, so that the score counts what was learnt by heart",
+    ),
+    "label-conflict": ("warning", "the same picture with different labels; keep the right one"),
+    "duplicate": ("info", "the same picture more than once in a split, with the same label"),
+}
+
+
+def duplicate_findings(dataset: Dataset, groups: Sequence[Group]) -> Iterator[Finding]:
+    """One finding for each of MEANINGS that some groups have; a group may have two."""
+    of_kind: dict[str, list[Group]] = {kind: [] for kind in MEANINGS}
+    places = {sample.path: (split, sample.target) for split, samples in dataset.splits.items() for sample in samples}
+    for group in groups:
+        splits = [places[picture.path][0] for picture in group]
+        targets = [places[picture.path][1] for picture in group]
+        if len(set(splits)) > 1:
+            of_kind[f"{'' if _share_a_file(group, splits) else 'near-'}duplicate-across-splits"].append(group)
+        if any(target != targets[0] for target in targets):
+            of_kind["label-conflict"].append(group)
+        elif len(set(splits)) == 1:
+            of_kind["duplicate"].append(group)
+    for kind, found in of_kind.items():
+        if found:
+            severity, meaning = MEANINGS[kind]
+            paths = tuple(picture.path for group in found for picture in group)
+            message = f"{counted(len(paths), 'file')}: {meaning}: {_examples(dataset, found)}"
+            yield Finding(severity, kind, message, paths)
+
+
+def _share_a_file(group: Group, splits: Sequence[str]) -> bool:
+    """Whether pictures of different splits have the same bytes."""
+    of_digest: dict[bytes, set[str]] = defaultdict(set)
+    for picture, split in zip(group, splits, strict=True):
+        of_digest[picture.digest].add(split)
+    return any(len(found) > 1 for found in of_digest.values())
+
+
+def _examples(dataset: Dataset, groups: Sequence[Group]) -> str:
+    """The first groups as "train/a.jpg = val/b.jpg"."""
+    return listed([" = ".join(str(inside(dataset.root, picture.path)) for picture in group[:3]) for group in groups], 3)

@@ -1,0 +1,89 @@
+"""What the doctor learns about one picture by decoding it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilevit.data import decoding
+from mobilevit.errors import PictureError
+
+DRAFT_PX = 64  # short side that a JPEG must keep: enough for the fingerprint; every byte is still decoded
+SMALL_PX = 32  # side of the reduced picture that all judgements are made on
+STEP = 4  # of 255: smaller steps between neighbours count as none, so that flat areas hash alike
+GREY_SPREAD = 6  # of 255: red, green and blue of a greyscale picture differ by no more, JPEG's rounding included
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A picture that could be decoded."""
+
+    path: Path
+    header: decoding.PictureHeader
+    digest: bytes  # of the file's bytes
+    fingerprint: int  # 64 bits: where brightness rises from left to right; alike for copies of another size or quality
+    thumbnail: bytes  # 8 x 8 RGB, to tell pictures apart whose fingerprints agree
+    is_grey: bool
+    is_blank: bool  # one colour all over
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A picture that could not, and why."""
+
+    path: Path
+    reason: str
+
+
+def examine(path: Path) -> Examined | Broken:
+    """Decode all of `path` and describe it."""
+    try:
+        with decoding.opened(path) as opened:
+            header, picture = opened.header, opened.decode(draft_px=DRAFT_PX)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+    except (PictureError, OSError) as error:
+        return Broken(path, str(error))
+    small = _pixels(picture, SMALL_PX, SMALL_PX)
+    spread = small.max(axis=2).astype(int) - small.min(axis=2)
+    return Examined(
+        path,
+        header,
+        digest,
+        fingerprint(picture),
+        small.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).astype(np.uint8).tobytes(),
+        is_grey=int(spread.max()) <= GREY_SPREAD,
+        is_blank=int(np.ptp(small, axis=(0, 1)).max()) <= STEP,
+    )
+
+
+def decodes(path: Path) -> Broken | None:
+    """None where all of `path` can be decoded."""
+    try:
+        decoding.decode(path, draft_px=DRAFT_PX)
+    except PictureError as error:
+        return Broken(path, str(error))
+    return None
+
+
+def read_header(path: Path) -> decoding.PictureHeader | Broken:
+    """What `path` says of itself; broken pixels go unseen."""
+    try:
+        return decoding.header(path)
+    except PictureError as error:
+        return Broken(path, str(error))
+
+
+def fingerprint(picture: Image.Image) -> int:
+    """64 bits, one for each pair of neighbours in a row of the picture at 9 x 8: set where the right one is lighter."""
+    grey = _pixels(picture, 9, 8).astype(np.float32).mean(axis=2)
+    rises = grey[:, 1:] > grey[:, :-1] + STEP
+    return int.from_bytes(np.packbits(rises).tobytes(), "big")
+
+
+def _pixels(picture: Image.Image, width: int, height: int) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8, each pixel the weighted mean of what it covers."""
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,100 @@
+"""What to say about the pictures of a data set, whatever task they serve."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from mobilevit.data import folders
+from mobilevit.data.examination import Broken, Examined
+from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.sample import Dataset
+
+TINY_PX = 32  # short side below which a picture shows the network less than one pixel of its last stage
+LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
+HUGE_PIXELS = 16_000_000  # decoding one takes about as long as training on ten
+GREY_SHARE = 0.98  # from which a data set counts as greyscale as a whole
+# Pictures to people and to cameras, not to our decoder.
+UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
+    | {".ppm", ".pgm", ".tga", ".ico", ".dcm", ".npy", ".mp4", ".mov"}
+)
+
+
+def broken_findings(broken: Sequence[Broken]) -> Iterator[Finding]:
+    """An error that counts the pictures that cannot be read, with the first reasons."""
+    if broken:
+        reasons = listed([picture.reason for picture in broken], most=3)
+        message = (
+            f"{counted(len(broken), 'picture')} cannot be read: {reasons}; remove them, or train with --skip-broken"
+        )
+        yield Finding("error", "unreadable", message, tuple(picture.path for picture in broken))
+
+
+def unused_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Files under the root that the data set leaves out, by name alone."""
+    used = {sample.path for samples in dataset.splits.values() for sample in samples}
+    unused = [path for path in folders.files_below(dataset.root) if path not in used]
+    outside = tuple(path for path in unused if folders.is_picture(path))
+    convert = tuple(path for path in unused if path.suffix.lower() in UNREAD_SUFFIXES)
+    others = tuple(path for path in unused if path not in {*outside, *convert})
+    if outside:
+        where = "pictures where the layout has no place for them, so not used"
+        yield Finding("warning", "outside", f"{len(outside):,} {where}: {_some(dataset, outside)}", outside)
+    if convert:
+        message = f"files of kinds that are not read: {_suffixes(convert)}; convert them to JPEG or PNG"
+        yield Finding("warning", "unread-format", message, convert)
+    if others:
+        yield Finding("info", "other-files", f"files that are no pictures, passed over: {_suffixes(others)}", others)
+
+
+def picture_findings(dataset: Dataset, pictures: Sequence[Examined]) -> Iterator[Finding]:
+    """Sizes, shapes, colours and names that differ from what training likes."""
+    for severity, kind, is_odd, text in ODDITIES:
+        odd = tuple(picture.path for picture in pictures if is_odd(picture))
+        if odd:
+            message = f"{counted(len(odd), 'picture')} {text}: {_some(dataset, odd)}"
+            yield Finding(severity, kind, message, odd)
+    grey = tuple(picture.path for picture in pictures if picture.is_grey)
+    if grey and len(grey) >= GREY_SHARE * len(pictures):
+        yield Finding("info", "greyscale", "the pictures are greyscale: the network takes them as grey RGB")
+    elif grey:
+        message = f"{counted(len(grey), 'picture')} ({len(grey) / len(pictures):.1%}) are greyscale among coloured ones"
+        yield Finding("info", "greyscale", message, grey)
+
+
+def _short_side(picture: Examined) -> int:
+    return min(picture.header.size)
+
+
+def _is_long(picture: Examined) -> bool:
+    return max(picture.header.size) >= LONG_RATIO * min(picture.header.size)
+
+
+def _is_huge(picture: Examined) -> bool:
+    width, height = picture.header.size
+    return width * height >= HUGE_PIXELS
+
+
+def _is_misnamed(picture: Examined) -> bool:
+    expected = Image.registered_extensions().get(picture.path.suffix.lower())
+    return expected != picture.header.format and {expected, picture.header.format} != {"JPEG", "MPO"}
+
+
+ODDITIES: Sequence[tuple[Severity, str, Callable[[Examined], bool], str]] = (
+    ("warning", "blank", lambda picture: picture.is_blank, "of one colour all over"),
+    ("warning", "tiny", lambda picture: _short_side(picture) < TINY_PX, f"below {TINY_PX} px on the short side"),
+    ("warning", "long", _is_long, f"{LONG_RATIO:g} or more times as long as wide, of which a centre crop keeps little"),
+    ("info", "huge", _is_huge, f"of {HUGE_PIXELS / 1e6:g} megapixels or more: training is faster on smaller copies"),
+    ("info", "suffix", _is_misnamed, "of another format than their names say, which does no harm"),
+)
+
+
+def _suffixes(paths: Sequence[Path]) -> str:
+    counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
+    return listed([f"{suffix} ({count:,})" for suffix, count in counts.most_common()])
+
+
+def _some(dataset: Dataset, paths: Sequence[Path]) -> str:
+    return listed([inside(dataset.root, path) for path in paths], most=3)

@@ -1,0 +1,104 @@
+"""DataReport: what the doctor found, for people, for machines and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mobilevit.data.class_counts import class_counts, class_weights, imbalance
+from mobilevit.data.contact_sheet import contact_sheet
+from mobilevit.data.examination import Broken
+from mobilevit.data.finding import Finding
+from mobilevit.data.sample import Dataset
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Of a length in pixels over all pictures."""
+
+    min: int
+    p05: int  # a twentieth of the pictures is smaller
+    median: int
+    p95: int
+    max: int
+
+    @classmethod
+    def of(cls, lengths_px: Sequence[int]) -> "Quantiles":
+        return cls(*(int(value) for value in np.quantile(lengths_px, (0, 0.05, 0.5, 0.95, 1))))
+
+
+@dataclass(frozen=True)
+class PictureSizes:
+    """How large the pictures are, upright."""
+
+    short_side_px: Quantiles
+    long_side_px: Quantiles
+
+    @classmethod
+    def of(cls, sizes: Sequence[tuple[int, int]]) -> "PictureSizes":
+        return cls(Quantiles.of([min(size) for size in sizes]), Quantiles.of([max(size) for size in sizes]))
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The whole check of a data set."""
+
+    dataset: Dataset
+    findings: Sequence[Finding]  # errors first
+    broken: Sequence[Broken]  # pictures that cannot be decoded, and why
+    duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same picture
+    sizes: PictureSizes | None  # of the pictures that can be decoded; None where there are none
+    suggested_size_px: int | None  # for training
+    grey_share: float  # of the pictures, 0-1
+    seconds: float  # that the check took
+
+    @property
+    def ok(self) -> bool:
+        """Whether training would start."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """For each split the number of pictures of each class, by its id; unreadable ones included."""
+        ids = [label.id for label in self.dataset.classes]
+        return {split: dict(zip(ids, of_split, strict=True)) for split, of_split in class_counts(self.dataset).items()}
+
+    def rows(self) -> list[dict[str, str | int]]:
+        """The counts as a table, a row a class."""
+        columns: dict[str, list[str]] = {"class": [label.name for label in self.dataset.classes]}
+        if any(label.id != label.name for label in self.dataset.classes):
+            columns["id"] = [label.id for label in self.dataset.classes]
+        table = {**columns, **class_counts(self.dataset)}
+        return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+    def grid(self) -> Image.Image:
+        """Sample pictures of the classes on one sheet."""
+        return contact_sheet(self.dataset, {picture.path for picture in self.broken})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        counts = class_counts(self.dataset)
+        weights = class_weights(self.dataset)
+        return {
+            "root": str(self.dataset.root),
+            "task": self.dataset.task,
+            "ok": self.ok,
+            "pictures": {split: len(samples) for split, samples in self.dataset.splits.items()},
+            "classes": [
+                {**asdict(label), **{split: counts[split][index] for split in counts}, "weight": weights[index]}
+                for index, label in enumerate(self.dataset.classes)
+            ],
+            "imbalance": imbalance(counts["train"]),
+            "sizes": asdict(self.sizes) if self.sizes else None,
+            "suggested_size_px": self.suggested_size_px,
+            "grey_share": self.grey_share,
+            "findings": [
+                {**asdict(finding), "paths": [str(path) for path in finding.paths]} for finding in self.findings
+            ],
+            "broken": [{"path": str(picture.path), "reason": picture.reason} for picture in self.broken],
+            "duplicates": [[str(path) for path in group] for group in self.duplicates],
+            "seconds": round(self.seconds, 3),
+        }

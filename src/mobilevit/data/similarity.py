@@ -1,0 +1,80 @@
+"""Finds pictures that are the same: byte for byte, or but for size, quality and small changes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilevit.data.examination import Examined
+
+MAX_BITS = 3  # of 64 in which the fingerprints of copies may differ; found by four bands of 16 bits, one of them equal
+MAX_STEP = 8  # of 255, in any pixel of the thumbnails. A copy of half the size at JPEG quality 75 stays below 5
+MAX_NEIGHBOURS = 1000  # pictures of one band that each is compared with: bounds the work where thousands are alike
+
+
+def same_pictures(pictures: Sequence[Examined]) -> list[list[int]]:
+    """Groups of indices into `pictures`, two or more in each, in order: the same file or nearly the same picture."""
+    if not pictures:
+        return []
+    equal: dict[bytes, list[int]] = defaultdict(list)
+    for index, picture in enumerate(pictures):
+        equal[picture.digest].append(index)
+    links = [(group[0], other) for group in equal.values() for other in group[1:]]
+    firsts = np.array([group[0] for group in equal.values()])
+    near = near_pairs(
+        np.array([pictures[index].fingerprint for index in firsts], dtype=np.uint64),
+        np.array([list(pictures[index].thumbnail) for index in firsts], dtype=np.uint8),
+    )
+    return _join(len(pictures), [*links, *((int(firsts[a]), int(firsts[b])) for a, b in near)])
+
+
+def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> set[tuple[int, int]]:
+    """Index pairs of nearly equal pictures, from (N,) uint64 and (N, 192) uint8.
+
+    Two numbers of 64 bits that differ in at most three bits agree in one of four bands of 16: sort by each band, and
+    compare neighbours at growing distance while their band is the same.
+    """
+    pairs: set[tuple[int, int]] = set()
+    for shift in (0, 16, 32, 48):
+        bands = (fingerprints >> np.uint64(shift)) & np.uint64(0xFFFF)
+        order = np.lexsort((fingerprints, bands))
+        places = np.arange(len(order))
+        for distance in range(1, min(MAX_NEIGHBOURS, len(order))):
+            places = places[places + distance < len(order)]
+            left, right = order[places], order[places + distance]
+            places = places[bands[left] == bands[right]]
+            if not len(places):
+                break
+            left, right = order[places], order[places + distance]
+            alike = _bits(fingerprints[left] ^ fingerprints[right]) <= MAX_BITS
+            left, right = left[alike], right[alike]
+            steps = np.abs(thumbnails[left].astype(np.int16) - thumbnails[right])
+            close = steps.max(axis=1, initial=0) <= MAX_STEP
+            pairs |= {(min(pair), max(pair)) for pair in zip(left[close].tolist(), right[close].tolist(), strict=True)}
+    return pairs
+
+
+def _bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """(N,) uint64 to the number of bits set in each."""
+    counts: NDArray[np.uint8] = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.uint8)
+    return counts
+
+
+def _join(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Indices that links connect, in groups."""
+    parents = list(range(count))
+
+    def top(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
+
+    for one, other in links:
+        one, other = sorted((top(one), top(other)))
+        parents[other] = one
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(count):
+        groups[top(index)].append(index)
+    return [group for group in groups.values() if len(group) > 1]

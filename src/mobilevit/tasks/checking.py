@@ -1,0 +1,22 @@
+"""The verb `check`: find the task of a folder, read it, and hand it to the doctor."""
+
+from pathlib import Path
+
+from mobilevit.data import doctor
+from mobilevit.data.report import DataReport
+from mobilevit.data.threads import Progress
+from mobilevit.tasks import recognise
+from mobilevit.tasks.base import ReadOptions
+
+
+def check(
+    path: str | Path, *, task: str | None = None, options: ReadOptions | None = None, progress: Progress | None = None
+) -> DataReport:
+    """Everything that can be said about the data set at `path` before any training.
+
+    `task` is recognised from the data unless given; `progress` is called with (pictures done, pictures in all).
+    DataError where the folder cannot be read as a data set at all; what is wrong inside one is in the report.
+    """
+    root = Path(path)
+    reader = recognise(root, task)
+    return doctor.check(reader, reader.read(root, options or ReadOptions()), progress)
