@@ -60,15 +60,14 @@ class Rule:
     """How sizes and batches follow from the base; a column of the table in docs/sampler.md."""
 
     multi_scale: bool = True
-    rounded: bool = True  # to two decimals before the fraction is cut off, as the official code does
     at_least_base: bool = False  # no batch is smaller than at the base size
     divisible: bool = False  # batches are multiples of the number of processes
 
 
 RULES: dict[RuleName, Rule] = {
-    "paper": Rule(rounded=False),
+    "paper": Rule(),
     "v0.1": Rule(at_least_base=True, divisible=True),
-    "v0.4": Rule(),
+    "v0.4": Rule(),  # the official code came back to the paper's formula
     "single": Rule(multi_scale=False),
 }
 
@@ -117,8 +116,7 @@ def _to_multiple(value: float, divisor: int) -> int:
 
 def _batch_size(pixels: int, area: int, base_batch: int, rule: Rule, world_size: int) -> int:
     """How many pictures of `area` hold `pixels` together: b_t = H_n W_n b / (H_t W_t), cut to a whole number."""
-    batch = int(round(pixels / area, 2)) if rule.rounded else pixels // area
-    batch = max(base_batch if rule.at_least_base else 1, batch)
+    batch = max(base_batch if rule.at_least_base else 1, pixels // area)
     return _to_multiple(batch, world_size) if rule.divisible else batch
 
 
