@@ -8,6 +8,7 @@ import difflib
 import json
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +50,8 @@ def read_torch(path: Path) -> Any:
     """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs."""
     try:
         # timm keeps its command line in the checkpoint: a namespace holds values and runs nothing
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch has to say about old files is not for the user
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(_refusal(path, str(error))) from error
@@ -98,10 +100,9 @@ def _check_header(path: Path) -> None:
 
 def _refusal(path: Path, reason: str) -> str:
     found = re.search(r"GLOBAL (\S+)", reason)
-    if found is None:
-        return f"{path} is a damaged torch file, or a pickle of something else than tensors ({reason.splitlines()[0]})"
+    what = f"a pickle that asks for {found[1]}" if found else "a pickle that torch did not write, or a damaged one"
     return (
-        f"{path} is refused: it is a pickle that asks for {found[1]}, and loading it could run any code. "
+        f"{path} is refused: it is {what}, and loading it could run any code. "
         "Ask its publisher for a safetensors file, or, if you trust it, save only its tensors with the program that "
         'wrote it: torch.save(model.state_dict(), "weights.pt")'
     )

@@ -1,0 +1,188 @@
+import argparse
+import logging
+import os
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mobilevit import class_tables
+from mobilevit.errors import WeightsError
+from mobilevit.spec import Preprocessing
+from mobilevit.weights import checkpoint
+
+Filled = Callable[..., dict[str, Tensor]]
+
+
+@pytest.mark.parametrize(
+    ("layout", "preprocessing"),
+    [
+        ("cvnets", Preprocessing(256, 288, "bilinear", "bgr")),
+        ("timm", Preprocessing(256, 284, "bicubic", "rgb")),
+        ("transformers", Preprocessing(256, 288, "bilinear", "bgr")),
+        ("ours", Preprocessing(256, 288, "bilinear", "rgb")),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_foreign_file_is_read_with_its_layouts_preprocessing_and_that_is_said(
+    filled: Filled, tmp_path: Path, caplog: pytest.LogCaptureFixture, layout: str, preprocessing: Any, suffix: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    (torch.save if suffix == ".pt" else save_file)(filled(layout=layout), path)
+    state, spec = checkpoint.read(path)
+    assert (spec.architecture, spec.preprocessing) == ("mobilevit_xxs", preprocessing)
+    assert spec.classes == class_tables.imagenet1k()
+    assert all(torch.equal(state[key], tensor) for key, tensor in filled().items())
+    assert f"mobilevit_xxs in {layout} layout" in caplog.text
+    assert f"input {preprocessing.channel_order.upper()}" in caplog.text
+
+
+def _prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + key: tensor for key, tensor in state.items()}
+
+
+WRAPPED: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {  # what training programs write; whether EMA is in it
+    "cvnets": (lambda last, _: {"model_state_dict": last, "epoch": 3, "optim_state_dict": {"state": {}}}, False),
+    "cvnets with EMA": (lambda last, ema: {"model_state_dict": last, "ema_state_dict": ema, "metric": 78.3}, True),
+    "timm": (lambda last, _: {"state_dict": last, "args": argparse.Namespace(lr=0.1), "arch": "mobilevit_xxs"}, False),
+    "timm with EMA": (lambda last, ema: {"state_dict": last, "state_dict_ema": ema, "metric": 0.7}, True),
+    "timm without EMA": (lambda last, _: {"state_dict": last, "state_dict_ema": None}, False),
+    "parallel": (lambda last, _: {"model": _prefixed("module.", last)}, False),
+    "compiled": (lambda last, _: _prefixed("module._orig_mod.", last), False),
+    "averaged by torch": (lambda last, _: {"n_averaged": torch.tensor(4), **_prefixed("module.", last)}, False),
+    "parameters": (lambda last, _: {k: nn.Parameter(t, requires_grad=False) for k, t in last.items()}, False),
+}
+
+
+@pytest.mark.parametrize(("wrap", "averaged"), WRAPPED.values(), ids=WRAPPED)
+def test_training_checkpoints_are_unwrapped_and_the_averaged_weights_preferred(
+    filled: Filled, tmp_path: Path, caplog: pytest.LogCaptureFixture, wrap: Any, averaged: bool
+) -> None:
+    last = filled(layout="cvnets")
+    ema = {key: tensor / 2 if tensor.is_floating_point() else tensor for key, tensor in last.items()}
+    torch.save(wrap(last, ema), tmp_path / "checkpoint.pt")
+    state = checkpoint.open_checkpoint(tmp_path / "checkpoint.pt").state
+    key = "classifier.fc.bias"
+    assert torch.equal(state["classifier.bias"], ema[key] if averaged else last[key])
+    assert ("averaged (EMA)" in caplog.text) == averaged
+
+
+def test_transformers_network_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    whole = filled(layout="transformers", num_classes=0)
+    save_file({key.removeprefix("mobilevit."): tensor for key, tensor in whole.items()}, path)
+    state, spec = checkpoint.read(path)
+    assert spec.classes == ()
+    assert torch.equal(state["backbone.stem.conv.weight"], filled()["backbone.stem.conv.weight"])
+
+
+def test_classes_of_which_only_the_number_is_known_are_numbered(filled: Filled, tmp_path: Path) -> None:
+    save_file(filled(layout="timm", num_classes=3), tmp_path / "three.safetensors")
+    _, spec = checkpoint.read(tmp_path / "three.safetensors")
+    assert [label.name for label in spec.classes] == ["class_0", "class_1", "class_2"]
+
+
+class _Attack:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+WRITERS: dict[str, Callable[[Any, Path], object]] = {
+    "torch": torch.save,
+    "pickle 2": lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2)),
+    "pickle": lambda content, path: path.write_bytes(pickle.dumps(content)),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_pickle_that_would_run_code_is_refused_and_runs_none(
+    filled: Filled, tmp_path: Path, writer: str, inside: bool
+) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "attack.pt"
+    attack = _Attack(victim)
+    WRITERS[writer]({**filled(layout="cvnets", num_classes=2), "extra": attack} if inside else attack, path)
+    with pytest.raises(WeightsError, match=r"attack\.pt is refused: .*any code.*safetensors") as caught:
+        checkpoint.read(path)
+    assert writer == "pickle" or f"{os.name}.system" in str(caught.value) or inside
+    assert not victim.exists()
+
+
+def test_the_attack_of_these_tests_is_a_real_one(tmp_path: Path) -> None:
+    torch.save(_Attack(tmp_path / "victim"), tmp_path / "attack.pt")
+    torch.load(tmp_path / "attack.pt", weights_only=False)
+    assert (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (torch.zeros(3), "holds a Tensor, not a state dict"),
+        ([torch.zeros(3)], "holds a list, not a state dict"),
+        ({}, "holds no state dict"),
+        ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 things beside tensors (epoch)"),
+        ({3: torch.zeros(3)}, "things beside tensors (3)"),
+        ({"a": torch.zeros(3)}, "no MobileViT classifier"),
+        (nn.Linear(2, 2), "is refused"),
+    ],
+)
+def test_torch_files_of_something_else_are_named(tmp_path: Path, content: Any, what: str) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path / "other.pt")
+    assert what in str(caught.value) and "other.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("cut", [5, 1000, 100_000])
+def test_a_torch_file_that_is_cut_short_is_damaged(filled: Filled, tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "short.pt"
+    torch.save(filled(num_classes=2), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(WeightsError, match=r"short\.pt is (damaged|refused)"):
+        checkpoint.read(path)
+
+
+def test_a_tensor_that_claims_to_be_huge_allocates_nothing(filled: Filled, tmp_path: Path) -> None:
+    content = filled(layout="cvnets")
+    content["classifier.fc.weight"] = torch.zeros(1).expand(10**11, 320)
+    content["classifier.fc.bias"] = torch.zeros(1).expand(10**11)
+    torch.save(content, tmp_path / "huge.pt")
+    with pytest.raises(WeightsError, match="100,000,000,000 classes"):
+        checkpoint.read(tmp_path / "huge.pt")
+
+
+def test_files_too_large_for_any_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.pt"
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate(3 * 2**30)  # sparse: takes no room
+    with pytest.raises(WeightsError, match="refused"):
+        checkpoint.read(path)
+
+
+def test_the_log_is_quiet_about_files_that_say_themselves_what_they_are(
+    filled: Filled, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = OrderedDict(filled(num_classes=0))
+    spec = checkpoint.spec_for(checkpoint.Recognised("ours", "mobilevit_xxs", 0), "test")
+    content.mobilevit_spec = spec.to_json()  # type: ignore[attr-defined]
+    torch.save(content, tmp_path / "ours.pt")
+    with caplog.at_level(logging.INFO):
+        assert checkpoint.read(tmp_path / "ours.pt")[1] == spec
+    assert caplog.text == ""
+
+
+def test_a_spec_that_contradicts_the_tensors_is_an_error(filled: Filled, tmp_path: Path) -> None:
+    spec = checkpoint.spec_for(checkpoint.Recognised("ours", "mobilevit_xxs", 5), "test")
+    save_file(filled(layout="timm", num_classes=4), tmp_path / "m.safetensors", {"mobilevit_spec": spec.to_json()})
+    with pytest.raises(WeightsError, match="its spec says mobilevit_xxs, 5 classes, but the tensors are"):
+        checkpoint.read(tmp_path / "m.safetensors")
