@@ -117,8 +117,7 @@ def evaluate_runner(
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a runner on a split; of several processes each takes its share, and their metrics are to be merged."""
-    dataset = in_order_of(runner.spec.classes, dataset, task)
-    samples = samples_of(dataset, split)
+    samples = samples_of(in_order_of(runner.spec.classes, dataset, task), split)
     pictures = PictureDataset(samples, seed=0, augment=None, preprocessing=runner.spec.preprocessing)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec.classes)

@@ -136,8 +136,11 @@ class View:
 
 def _reduced(picture: Image.Image) -> Image.Image:
     """Hundreds of pictures may wait at a time: none keeps more than five megabytes."""
-    picture.thumbnail((DRAWN_PX, DRAWN_PX))
-    return picture
+    scale = DRAWN_PX / max(picture.size)
+    if scale >= 1:
+        return picture
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 Taken = TypeVar("Taken")
