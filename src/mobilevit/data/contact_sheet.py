@@ -22,6 +22,7 @@ MARGIN_PX = 24
 TITLE_PX = 64  # height of the heading of the sheet
 HEADING_PX = 34  # height of the heading of a class
 PAPER, INK, PALE = "#ffffff", "#1c1f24", "#6b7280"
+RIM = "#e2e5ea"  # so that pictures with a white edge end somewhere
 
 
 def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Image:
@@ -88,7 +89,9 @@ def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
 def _paste_tiles(sheet: Image.Image, top: int, samples: Sequence[Sample]) -> None:
     tiles = [tile for sample in evenly(samples, COLUMNS) if (tile := _tile(sample.path)) is not None]
     for column, tile in enumerate(tiles):
-        sheet.paste(tile, (MARGIN_PX + column * (TILE_PX + GAP_PX), top))
+        left = MARGIN_PX + column * (TILE_PX + GAP_PX)
+        sheet.paste(tile, (left, top))
+        ImageDraw.Draw(sheet).rectangle((left, top, left + TILE_PX - 1, top + TILE_PX - 1), outline=RIM)
 
 
 def _tile(path: Path) -> Image.Image | None:

@@ -52,8 +52,7 @@ def quick_check(task: TargetCheck, dataset: Dataset) -> list[Finding]:
 def check(task: TargetCheck, dataset: Dataset, progress: Progress | None = None) -> DataReport:
     """Decode every picture and say everything there is to say about the data set.
 
-    `progress` is called with (pictures done, pictures in all). Two cores look at about 500 pictures of 500 x 375 px
-    a second.
+    `progress` is called with (pictures done, pictures in all). A core looks at about 900 JPEGs of 224 px a second.
     """
     start = time.perf_counter()
     broken, pictures = _sorted_out(in_threads(examine, _paths(dataset), progress))

@@ -66,6 +66,16 @@ class DataReport:
         ids = [label.id for label in self.dataset.classes]
         return {split: dict(zip(ids, of_split, strict=True)) for split, of_split in class_counts(self.dataset).items()}
 
+    def facts(self) -> dict[str, str]:
+        """The data set in a few named lines, for people."""
+        splits = ", ".join(f"{len(samples):,} {split}" for split, samples in self.dataset.splits.items())
+        lines = {"data": str(self.dataset.root), "classes": str(len(self.dataset.classes)), "pictures": splits}
+        if self.sizes:
+            short = self.sizes.short_side_px
+            lines["short side"] = f"{short.min:,} to {short.max:,} px, half of them from {short.median:,} px"
+            lines["training size"] = f"{self.suggested_size_px} px suits them, and is what training chooses"
+        return lines
+
     def rows(self) -> list[dict[str, str | int]]:
         """The counts as a table, a row a class."""
         columns: dict[str, list[str]] = {"class": [label.name for label in self.dataset.classes]}

@@ -10,7 +10,7 @@ from mobilevit.data.examination import Examined
 
 MAX_BITS = 3  # of 64 in which the fingerprints of copies may differ; found by four bands of 16 bits, one of them equal
 MAX_STEP = 8  # of 255, in any pixel of the thumbnails. A copy of half the size at JPEG quality 75 stays below 5
-MAX_NEIGHBOURS = 1000  # pictures of one band that each is compared with: bounds the work where thousands are alike
+MAX_NEIGHBOURS = 250  # pictures of one band that each is compared with: bounds the work where thousands are alike
 
 
 def same_pictures(pictures: Sequence[Examined]) -> list[list[int]]:
@@ -30,29 +30,36 @@ def same_pictures(pictures: Sequence[Examined]) -> list[list[int]]:
 
 
 def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> set[tuple[int, int]]:
-    """Index pairs of nearly equal pictures, from (N,) uint64 and (N, 192) uint8.
+    """Index pairs of nearly equal pictures, from (N,) fingerprints and (N, 192) thumbnails.
 
     Two numbers of 64 bits that differ in at most three bits agree in one of four bands of 16: sort by each band, and
-    compare neighbours at growing distance while their band is the same.
+    compare neighbours at growing distance while their band is the same. Where thousands share a band, those of like
+    brightness are neighbours.
     """
     pairs: set[tuple[int, int]] = set()
-    for shift in (0, 16, 32, 48):
-        bands = (fingerprints >> np.uint64(shift)) & np.uint64(0xFFFF)
-        order = np.lexsort((fingerprints, bands))
+    brightness = thumbnails.mean(axis=1)
+    for band in range(4):
+        keys = (fingerprints >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        order = np.lexsort((brightness, fingerprints, keys))
         places = np.arange(len(order))
         for distance in range(1, min(MAX_NEIGHBOURS, len(order))):
-            places = places[places + distance < len(order)]
-            left, right = order[places], order[places + distance]
-            places = places[bands[left] == bands[right]]
+            places = places[: np.searchsorted(places, len(order) - distance)]
+            places = places[keys[order[places]] == keys[order[places + distance]]]
             if not len(places):
                 break
-            left, right = order[places], order[places + distance]
-            alike = _bits(fingerprints[left] ^ fingerprints[right]) <= MAX_BITS
-            left, right = left[alike], right[alike]
-            steps = np.abs(thumbnails[left].astype(np.int16) - thumbnails[right])
-            close = steps.max(axis=1, initial=0) <= MAX_STEP
-            pairs |= {(min(pair), max(pair)) for pair in zip(left[close].tolist(), right[close].tolist(), strict=True)}
+            pairs |= _alike(order[places], order[places + distance], fingerprints, thumbnails)
     return pairs
+
+
+def _alike(
+    left: NDArray[np.intp], right: NDArray[np.intp], fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]
+) -> set[tuple[int, int]]:
+    """Those pairs (left[i], right[i]) whose fingerprints and thumbnails are close."""
+    close = _bits(fingerprints[left] ^ fingerprints[right]) <= MAX_BITS
+    left, right = left[close], right[close]
+    one, other = thumbnails[left], thumbnails[right]
+    close = (np.maximum(one, other) - np.minimum(one, other)).max(axis=1, initial=0) <= MAX_STEP
+    return {(min(pair), max(pair)) for pair in zip(left[close].tolist(), right[close].tolist(), strict=True)}
 
 
 def _bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Chooses among pictures: some of every class for validation, or a few that stand for all."""
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def split_by_seed(
     val: Groups = {}
     for name, paths in groups.items():
         count = min(len(paths) - 1, max(1, round(len(paths) * fraction)))
-        ranked = sorted(paths, key=lambda path: _rank(seed, path.relative_to(root)))
+        ranked = sorted(paths, key=lambda path: _rank(seed, path, root))
         chosen = set(ranked[: max(0, count)])
         train[name] = [path for path in paths if path not in chosen]
         val[name] = [path for path in paths if path in chosen]
@@ -40,6 +41,7 @@ def evenly(things: Sequence[Thing], most: int) -> list[Thing]:
     return [things[place * (len(things) - 1) // max(1, count - 1)] for place in range(count)]
 
 
-def _rank(seed: int, inside: Path) -> bytes:
-    text = f"{seed}\0{unicodedata.normalize('NFC', inside.as_posix())}"
+def _rank(seed: int, path: Path, root: Path) -> bytes:
+    inside = os.fspath(path).removeprefix(os.path.join(root, ""))  # noqa: PTH118 (relative_to takes ten times as long)
+    text = f"{seed}\0{unicodedata.normalize('NFC', inside.replace(os.sep, '/'))}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -1,0 +1,48 @@
+"""Small data sets of pictures that tests make."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Tree = Callable[[dict[str, int]], Path]
+
+
+def smooth_picture(seed: int, width: int = 96, height: int = 72) -> Image.Image:
+    """A colourful picture with the soft structure of a photograph, another for each seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Makes folders of pictures, so many in each, all different: tree({"train/cat": 3}) is the root."""
+
+    def make(folders: dict[str, int]) -> Path:
+        root = tmp_path / "pictures"
+        root.mkdir(exist_ok=True)
+        for seed, (folder, count) in enumerate(folders.items()):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                smooth_picture(1000 * seed + number).save(root / folder / f"{number:03}.jpg", quality=90)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def names_only(tmp_path: Path) -> Tree:
+    """Like `tree`, of empty files: enough for whoever opens none."""
+
+    def make(folders: dict[str, int]) -> Path:
+        root = tmp_path / "names"
+        root.mkdir(exist_ok=True)
+        for folder, count in folders.items():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                (root / folder / f"{number:03}.jpg").touch()
+        return root
+
+    return make

@@ -1,0 +1,63 @@
+"""The sheet of samples: its size follows the data, and every class has its row."""
+
+import numpy as np
+from PIL import Image
+
+from mobilevit.data.contact_sheet import (
+    COLUMNS,
+    GAP_PX,
+    HEADING_PX,
+    MARGIN_PX,
+    MAX_CLASSES,
+    PAPER,
+    TILE_PX,
+    TITLE_PX,
+    contact_sheet,
+)
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.classification import reader
+
+
+def sheet_of(root):
+    return contact_sheet(reader.read(root, ReadOptions()))
+
+
+def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
+    left = MARGIN_PX + column * (TILE_PX + GAP_PX)
+    top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX) + HEADING_PX
+    return np.asarray(sheet.crop((left + 1, top + 1, left + TILE_PX - 1, top + TILE_PX - 1)))
+
+
+def is_paper(pixels: np.ndarray) -> bool:
+    return bool((pixels == 255).all())
+
+
+def test_a_row_of_tiles_for_every_class(tree):
+    sheet = sheet_of(tree({"train/cat": 20, "train/dog": 3, "val/cat": 1, "val/dog": 1}))
+    assert PAPER == "#ffffff"
+    assert [is_paper(tile(sheet, 0, column)) for column in range(COLUMNS)] == [False] * COLUMNS
+    assert [is_paper(tile(sheet, 1, column)) for column in range(4)] == [False, False, False, True]
+
+
+def test_rows_are_headed_by_names(tree):
+    sheet = sheet_of(tree({"train/cat": 2, "train/dog": 2, "val/cat": 1}))
+    for row in range(2):
+        top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX)
+        assert not is_paper(np.asarray(sheet.crop((MARGIN_PX, top, 300, top + HEADING_PX))))
+
+
+def test_of_many_classes_some_are_shown(tree):
+    sheet = sheet_of(tree({f"train/{index}": 1 for index in range(MAX_CLASSES + 5)} | {"val/0": 1}))
+    assert sheet.height == TITLE_PX + MAX_CLASSES * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX
+
+
+def test_broken_pictures_leave_no_hole_but_a_gap_at_the_end(tree):
+    root = tree({"train/cat": 3, "train/dog": 3, "val/cat": 1})
+    (root / "train/cat/001.jpg").write_bytes(b"broken")
+    sheet = sheet_of(root)
+    assert [is_paper(tile(sheet, 0, column)) for column in range(3)] == [False, False, True]
+
+
+def test_long_and_strange_names_are_cut_not_spilt(tree):
+    sheet = sheet_of(tree({f"train/{'a very long name ' * 14}": 2, "train/鹿 🦌": 2, "val/鹿 🦌": 1}))
+    assert is_paper(np.asarray(sheet.crop((sheet.width - MARGIN_PX, 0, sheet.width, sheet.height))))
