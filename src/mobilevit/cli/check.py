@@ -1,0 +1,85 @@
+"""`mobilevit check DATA`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from rich.text import Text
+
+from mobilevit.cli import console
+from mobilevit.cli.options import Data, parse
+from mobilevit.data.report import DataReport
+from mobilevit.files import write_atomically
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.checking import check
+
+COLOURS = {"error": "bold red", "warning": "yellow", "info": "dim"}
+LONGEST_TABLE = 40  # classes that people still read; --json has them all
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Say what is wrong with a data set before any training. The exit code is 1 where training would not start."""
+
+    data: Data  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
+    task: str | None = None  # None: recognised from the data
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    grid: Path | None = None  # picture to write: samples of every class on one sheet
+    json: bool = False  # everything as JSON on standard output
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(CheckOptions, "check", arguments)
+    with console.bar() as bar:
+        shown = bar.add_task("checking", total=None)
+        report = check(
+            options.data,
+            task=options.task,
+            options=options.reading,
+            progress=lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    if options.json:
+        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(report)
+    if options.grid:
+        _write_grid(report, options.grid)
+    return 0 if report.ok else 1
+
+
+def _show(report: DataReport) -> None:
+    out = console.results()
+    rows = report.rows()
+    out.print(console.table(rows[:LONGEST_TABLE]))
+    if len(rows) > LONGEST_TABLE:
+        out.print(f"... and {len(rows) - LONGEST_TABLE:,} classes more: --json has them all")
+    out.print()
+    out.print(console.facts(_facts(report)))
+    out.print()
+    for finding in report.findings:
+        out.print(Text.assemble((f"{finding.severity}: ", COLOURS[finding.severity]), finding.message))
+    if not report.findings:
+        out.print("nothing to complain about")
+
+
+def _facts(report: DataReport) -> dict[str, object]:
+    splits = report.dataset.splits
+    facts: dict[str, object] = {
+        "data": f"{report.dataset.root} ({report.dataset.task}, {len(report.dataset.classes):,} classes)",
+        "pictures": ", ".join(f"{len(samples):,} {split}" for split, samples in splits.items()),
+    }
+    if report.sizes is not None:
+        short, long = report.sizes.short_side_px, report.sizes.long_side_px
+        facts["short side"] = f"{short.min} to {short.max} px, median {short.median}"
+        facts["long side"] = f"{long.min} to {long.max} px, median {long.median}"
+        facts["train at"] = f"{report.suggested_size_px} px"
+    return facts | {"greyscale": f"{report.grey_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
+
+
+def _write_grid(report: DataReport, path: Path) -> None:
+    encoded = BytesIO()
+    report.grid().save(encoded, "PNG")
+    write_atomically(path, encoded.getvalue())
+    console.wrote([path])

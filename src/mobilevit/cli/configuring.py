@@ -1,0 +1,44 @@
+"""The options of a run from a command line: what a recipe says, and above it what the flags say."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, TypeVar
+
+import tyro
+
+from mobilevit.cli.options import Data, parse
+from mobilevit.training.config import TrainConfig, read_recipe, with_options
+
+PLAIN = "default"  # the recipe that is nothing but the defaults of the options
+
+
+@dataclass(frozen=True)
+class RunOptions(TrainConfig):
+    """A TrainConfig as a command line has it."""
+
+    data: Data  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
+    recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN  # other defaults: paper, or a TOML file
+
+    @property
+    def config(self) -> TrainConfig:
+        return TrainConfig(**{field.name: getattr(self, field.name) for field in fields(TrainConfig)})
+
+
+Kind = TypeVar("Kind", bound=RunOptions)
+
+
+def parse_run(kind: type[Kind], verb: str, arguments: Sequence[str]) -> Kind:
+    """Options whose defaults, those in the help too, are the recipe's."""
+    defaults = kind(data=tyro.MISSING)
+    recipe = _recipe(arguments)
+    if recipe != PLAIN:
+        defaults = with_options(defaults, read_recipe(recipe))
+    return parse(kind, verb, arguments, default=defaults, pairs=True)
+
+
+def _recipe(arguments: Sequence[str]) -> str:
+    """Only looked for here; tyro parses it with the rest, and complains where its value is missing."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--recipe", nargs="?", const=PLAIN, default=PLAIN)
+    return str(finder.parse_known_args(arguments)[0].recipe)

@@ -1,0 +1,83 @@
+"""How the commands speak: results on standard output, everything else on standard error.
+
+Where an output is not a terminal it has no colours, no bars, and lines as long as they need to be.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+ENDLESS = 100_000  # columns of an output that nobody looks at in a window
+
+
+@cache
+def messages() -> Console:
+    """Standard error: one console, so that lines appear above a bar that is running."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def results() -> Console:
+    """Standard output."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else ENDLESS)
+
+
+def show_log() -> None:
+    """The package's log, warnings and up, on standard error."""
+    log = logging.getLogger("mobilevit")
+    if not log.handlers:
+        log.addHandler(RichHandler(console=messages(), show_time=False, show_level=False, show_path=False))
+        log.setLevel(logging.INFO)
+        log.propagate = False
+
+
+def say(line: str) -> None:
+    """One line for people, on standard error; brackets in file names are no markup."""
+    messages().print(line)
+
+
+def bar(*columns: ProgressColumn) -> Progress:
+    """A progress bar that leaves nothing behind, and shows nothing where nobody would see it move."""
+    shown = columns or (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*shown, console=messages(), transient=True, disable=not messages().is_terminal)
+
+
+def table(rows: Iterable[Mapping[str, object]], *, title: str | None = None) -> Table:
+    """Rows as a table; the columns are the keys of the first row. Numbers stand to the right."""
+    rows = list(rows)
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for name, value in (rows[0] if rows else {}).items():
+        right = isinstance(value, int | float) or str(value).endswith("%")
+        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell(value) for value in row.values()))
+    return drawn
+
+
+def cell(value: object) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def facts(pairs: Mapping[str, object]) -> Text:
+    """Names and values, one pair a line."""
+    width = max(map(len, pairs), default=0)
+    lines = [Text.assemble((f"{name:<{width}}  ", "dim"), cell(value)) for name, value in pairs.items()]
+    return Text("\n").join(lines)
+
+
+def wrote(paths: Iterable[Path]) -> None:
+    """Say which files were written."""
+    for path in paths:
+        say(f"wrote {path}")

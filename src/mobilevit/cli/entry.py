@@ -1,0 +1,73 @@
+"""`mobilevit VERB ...`: find the command, run it, turn what goes wrong into one line and an exit code.
+
+Imports nothing heavy: `mobilevit --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mobilevit import __version__
+from mobilevit.errors import MobileViTError, UsageError, unknown
+
+COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
+    "demo": ("demo", "the whole path on handwritten digits, in about two minutes"),
+    "check": ("check", "what is wrong with a data set, before any training"),
+    "train": ("train", "train a network on a folder of pictures, or go on with a run"),
+    "evaluate": ("evaluate", "how good a network is on a data set"),
+    "predict": ("predict", "what is in pictures: files, folders, addresses, standard input"),
+    "explain": ("explain", "where a network looks, as a picture"),
+    "info": ("info", "a network's stages, shapes, parameters and operations"),
+    "find-lr": ("find_lr", "the learning rate to start from"),
+    "convert": ("convert", "rewrite weights for another package, or for RGB input"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. 0: done, 1: failed, 2: misuse, 130: interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or bool(os.environ.get("MOBILEVIT_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except SystemExit as error:  # tyro has printed its help or what is wrong
+        return error.code if isinstance(error.code, int) else 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read us, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MobileViTError, OSError) as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help", "help"):
+        _print_help()
+        return 0 if arguments else 2
+    if verb == "--version":
+        print(f"mobilevit {__version__}")
+        return 0
+    if verb not in COMMANDS:
+        raise unknown("command", verb, COMMANDS)
+    from mobilevit.cli.console import show_log
+
+    show_log()
+    command = import_module(f"mobilevit.cli.{COMMANDS[verb][0]}")
+    return int(command.run(arguments[1:]))
+
+
+def _print_help() -> None:
+    width = max(map(len, COMMANDS))
+    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of pictures to a trained network.\n")
+    for verb, (_, line) in COMMANDS.items():
+        print(f"  {verb:<{width}}  {line}")
+    print("\n`mobilevit COMMAND --help` explains every option. --debug shows where an error comes from.")

@@ -1,0 +1,67 @@
+"""`mobilevit evaluate MODEL DATA`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mobilevit.cli import console
+from mobilevit.cli.options import Data, Device, Model, parse
+from mobilevit.evaluation import Evaluation, evaluate
+from mobilevit.tasks.base import ReadOptions
+
+LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Measure how good a network is on a data set: scores, one row a class, pictures per second."""
+
+    model: Model  # a model file, or a name of the catalogue
+    data: Data  # folder of the data set, with the network's classes
+    split: str = "val"  # part of the data set: train, val, test where there is one, or all
+    device: Device = "auto"  # where to run
+    batch_size: int = 64  # pictures at a time
+    workers: int | None = None  # processes that decode pictures; None: from the number of cores
+    size_px: int | None = None  # side of the network's input; None: the model's own
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
+    json: bool = False  # everything as JSON on standard output
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(EvaluateOptions, "evaluate", arguments)
+    with console.bar() as bar:
+        shown = bar.add_task("evaluating", total=None)
+        evaluation = evaluate(
+            options.model,
+            options.data,
+            split=options.split,
+            device=options.device,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            size_px=options.size_px,
+            read_options=options.reading,
+            progress=lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    if options.json:
+        print(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(evaluation)
+    if options.save:
+        console.wrote(evaluation.save(options.save))
+    return 0
+
+
+def _show(evaluation: Evaluation) -> None:
+    out = console.results()
+    for title, rows in evaluation.scores.tables().items():
+        out.print(console.table(rows[:LONGEST_TABLE], title=title))
+        if len(rows) > LONGEST_TABLE:
+            out.print(f"... and {len(rows) - LONGEST_TABLE:,} more: --json or --save FOLDER has them all")
+        out.print()
+    out.print(console.facts(evaluation.scores.scalars()))
+    out.print(
+        f"\n{evaluation.pictures:,} pictures of {evaluation.data} ({evaluation.split}), "
+        f"{evaluation.pictures_per_second:,.1f} a second"
+    )

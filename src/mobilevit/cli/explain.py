@@ -1,0 +1,45 @@
+"""`mobilevit explain MODEL PICTURE`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilevit.cli import console
+from mobilevit.cli.options import Device, Model, parse
+from mobilevit.explanation.explaining import explain
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """Save a picture of where a network looks: Grad-CAM of a class, and the attention of one pixel in each block."""
+
+    model: Model  # a model file, or a name of the catalogue
+    picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]  # a file
+    pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
+    class_name: str | None = None  # class to explain, by name or id; None: the predicted one
+    size_px: int | None = None  # side of the network's input; None: the model's own
+    device: Device = "auto"  # where to run
+    output: Path | None = None  # picture to write; None: NAME-explained.png, here
+
+    @property
+    def target(self) -> Path:
+        return self.output or Path(f"{Path(self.picture).stem}-explained.png")
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(ExplainOptions, "explain", arguments)
+    explanation = explain(
+        options.model,
+        options.picture,
+        pixel=options.pixel,
+        class_name=options.class_name,
+        size_px=options.size_px,
+        device=options.device,
+    )
+    explanation.save(options.target)
+    console.results().print(explanation.text)
+    console.wrote([options.target])
+    return 0

@@ -1,0 +1,42 @@
+"""`mobilevit find-lr DATA`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from mobilevit.cli import console
+from mobilevit.cli.configuring import RunOptions, parse_run
+from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.files import write_atomically
+from mobilevit.training.lr_finder import LrSearch, find_lr
+
+
+@dataclass(frozen=True)
+class FindLrOptions(RunOptions):
+    """Train while the learning rate grows, and say at which rate the loss falls fastest. Takes the options of train."""
+
+    search: LrSearch = field(default_factory=LrSearch)
+    save: Path = Path("find-lr.png")  # plot of the loss over the rate
+    json: bool = False  # suggestion, rates and losses as JSON on standard output
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse_run(FindLrOptions, "find-lr", arguments)
+    watcher = TerminalWatcher()
+    try:
+        curve = find_lr(options.config, options.search, watcher)
+    finally:
+        watcher.end()
+    plot = BytesIO()
+    curve.plot().savefig(plot, format="png", dpi=150)
+    write_atomically(options.save, plot.getvalue())
+    if options.json:
+        print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}))
+    else:
+        console.results().print(
+            f"the loss falls fastest at a rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"
+        )
+    console.wrote([options.save])
+    return 0

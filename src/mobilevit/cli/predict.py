@@ -1,0 +1,145 @@
+"""`mobilevit predict MODEL PICTURES...`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mobilevit.cli import console
+from mobilevit.cli.options import Device, Model, parse
+from mobilevit.errors import UsageError
+from mobilevit.files import make_folder, write_atomically
+from mobilevit.inference import Failure, Predictor
+from mobilevit.sources import expand
+from mobilevit.tasks.base import Result
+
+Outcome = Result | Failure
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Say what is in pictures. Broken ones are reported and the rest goes on; the exit code is 1 then."""
+
+    model: Model  # a model file, or a name of the catalogue
+    pictures: Annotated[  # files, folders, quoted patterns ("photos/**/*.jpg"), addresses; - is standard input
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
+    ]
+    top: int = 5  # likeliest classes to tell
+    device: Device = "auto"  # where to run
+    batch_size: int = 32  # pictures at a time
+    size_px: int | None = None  # side of the network's input; None: the model's own
+    json: bool = False  # a JSON list on standard output, one entry a picture
+    csv: bool = False  # comma-separated values on standard output, one line a picture
+    save: Path | None = None  # folder for the pictures with the results drawn on them
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(PredictOptions, "predict", arguments)
+    if options.json and options.csv:
+        raise UsageError("--json and --csv exclude each other")
+    if not options.pictures:
+        raise UsageError("no pictures: name files, folders, patterns or addresses, or - for standard input")
+    count = sum(1 for _ in expand(options.pictures))
+    predictor = Predictor(
+        options.model,
+        device=options.device,
+        batch_size=options.batch_size,
+        top=options.top,
+        size_px=options.size_px,
+    )
+    drawings = Drawings(make_folder(options.save)) if options.save else None
+    failures = Failures()
+    outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
+    write = _write_json if options.json else _write_csv if options.csv else _write_table
+    with console.bar() as bar:
+        write(bar.track(outcomes, total=count, description="predicting"))
+    if drawings:
+        console.say(f"{drawings.count:,} pictures in {options.save}")
+    if failures.count:
+        console.say(f"{failures.count:,} of {count:,} pictures could not be read")
+    return 1 if failures.count else 0
+
+
+class Failures:
+    """Tells of each picture that could not be read, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                self.count += 1
+                console.say(f"error: {outcome.message}")
+            yield outcome
+
+
+class Drawings:
+    """Writes drawn pictures into a folder, each under the name of its source; equal names are numbered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+        self._names: set[str] = set()
+
+    def add(self, source: str, picture: Any) -> None:
+        encoded = BytesIO()
+        picture.save(encoded, "JPEG", quality=90)
+        write_atomically(self.folder / self._name(source), encoded.getvalue())
+        self.count += 1
+
+    def _name(self, source: str) -> str:
+        stem = Path(source.strip("<>")).stem or "picture"
+        name, number = f"{stem}.jpg", 1
+        while name.lower() in self._names:
+            number += 1
+            name = f"{stem}-{number}.jpg"
+        self._names.add(name.lower())
+        return name
+
+
+def _outcomes(predictor: Predictor, pictures: Sequence[str], drawings: Drawings | None) -> Iterator[Outcome]:
+    if drawings is None:
+        yield from predictor.stream(pictures)
+        return
+    for outcome in predictor.drawn(pictures):
+        if isinstance(outcome, Failure):
+            yield outcome
+        else:
+            result, picture = outcome
+            drawings.add(result.source, picture)
+            yield result
+
+
+def _write_json(outcomes: Iterable[Outcome]) -> None:
+    """A list, written as its entries come."""
+    separator = "[\n"
+    for outcome in outcomes:
+        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        separator = ",\n"
+    sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _write_csv(outcomes: Iterable[Outcome]) -> None:
+    """Lines, written as they come; a picture that could not be read has no line, and is told of on standard error."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    headed = False
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            continue
+        for record in outcome.records():
+            if not headed:
+                writer.writerow(record)
+                headed = True
+            writer.writerow(record.values())
+
+
+def _write_table(outcomes: Iterable[Outcome]) -> None:
+    rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
+    if rows:
+        console.results().print(console.table(rows))

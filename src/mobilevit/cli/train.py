@@ -1,0 +1,48 @@
+"""`mobilevit train DATA`, and `mobilevit train --resume RUN`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilevit.cli import console
+from mobilevit.cli.configuring import RunOptions, parse_run
+from mobilevit.cli.options import parse
+from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.training.run import RunResult, resume, train
+
+INTERRUPTED = 130  # what a shell expects of a command that was asked to stop
+
+
+@dataclass(frozen=True)
+class TrainOptions(RunOptions):
+    """Train a network on a folder of pictures and write a run folder. `--resume RUN` goes on with one instead."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Go on with a run that was stopped, exactly as it was configured."""
+
+    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]  # folder of the run
+
+
+def run(arguments: Sequence[str]) -> int:
+    watcher = TerminalWatcher()
+    if any(argument.partition("=")[0] == "--resume" for argument in arguments):
+        result = resume(parse(ResumeOptions, "train", arguments).resume, watcher)
+    else:
+        result = train(parse_run(TrainOptions, "train", arguments).config, watcher)
+    if os.environ.get("RANK", "0") == "0":  # torchrun starts this command once in every process
+        _tell(result)
+    return 0 if result.finished else INTERRUPTED
+
+
+def _tell(result: RunResult) -> None:
+    if not result.finished:
+        console.say(f"stopped; go on with: mobilevit train --resume {result.folder}")
+        return
+    best, page = result.folder / "best.safetensors", result.folder / "report.html"
+    console.results().print(console.facts({"model": best, "report": page}))
