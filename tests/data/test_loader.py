@@ -139,11 +139,12 @@ def test_a_broken_picture_is_named_without_a_workers_traceback(
     with pytest.raises(PictureError) as direct:
         decode(broken)
     dataset = PictureDataset((*samples, Sample(broken, 0)), seed=0, augment=None, preprocessing=EVALUATION)
-    loader = eval_loader(dataset, 4, collate, workers)
+    loader, before = eval_loader(dataset, 4, collate, workers), set(multiprocessing.active_children())
     with pytest.raises(PictureError) as caught:
         list(loader)
     assert str(caught.value) == str(direct.value)
     assert "broken.jpg" in str(caught.value) and "Traceback" not in str(caught.value)
+    assert set(multiprocessing.active_children()) <= before, "no worker outlives the failure"
 
 
 def test_workers_can_be_spawned(samples: tuple[Sample, ...]) -> None:

@@ -103,6 +103,7 @@ def configs(draw: st.DrawFn) -> MultiScaleConfig:
 SEEDS, EPOCHS = st.integers(-5, 2**63), st.integers(0, 1000)
 
 
+@settings(deadline=None)
 @given(configs(), st.integers(1, 16))
 def test_sets_are_sane(config: MultiScaleConfig, world_size: int) -> None:
     choices = resolutions(config, world_size)
@@ -154,10 +155,11 @@ def test_resumed_inside_an_epoch_equals_never_stopped(
     assert list(resumed) == whole
 
 
+@settings(max_examples=40, deadline=None)
 @given(configs(), st.integers(1, 300), SEEDS)
 def test_the_schedule_may_be_asked_in_any_order(config: MultiScaleConfig, samples: int, seed: int) -> None:
     schedule = Schedule(resolutions(config), samples, seed)
-    asked = [(epoch, step) for epoch in range(12) for step in range(schedule.steps(epoch))]
+    asked = [(epoch, step) for epoch in range(4) for step in range(schedule.steps(epoch))]
     expected = [schedule.step(*place) for place in asked]
     order = list(range(len(asked)))
     random.Random(0).shuffle(order)

@@ -61,6 +61,7 @@ def test_a_crop_larger_than_the_resized_picture_is_refused() -> None:
         eval_geometry((640, 480), Preprocessing(size_px=256, resize_px=224))
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 400), st.integers(0, 2**32), st.floats(0.01, 1.0), st.floats(1.0, 3.0))
 def test_random_crops_lie_inside_and_keep_their_bounds(
     width: int, height: int, size_px: int, seed: int, area_min: float, ratio_max: float

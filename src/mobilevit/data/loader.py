@@ -6,9 +6,11 @@ raised in the main process, so that the user reads its name and not a worker's t
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -105,6 +107,9 @@ class PictureLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         for batch in super().__iter__():
             if isinstance(batch, Failure):
+                # Let the workers go now: held by a traceback until the garbage collector comes, their queues would
+                # close before they are told to end, and torch would wait five seconds for each.
+                self._iterator = None
                 raise PictureError(batch.message)
             yield batch
 
@@ -126,6 +131,13 @@ def _start_worker(_: int) -> None:
     """One thread, since there is a worker for each core; Ctrl-C is the main process's to answer."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _unless_orphaned
+
+
+def _unless_orphaned(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """No word of a pipe that broke: the main process was interrupted while it fetched a batch, and has its own say."""
+    if not issubclass(kind, ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def auto_workers(processes: int = 1) -> int:
