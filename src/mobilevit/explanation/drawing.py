@@ -1,0 +1,137 @@
+"""The evidence as one picture: the crop, Grad-CAM, the best classes, and the attention of a pixel, block by block."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilevit.explanation.attention import PixelAttention
+from mobilevit.explanation.evidence import Evidence, Pixel
+from mobilevit.explanation.sheet import Sheet
+from mobilevit.tasks.classification.result import Score
+
+# Both rise evenly in lightness, so a step of colour is a step of value, for the colour-blind and in print too.
+HEAT_COLOURS = "inferno"
+ATTENTION_COLOURS = "viridis"
+MARK = "#ff2d2d"  # of the chosen pixel: a hue that the attention's colours lack, and rimmed in white
+RIM = withStroke(linewidth=4.5, foreground="white")
+
+
+def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
+    """A row for the class, then a row for each block with a column for each of its layers."""
+    layers = [len(attention.weights) for attention in evidence.attention]
+    sheet = Sheet(rows=1 + len(layers), columns=max(4, *layers))
+    _class_row(sheet, evidence)
+    for row, attention in enumerate(evidence.attention, start=1):
+        _attention_row(sheet, row, attention, evidence.crop)
+    sheet.footer(how_to_read)
+    return sheet.picture()
+
+
+def _class_row(sheet: Sheet, evidence: Evidence) -> None:
+    best, explained = evidence.result.best, evidence.explained
+    other = "" if explained == best else f"    Explained: {explained.name}  {explained.score:.1%}"
+    sheet.heading(0, f"{best.name}  {best.score:.1%}{other}")
+    _crop(sheet.panel(0, 0, f"what the network saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
+    _heat(sheet, evidence)
+    _best_classes(sheet.panel(0, 2.45, "likeliest classes"), evidence)
+
+
+def _crop(axes: Axes, evidence: Evidence) -> None:
+    """With the scale in which a user chooses the pixel."""
+    axes.imshow(evidence.crop, extent=WHOLE)
+    axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.tick_params(labelsize=8)
+    _cross(axes, evidence.pixel)
+
+
+WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
+
+
+def _cross(axes: Axes, pixel: Pixel) -> None:
+    axes.plot(*pixel, marker="+", color=MARK, markersize=13, markeredgewidth=2.5, path_effects=[RIM], clip_on=False)
+
+
+def _heat(sheet: Sheet, evidence: Evidence) -> None:
+    says = "Grad-CAM" if evidence.heat.any() else "Grad-CAM: nothing here speaks for"
+    axes = sheet.panel(0, 1, _short(f"{says}: {evidence.explained.name}", 42))
+    axes.imshow(_grey(evidence.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
+    smooth = Image.fromarray(evidence.heat.numpy()).resize(evidence.crop.size, Image.Resampling.BICUBIC)
+    heat = np.asarray(smooth).clip(0, 1)
+    colours = axes.imshow(heat, cmap=HEAT_COLOURS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
+    _cross(axes, evidence.pixel)
+    sheet.colour_scale(axes, colours, "share of the strongest place")
+
+
+def _short(text: str, characters: int) -> str:
+    return textwrap.shorten(text, characters, placeholder="…")
+
+
+def _grey(picture: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(picture.convert("L"))
+
+
+def _best_classes(axes: Axes, evidence: Evidence) -> None:
+    for place, score in enumerate(_shown(evidence)):
+        colour = BAR_EXPLAINED if score == evidence.explained else BAR
+        axes.barh(place, score.score, height=0.32, color=colour)
+        axes.text(0, place - 0.24, _short(score.name, 36), fontsize=10, va="bottom", parse_math=False)
+        axes.text(score.score + 0.02, place, f"{score.score:.1%}", fontsize=9, va="center")
+    axes.set(xlim=(0, 1.2), ylim=(SHOWN - 0.5, -0.75))
+    axes.axis("off")
+
+
+SHOWN = 5
+BAR, BAR_EXPLAINED = "#b9c0ca", "#8c2a6b"
+
+
+def _shown(evidence: Evidence) -> tuple[Score, ...]:
+    """The likeliest classes, the explained one among them."""
+    best = evidence.result.top[:SHOWN]
+    return best if evidence.explained in best else (*best[:-1], evidence.explained)
+
+
+def _attention_row(sheet: Sheet, row: int, attention: PixelAttention, crop: Image.Image) -> None:
+    sheet.heading(row, _block_text(row, attention, crop))
+    times_even = attention.weights * attention.seen.sum()  # 1 where attention does not choose
+    top = max(2.0, float(times_even.max()))
+    for layer, values in enumerate(times_even.numpy()):
+        axes = sheet.panel(row, layer, f"layer {layer + 1} of {len(times_even)}")
+        cells = np.ma.masked_array(values, ~attention.seen.numpy())
+        colours = paint(axes, cells, top, attention, crop)
+    sheet.colour_scale(axes, colours, "times the even share")
+
+
+def _block_text(row: int, attention: PixelAttention, crop: Image.Image) -> str:
+    height, width = attention.seen.shape
+    p, resized = attention.patch_size, "" if attention.map_size == (height, width) else " after the resize in the block"
+    return (
+        f"MobileViT block {row}: {height} x {width} pixels{resized}, each {crop.width / width:.3g} px of the crop; "
+        f"patches of {p} x {p}; the marked pixel attends to {int(attention.seen.sum())} of {height * width}"
+    )
+
+
+def paint(
+    axes: Axes, cells: NDArray[np.float32], top: float, attention: PixelAttention, crop: Image.Image
+) -> AxesImage:
+    """One layer over the crop: the seen pixels coloured, the others dark, patches framed, the chosen one marked."""
+    height, width = cells.shape
+    extent, p = (0, width, height, 0), attention.patch_size
+    axes.imshow(_grey(crop) * 0.45, cmap="gray", vmin=0, vmax=255, extent=extent)
+    colours = axes.imshow(cells, cmap=ATTENTION_COLOURS, vmin=0, vmax=top, extent=extent, interpolation="nearest")
+    axes.vlines(np.arange(p, width, p), 0, height, color="white", alpha=0.25, linewidth=0.6)
+    axes.hlines(np.arange(p, height, p), 0, width, color="white", alpha=0.25, linewidth=0.6)
+    axes.add_patch(_frame(attention.column, attention.row, margin=0.012 * width))
+    return colours
+
+
+def _frame(column: int, row: int, margin: float) -> Rectangle:
+    """Around the pixel, so that its own colour stays to be seen."""
+    side = 1 + 2 * margin
+    corner = (column - margin, row - margin)
+    return Rectangle(corner, side, side, fill=False, edgecolor=MARK, linewidth=2, path_effects=[RIM], zorder=3)

@@ -1,0 +1,120 @@
+"""Why a network says what it says about one picture, as a picture."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+from torch import nn
+
+from mobilevit import class_tables
+from mobilevit.data.transforms import eval_geometry
+from mobilevit.errors import OutputError, UsageError, unknown
+from mobilevit.explanation.drawing import draw
+from mobilevit.explanation.evidence import Evidence, Pixel, gather
+from mobilevit.files import write_atomically
+from mobilevit.inference import at_size, device_for
+from mobilevit.sources import AnySource, Source, expand
+from mobilevit.spec import ModelSpec
+from mobilevit.tasks.classification.result import Classification
+from mobilevit.weights.creating import load, spec_of
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A picture that shows where a network looks, and the numbers behind it."""
+
+    evidence: Evidence
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The picture; drawn when it is first asked for."""
+        return draw(self.evidence, self.text)
+
+    @property
+    def text(self) -> str:
+        """One line that says how to read the picture."""
+        return HOW_TO_READ.format(name=self.evidence.explained.name)
+
+    @property
+    def result(self) -> Classification:
+        """What the network says of the picture: all its classes, the likeliest first."""
+        return self.evidence.result
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture, whole or not at all; OutputError where `path` is not a picture's name or not writable."""
+        path = Path(path)
+        if path.suffix.lower() not in FORMATS:
+            raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(FORMATS)}")
+        encoded = BytesIO()
+        self.image.save(encoded, FORMATS[path.suffix.lower()])
+        write_atomically(path, encoded.getvalue())
+
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def explain(
+    model: str | Path | nn.Module,
+    picture: AnySource,
+    *,
+    pixel: Pixel | None = None,
+    class_name: str | None = None,
+    size_px: int | None = None,
+    device: str = "auto",
+) -> Explanation:
+    """Grad-CAM of a class, and what one pixel attends to in each MobileViT block.
+
+    `model` is a classifier: a file, a name of the catalogue, or the network itself, which stays as it is. The class is
+    the predicted one, or `class_name` (a name or an id). The pixel is the one that speaks most for the class, or
+    `pixel`: x from the left and y from the top of the crop that the network sees, each 0-1. `size_px` is the side of
+    that crop, the model's own by default.
+
+    UsageError for a class or a pixel that is not there, a size out of range, a network without classes, more than one
+    picture; PictureError; WeightsError.
+    """
+    _check_pixel(pixel)
+    source = _only(picture)
+    network = model if isinstance(model, nn.Module) else load(model)
+    spec = spec_of(network) if size_px is None else at_size(spec_of(network), size_px)
+    index = _class_index(class_name, spec)
+    whole = source.picture()
+    crop = eval_geometry(whole.size, spec.preprocessing).picture(whole)
+    evidence = gather(network, spec, crop, index, pixel, device_for(device))
+    return Explanation(replace(evidence, result=evidence.result.of(source.name, whole.size)))
+
+
+HOW_TO_READ = (
+    "How to read: Grad-CAM is bright where the picture speaks for {name}. In each MobileViT block the pixel marked red "
+    "attends only to the pixels at its own place in every patch, coloured by how much; those left dark reach it "
+    "only indirectly, through the convolutions."
+)
+
+
+def _check_pixel(pixel: Pixel | None) -> None:
+    if pixel is not None and not all(0 <= share <= 1 for share in pixel):
+        raise UsageError(
+            f"the pixel {pixel[0]:g},{pixel[1]:g} lies outside the picture: give x from the left and y from the top, "
+            "each between 0 and 1"
+        )
+
+
+def _only(picture: AnySource) -> Source:
+    """One source; a folder, a pattern or standard input may stand for it, as in predictions."""
+    sources = list(islice(expand(picture), 2))
+    if len(sources) > 1:
+        raise UsageError(f"{sources[0].name} is not the only picture there: they are explained one at a time")
+    return sources[0]
+
+
+def _class_index(class_name: str | None, spec: ModelSpec) -> int | None:
+    if not spec.classes:
+        raise UsageError(f"this {spec.architecture} has no classes, it gives features: there is no class to explain")
+    if class_name is None:
+        return None
+    (index,) = class_tables.match([class_name], spec.classes)
+    if index is None:
+        raise unknown("class", class_name, [label.name for label in spec.classes])
+    return index

@@ -1,0 +1,44 @@
+"""Grad-CAM (Selvaraju et al., ICCV 2017): where in the picture a score comes from.
+
+Knows a network and a scalar score of its raw output; knows no task, class name, file or drawing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Score = Callable[[Any], Tensor]  # the network's raw output -> one number with a gradient, as a tensor
+
+
+def grad_cam(network: nn.Module, picture: Tensor, layer: nn.Module, score: Score) -> tuple[Tensor, Any]:
+    """What each place of `layer`'s output adds to the score, and the network's raw output.
+
+    `picture` is (1, 3, H, W) as the network expects it, `layer` a module of the network with an output of
+    (1, C, h, w); the map is (h, w), signed, in units of the score (equations 1 and 2 of the paper before their ReLU).
+    """
+    activation: Tensor | None = None
+
+    def cut(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        nonlocal activation
+        activation = output.detach().requires_grad_()
+        return activation
+
+    handle = layer.register_forward_hook(cut)
+    try:
+        with torch.enable_grad():
+            raw = network(picture)
+            total = score(raw)
+    finally:
+        handle.remove()
+    assert activation is not None, "the layer took no part in the forward pass"
+    (gradient,) = torch.autograd.grad(total, activation)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1)[0].detach(), raw
+
+
+def heat(signed_map: Tensor) -> Tensor:
+    """The map as people see it: what lowers the score is 0, what raises it most is 1. (h, w) -> (h, w)."""
+    positive = signed_map.relu()
+    return positive / positive.max().clamp_min(torch.finfo(positive.dtype).tiny)
