@@ -55,12 +55,8 @@ def test_a_class_of_weight_two_counts_as_two_samples() -> None:
     twice = targets == 3
     weights = torch.ones(5).index_fill(0, torch.tensor(3), 2.0)
     weighted = cross_entropy(logits, targets, label_smoothing=0.1, class_weights=weights)
-    repeated = cross_entropy(
-        torch.cat([logits, logits[twice]]),
-        torch.cat([targets, targets[twice]]),
-        label_smoothing=0.1,
-        class_weights=None,
-    )
+    logits, targets = torch.cat([logits, logits[twice]]), torch.cat([targets, targets[twice]])
+    repeated = cross_entropy(logits, targets, label_smoothing=0.1, class_weights=None)
     torch.testing.assert_close(weighted.total, repeated.total)
     torch.testing.assert_close(weighted.count, repeated.count.to(weighted.count))
 

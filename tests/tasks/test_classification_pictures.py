@@ -31,12 +31,8 @@ def test_says_the_same_to_machines_and_people() -> None:
     assert (result.to_dict()["width"], result.to_dict()["height"]) == (640, 480)
     assert result.row()["class"] == "cat"
     [record] = result.records()
-    assert (record["source"], record["class"], record["class_id_2"], record["score_2"]) == (
-        "photos/cat.jpg",
-        "cat",
-        "b",
-        0.08,
-    )
+    assert (record["source"], record["class"]) == ("photos/cat.jpg", "cat")
+    assert (record["class_id_2"], record["score_2"]) == ("b", 0.08)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +94,6 @@ def test_every_number_of_classes_gives_figures(classes: int, present: int) -> No
 
 
 def test_figures_leave_the_global_state_of_matplotlib_alone() -> None:
-    code = "import sys; from mobilevit.tasks.classification import plots, drawing; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys; from mobilevit.tasks.classification import plots; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
