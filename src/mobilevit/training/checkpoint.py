@@ -74,7 +74,7 @@ def write_checkpoint(
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a saved state; TrainingError where the file is damaged or of another version."""
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             texts = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progress = Progress(**json.loads(texts["progress"]))

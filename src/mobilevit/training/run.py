@@ -130,7 +130,7 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
     device, spec = device_for(config.device), spec_of(network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and group.world_size > 1:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, config)
     group.copy_from_leader(network)
     optimiser = adamw(network, config.optim)
@@ -195,7 +195,7 @@ def _facts(parts: Parts, folder: RunFolder) -> dict[str, str]:
         "model": f"{config.model}, weights {config.weights}",
         "data": f"{config.data}: {len(parts.dataset.classes)} classes, "
         + ", ".join(f"{count} {name}" for name, count in samples.items()),
-        "sizes": ", ".join(f"{size}" for size, _ in parts.sampler.schedule.resolutions) + " px",
+        "sizes": ", ".join(f"{size}" for size, _ in parts.sampler.schedule.choices) + " px",
         "device": str(parts.device),
         "run": str(folder.path),
     }

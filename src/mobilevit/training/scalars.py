@@ -15,7 +15,7 @@ class ScalarLog:
         if leads and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(folder))
 
     def write(self, updates: int, values: Mapping[str, float]) -> None:
         if self._writer is not None:

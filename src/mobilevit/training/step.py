@@ -100,13 +100,13 @@ class TrainStep:
             raw = self.forward(pictures)
         smoothing = self.config.label_smoothing
         loss = self.task.loss(raw, targets, label_smoothing=smoothing, class_weights=self.class_weights)
-        self.scaler.scale(loss.total / self.nominal_count).backward()
+        self.scaler.scale(loss.total / self.nominal_count).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.total.detach(), loss.count.detach()]).float()
 
     def _gradients_stay_here(self, *, unless: bool) -> AbstractContextManager[Any]:
         """Processes exchange gradients in the last backward pass of a step only."""
         if isinstance(self.forward, DistributedDataParallel) and not unless:
-            return self.forward.no_sync()  # type: ignore[no-any-return]
+            return self.forward.no_sync()
         return nullcontext()
 
     def _update(self, lr: float, gradient_factor: float) -> None:

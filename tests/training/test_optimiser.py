@@ -1,0 +1,56 @@
+"""Laws of the learning rate and of the averaged weights."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.ema import Ema
+from mobilevit.training.optimiser import LearningRate
+
+
+def test_warms_up_in_a_line_and_falls_as_half_a_cosine() -> None:
+    rate = LearningRate(OptimiserConfig(lr=2e-3, lr_start=2e-4, lr_end=1e-4, warmup_steps=10), [55, 55])
+    assert rate.at(0, 0) == 2e-4
+    assert rate.at(0, 5) == pytest.approx(1.1e-3)
+    assert rate.at(0, 10) == pytest.approx(2e-3)
+    assert rate.at(1, 5) == pytest.approx((2e-3 + 1e-4) / 2)  # half way of the 100 steps after the warm-up
+    assert rate.at(1, 54) == pytest.approx(1e-4, rel=0.01)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.data())
+def test_is_positive_never_above_the_peak_and_falls_after_the_warm_up(steps: list[int], data: st.DataObject) -> None:
+    rate = LearningRate(OptimiserConfig(), steps)
+    epoch = data.draw(st.integers(0, len(steps) - 1))
+    rates = [rate.at(epoch, step) for step in range(steps[epoch] + 1)]
+    assert all(0 < value <= rate.config.lr for value in rates)
+    after = [value for step, value in enumerate(rates) if rate.first_step[epoch] + step >= rate.warmup]
+    assert after == sorted(after, reverse=True)
+    assert rates[-1] == rate.at(epoch + 1, 0) if epoch + 1 < len(steps) else True
+
+
+def test_average_follows_the_weights_and_buffers() -> None:
+    model = nn.BatchNorm1d(3)
+    ema = Ema(model, 0.9, warmup=False)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+        model.running_mean.fill_(10.0)  # type: ignore[union-attr]
+        model.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
+    ema.update(model, 1)
+    torch.testing.assert_close(ema.model.weight, torch.full((3,), 0.9 * 1 + 0.1 * 3))
+    torch.testing.assert_close(ema.model.running_mean, torch.full((3,), 1.0))
+    assert int(ema.model.num_batches_tracked) == 7
+
+
+def test_average_with_warm_up_forgets_the_beginning_of_a_short_run() -> None:
+    model = nn.Linear(2, 2)
+    slow, fast = Ema(model, 0.9995, warmup=False), Ema(model, 0.9995, warmup=True)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    for step in range(1, 101):
+        slow.update(model, step)
+        fast.update(model, step)
+    assert (slow.model.weight - 1).abs().max() > 0.2
+    assert (fast.model.weight - 1).abs().max() < 1e-6

@@ -1,0 +1,98 @@
+"""A run from its configuration to its folder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mobilevit.errors import DataError, MobileViTError, TrainingError, UsageError
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.lr_finder import LrSearch, find_lr
+from mobilevit.training.network import freeze, training_mode
+from mobilevit.training.run import train
+from mobilevit.weights.creating import create, load
+
+
+def test_learns_and_writes_its_folder(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=8, optim=replace(config.optim, lr=3e-3, ema_decay=0.0)))
+    assert result.finished
+    assert result.best_score > 0.7
+    names = {path.name for path in result.folder.iterdir()}
+    assert {"config.json", "metrics.csv", "best.safetensors", "last.safetensors", "checkpoint", "report.html"} <= names
+    model = load(result.folder / "best.safetensors")
+    assert [label.id for label in model.spec.classes] == ["across", "up"]
+    assert (model.spec.preprocessing.size_px, model.spec.preprocessing.resize_px) == (32, 36)
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> None:
+    frozen = replace(config, epochs=9, patience=2, optim=replace(config.optim, lr=1e-12, lr_start=0.0, lr_end=0.0))
+    result = train(frozen)
+    assert result.finished
+    assert len((result.folder / "metrics.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(config: TrainConfig) -> None:
+    torrent = replace(
+        config, optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, clip_norm=0.0, ema_decay=0.0)
+    )
+    with pytest.raises(TrainingError, match=r"not finite .* epoch \d, step \d.*--lr"):
+        train(torrent)
+
+
+def test_a_name_that_is_taken_is_refused(config: TrainConfig) -> None:
+    short = replace(config, epochs=1)
+    train(short)
+    with pytest.raises(TrainingError, match="--resume"):
+        train(short)
+    assert train(replace(short, overwrite=True)).finished
+
+
+def test_weights_that_are_not_there_write_nothing(config: TrainConfig) -> None:
+    with pytest.raises(MobileViTError):
+        train(replace(config, weights="no-such-weights"))
+    assert not config.output.exists()
+
+
+def test_an_empty_folder_is_refused(config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty"):
+        train(replace(config, data=tmp_path / "empty"))
+
+
+def test_class_weights_stronger_augmentation_and_bf16_run(config: TrainConfig) -> None:
+    pytest.importorskip("kornia")
+    strong = replace(
+        config,
+        epochs=1,
+        precision="bf16",
+        optim=replace(config.optim, class_weights=True),
+        augment=replace(config.augment, randaugment=True, mixup=0.2, cutmix=1.0, erasing=0.25),
+    )
+    assert train(strong).finished
+
+
+def test_frozen_parts_stay_as_they_are(config: TrainConfig) -> None:
+    network = create("mobilevit_xxs", num_classes=2)
+    freezing = replace(config, freeze_stages=2, freeze_norm=True)
+    freeze(network, freezing)
+    training_mode(network, freezing)
+    assert not any(
+        p.requires_grad for p in [*network.backbone.stem.parameters(), *network.backbone.stages[1].parameters()]
+    )
+    assert all(p.requires_grad for p in network.backbone.stages[2].parameters())
+    before = network.final.norm.running_mean.clone()
+    network(torch.rand(2, 3, 64, 64))
+    assert torch.equal(network.final.norm.running_mean, before)
+
+
+def test_finds_a_learning_rate(config: TrainConfig) -> None:
+    curve = find_lr(config, LrSearch(lr_low=1e-5, lr_high=10.0, steps=30))
+    assert 1e-5 <= curve.suggestion <= 1.0
+    assert len(curve.plot().axes) == 1
+    assert not config.output.exists()
+
+
+def test_a_range_upside_down_is_refused(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match="--lr-low"):
+        find_lr(config, LrSearch(lr_low=1.0, lr_high=0.1))
