@@ -3,17 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from made_pictures import smooth_picture
 
 Tree = Callable[[dict[str, int]], Path]
-
-
-def smooth_picture(seed: int, width: int = 96, height: int = 72) -> Image.Image:
-    """A colourful picture with the soft structure of a photograph, another for each seed."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture

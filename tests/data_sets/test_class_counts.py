@@ -1,5 +1,6 @@
 """Counts and weights of classes, and what the task says about them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,11 +76,19 @@ def test_names_small_classes():
     assert kinds(dataset_of([1, 2])) == [("warning", "single-picture"), ("warning", "few-pictures")]
 
 
+@pytest.mark.parametrize(
+    ("names", "is_said"), [("0123", True), (["Left_hand", "right hand", "foot"], True), (["leftover", "right"], False)]
+)
+def test_says_that_characters_and_sides_must_not_be_flipped(names, is_said):
+    dataset = replace(dataset_of([20] * len(names)), classes=labels(names))
+    assert (kinds(dataset) == [("info", "mirror")]) == is_said
+
+
 def test_says_where_val_comes_from(names_only):
     def kinds_and_words(root):
         return [(found.kind, found.message) for found in findings(reader.read(root, ReadOptions()))]
 
-    ((kind, message),) = kinds_and_words(names_only({"train/a": 20, "train/b": 20, "test/a": 2, "test/b": 2}))
+    ((kind, message),) = kinds_and_words(names_only({"train/cat": 20, "train/dog": 20, "test/cat": 2, "test/dog": 2}))
     assert kind == "split"
     assert "test stands in" in message
     ((kind, message),) = kinds_and_words(names_only({"test": 0}) / "train")

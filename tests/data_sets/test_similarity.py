@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import smooth_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_pictures import smooth_picture
 from PIL import Image
 
 from mobilevit.data.examination import Broken, Examined, decodes, examine, fingerprint

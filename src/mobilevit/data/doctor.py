@@ -15,7 +15,7 @@ from mobilevit.data.class_counts import class_weights as class_weights
 from mobilevit.data.duplicates import duplicate_findings
 from mobilevit.data.examination import Broken, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.oddities import broken_findings, picture_findings, unused_findings
+from mobilevit.data.oddities import broken_findings, first_reasons, picture_findings, unused_findings
 from mobilevit.data.report import DataReport, PictureSizes
 from mobilevit.data.sample import Dataset
 from mobilevit.data.similarity import same_pictures
@@ -42,7 +42,7 @@ def quick_check(task: TargetCheck, dataset: Dataset) -> list[Finding]:
     paths = _paths(dataset)
     chosen = evenly(paths, QUICK_PICTURES)
     broken, _ = _sorted_out(in_threads(read_header, chosen))
-    findings = [*broken_findings(broken), *task.check(dataset)]
+    findings = [*broken_findings(dataset, broken), *task.check(dataset)]
     if len(chosen) < len(paths):
         message = f"looked at {len(chosen):,} of {len(paths):,} pictures: `mobilevit check` looks at all of them"
         findings.append(Finding("info", "sampled", message))
@@ -59,7 +59,7 @@ def check(task: TargetCheck, dataset: Dataset, progress: Progress | None = None)
     groups = [[pictures[index] for index in group] for group in same_pictures(pictures)]
     readable = _without(dataset, broken)
     findings = [
-        *broken_findings(broken),
+        *broken_findings(dataset, broken),
         *task.check(readable),
         *duplicate_findings(dataset, groups),
         *picture_findings(dataset, pictures),
@@ -87,8 +87,8 @@ def without_broken(dataset: Dataset, progress: Progress | None = None) -> tuple[
         return dataset, []
     readable = _without(dataset, broken)
     _must_be_whole(dataset, readable)
-    reasons = listed([picture.reason for picture in broken], most=3)
-    message = f"left out {counted(len(broken), 'picture')} of {len(_paths(dataset)):,} that cannot be read: {reasons}"
+    count = f"{counted(len(broken), 'picture')} of {len(_paths(dataset)):,}"
+    message = f"left out {count} that cannot be read: {first_reasons(dataset, broken)}"
     return readable, [Finding("warning", "unreadable", message, tuple(picture.path for picture in broken))]
 
 
@@ -100,7 +100,9 @@ def suggest_size_px(dataset: Dataset, sample: int = 200) -> int:
     chosen = evenly([entry.path for entry in dataset.splits["train"]], sample)
     broken, headers = _sorted_out(in_threads(read_header, chosen))
     if not headers:
-        raise DataError(f"no picture of {dataset.root} can be read, of {len(chosen)} tried: {broken[0].reason}")
+        raise DataError(
+            f"no picture of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
+        )
     return _size_for([min(header.size) for header in headers])
 
 

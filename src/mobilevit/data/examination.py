@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.data import decoding
+from mobilevit.data.finding import printable
 from mobilevit.errors import PictureError
 
 DRAFT_PX = 64  # short side that a JPEG must keep: enough for the fingerprint; every byte is still decoded
@@ -35,7 +36,11 @@ class Broken:
     """A picture that could not, and why."""
 
     path: Path
-    reason: str
+    reason: str  # without the path: "is empty (0 bytes): copy or download it again"
+
+    @classmethod
+    def by(cls, path: Path, error: Exception) -> "Broken":
+        return cls(path, printable(error).removeprefix(f"{printable(path)}: "))
 
 
 def examine(path: Path) -> Examined | Broken:
@@ -46,7 +51,7 @@ def examine(path: Path) -> Examined | Broken:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
     except (PictureError, OSError) as error:
-        return Broken(path, str(error))
+        return Broken.by(path, error)
     small = _pixels(picture, SMALL_PX, SMALL_PX)
     spread = small.max(axis=2).astype(int) - small.min(axis=2)
     return Examined(
@@ -65,7 +70,7 @@ def decodes(path: Path) -> Broken | None:
     try:
         decoding.decode(path, draft_px=DRAFT_PX)
     except PictureError as error:
-        return Broken(path, str(error))
+        return Broken.by(path, error)
     return None
 
 
@@ -74,7 +79,7 @@ def read_header(path: Path) -> decoding.PictureHeader | Broken:
     try:
         return decoding.header(path)
     except PictureError as error:
-        return Broken(path, str(error))
+        return Broken.by(path, error)
 
 
 def fingerprint(picture: Image.Image) -> int:

@@ -23,13 +23,18 @@ def inside(root: Path, path: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def listed(names: Iterable[object], most: int = 5) -> str:
+def listed(names: Iterable[object], most: int = 5, between: str = ", ") -> str:
     """Names joined for a message, those beyond `most` counted: "a, b, c and 1,204 more"."""
-    texts = [str(name) for name in names]
-    shown = ", ".join(texts[:most])
+    texts = [printable(name) for name in names]
+    shown = between.join(texts[:most])
     return f"{shown} and {len(texts) - most:,} more" if len(texts) > most else shown
 
 
 def counted(count: int, noun: str) -> str:
     """ "1 picture", "1,204 pictures"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def printable(text: object) -> str:
+    """The text with what UTF-8 cannot say, as in file names of other encodings, spelt out as backslash and number."""
+    return str(text).encode("utf-8", "backslashreplace").decode()

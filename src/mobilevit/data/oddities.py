@@ -11,9 +11,9 @@ from mobilevit.data.examination import Broken, Examined
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset
 
-TINY_PX = 32  # short side below which a picture shows the network less than one pixel of its last stage
+TINY_PX = 32  # short side below which a picture is less than one pixel of the last stage
 LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
-HUGE_PIXELS = 16_000_000  # decoding one takes about as long as training on ten
+HUGE_PIXELS = 16_000_000  # from which each epoch spends its time on decoding
 GREY_SHARE = 0.98  # from which a data set counts as greyscale as a whole
 # Pictures to people and to cameras, not to our decoder.
 UNREAD_SUFFIXES = frozenset(
@@ -22,14 +22,17 @@ UNREAD_SUFFIXES = frozenset(
 )
 
 
-def broken_findings(broken: Sequence[Broken]) -> Iterator[Finding]:
+def broken_findings(dataset: Dataset, broken: Sequence[Broken]) -> Iterator[Finding]:
     """An error that counts the pictures that cannot be read, with the first reasons."""
     if broken:
-        reasons = listed([picture.reason for picture in broken], most=3)
-        message = (
-            f"{counted(len(broken), 'picture')} cannot be read: {reasons}; remove them, or train with --skip-broken"
-        )
-        yield Finding("error", "unreadable", message, tuple(picture.path for picture in broken))
+        count, paths = counted(len(broken), "picture"), tuple(picture.path for picture in broken)
+        message = f"{count} cannot be read; remove them, or train with --skip-broken: {first_reasons(dataset, broken)}"
+        yield Finding("error", "unreadable", message, paths)
+
+
+def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
+    """Why the first of the broken pictures cannot be read."""
+    return listed([f"{inside(dataset.root, picture.path)} {picture.reason}" for picture in broken], 3, between="; ")
 
 
 def unused_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -37,8 +40,9 @@ def unused_findings(dataset: Dataset) -> Iterator[Finding]:
     used = {sample.path for samples in dataset.splits.values() for sample in samples}
     unused = [path for path in folders.files_below(dataset.root) if path not in used]
     outside = tuple(path for path in unused if folders.is_picture(path))
-    convert = tuple(path for path in unused if path.suffix.lower() in UNREAD_SUFFIXES)
-    others = tuple(path for path in unused if path not in {*outside, *convert})
+    strangers = [path for path in unused if not folders.is_picture(path)]
+    convert = tuple(path for path in strangers if path.suffix.lower() in UNREAD_SUFFIXES)
+    others = tuple(path for path in strangers if path.suffix.lower() not in UNREAD_SUFFIXES)
     if outside:
         where = "pictures where the layout has no place for them, so not used"
         yield Finding("warning", "outside", f"{len(outside):,} {where}: {_some(dataset, outside)}", outside)

@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit.data.class_counts import class_counts, class_weights, imbalance
 from mobilevit.data.contact_sheet import contact_sheet
 from mobilevit.data.examination import Broken
-from mobilevit.data.finding import Finding
+from mobilevit.data.finding import Finding, printable
 from mobilevit.data.sample import Dataset
 
 
@@ -66,16 +66,6 @@ class DataReport:
         ids = [label.id for label in self.dataset.classes]
         return {split: dict(zip(ids, of_split, strict=True)) for split, of_split in class_counts(self.dataset).items()}
 
-    def facts(self) -> dict[str, str]:
-        """The data set in a few named lines, for people."""
-        splits = ", ".join(f"{len(samples):,} {split}" for split, samples in self.dataset.splits.items())
-        lines = {"data": str(self.dataset.root), "classes": str(len(self.dataset.classes)), "pictures": splits}
-        if self.sizes:
-            short = self.sizes.short_side_px
-            lines["short side"] = f"{short.min:,} to {short.max:,} px, half of them from {short.median:,} px"
-            lines["training size"] = f"{self.suggested_size_px} px suits them, and is what training chooses"
-        return lines
-
     def rows(self) -> list[dict[str, str | int]]:
         """The counts as a table, a row a class."""
         columns: dict[str, list[str]] = {"class": [label.name for label in self.dataset.classes]}
@@ -93,7 +83,7 @@ class DataReport:
         counts = class_counts(self.dataset)
         weights = class_weights(self.dataset)
         return {
-            "root": str(self.dataset.root),
+            "root": printable(self.dataset.root),
             "task": self.dataset.task,
             "ok": self.ok,
             "pictures": {split: len(samples) for split, samples in self.dataset.splits.items()},
@@ -106,9 +96,9 @@ class DataReport:
             "suggested_size_px": self.suggested_size_px,
             "grey_share": self.grey_share,
             "findings": [
-                {**asdict(finding), "paths": [str(path) for path in finding.paths]} for finding in self.findings
+                {**asdict(finding), "paths": [printable(path) for path in finding.paths]} for finding in self.findings
             ],
-            "broken": [{"path": str(picture.path), "reason": picture.reason} for picture in self.broken],
-            "duplicates": [[str(path) for path in group] for group in self.duplicates],
+            "broken": [{"path": printable(picture.path), "reason": picture.reason} for picture in self.broken],
+            "duplicates": [[printable(path) for path in group] for group in self.duplicates],
             "seconds": round(self.seconds, 3),
         }

@@ -1,5 +1,6 @@
 """What to say about the classes of a data set; the pictures themselves are the doctor's."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weigh
 
 
 def findings(dataset: Dataset) -> list[Finding]:
-    """Where the splits come from, classes that are small, missing or spelt alike, and imbalance."""
-    return [*_split(dataset), *_similar_names(dataset), *_missing(dataset), *_few(dataset), *_imbalance(dataset)]
+    """Where val comes from; classes that are small, missing, spelt alike or other in the mirror; imbalance."""
+    checks = (_split, _similar_names, _missing, _few, _imbalance, _mirror)
+    return [finding for check in checks for finding in check(dataset)]
 
 
 def _split(dataset: Dataset) -> Iterator[Finding]:
@@ -76,3 +78,13 @@ def _imbalance(dataset: Dataset) -> Iterator[Finding]:
             f"'{largest}' has {imbalance(counts):.1f} times the training pictures of '{smallest}' "
             f"({max(counts):,} and {min(counts):,}): train with --class-weights",
         )
+
+
+def _mirror(dataset: Dataset) -> Iterator[Finding]:
+    """Characters and sides, by their names: the flip of the augmentation would turn one class into another."""
+    words = [set(re.split(r"[\W_]+", label.name.casefold())) for label in dataset.classes]
+    characters = all(len(label.name) == 1 for label in dataset.classes)
+    if characters or (any("left" in word for word in words) and any("right" in word for word in words)):
+        what = "single characters" if characters else "left and right"
+        message = f"the classes are called {what}: where a mirror changes their meaning, train with --no-flip"
+        yield Finding("info", "mirror", message)

@@ -19,7 +19,6 @@ from mobilevit.errors import DataError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import layout
-from mobilevit.tasks.classification.findings import findings as findings
 
 TASK = "classification"
 WNID = re.compile(r"n\d{8}")
