@@ -203,7 +203,7 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(size_px=256, size_min_px=300, size_max_px=200)
     with pytest.raises(UsageError, match="no size lies between"):
         resolutions(MultiScaleConfig(size_px=64, size_min_px=100))
-    with pytest.raises(UsageError, match=r"--scale\.size-px"):
+    with pytest.raises(UsageError, match=r"--size-px"):
         resolutions(MultiScaleConfig())
     with pytest.raises(DataError, match="no pictures"):
         MultiScaleSampler(0, MultiScaleConfig(size_px=64), seed=0)

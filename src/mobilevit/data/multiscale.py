@@ -41,11 +41,9 @@ class MultiScaleConfig:
         for name in ("size_px", "size_min_px", "size_max_px", "sizes", "divisor", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"--scale.{name.replace('_', '-')} is {value}: it must be at least 1")
+                raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
-            raise UsageError(
-                f"--scale.size-min-px {self.size_min_px} is larger than --scale.size-max-px {self.size_max_px}"
-            )
+            raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
 
 
 class Resolution(NamedTuple):
@@ -87,7 +85,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
 def base_size(config: MultiScaleConfig) -> int:
     """The base size of a config in which it is set; UsageError where it is not."""
     if config.size_px is None:
-        raise UsageError("the base size of the pictures is not set: give --scale.size-px")
+        raise UsageError("the base size of the pictures is not set: give --size-px")
     return config.size_px
 
 
@@ -95,9 +93,7 @@ def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
     smallest = config.size_min_px or base_px * 5 / 8
     largest = config.size_max_px or base_px * 5 / 4
     if smallest > largest:
-        raise UsageError(
-            f"no size lies between {smallest:g} and {largest:g} px: give both of --scale.size-min-px, -max-px"
-        )
+        raise UsageError(f"no size lies between {smallest:g} and {largest:g} px: give both of --size-min-px, -max-px")
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]
     return sorted({_to_multiple(side, divisor) for side in sides})

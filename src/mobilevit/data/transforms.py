@@ -43,7 +43,7 @@ class AugmentConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 option = name.replace("_", "-")
-                raise UsageError(f"--augment.{option} is {value}: it must lie between {low:g} and {high:g}")
+                raise UsageError(f"--{option} is {value}: it must lie between {low:g} and {high:g}")
 
 
 @dataclass(frozen=True)

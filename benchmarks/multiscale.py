@@ -1,0 +1,169 @@
+"""Does the multi-scale sampler pay? Times training steps at one size and at many, interleaved, on real pictures.
+
+    python benchmarks/multiscale.py ../shared/data/imagenette
+
+A step is all that training does: decode, augment, forward, backward, AdamW. Round by round, every rule takes its next
+step of its own schedule, so that whatever else the machine does falls on all of them alike. The time of a step at a
+resolution is the median over its rounds; an epoch is the sum of these over the rule's schedule of a whole epoch. Beside
+the measured epoch stand the one that counting pixels predicts (docs/sampler.md), and the one by multiply-adds: these
+grow faster than pixels, since attention is quadratic in them.
+"""
+
+import platform
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from mobilevit.data.loader import PictureDataset, train_loader
+from mobilevit.data.multiscale import (
+    MultiScaleConfig,
+    MultiScaleSampler,
+    Resolution,
+    RuleName,
+    expected_epoch,
+    resolutions,
+)
+from mobilevit.data.sample import Batch, Sample
+from mobilevit.data.transforms import AugmentConfig, prepare
+from mobilevit.models.table import build
+from mobilevit.spec import Preprocessing
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.classification import reader
+
+RULES: tuple[RuleName, ...] = ("single", "paper", "v0.1")
+PREDICTED = {"single": 1.0, "paper": 0.739, "v0.1": 0.794}  # base 256 px, sizes 160-320, batches before rounding
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to time."""
+
+    data: Annotated[Path, tyro.conf.Positional]  # a data set of class folders
+    model: str = "mobilevit_xxs"  # which network trains
+    size_px: int = 256  # base size of the pictures
+    batch_size: int = 8  # pictures in a batch at the base size
+    steps: int = 60  # timed steps of each rule
+    warmup: int = 2  # steps of each resolution before them, not timed
+    workers: int = 0  # processes that decode; 0 decodes inside the step
+    device: str = "cpu"  # where to train
+    minutes: float = 8.5  # stop timing after so long, and say so
+
+
+def main(options: Options) -> None:
+    trials = [Trial(rule, options) for rule in RULES]
+    started, rounds = time.monotonic(), 0
+    for trial in trials:
+        trial.warm_up(options.warmup)
+    while rounds < options.steps and time.monotonic() - started < 60 * options.minutes:
+        for trial in trials:
+            trial.timed_step()
+        rounds += 1
+    _print_table(options, trials, rounds)
+
+
+class Trial:
+    """Training by one rule: its own network, optimiser and place in its schedule."""
+
+    def __init__(self, rule: RuleName, options: Options) -> None:
+        samples = reader.read(options.data, ReadOptions()).splits["train"]
+        config = MultiScaleConfig(rule=rule, size_px=options.size_px, batch_size=options.batch_size)
+        self.rule, self.choices, self.device = rule, resolutions(config), torch.device(options.device)
+        self.sampler = MultiScaleSampler(len(samples), config, seed=SEED)
+        self.batches = _endless(samples, self.sampler, options)
+        torch.manual_seed(SEED)
+        network = build(options.model, 1 + max(sample.target for sample in samples))
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        self.times_s: dict[int, list[float]] = defaultdict(list)
+
+    def warm_up(self, steps: int) -> None:
+        for choice in self.choices:
+            for _ in range(steps):
+                self._train(torch.zeros(choice.batch_size, 3, choice.size_px, choice.size_px, dtype=torch.uint8))
+
+    def timed_step(self) -> None:
+        """The next step of the schedule, from asking for its batch to its update."""
+        started = time.perf_counter()
+        batch = next(self.batches)
+        self._train(batch.pictures, batch.targets)
+        self.times_s[batch.pictures.shape[-1]].append(time.perf_counter() - started)
+
+    def _train(self, pictures: torch.Tensor, targets: torch.Tensor | None = None) -> None:
+        inputs = prepare(pictures.to(self.device), "rgb")
+        labels = torch.zeros(len(inputs), dtype=torch.long) if targets is None else targets
+        loss = functional.cross_entropy(self.network(inputs), labels.to(self.device), label_smoothing=0.1)
+        loss.backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.item()  # waits for a GPU
+
+    def step_s(self, choice: Resolution) -> float:
+        return statistics.median(self.times_s[choice.size_px])
+
+    def epoch_s(self) -> float:
+        """A whole epoch: the time of every step of its schedule."""
+        schedule = self.sampler.schedule
+        return sum(self.step_s(schedule.step(0, step)) for step in range(schedule.steps(0)))
+
+
+def _by_operations(trial: Trial, base_px: int) -> float:
+    """Multiply-adds of an epoch over those of an epoch at the base size; as `expected_epoch` counts pixels."""
+    pictures = sum(choice.batch_size for choice in trial.choices)
+    total = sum(choice.batch_size * _operations(trial, choice.size_px) for choice in trial.choices)
+    return total / (pictures * _operations(trial, base_px))
+
+
+@torch.no_grad()
+def _operations(trial: Trial, size_px: int) -> int:
+    with FlopCounterMode(display=False) as counter:
+        trial.network.eval()(torch.zeros(1, 3, size_px, size_px, device=trial.device))
+    return counter.get_total_flops()
+
+
+def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:
+    """Batches of epoch after epoch."""
+    dataset = PictureDataset(samples, seed=SEED, augment=AugmentConfig(), preprocessing=Preprocessing())
+    loader = train_loader(dataset, sampler, torch.tensor, options.workers)
+    epoch = 0
+    while True:
+        sampler.set_epoch(epoch)
+        yield from loader
+        epoch += 1
+
+
+def _print_table(options: Options, trials: list[Trial], rounds: int) -> None:
+    single_s = trials[0].epoch_s()
+    print(f"{options.model}, base {options.size_px} px, batch {options.batch_size}, {rounds} steps of each rule,")
+    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}\n")
+    print("| rule | steps an epoch | measured epoch (s) | measured | predicted | by these pixels | by multiply-adds |")
+    print("|---|---|---|---|---|---|---|")
+    for trial in trials:
+        steps, epoch_s = trial.sampler.schedule.steps(0), trial.epoch_s()
+        pixels, operations = expected_epoch(trial.choices, options.size_px), _by_operations(trial, options.size_px)
+        print(
+            f"| {trial.rule} | {steps} | {epoch_s:.0f} | {epoch_s / single_s:.3f} | {PREDICTED[trial.rule]:.3f} "
+            f"| {pixels:.3f} | {operations:.3f} |"
+        )
+    print("\n| rule | size_px | batch | steps timed | step (s) | ms a picture |")
+    print("|---|---|---|---|---|---|")
+    for trial in trials:
+        for choice in trial.choices:
+            step_s, count = trial.step_s(choice), len(trial.times_s[choice.size_px])
+            picture_ms = 1000 * step_s / choice.batch_size
+            print(
+                f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {step_s:.3f} | {picture_ms:.1f} |"
+            )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
