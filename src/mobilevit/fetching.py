@@ -27,9 +27,9 @@ LIMITS = Limits()
 
 def fetch(address: str, limits: Limits = LIMITS) -> bytes:
     """What lies at an http or https address; PictureError where it cannot be had within `limits`."""
-    _require_web(address, address)
     deadline = time.monotonic() + limits.seconds
     try:
+        _require_web(address, address)
         request = urllib.request.Request(address, headers={"User-Agent": "mobilevit", "Accept": "image/*"})
         with _opener().open(request, timeout=limits.silence_seconds) as answer:
             return _read(answer, address, limits, deadline)
@@ -87,4 +87,6 @@ def _read(answer: http.client.HTTPResponse, address: str, limits: Limits, deadli
             raise PictureError(f"{address}: refused, because it has more than {limits.size_bytes // 2**20} MB")
         if time.monotonic() > deadline:
             raise PictureError(f"{address}: not complete after {limits.seconds:.0f} s")
+    if answer.length:
+        raise PictureError(f"{address}: the connection broke off after {len(content):,} bytes")
     return bytes(content)

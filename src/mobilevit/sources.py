@@ -42,13 +42,18 @@ class Source:
 
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
     """Each picture of one source or of many, in their order."""
-    for one in [given] if isinstance(given, AnySource) else given:
+    for one in _several(given):
         if isinstance(one, str):
             yield from _from_text(one)
         elif isinstance(one, Path):
             yield from _from_path(one)
         else:
             yield Source(_name_in_memory(one), partial(_same, one))
+
+
+def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
+    """What can be neither read nor gone through counts as one source too: it is refused when it is read."""
+    return given if isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray) else [given]
 
 
 def _from_text(text: str) -> Iterator[Source]:

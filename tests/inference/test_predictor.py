@@ -1,0 +1,167 @@
+"""Predictions: in order, whatever the batches, with broken pictures among them; equal to the network itself."""
+
+import copy
+from pathlib import Path
+from threading import enumerate as threads
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import mobilevit
+from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
+from mobilevit.errors import PictureError, UsageError
+from mobilevit.inference import DRAWN_PX, Failure, Predictor, at_size, device_for, predict, runner_for
+from mobilevit.spec import labels
+from mobilevit.tasks.classification.result import Classification
+from mobilevit.weights.creating import create, spec_of
+
+
+@pytest.fixture(scope="module")
+def predictor(network: nn.Module) -> Predictor:
+    return Predictor(network, device="cpu")
+
+
+def test_answers_as_the_network_does(network: nn.Module, predictor: Predictor, photos: Path) -> None:
+    image = Image.open(photos / "0.png")
+    preprocessing = spec_of(network).preprocessing
+    pixels = to_tensor(eval_geometry(image.size, preprocessing).picture(image))[None]
+    with torch.no_grad():
+        expected = network(prepare(pixels, preprocessing.channel_order)).softmax(1)[0]
+    [result] = predictor(photos / "0.png")
+    assert isinstance(result, Classification)
+    assert (result.source, result.size) == (str(photos / "0.png"), (80, 64))
+    scores = {entry.name: entry.score for entry in result.top}
+    np.testing.assert_allclose([scores[name] for name in predictor.classes], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_order_and_broken_ones_whatever_the_batches(network: nn.Module, photos: Path, batch_size: int) -> None:
+    given = [photos, photos / "missing.png", photos / "0.png"]
+    results = list(Predictor(network, device="cpu", batch_size=batch_size).stream(given))
+    places = [f"{number}.png" for number in range(5)] + ["more/5.png", "missing.png", "0.png"]
+    assert [result.source for result in results] == [str(photos / name) for name in places]
+    broken = [result for result in results if isinstance(result, Failure)]
+    assert [Path(failure.source).name for failure in broken] == ["3.png", "missing.png"]
+    assert "not found" in broken[1].to_dict()["error"]
+    assert results[0].top[0].score == pytest.approx(results[-1].top[0].score, abs=1e-5)
+    assert [result.size[0] for result in results[:3]] == [80, 81, 82]
+
+
+def test_a_call_raises_at_the_first_broken_picture(predictor: Predictor, photos: Path) -> None:
+    with pytest.raises(PictureError, match=r"3\.png"):
+        predictor(photos)
+
+
+def test_nothing_at_all_is_no_result(predictor: Predictor) -> None:
+    assert predictor([]) == []
+
+
+def test_every_kind_of_source_gives_the_same(predictor: Predictor, photos: Path, web: str) -> None:
+    image = Image.open(photos / "0.png")
+    given = [photos / "0.png", str(photos / "0.png"), image, np.array(image), (photos / "0.png").read_bytes()]
+    tops = {result.best for result in predictor(given)}
+    assert len({round(best.score, 5) for best in tops}) == 1
+    assert predictor(f"{web}/picture.png")[0].source == f"{web}/picture.png"
+
+
+def test_drawn_pictures_come_with_their_results(predictor: Predictor, photos: Path) -> None:
+    large = Image.new("RGB", (3000, 200))
+    drawn = list(predictor.drawn([photos / "0.png", photos / "3.png", large]))
+    assert isinstance(drawn[1], Failure)
+    assert not isinstance(drawn[0], Failure)
+    assert not isinstance(drawn[2], Failure)
+    assert drawn[0][0] == predictor(photos / "0.png")[0]
+    assert drawn[2][0].size == (3000, 200)
+    assert drawn[2][1].width == DRAWN_PX
+    assert large.size == (3000, 200), "the user's picture stays as it is"
+
+
+def test_the_model_stays_as_it_is(network: nn.Module, photos: Path) -> None:
+    model = copy.deepcopy(network).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    Predictor(model, device="cpu")(photos / "0.png")
+    assert model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_many_pictures_do_not_pile_up(predictor: Predictor) -> None:
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield np.zeros((8, 8, 3), np.uint8)
+
+    stream = predictor.stream(endless())
+    next(stream)
+    assert taken <= 4 * predictor.batch_size
+    stream.close()
+    assert not [thread for thread in threads() if thread.name.startswith("decode")], "threads end with the stream"
+
+
+def test_top_and_size(network: nn.Module, photos: Path) -> None:
+    predictor = Predictor(network, device="cpu", top=2, size_px=96)
+    assert len(predictor(photos / "0.png")[0].top) == 2
+    assert (predictor.spec.preprocessing.size_px, predictor.spec.preprocessing.resize_px) == (96, 108)
+    assert predictor.classes == ("cat", "dog", "owl")
+
+
+def test_the_function_is_the_predictor(network: nn.Module, photos: Path, predictor: Predictor) -> None:
+    assert predict(network, photos / "0.png", device="cpu") == predictor(photos / "0.png")
+    assert mobilevit.Predictor is Predictor
+
+
+def test_a_runner_of_any_kind_will_do(network: nn.Module, photos: Path) -> None:
+    class Certain:
+        spec = spec_of(network)
+
+        def __call__(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+            assert pictures.dtype == torch.uint8
+            return {"probabilities": torch.tensor([[0.0, 1.0, 0.0]]).expand(len(pictures), 3)}
+
+    assert Predictor(Certain())(photos / "0.png")[0].best.name == "dog"
+    with pytest.raises(UsageError, match="where it is made"):
+        Predictor(Certain(), size_px=96)
+
+
+def test_a_model_file(network: nn.Module, photos: Path, predictor: Predictor, tmp_path: Path) -> None:
+    from mobilevit.weights import model_file
+
+    model_file.save(tmp_path / "model.safetensors", network.state_dict(), spec_of(network))
+    for path in (tmp_path / "model.safetensors", str(tmp_path / "model.safetensors")):
+        assert Predictor(path, device="cpu")(photos / "0.png") == predictor(photos / "0.png")
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"top": 0}, {"size_px": 8}, {"size_px": 100_000}, {"device": "tpu"}]
+)
+def test_what_no_prediction_can_mean(network: nn.Module, options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Predictor(network, **options)  # type: ignore[arg-type]
+
+
+def test_a_network_without_classes_or_spec() -> None:
+    with pytest.raises(UsageError, match="gives features"):
+        runner_for(create("mobilevit_xxs", num_classes=0))
+    with pytest.raises(UsageError, match="carries no spec"):
+        Predictor(nn.Linear(3, 3))
+
+
+def test_devices() -> None:
+    assert device_for("cpu") == torch.device("cpu")
+    assert device_for("auto").type in ("cuda", "mps", "cpu")
+    for name, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
+        if not there:
+            with pytest.raises(UsageError, match=f"no {name} device here"):
+                device_for(name)
+    with pytest.raises(UsageError, match="did you mean cuda"):
+        device_for("cuda0")
+
+
+def test_size_keeps_the_ratio_of_the_resize() -> None:
+    spec = at_size(spec_of(create("mobilevit_xxs", classes=labels("ab"))), 128)
+    assert (spec.preprocessing.size_px, spec.preprocessing.resize_px) == (128, 144)

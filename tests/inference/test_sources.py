@@ -1,0 +1,121 @@
+"""What a user may call pictures, and what becomes of each kind that is none."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilevit.errors import PictureError
+from mobilevit.fetching import Limits, fetch
+from mobilevit.sources import expand
+
+
+def names(*given: object) -> list[str]:
+    return [source.name for source in expand(list(given))]  # type: ignore[arg-type]
+
+
+def test_a_folder_is_the_pictures_below_it_by_name(photos: Path) -> None:
+    expected = [str(photos / name) for name in ("0.png", "1.png", "2.png", "3.png", "4.png", "more/5.png")]
+    assert names(photos) == names(str(photos)) == expected
+
+
+def test_a_pattern_is_what_it_matches(photos: Path) -> None:
+    assert names(f"{photos}/[01].png") == [str(photos / "0.png"), str(photos / "1.png")]
+    assert names(f"{photos}/**/5.png") == [str(photos / "more" / "5.png")]
+    [nothing] = expand(f"{photos}/*.gif")
+    with pytest.raises(PictureError, match=r"\*\.gif: no file has a name"):
+        nothing.picture()
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a[1].png")
+    [source] = expand(str(tmp_path / "a[1].png"))
+    assert source.picture().size == (4, 4)
+
+
+def test_pictures_in_memory(photos: Path) -> None:
+    array = np.zeros((4, 6, 3), np.uint8)
+    given = [array, Image.fromarray(array), (photos / "0.png").read_bytes()]
+    assert [source.picture().size for source in expand(given)] == [(6, 4), (6, 4), (80, 64)]
+    assert [source.picture().size for source in expand(array)] == [(6, 4)], "one array is one picture"
+
+
+def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO((photos / "0.png").read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+    [source] = expand("-")
+    assert source.name == "<stdin>"
+    assert source.picture().size == (80, 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("nowhere.jpg", "nowhere.jpg: not found"),
+        (Path("nowhere.jpg"), "nowhere.jpg: not found"),
+        ("empty", "empty: no pictures in this folder"),
+        ("ftp://127.0.0.1/a.jpg", "only http and https"),
+        ("file:///etc/passwd", "only http and https"),
+        (42, "int"),
+        (None, "NoneType"),
+        (b"", "0 bytes"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+    ],
+)
+def test_what_is_no_picture_says_so_when_it_is_read(
+    given: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    [source] = expand(given)  # type: ignore[arg-type]
+    with pytest.raises(PictureError, match=message):
+        source.picture()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    [source] = expand(tmp_path / "closed")
+    with pytest.raises(PictureError, match="cannot be listed"):
+        source.picture()
+
+
+def test_an_address(web: str) -> None:
+    [source] = expand(f"{web}/picture.png")
+    assert source.name == f"{web}/picture.png"
+    assert source.picture().size == (80, 64)
+    assert fetch(f"{web}/moved") == fetch(f"{web}/picture.png")
+
+
+def test_an_address_of_something_else_is_named(web: str) -> None:
+    [source] = expand(f"{web}/text")
+    with pytest.raises(PictureError, match=f"{web}/text: "):
+        source.picture()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/nothing", "the server answers 404"),
+        ("/loop", "the server answers 302"),
+        ("/to-file", "not allowed"),
+        ("/to-ftp", "only http and https"),
+        ("/large", "more than 1 MB"),
+        ("/slow", "not complete after"),
+        ("/short", "broke off after 10 bytes"),
+    ],
+)
+def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message: str) -> None:
+    with pytest.raises(PictureError, match=message):
+        fetch(web + path, Limits(seconds=0.5, silence_seconds=0.5, size_bytes=2**20))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"]
+)
+def test_an_address_that_cannot_be_reached(address: str) -> None:
+    with pytest.raises(PictureError, match="cannot be fetched"):
+        fetch(address, Limits(silence_seconds=2))
