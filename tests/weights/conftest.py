@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ Filled = Callable[..., dict[str, Tensor]]
 
 @pytest.fixture(scope="session")
 def filled() -> Filled:
-    """`filled(architecture, layout, num_classes)`: a state dict in that layout, the same network for every layout."""
+    """`filled(architecture, layout, num_classes)`: a state dict in that layout, the same network for every layout.
+
+    It is made once and lent to every test: leave it as it is.
+    """
     return _filled
 
 
+@cache
 def _filled(architecture: str = "mobilevit_xxs", layout: Layout = "ours", num_classes: int = 1000) -> dict[str, Tensor]:
     names = key_map(architecture, "cvnets", num_classes, True)
     shapes = expected(Recognised("ours", architecture, num_classes))

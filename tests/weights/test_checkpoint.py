@@ -152,10 +152,9 @@ def test_a_torch_file_that_is_cut_short_is_damaged(filled: Filled, tmp_path: Pat
 
 
 def test_a_tensor_that_claims_to_be_huge_allocates_nothing(filled: Filled, tmp_path: Path) -> None:
-    content = filled(layout="cvnets")
-    content["classifier.fc.weight"] = torch.zeros(1).expand(10**11, 320)
-    content["classifier.fc.bias"] = torch.zeros(1).expand(10**11)
-    torch.save(content, tmp_path / "huge.pt")
+    one = torch.zeros(1)
+    claim = {"classifier.fc.weight": one.expand(10**11, 320), "classifier.fc.bias": one.expand(10**11)}
+    torch.save({**filled(layout="cvnets"), **claim}, tmp_path / "huge.pt")
     with pytest.raises(WeightsError, match="100,000,000,000 classes"):
         checkpoint.read(tmp_path / "huge.pt")
 

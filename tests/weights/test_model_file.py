@@ -158,9 +158,15 @@ def test_a_spec_that_is_none_is_refused(text: str) -> None:
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=3), st.integers(32, 8192), st.text())
 def test_any_spec_survives_its_text(classes: list[tuple[str, str]], size_px: int, note: str) -> None:
-    picture, provenance = Preprocessing(size_px=size_px), Provenance(note=note)
-    spec = ModelSpec("mobilevit_s", "classification", tuple(ClassLabel(*c) for c in classes), picture, (2, 4, 8), False)
-    spec = ModelSpec(**{**vars(spec), "provenance": provenance})
+    spec = ModelSpec(
+        "mobilevit_s",
+        "classification",
+        tuple(ClassLabel(*label) for label in classes),
+        Preprocessing(size_px=size_px),
+        patch_sizes=(2, 4, 8),
+        fuse_input=False,
+        provenance=Provenance(note=note),
+    )
     assert model_file.read_spec(spec.to_json()) == spec
 
 

@@ -13,6 +13,7 @@ from mobilevit.weights.catalogue import Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
 from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer
 
+PACKAGED = Path(__file__).with_name("files")
 LOCK_SECONDS = 600.0  # to wait for another process that downloads the same file
 
 
@@ -23,7 +24,7 @@ def fetch(entry: Entry) -> Path:
     from then on. DownloadError where the file cannot be had, saying where to put it by hand.
     """
     if isinstance(entry.source, Packaged):
-        return Path(__file__).with_name("files") / entry.source.file
+        return PACKAGED / entry.source.file
     found = _found(entry)
     if found is None:
         return _downloaded(entry)
@@ -54,14 +55,14 @@ def _found(entry: Entry) -> Path | None:
 
 def _downloaded(entry: Entry) -> Path:
     """Download, verify and record; processes that want the same file wait for the first."""
-    make_folder(by_hand(entry).parent)
     try:
+        make_folder(by_hand(entry).parent)
         with FileLock(by_hand(entry).with_name("lock"), timeout=LOCK_SECONDS):
             path, reported = _transferred(entry)
     # to the user every failure of a network is one; the hub has changed its HTTP library, and so its errors, before
     except Exception as error:
         raise DownloadError(_advice(entry, error)) from error
-    _verify(entry, path, entry.sha256 or reported)
+    _verify(entry, path, entry.sha256 or _recorded(entry) or reported)
     write_atomically(_record(entry), _sha256(path))
     return path
 
@@ -118,6 +119,6 @@ def _advice(entry: Entry, error: Exception) -> str:
     return (
         f"weights '{entry.name}' could not be downloaded: {reason}\n"
         f"  file wanted: {entry.source.address}\n"
-        f"  to put it there by hand: {by_hand(entry)}\n"
+        f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)\n"
         "  to start without pretrained weights: --weights none"
     )

@@ -1,0 +1,55 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from mobilevit.models.table import MODELS
+from mobilevit.spec import ModelSpec, labels
+from mobilevit.weights import download, model_file
+from mobilevit.weights.catalogue import CATALOGUE, ENTRIES, IMAGENET, KEYWORDS, Entry, Packaged
+from mobilevit.weights.creating import create, load, spec_of
+
+Filled = Callable[..., dict[str, Tensor]]
+
+DOCS = Path(__file__).parents[2] / "docs/weights.md"
+
+
+def test_names_are_unique_and_every_row_is_complete() -> None:
+    assert len(CATALOGUE) == len(ENTRIES)
+    for entry in ENTRIES:
+        assert entry.architecture in MODELS and entry.task == "classification"
+        assert entry.score and entry.licence and entry.source.file
+        assert entry.source.address.startswith(("https://", "mobilevit package"))
+
+
+def test_imagenet_means_something_for_every_classifier() -> None:
+    assert {name for name, row in MODELS.items() if row.task == "classification"} == set(IMAGENET)
+    assert all(entry.architecture == name for name, entry in IMAGENET.items())
+
+
+def test_no_name_is_a_keyword_or_a_model() -> None:
+    assert not set(CATALOGUE) & {*KEYWORDS, *MODELS}
+
+
+def test_files_in_the_package_are_the_packaged_rows_and_load_offline() -> None:
+    packaged = [entry for entry in ENTRIES if isinstance(entry.source, Packaged)]
+    assert {path.name for path in download.PACKAGED.glob("*")} == {entry.source.file for entry in packaged}
+    for entry in packaged:
+        assert spec_of(load(entry.name)).architecture == entry.architecture
+
+
+def test_a_packaged_row_reads_from_the_package(filled: Filled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = ModelSpec("mobilevit_xxs", "classification", labels("ab"))
+    model_file.save(tmp_path / "two.safetensors", model_file.half(filled(num_classes=2)), spec)
+    monkeypatch.setattr(download, "PACKAGED", tmp_path)
+    row = Entry("two", "mobilevit_xxs", Packaged("two.safetensors"), "ours", "90 % top-1", "CC0")
+    monkeypatch.setitem(CATALOGUE, "two", row)
+    assert spec_of(load("two")) == spec_of(create("mobilevit_xxs", weights="two")) == spec
+
+
+def test_the_docs_list_every_row() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for entry in ENTRIES:
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{entry.name}`"))
+        assert entry.architecture in row and entry.score.split(" %")[0] in row

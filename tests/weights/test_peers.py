@@ -1,0 +1,60 @@
+"""The real networks of other packages, where they are installed: they load what we write, and agree with us."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mobilevit.models.table import MODELS
+from mobilevit.spec import ModelSpec, labels
+from mobilevit.weights import model_file
+from mobilevit.weights.conversion import convert
+from mobilevit.weights.creating import load
+
+Filled = Callable[..., dict[str, Tensor]]
+
+TRANSFORMERS = {  # hidden sizes, neck, expansion
+    "mobilevit_xxs": ([64, 80, 96], [16, 16, 24, 48, 64, 80, 320], 2.0),
+    "mobilevit_xs": ([96, 120, 144], [16, 32, 48, 64, 80, 96, 384], 4.0),
+    "mobilevit_s": ([144, 192, 240], [16, 32, 64, 96, 128, 160, 640], 4.0),
+}
+
+
+@pytest.fixture
+def picture() -> Tensor:
+    return torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("architecture", MODELS)
+def test_transformers_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    hidden, neck, expansion = TRANSFORMERS[architecture]
+    config = transformers.MobileViTConfig(
+        hidden_sizes=hidden, neck_hidden_sizes=neck, expand_ratio=expansion, num_labels=10, image_size=256
+    )
+    network = transformers.MobileViTForImageClassification(config).eval()
+    network.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
+    with torch.inference_mode():
+        theirs = network(pixel_values=picture.flip(1)).logits
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", MODELS)
+def test_timm_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model(architecture, num_classes=10).eval()
+    network.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
+    with torch.inference_mode():
+        theirs = network(picture)
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
+
+
+def _converted(filled: Filled, folder: Path, architecture: str, layout: str) -> dict[str, Tensor]:
+    """Our model of ten classes in RGB, written as `ours.safetensors` and converted as the other program wants it."""
+    spec = ModelSpec(architecture, "classification", labels("abcdefghij"))
+    model_file.save(folder / "ours.safetensors", filled(architecture, num_classes=10), spec)
+    convert(folder / "ours.safetensors", folder / "theirs.safetensors", layout=layout)
+    return load_file(folder / "theirs.safetensors")
