@@ -210,8 +210,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("made", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_names_the_mistake(names_only, made, message):
+    root = names_only(made)
+    assert reader.recognises(root) == any(made.values()), "whoever looks for the task must come to the message"
     with pytest.raises(DataError, match=message):
-        read(names_only(made))
+        read(root)
 
 
 def test_a_missing_folder_is_told_with_the_nearest(names_only):
@@ -257,17 +259,17 @@ def test_a_folder_that_may_not_be_listed_is_told(names_only):
         (root / "b").chmod(0o755)
 
 
-@pytest.mark.parametrize(
-    "folders",
-    [
-        {"images": 3, "labels": 0},
-        {"JPEGImages": 3, "Annotations": 0, "SegmentationClass": 2},
-        {"train/images": 2},
-        {".": 2},
-    ],
+OTHER_LAYOUTS = (
+    {"images": 3, "labels": 0},
+    {"images/train": 3, "labels/train": 0},
+    {"JPEGImages": 3, "Annotations": 0, "SegmentationClass": 2},
+    {"train/images": 2, "train/masks": 2},
 )
-def test_leaves_the_layouts_of_other_tasks_alone(names_only, folders):
-    assert not reader.recognises(names_only(folders))
+
+
+@pytest.mark.parametrize("made", OTHER_LAYOUTS)
+def test_leaves_the_layouts_of_other_tasks_alone(names_only, made):
+    assert not reader.recognises(names_only(made))
 
 
 def test_recognises_nothing_where_there_is_nothing(tmp_path):

@@ -16,7 +16,10 @@ OTHER_TASKS = frozenset({"annotations", "imagesets", "jpegimages", "images", "la
 
 
 def looks_like_classes(root: Path) -> bool:
-    """Whether pictures lie in folders inside `root` or its splits, and no folder is named as for another task."""
+    """Whether pictures lie in folders inside `root`, and no folder there or in a split is named as for another task.
+
+    Pictures and no folders look like classes that were forgotten.
+    """
     try:
         outer = folders.sub_folders(root)
         inner = [folder for split in outer if split_of(split) for folder in folders.sub_folders(split)]
@@ -24,7 +27,7 @@ def looks_like_classes(root: Path) -> bool:
         return False
     if any(folder.name.casefold() in OTHER_TASKS for folder in outer + inner):
         return False
-    return any(folders.is_picture(path) for folder in outer for path in folders.files_below(folder))
+    return any(folders.is_picture(path) for folder in outer or [root] for path in folders.files_below(folder))
 
 
 def split_folders(root: Path) -> dict[str, Path]:
