@@ -1,7 +1,5 @@
 """The evidence as one picture: the crop, Grad-CAM, the best classes, and the attention of a pixel, block by block."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
@@ -35,8 +33,8 @@ def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
 
 def _class_row(sheet: Sheet, evidence: Evidence) -> None:
     best, explained = evidence.result.best, evidence.explained
-    other = "" if explained == best else f"    Explained: {explained.name}  {explained.score:.1%}"
-    sheet.heading(0, f"{best.name}  {best.score:.1%}{other}")
+    other = "" if explained == best else f"    Explained: {_short(explained.name, 36)}  {explained.score:.1%}"
+    sheet.heading(0, f"Predicted: {_short(best.name, 36)}  {best.score:.1%}{other}")
     _crop(sheet.panel(0, 0, f"what the network saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
     _heat(sheet, evidence)
     _best_classes(sheet.panel(0, 2.45, "likeliest classes"), evidence)
@@ -69,7 +67,7 @@ def _heat(sheet: Sheet, evidence: Evidence) -> None:
 
 
 def _short(text: str, characters: int) -> str:
-    return textwrap.shorten(text, characters, placeholder="…")
+    return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def _grey(picture: Image.Image) -> NDArray[np.uint8]:
@@ -109,10 +107,11 @@ def _attention_row(sheet: Sheet, row: int, attention: PixelAttention, crop: Imag
 
 def _block_text(row: int, attention: PixelAttention, crop: Image.Image) -> str:
     height, width = attention.seen.shape
-    p, resized = attention.patch_size, "" if attention.map_size == (height, width) else " after the resize in the block"
+    own, p = attention.map_size, attention.patch_size
+    resized = "" if own == (height, width) else f" (resized from {own[0]} x {own[1]})"
     return (
-        f"MobileViT block {row}: {height} x {width} pixels{resized}, each {crop.width / width:.3g} px of the crop; "
-        f"patches of {p} x {p}; the marked pixel attends to {int(attention.seen.sum())} of {height * width}"
+        f"MobileViT block {row}: {height} x {width} pixels{resized}, {crop.width / width:.3g} px each, "
+        f"in patches of {p} x {p}: the marked one attends to {int(attention.seen.sum())} of {height * width}"
     )
 
 
