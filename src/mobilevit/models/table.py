@@ -33,6 +33,11 @@ ALIASES = {
 }
 
 
+def list_models() -> list[str]:
+    """The names of all networks."""
+    return list(MODELS)
+
+
 def resolve(name: str) -> str:
     """The table's name for a name or an alias; UsageError with the nearest names where there is none."""
     name = ALIASES.get(name, name)

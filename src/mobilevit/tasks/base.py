@@ -39,7 +39,7 @@ class ReadOptions:
     """How a data set on disk is understood."""
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
-    split_seed: int = 0
+    split_seed: int = 0  # decides which pictures those are
 
 
 class Result(Protocol):
