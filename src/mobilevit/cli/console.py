@@ -35,7 +35,6 @@ def show_log() -> None:
     if not log.handlers:
         log.addHandler(RichHandler(console=messages(), show_time=False, show_level=False, show_path=False))
         log.setLevel(logging.INFO)
-        log.propagate = False
 
 
 def say(line: str) -> None:

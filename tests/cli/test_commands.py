@@ -1,0 +1,166 @@
+"""Each command doing its work: what it prints for people and for machines, and what it writes."""
+
+import csv
+import dataclasses
+import inspect
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import mobilevit
+from mobilevit.cli import main
+from mobilevit.cli.check import CheckOptions
+from mobilevit.cli.convert import ConvertOptions
+from mobilevit.cli.evaluate import EvaluateOptions
+from mobilevit.cli.explain import ExplainOptions
+from mobilevit.cli.predict import PredictOptions
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("options", "verb"),
+    [
+        (CheckOptions, mobilevit.check),
+        (ConvertOptions, mobilevit.convert),
+        (EvaluateOptions, mobilevit.evaluate),
+        (ExplainOptions, mobilevit.explain),
+        (PredictOptions, mobilevit.predict),
+    ],
+)
+def test_a_flag_and_its_python_parameter_have_one_default(options: Any, verb: Callable[..., Any]) -> None:
+    parameters = inspect.signature(verb).parameters
+    shared = [field for field in dataclasses.fields(options) if field.name in parameters]
+    assert shared
+    for field in shared:
+        if parameters[field.name].default is not inspect.Parameter.empty:
+            assert field.default == parameters[field.name].default, field.name
+
+
+def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["check", str(data), "--grid", str(tmp_path / "grid.png")]) == 0
+    assert "[bold]cat" in capsys.readouterr().out
+    assert Image.open(tmp_path / "grid.png").width > 100
+
+
+def test_check_for_machines(data: Path, capsys: Capture) -> None:
+    assert main(["check", str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == {"train": 8, "val": 8}
+
+
+def test_a_check_that_finds_errors_fails(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    for picture in (data / "train").rglob("*.png"):
+        copy = tmp_path / picture.relative_to(data)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(picture.read_bytes())
+    (tmp_path / "train" / "dog" / "0.png").write_text("no picture")
+    assert main(["check", str(tmp_path)]) == 1
+    assert "error:" in capsys.readouterr().out
+
+
+def test_evaluate(model: Path, data: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["evaluate", str(model), str(data), "--workers", "0", "--save", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "[bold]cat" in shown and "top1" in shown and "a second" in shown
+    assert {"evaluation.json", "confusion.csv", "confusion.png", "reliability.png"} <= {
+        p.name for p in tmp_path.iterdir()
+    }
+
+
+def test_evaluate_for_machines(model: Path, data: Path, capsys: Capture) -> None:
+    assert main(["evaluate", str(model), str(data), "--workers", "0", "--json", "--split", "all"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["pictures"] == 16
+    assert {"top1", "ece"} <= said["scores"].keys()
+
+
+def test_predict_is_a_table_without_colours_or_cuts(model: Path, pictures: list[str], capsys: Capture) -> None:
+    assert main(["predict", str(model), *pictures]) == 0
+    shown = capsys.readouterr()
+    assert all(picture in shown.out for picture in pictures)
+    assert "[bold]cat" in shown.out
+    assert "\x1b" not in shown.out + shown.err
+    assert shown.err == ""
+
+
+def test_predict_goes_on_after_a_broken_picture(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
+    assert main(["predict", str(model), pictures[0], broken, pictures[1]]) == 1
+    shown = capsys.readouterr()
+    assert pictures[0] in shown.out and pictures[1] in shown.out
+    assert f"error: {broken}" in shown.err
+    assert "1 of 3 pictures could not be read" in shown.err
+
+
+def test_predict_json(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
+    assert main(["predict", str(model), *pictures, broken, "--json", "--top", "2"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert [entry["source"] for entry in said] == [*pictures, broken]
+    assert sum(guess["score"] for guess in said[0]["top"]) == pytest.approx(1, abs=1e-5)
+    assert "error" in said[-1]
+
+
+def test_predict_json_of_nothing_but_broken_pictures(model: Path, broken: str, capsys: Capture) -> None:
+    assert main(["predict", str(model), broken, "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
+def test_predict_csv(model: Path, pictures: list[str], capsys: Capture) -> None:
+    assert main(["predict", str(model), *pictures, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["source"] for row in rows] == pictures
+    assert {row["class"] for row in rows} <= {"[bold]cat", "dog"}
+
+
+def test_predict_saves_drawn_pictures_under_names_of_their_own(
+    model: Path, pictures: list[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "drawn"
+    assert main(["predict", str(model), *pictures, "--save", str(target)]) == 0
+    names = sorted(path.name for path in target.iterdir())
+    assert names == sorted([*(f"{n}.jpg" for n in range(4)), *(f"{n}-2.jpg" for n in range(4))])
+    assert all(Image.open(path).format == "JPEG" for path in target.iterdir())
+
+
+def test_predict_takes_folders_patterns_and_standard_input(model: Path, data: Path, pictures: list[str]) -> None:
+    arguments = ["predict", str(model), str(data / "val"), str(data / "**/0.png"), "-", "--json"]
+    run = subprocess.run(
+        [sys.executable, "-m", "mobilevit", *arguments], input=Path(pictures[0]).read_bytes(), capture_output=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(json.loads(run.stdout)) == 8 + 4 + 1
+
+
+def test_explain(model: Path, pictures: list[str], tmp_path: Path, capsys: Capture) -> None:
+    target = tmp_path / "why.png"
+    assert main(["explain", str(model), pictures[0], "--output", str(target), "--class-name", "dog"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert Image.open(target).width > 100
+
+
+def test_info_lists_the_networks(capsys: Capture) -> None:
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in mobilevit.list_models())
+
+
+def test_info_of_a_file(model: Path, capsys: Capture) -> None:
+    assert main(["info", str(model), "--size-px", "64"]) == 0
+    assert "mobilevit_xxs" in capsys.readouterr().out
+
+
+def test_convert(model: Path, pictures: list[str], tmp_path: Path, capsys: Capture) -> None:
+    main(["predict", str(model), pictures[0], "--json"])
+    before = json.loads(capsys.readouterr().out)
+    target = tmp_path / "timm.safetensors"
+    assert main(["convert", str(model), str(target), "--layout", "timm"]) == 0
+    assert f"wrote {target}" in capsys.readouterr().err
+    main(["predict", str(target), pictures[0], "--json"])
+    after = json.loads(capsys.readouterr().out)
+    assert [guess["id"] for guess in after[0]["top"]] == [guess["id"] for guess in before[0]["top"]]

@@ -1,0 +1,126 @@
+"""What every command has in common: the table, exit codes, errors without tracebacks."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mobilevit.cli import main
+from mobilevit.cli.entry import COMMANDS
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mobilevit", *arguments]
+
+
+def test_the_table_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for verb, (_, line) in COMMANDS.items():
+        assert any(shown.split() == [verb, *line.split()] for shown in lines)
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_table_is_there_at_once() -> None:
+    program = (
+        "import sys; from mobilevit.cli import main; main(['--help']); print({'torch', 'numpy'} & set(sys.modules))"
+    )
+    times = []
+    for _ in range(3):  # the best of three: the machine may be busy
+        start = time.perf_counter()
+        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        times.append(time.perf_counter() - start)
+    assert shown.splitlines()[-1] == "set()"
+    assert min(times) < 0.5
+
+
+def test_no_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: mobilevit" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("mobilevit ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["trian"], 2, "did you mean train?"),
+        (["evaluate", "--splt", "val"], 2, "--split"),
+        (["train"], 2, "DATA"),
+        (["train", "{tmp}/nowhere"], 1, "nowhere"),
+        (["train", "{tmp}", "--epochs", "many"], 2, "--epochs"),
+        (["train", "{tmp}", "--epochs", "0"], 2, "epochs"),
+        (["train", "{tmp}", "--device", "tpu"], 2, "invalid choice"),
+        (["train", "{tmp}", "--recipe", "papre"], 2, "paper"),
+        (["train", "{tmp}", "--recipe"], 2, "--recipe"),
+        (["train", "--resume", "{tmp}"], 1, "not a run folder"),
+        (["train", "--resume", "{tmp}", "--epochs", "3"], 2, "--epochs"),
+        (["check", "{tmp}/nowhere"], 1, "nowhere"),
+        (["check", "{tmp}"], 1, "{tmp}"),
+        (["check", "{data}", "--grid", "{tmp}/no/such/folder.png"], 1, "folder.png"),
+        (["evaluate", "{tmp}/none.safetensors", "{data}"], 1, "none.safetensors"),
+        (["evaluate", "{model}", "{data}", "--split", "tests"], 1, "train, val"),
+        (["evaluate", "{model}", "{data}", "--save", "{model}/file"], 1, "cannot make the folder"),
+        (["predict", "{model}"], 2, "no pictures"),
+        (["predict", "{model}", "{tmp}"], 1, "{tmp}"),
+        (["predict", "{model}", "x.png", "--json", "--csv"], 2, "exclude"),
+        (["predict", "{model}", "x.png", "--top", "0"], 2, "top"),
+        (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
+        (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
+        (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),
+        (["info", "mobilevit_xxl"], 2, "mobilevit_xs"),
+        (["convert", "{tmp}/none.pt", "{tmp}/out.safetensors"], 1, "none.pt"),
+        (["convert", "{model}", "{tmp}/out.pt", "--layout", "timn"], 2, "invalid choice"),
+        (["find-lr", "{tmp}/nowhere"], 1, "nowhere"),
+        (["demo", "--output", "{model}/file"], 1, "cannot make the folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_are_one_line_and_a_code(
+    arguments: list[str],
+    code: int,
+    said: str,
+    model: Path,
+    data: Path,
+    pictures: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"model": model, "data": data, "tmp": tmp_path, "picture": pictures[0]}
+    assert main([argument.format(**places) for argument in arguments]) == code
+    shown = capsys.readouterr()
+    assert said.format(**places) in shown.out + shown.err
+    assert "Traceback" not in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:
+    from mobilevit.errors import DataError
+
+    with pytest.raises(DataError):
+        main(["check", str(tmp_path), "--debug"])
+
+
+def test_a_reader_that_has_enough_is_no_error(data: Path) -> None:
+    check = subprocess.Popen(command("check", str(data), "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert check.stdout is not None and check.stderr is not None
+    check.stdout.close()
+    assert check.stderr.read() == b""
+    check.stderr.close()
+    assert check.wait() == 0
+
+
+def test_an_interruption_is_no_traceback(model: Path) -> None:
+    waiting = subprocess.Popen(command("predict", str(model), "-"), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert waiting.stderr is not None
+    time.sleep(2)  # until it waits for standard input
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=30)
+    assert b"Traceback" not in said
+    assert waiting.returncode == 130

@@ -1,0 +1,161 @@
+"""Who may import whom: read from the sources, so that a wrong import fails here and not in a review."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "mobilevit"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
+
+# Each may import those before it, and itself.
+ORDER = [
+    "errors",
+    "files",
+    "spec",
+    "class_tables",
+    "models",
+    "data",
+    "weights",
+    "tasks",
+    "formats",
+    "fetching",
+    "sources",
+    "inference",
+    "evaluation",
+    "reporting",
+    "training",
+    "recipes",
+    "explanation",
+    "inspection",
+    "digits",
+    "cli",
+]
+NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "files", "spec"}}
+
+# Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
+HOMES = {
+    "kornia": {"data/augment.py"},
+    "sklearn": {"digits.py"},
+    "tensorboard": {"training/scalars.py"},
+    "huggingface_hub": {"weights/download.py"},
+    "tyro": {"cli/"},
+}
+OPTIONAL = {"kornia", "sklearn", "tensorboard"}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, outermost: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports; `outermost` leaves out those inside functions. Those for types alone count
+    as well: they are knowledge too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if outermost else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}: imports are absolute here"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The parts of this package that a file imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("mobilevit.")} - {"__version__"}
+
+
+def others(path: Path, *, outermost: bool = False) -> set[str]:
+    """The libraries that a file imports; TensorBoard is reached through torch."""
+    names = {
+        "tensorboard" if "tensorboard" in name else name.split(".")[0] for name in imports(path, outermost=outermost)
+    }
+    return names - {"mobilevit"} - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        return  # the public surface, which offers everything and imports nothing
+    allowed = set(ORDER[: ORDER.index(part(path)) + 1])
+    allowed = NARROW.get(part(path), allowed) | {part(path)}
+    assert ours(path) <= allowed
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part(path) for path in MODULES} - {"__init__"} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part(path) == "models"], ids=lambda path: path.name)
+def test_models_import_torch_only(path: Path) -> None:
+    assert others(path) <= {"torch"}
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_stays_at_home(library: str) -> None:
+    users = {str(path.relative_to(PACKAGE)) for path in MODULES if library in others(path)}
+    assert users
+    assert {user for user in users if not user.startswith(tuple(HOMES[library]))} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_optional_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    assert others(path, outermost=True) & OPTIONAL == set()
+
+
+def test_every_library_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    declared = {line.split(">=")[0] for line in listed}
+    used = set().union(*(others(path) for path in MODULES))
+    assert {{"PIL": "pillow", "sklearn": "scikit-learn"}.get(name, name) for name in used} <= declared
+
+
+def test_importing_has_no_side_effects() -> None:
+    names = [
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__") for path in MODULES
+    ]
+    before, after = json.loads(_python(SIDE_EFFECTS, *names))
+    assert before == after
+
+
+SIDE_EFFECTS = """
+import importlib, json, logging, os, random, signal, sys, threading, warnings
+import numpy, torch, matplotlib.figure, tyro, rich
+
+def world():
+    return {
+        "random": hash(random.getstate()), "numpy": str(numpy.random.get_state()), "threads": threading.active_count(),
+        "torch": torch.random.get_rng_state().tolist(), "torch threads": torch.get_num_threads(),
+        "dtype": str(torch.get_default_dtype()), "environment": dict(os.environ), "folder": os.getcwd(),
+        "signals": [str(signal.getsignal(number)) for number in signal.valid_signals()],
+        "handlers": len(logging.getLogger().handlers) + len(logging.getLogger("mobilevit").handlers),
+        "filters": len(warnings.filters), "pyplot": "matplotlib.pyplot" in sys.modules,
+        "optional": [name for name in ("kornia", "sklearn", "tensorboard") if name in sys.modules],
+    }
+
+before = world()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(json.dumps([before, world()]))
+"""
+
+
+def test_the_package_itself_imports_nothing_heavy() -> None:
+    heavy = _python("import sys, mobilevit; print({'torch', 'numpy', 'PIL', 'rich'} & set(sys.modules))")
+    assert heavy.strip() == "set()"
+
+
+def _python(program: str, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    ).stdout
