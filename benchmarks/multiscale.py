@@ -2,11 +2,11 @@
 
     python benchmarks/multiscale.py ../shared/data/imagenette
 
-A step is all that training does: decode, augment, forward, backward, AdamW. Round by round, every rule takes its next
-step of its own schedule, so that whatever else the machine does falls on all of them alike. The time of a step at a
-resolution is the median over its rounds; an epoch is the sum of these over the rule's schedule of a whole epoch. Beside
-the measured epoch stand the one that counting pixels predicts (docs/sampler.md), and the one by multiply-adds: these
-grow faster than pixels, since attention is quadratic in them.
+A step is all that training does: decode, augment, forward, backward, AdamW. Round by round, every rule takes the next
+step of its own schedule between two steps of single-scale training, and its cost is counted in these: whatever else the
+machine does meanwhile falls on both. The cost of a step at a resolution is the median over its rounds; an epoch is
+the sum of these over the rule's schedule of a whole epoch. Beside the measured epoch stand the one that counting pixels
+predicts (docs/sampler.md), and the one by multiply-adds, which grow faster: attention is quadratic in the pixels.
 """
 
 import platform
@@ -39,8 +39,10 @@ from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import reader
 
-RULES: tuple[RuleName, ...] = ("single", "paper", "v0.1")
-PREDICTED = {"single": 1.0, "paper": 0.739, "v0.1": 0.794}  # base 256 px, sizes 160-320, batches before rounding
+PREDICTED: dict[RuleName, float] = {
+    "paper": 0.739,
+    "v0.1": 0.794,
+}  # base 256 px, sizes 160-320, batches before rounding
 SEED = 0
 
 
@@ -60,15 +62,19 @@ class Options:
 
 
 def main(options: Options) -> None:
-    trials = [Trial(rule, options) for rule in RULES]
-    started, rounds = time.monotonic(), 0
-    for trial in trials:
+    single, trials = Trial("single", options), [Trial(rule, options) for rule in PREDICTED]
+    for trial in (single, *trials):
         trial.warm_up(options.warmup)
+    started, rounds = time.monotonic(), 0
+    before_s = single.timed_step()
     while rounds < options.steps and time.monotonic() - started < 60 * options.minutes:
         for trial in trials:
-            trial.timed_step()
+            trial_s, after_s = trial.timed_step(), single.timed_step()
+            trial.costs[trial.size_px].append(2 * trial_s / (before_s + after_s))
+            single.costs[single.size_px].append(after_s / before_s)
+            before_s = after_s
         rounds += 1
-    _print_table(options, trials, rounds)
+    _print_tables(options, single, trials, rounds)
 
 
 class Trial:
@@ -84,19 +90,23 @@ class Trial:
         network = build(options.model, 1 + max(sample.target for sample in samples))
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
-        self.times_s: dict[int, list[float]] = defaultdict(list)
+        self.size_px = options.size_px  # of the last step
+        self.times_s: list[float] = []
+        self.costs: dict[int, list[float]] = defaultdict(list)  # by size: in steps of single-scale training
 
     def warm_up(self, steps: int) -> None:
         for choice in self.choices:
             for _ in range(steps):
                 self._train(torch.zeros(choice.batch_size, 3, choice.size_px, choice.size_px, dtype=torch.uint8))
 
-    def timed_step(self) -> None:
-        """The next step of the schedule, from asking for its batch to its update."""
+    def timed_step(self) -> float:
+        """Seconds of the next step of the schedule, from asking for its batch to its update."""
         started = time.perf_counter()
         batch = next(self.batches)
         self._train(batch.pictures, batch.targets)
-        self.times_s[batch.pictures.shape[-1]].append(time.perf_counter() - started)
+        self.size_px = batch.pictures.shape[-1]
+        self.times_s.append(time.perf_counter() - started)
+        return self.times_s[-1]
 
     def _train(self, pictures: torch.Tensor, targets: torch.Tensor | None = None) -> None:
         inputs = prepare(pictures.to(self.device), "rgb")
@@ -107,13 +117,14 @@ class Trial:
         self.optimiser.zero_grad(set_to_none=True)
         loss.item()  # waits for a GPU
 
-    def step_s(self, choice: Resolution) -> float:
-        return statistics.median(self.times_s[choice.size_px])
+    def cost(self, choice: Resolution) -> float:
+        """Of a step at this resolution, in steps of single-scale training."""
+        return statistics.median(self.costs[choice.size_px])
 
-    def epoch_s(self) -> float:
-        """A whole epoch: the time of every step of its schedule."""
+    def epoch_cost(self) -> float:
+        """Of every step in the schedule of a whole epoch, in the same unit."""
         schedule = self.sampler.schedule
-        return sum(self.step_s(schedule.step(0, step)) for step in range(schedule.steps(0)))
+        return sum(self.cost(schedule.step(0, step)) for step in range(schedule.steps(0)))
 
 
 def _by_operations(trial: Trial, base_px: int) -> float:
@@ -141,28 +152,27 @@ def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: O
         epoch += 1
 
 
-def _print_table(options: Options, trials: list[Trial], rounds: int) -> None:
-    single_s = trials[0].epoch_s()
+def _print_tables(options: Options, single: Trial, trials: list[Trial], rounds: int) -> None:
+    steps, step_s = single.sampler.schedule.steps(0), statistics.median(single.times_s)
     print(f"{options.model}, base {options.size_px} px, batch {options.batch_size}, {rounds} steps of each rule,")
     print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}\n")
     print("| rule | steps an epoch | measured epoch (s) | measured | predicted | by these pixels | by multiply-adds |")
     print("|---|---|---|---|---|---|---|")
+    print(f"| single | {steps} | {steps * step_s:.0f} | 1.000 | 1.000 | 1.000 | 1.000 |")
     for trial in trials:
-        steps, epoch_s = trial.sampler.schedule.steps(0), trial.epoch_s()
+        ratio, predicted = trial.epoch_cost() / steps, PREDICTED[trial.rule]
         pixels, operations = expected_epoch(trial.choices, options.size_px), _by_operations(trial, options.size_px)
         print(
-            f"| {trial.rule} | {steps} | {epoch_s:.0f} | {epoch_s / single_s:.3f} | {PREDICTED[trial.rule]:.3f} "
-            f"| {pixels:.3f} | {operations:.3f} |"
+            f"| {trial.rule} | {trial.sampler.schedule.steps(0)} | {ratio * steps * step_s:.0f} | {ratio:.3f} "
+            f"| {predicted:.3f} | {pixels:.3f} | {operations:.3f} |"
         )
-    print("\n| rule | size_px | batch | steps timed | step (s) | ms a picture |")
+    print("\n| rule | size_px | batch | steps timed | cost of a step | cost of a picture |")
     print("|---|---|---|---|---|---|")
-    for trial in trials:
+    for trial in (single, *trials):
         for choice in trial.choices:
-            step_s, count = trial.step_s(choice), len(trial.times_s[choice.size_px])
-            picture_ms = 1000 * step_s / choice.batch_size
-            print(
-                f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {step_s:.3f} | {picture_ms:.1f} |"
-            )
+            cost, count = trial.cost(choice), len(trial.costs[choice.size_px])
+            picture = cost * options.batch_size / choice.batch_size
+            print(f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {cost:.2f} | {picture:.2f} |")
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def test_interrupt_is_the_main_processs_alone(samples: tuple[Sample, ...]) -> No
     assert "Traceback" not in err, err
 
 
-def test_automatic_workers_leave_a_core_to_each_process() -> None:
+def test_automatic_workers_are_shared_by_the_processes() -> None:
     assert 0 <= auto_workers(1) <= 8
     assert auto_workers(1) >= auto_workers(2) >= auto_workers(1000) == 0
 

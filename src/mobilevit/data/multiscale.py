@@ -105,7 +105,7 @@ DIVISORS = ((192, 32), (96, 16), (0, 8))
 
 
 def _to_multiple(value: float, divisor: int) -> int:
-    """The nearest multiple of `divisor` that is not below 0.9 of `value` (facts of the official code)."""
+    """The nearest multiple of `divisor` that is not below 0.9 of `value` (as in the official code)."""
     multiple = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return multiple + divisor if multiple < 0.9 * value else multiple
 
