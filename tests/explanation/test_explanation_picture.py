@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -27,8 +27,9 @@ def attention(row: int, column: int, side: int, layers: int = 1) -> PixelAttenti
     return PixelAttention(weights, seen, row, column, 2, (side, side))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(side=st.sampled_from([4, 8, 16]), row=st.integers(0, 3), column=st.integers(0, 3))
+@example(side=16, row=0, column=15)
 def test_a_weight_is_painted_where_its_pixel_lies_in_the_crop(side: int, row: int, column: int) -> None:
     shown = attention(row, column, side)
     figure = Figure(figsize=(SIDE_PX / 100, SIDE_PX / 100), dpi=100)

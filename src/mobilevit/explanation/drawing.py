@@ -53,6 +53,7 @@ WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
 
 def _cross(axes: Axes, pixel: Pixel) -> None:
     axes.plot(*pixel, marker="+", color=MARK, markersize=13, markeredgewidth=2.5, path_effects=[RIM], clip_on=False)
+    axes.set(xlim=WHOLE[:2], ylim=WHOLE[2:])  # a cross at the border would widen them
 
 
 def _heat(sheet: Sheet, evidence: Evidence) -> None:
@@ -126,6 +127,7 @@ def paint(
     axes.vlines(np.arange(p, width, p), 0, height, color="white", alpha=0.25, linewidth=0.6)
     axes.hlines(np.arange(p, height, p), 0, width, color="white", alpha=0.25, linewidth=0.6)
     axes.add_patch(_frame(attention.column, attention.row, margin=0.012 * width))
+    axes.set(xlim=(0, width), ylim=(height, 0))  # a frame at the border would widen them
     return colours
 
 
@@ -133,4 +135,6 @@ def _frame(column: int, row: int, margin: float) -> Rectangle:
     """Around the pixel, so that its own colour stays to be seen."""
     side = 1 + 2 * margin
     corner = (column - margin, row - margin)
-    return Rectangle(corner, side, side, fill=False, edgecolor=MARK, linewidth=2, path_effects=[RIM], zorder=3)
+    frame = Rectangle(corner, side, side, fill=False, edgecolor=MARK, linewidth=2, path_effects=[RIM], zorder=3)
+    frame.set_clip_on(False)
+    return frame
