@@ -5,6 +5,10 @@ from torch import Tensor, nn
 
 from mobilevit.spec import ModelSpec
 
+# Of the pictures that a CPU takes at a time, eight of 256 x 256: more of them leave the caches. Measured on two cores,
+# mobilevit_xxs at 256 px, pictures a second: 38 one by one, 55 by four, 56 by eight, 39 by sixteen, 36 by 32.
+CPU_PIXELS = 8 * 256 * 256
+
 
 class TorchRunner:
     """Runs a program (pictures to named outputs) on a device. The program is moved there, in evaluation mode."""
@@ -16,5 +20,13 @@ class TorchRunner:
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():
-            outputs = self.program(pictures.to(self.device, non_blocking=True))
-            return {name: values.float().cpu() for name, values in outputs.items()}
+            parts = [self._run(part) for part in pictures.split(self._at_a_time(pictures))]
+            return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _run(self, pictures: Tensor) -> dict[str, Tensor]:
+        outputs = self.program(pictures.to(self.device, non_blocking=True))
+        return {name: values.float().cpu() for name, values in outputs.items()}
+
+    def _at_a_time(self, pictures: Tensor) -> int:
+        count, _, height, width = pictures.shape
+        return max(1, CPU_PIXELS // (height * width)) if self.device.type == "cpu" else count
