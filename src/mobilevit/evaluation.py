@@ -24,6 +24,7 @@ from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 ALL = "all"  # in place of a split: the pictures of every split
+PLOT_DPI = 144  # of the PNG files
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class Evaluation:
     @cached_property
     def scores(self) -> Scores:
         return self.metric.compute()
+
+    @property
+    def summary(self) -> str:
+        """One line for people: "1,000 pictures of DATA (val), 10 of 1,000 classes, 493 pictures a second"."""
+        known = len(self.spec.classes)
+        present = f"all {known:,}" if self.classes_present == known else f"{self.classes_present:,} of {known:,}"
+        speed = f"{self.pictures_per_second:,.0f} pictures a second"
+        return f"{counted(self.pictures, 'picture')} of {self.data} ({self.split}), {present} classes, {speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -72,7 +81,7 @@ class Evaluation:
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():
             png = BytesIO()
-            figure.savefig(png, format="png")
+            figure.savefig(png, format="png", dpi=PLOT_DPI)
             contents[f"{title.lower()}.png"] = png.getvalue()
         for name, content in contents.items():
             write_atomically(folder / name, content)

@@ -29,6 +29,8 @@ def test_counts_what_the_predictor_gets_right(network: nn.Module, pictures_by_cl
     assert evaluation.scores.scalars()["top1"] == pytest.approx(right / 6)
     assert (evaluation.pictures, evaluation.split, evaluation.classes_present) == (6, "val", 3)
     assert 0 < evaluation.network_seconds < evaluation.seconds
+    assert "6 pictures of" in evaluation.summary
+    assert "(val), all 3 classes" in evaluation.summary
     assert evaluation.pictures_per_second == pytest.approx(6 / evaluation.seconds)
 
 
@@ -55,6 +57,7 @@ def test_a_part_of_the_networks_classes_will_do(tmp_path: Path) -> None:
     network = create("mobilevit_xxs")
     evaluation = evaluate(network, tmp_path / "data", split="all", size_px=32, device="cpu", workers=0)
     assert (evaluation.pictures, evaluation.classes_present, len(evaluation.spec.classes)) == (4, 2, 1000)
+    assert "2 of 1,000 classes" in evaluation.summary
     present = [row for row in evaluation.scores.to_dict()["classes"] if row["count"]]
     assert [(row["id"], row["count"]) for row in present] == [("n01440764", 2), ("n03417042", 2)]
 

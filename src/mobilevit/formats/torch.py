@@ -20,7 +20,7 @@ class TorchRunner:
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode():
-            parts = [self._run(part) for part in pictures.split(self._at_a_time(pictures))]
+            parts = [self._run(part) for part in torch.split(pictures, self._at_a_time(pictures))]
             return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _run(self, pictures: Tensor) -> dict[str, Tensor]:
