@@ -151,7 +151,7 @@ def test_info_lists_the_networks(capsys: Capture) -> None:
 
 
 def test_info_of_a_file(model: Path, capsys: Capture) -> None:
-    assert main(["info", str(model), "--size-px", "64"]) == 0
+    assert main(["info", str(model), "--size", "64"]) == 0
     assert "mobilevit_xxs" in capsys.readouterr().out
 
 

@@ -4,6 +4,7 @@ Where an output is not a terminal it has no colours, no bars, and lines as long 
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -53,7 +54,7 @@ def table(rows: Iterable[Mapping[str, object]], *, title: str | None = None) -> 
     rows = list(rows)
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
-        right = isinstance(value, int | float) or str(value).endswith("%")
+        right = isinstance(value, int | float) or re.fullmatch(r"[\d.,]+( px|%)?", str(value)) is not None
         drawn.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(cell(value) for value in row.values()))

@@ -21,4 +21,14 @@ def parse(
     Nested dataclasses lend their flags without a prefix. `pairs` offers --flag and --no-flag for each switch.
     """
     config = (tyro.conf.OmitArgPrefixes,) if pairs else (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(kind, prog=f"mobilevit {verb}", args=arguments, default=default, config=config)
+    words = [SHORT.get(name, name) + rest for name, rest in map(_split, arguments)]
+    return tyro.cli(kind, prog=f"mobilevit {verb}", args=words, default=default, config=config)
+
+
+SHORT = {"--size": "--size-px"}  # what people type
+
+
+def _split(word: str) -> tuple[str, str]:
+    """A flag, and its value where both are one word."""
+    name, equals, value = word.partition("=")
+    return name, equals + value

@@ -1,5 +1,7 @@
 """A training run on a terminal: one bar for the whole run, one line for each epoch that is over."""
 
+from datetime import timedelta
+
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mobilevit.cli import console
@@ -42,11 +44,16 @@ class TerminalWatcher:
 
     def epoch(self, row: dict[str, float]) -> None:
         scores = [name for name in row if name.startswith("val_")][:TOLD_SCORES]
-        names = ["epoch", "train_loss", *scores, "seconds"]
+        cells = {
+            "epoch": f"{row['epoch']:.0f}",
+            "train loss": f"{row['train_loss']:.4f}",
+            **{name.removeprefix("val_"): f"{row[name]:.4f}" for name in scores},
+            "time": str(timedelta(seconds=round(row["seconds"]))),
+        }
         if not self._headed:
             self._headed = True
-            console.say("  ".join(f"{name:>10}" for name in names))
-        console.say("  ".join(f"{_figure(row[name]):>10}" for name in names))
+            console.say("".join(f"{name:>12}" for name in cells))
+        console.say("".join(f"{text:>12}" for text in cells.values()))
 
     def end(self) -> None:
         self._bar.stop()
@@ -56,7 +63,3 @@ class TerminalWatcher:
             self._bar.start()
             self._task = self._bar.add_task("", total=1.0, state="")
         self._bar.update(self._task, description=title, completed=share, state=state)
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"

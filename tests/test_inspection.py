@@ -1,0 +1,62 @@
+"""Parameters and multiply-adds of every network, against the figures counted on the official code."""
+
+import pytest
+from torch import nn
+
+from mobilevit.errors import UsageError
+from mobilevit.inspection import deit_tiny, info
+from mobilevit.weights.creating import create
+
+# name, size: total, convolution, linear with the classifier, attention products; millions (counted on the official code)
+OFFICIAL = {
+    ("mobilevit_xxs", 224): (301.50, 149.42, 106.00, 46.07),
+    ("mobilevit_xs", 224): (772.34, 465.07, 238.15, 69.11),
+    ("mobilevit_s", 224): (1521.51, 836.33, 580.44, 104.74),
+    ("mobilevit_xxs", 256): (407.36, 195.17, 134.01, 78.18),
+    ("mobilevit_xs", 256): (1025.91, 607.44, 301.19, 117.28),
+    ("mobilevit_s", 256): (2000.83, 1092.35, 730.84, 177.64),
+    ("mobilevit_xxs", 320): (705.04,),
+    ("mobilevit_xs", 320): (1705.85,),
+    ("mobilevit_s", 320): (3282.06,),
+}
+
+
+@pytest.mark.parametrize(("name", "size_px"), OFFICIAL)
+def test_multiply_adds_are_the_official_ones(name: str, size_px: int) -> None:
+    macs = info(name, size_px).macs
+    found = (macs.total, macs.convolution, macs.linear, macs.attention)
+    for count, millions in zip(found, OFFICIAL[name, size_px], strict=False):
+        assert count / 1e6 == pytest.approx(millions, abs=0.011)
+
+
+def test_parameters_of_the_stages_are_the_official_ones() -> None:
+    stages = {stage.name: stage.parameters for stage in info("mobilevit_xxs").stages}
+    assert list(stages.values()) == [464, 1472, 7696, 139888, 341824, 433440, 26240, 321000]
+    assert deit_tiny().parameters == 5717416
+
+
+def test_counting_leaves_the_network_as_it_is() -> None:
+    network = create("mobilevit_xxs", num_classes=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    summary = info(network, 64)
+    assert network.training
+    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+    assert summary.stages[-1].shape == (320, 2, 2)  # no classifier
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_plain_values_add_up() -> None:
+    values = info("mobilevit_xs", 96).to_dict()
+    assert values["parameters"] == sum(stage["parameters"] for stage in values["stages"])
+    assert values["macs"]["total"] == sum(sum(stage["macs"].values()) for stage in values["stages"])
+    assert len(info("mobilevit_xs", 96).rows()) == len(values["stages"]) + 1
+
+
+@pytest.mark.parametrize("size_px", [0, -5, 31, 100_000])
+def test_a_size_that_makes_no_sense_is_refused(size_px: int) -> None:
+    with pytest.raises(UsageError, match="size"):
+        info("mobilevit_xxs", size_px)
+
+
+def test_any_module_will_do() -> None:
+    assert info(nn.Sequential(nn.Conv2d(3, 8, 1)), 32).macs.convolution == 3 * 8 * 32 * 32
