@@ -7,7 +7,7 @@ from mobilevit.errors import UsageError
 from mobilevit.inspection import deit_tiny, info
 from mobilevit.weights.creating import create
 
-# name, size: total, convolution, linear with the classifier, attention products; millions (counted on the official code)
+# name, size: total, convolution, linear with the classifier, attention products; millions (official code)
 OFFICIAL = {
     ("mobilevit_xxs", 224): (301.50, 149.42, 106.00, 46.07),
     ("mobilevit_xs", 224): (772.34, 465.07, 238.15, 69.11),
