@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import Data, Device, Model, parse
+from mobilevit.cli.options import SIDE, Data, Device, Model, parse
 from mobilevit.evaluation import Evaluation, evaluate
 from mobilevit.tasks.base import ReadOptions
 
@@ -23,7 +24,7 @@ class EvaluateOptions:
     device: Device = "auto"  # where to run
     batch_size: int = 64  # pictures at a time
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
-    size_px: int | None = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
     save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # everything as JSON on standard output

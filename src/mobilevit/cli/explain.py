@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import Device, Model, parse
+from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.explanation.explaining import explain
 
 
@@ -20,7 +20,7 @@ class ExplainOptions:
     picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]  # a file
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
-    size_px: int | None = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # picture to write; None: NAME-explained.png, here
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import parse
+from mobilevit.cli.options import SIDE, parse
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
 
@@ -18,7 +18,7 @@ class InfoOptions:
     """Show a network's stages, output shapes, parameters and multiply-adds. Without MODEL: every network by name."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = ""  # a name, or a model file
-    size_px: int = 256  # side of the square picture
+    size_px: Annotated[int, SIDE] = 256  # side of the square picture
     json: bool = False  # print plain values for machines instead
 
 

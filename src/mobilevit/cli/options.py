@@ -9,6 +9,7 @@ import tyro
 Options = TypeVar("Options")
 
 Model = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+SIDE = tyro.conf.arg(aliases=["--size"])  # of a size_px: what people type first
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Data = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 
@@ -21,14 +22,4 @@ def parse(
     Nested dataclasses lend their flags without a prefix. `pairs` offers --flag and --no-flag for each switch.
     """
     config = (tyro.conf.OmitArgPrefixes,) if pairs else (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    words = [SHORT.get(name, name) + rest for name, rest in map(_split, arguments)]
-    return tyro.cli(kind, prog=f"mobilevit {verb}", args=words, default=default, config=config)
-
-
-SHORT = {"--size": "--size-px"}  # what people type
-
-
-def _split(word: str) -> tuple[str, str]:
-    """A flag, and its value where both are one word."""
-    name, equals, value = word.partition("=")
-    return name, equals + value
+    return tyro.cli(kind, prog=f"mobilevit {verb}", args=arguments, default=default, config=config)

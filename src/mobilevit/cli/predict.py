@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import Device, Model, parse
+from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.errors import UsageError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.inference import Failure, Predictor
@@ -33,7 +33,7 @@ class PredictOptions:
     top: int = 5  # likeliest classes to tell
     device: Device = "auto"  # where to run
     batch_size: int = 32  # pictures at a time
-    size_px: int | None = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
     csv: bool = False  # comma-separated values on standard output, one line a picture
     save: Path | None = None  # folder for the pictures with the results drawn on them
