@@ -82,7 +82,7 @@ class Trial:
 
     def __init__(self, rule: RuleName, options: Options) -> None:
         samples = reader.read(options.data, ReadOptions()).splits["train"]
-        config = MultiScaleConfig(rule=rule, size_px=options.size_px, batch_size=options.batch_size)
+        config = MultiScaleConfig(sampler=rule, size_px=options.size_px, batch_size=options.batch_size)
         self.rule, self.choices, self.device = rule, resolutions(config), torch.device(options.device)
         self.sampler = MultiScaleSampler(len(samples), config, seed=SEED)
         self.batches = _endless(samples, self.sampler, options)

@@ -50,3 +50,12 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     offer = f"did you mean {' or '.join(near)}?" if near else f"valid: {', '.join(names)}"
     return UsageError(f"unknown {kind} '{name}': {offer}")
+
+
+def check_ranges(config: object, **ranges: tuple[float, float]) -> None:
+    """UsageError where an option of `config` lies outside its (lowest, highest); None lies in every range."""
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be {bounds}")

@@ -25,7 +25,7 @@ IMAGENET = 1_281_167  # training pictures of ImageNet-1k
 
 def published(rule: RuleName) -> MultiScaleConfig:
     """The setting of the paper: 128 pictures a GPU at 256 px, sizes from 160 to 320."""
-    return MultiScaleConfig(rule=rule, size_px=256, size_min_px=160, size_max_px=320, batch_size=128)
+    return MultiScaleConfig(sampler=rule, size_px=256, size_min_px=160, size_max_px=320, batch_size=128)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def published(rule: RuleName) -> MultiScaleConfig:
 )
 def test_the_published_sets(rule: RuleName, world_size: int, batches: tuple[int, ...]) -> None:
     assert resolutions(published(rule), world_size) == tuple(zip(SIDES, batches, strict=True))
-    defaults = MultiScaleConfig(rule=rule, size_px=256, batch_size=128)
+    defaults = MultiScaleConfig(sampler=rule, size_px=256, batch_size=128)
     assert resolutions(defaults, world_size) == resolutions(published(rule), world_size)
 
 
 def test_single_is_one_size_and_one_batch_whatever_the_size() -> None:
-    assert resolutions(MultiScaleConfig(rule="single", size_px=250, batch_size=7), 8) == ((250, 7),)
+    assert resolutions(MultiScaleConfig(sampler="single", size_px=250, batch_size=7), 8) == ((250, 7),)
 
 
 @pytest.mark.parametrize("base_px", [64, 128, 256])
@@ -59,7 +59,7 @@ def test_the_official_rounding_to_two_decimals_changes_no_batch() -> None:
     """The official code rounds the quotient before it cuts off the fraction; here the fraction is just cut off."""
     for base_px in (64, 128, 160, 192, 224, 256, 384):
         for batch_size in range(1, 300):
-            for side, batch in resolutions(MultiScaleConfig(rule="v0.4", size_px=base_px, batch_size=batch_size)):
+            for side, batch in resolutions(MultiScaleConfig(sampler="v0.4", size_px=base_px, batch_size=batch_size)):
                 assert batch == max(1, int(round(base_px**2 * batch_size / side**2, 2)))
 
 
@@ -92,7 +92,7 @@ def test_each_choice_is_as_likely() -> None:
 @st.composite
 def configs(draw: st.DrawFn) -> MultiScaleConfig:
     return MultiScaleConfig(
-        rule=draw(st.sampled_from(list(RULES))),
+        sampler=draw(st.sampled_from(list(RULES))),
         size_px=draw(st.integers(1, 512)),
         sizes=draw(st.integers(1, 7)),
         divisor=draw(st.none() | st.integers(1, 64)),
@@ -111,7 +111,7 @@ def test_sets_are_sane(config: MultiScaleConfig, world_size: int) -> None:
     assert sides == sorted(set(sides)) and min(sides) >= 1
     batches = [choice.batch_size for choice in choices]
     assert batches == sorted(batches, reverse=True) and min(batches) >= 1
-    if config.rule == "v0.1":
+    if config.sampler == "v0.1":
         assert all(batch % world_size == 0 for batch in batches)
 
 
@@ -196,7 +196,7 @@ def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
 
 def test_mistakes_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean"):
-        MultiScaleConfig(rule="v0.5")  # type: ignore[arg-type]
+        MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="batch-size is 0"):
         MultiScaleConfig(batch_size=0)
     with pytest.raises(UsageError, match="larger than"):

@@ -17,7 +17,7 @@ from torch.utils.data import Sampler
 
 from mobilevit.data.randomness import generator
 from mobilevit.data.sample import Key
-from mobilevit.errors import DataError, UsageError, unknown
+from mobilevit.errors import DataError, UsageError, check_ranges, unknown
 
 RuleName = Literal["paper", "v0.1", "v0.4", "single"]
 
@@ -26,7 +26,7 @@ RuleName = Literal["paper", "v0.1", "v0.4", "single"]
 class MultiScaleConfig:
     """The sizes of the pictures that training draws from, and how many of each make a batch."""
 
-    rule: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
+    sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
     size_px: int | None = None  # base side of the (square) pictures; None: from the data
     size_min_px: int | None = None  # smallest side; None: 0.625 of the base
     size_max_px: int | None = None  # largest side; None: 1.25 of the base
@@ -36,12 +36,12 @@ class MultiScaleConfig:
 
     def __post_init__(self) -> None:
         """Refuses what no sampler can mean; UsageError."""
-        if self.rule not in get_args(RuleName):
-            raise unknown("multi-scale rule", self.rule, get_args(RuleName))
-        for name in ("size_px", "size_min_px", "size_max_px", "sizes", "divisor", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+        if self.sampler not in get_args(RuleName):
+            raise unknown("sampler", self.sampler, get_args(RuleName))
+        whole = (1.0, float("inf"))
+        check_ranges(
+            self, size_px=whole, size_min_px=whole, size_max_px=whole, sizes=whole, divisor=whole, batch_size=whole
+        )
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
             raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
 
@@ -72,7 +72,7 @@ RULES: dict[RuleName, Rule] = {
 
 def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resolution, ...]:
     """The choices of a config (its base size is set), by rising size; each is equally likely at every step."""
-    base_px, rule = base_size(config), RULES[config.rule]
+    base_px, rule = base_size(config), RULES[config.sampler]
     if not rule.multi_scale:
         return (Resolution(base_px, config.batch_size),)
     pixels = base_px * base_px * config.batch_size

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mobilevit.errors import UsageError
+from mobilevit.errors import UsageError, check_ranges
 from mobilevit.spec import ChannelOrder, Interpolation, Preprocessing
 
 Size = tuple[int, int]
@@ -33,17 +33,14 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Refuses what no augmentation can mean; UsageError."""
-        for name, low, high in (
-            ("crop_area_min", 1e-4, 1.0),
-            ("crop_ratio_max", 1.0, 100.0),
-            ("mixup", 0.0, 100.0),
-            ("cutmix", 0.0, 100.0),
-            ("erasing", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                option = name.replace("_", "-")
-                raise UsageError(f"--{option} is {value}: it must lie between {low:g} and {high:g}")
+        check_ranges(
+            self,
+            crop_area_min=(1e-4, 1.0),
+            crop_ratio_max=(1.0, 100.0),
+            mixup=(0.0, 100.0),
+            cutmix=(0.0, 100.0),
+            erasing=(0.0, 1.0),
+        )
 
 
 @dataclass(frozen=True)

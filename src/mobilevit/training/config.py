@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
-from mobilevit.errors import UsageError, unknown
+from mobilevit.errors import UsageError, check_ranges, unknown
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -34,6 +34,21 @@ class OptimiserConfig:
     class_weights: bool = False  # weigh classes by their inverse frequency
     ema_decay: float = 0.9995  # of the averaged weights, which are evaluated and saved; 0 switches it off
     ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
+
+    def __post_init__(self) -> None:
+        """Refuses what no optimiser can mean; UsageError."""
+        check_ranges(
+            self,
+            lr=(0.0, 1e3),
+            lr_start=(0.0, 1e3),
+            lr_end=(0.0, 1e3),
+            warmup_steps=(0, float("inf")),
+            weight_decay=(0.0, 10.0),
+            clip_norm=(0.0, float("inf")),
+            accumulate_steps=(1, 10_000),
+            label_smoothing=(0.0, 0.99),
+            ema_decay=(0.0, 0.999999),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,23 +83,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuses what no run can mean; UsageError."""
-        for name, value, low, high in (
-            ("epochs", self.epochs, 1, 100_000),
-            ("patience", self.patience, 0, 100_000),
-            ("val-fraction", self.val_fraction, 0.01, 0.9),
-            ("resize-ratio", self.resize_ratio, 1.0, 4.0),
-            ("freeze-stages", self.freeze_stages, 0, 5),
-            ("dropout", 0.0 if self.dropout is None else self.dropout, 0.0, 0.95),
-            ("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6),
-            ("lr", self.optim.lr, 1e-12, 1e3),
-            ("weight-decay", self.optim.weight_decay, 0.0, 10.0),
-            ("clip-norm", self.optim.clip_norm, 0.0, 1e9),
-            ("accumulate-steps", self.optim.accumulate_steps, 1, 10_000),
-            ("label-smoothing", self.optim.label_smoothing, 0.0, 0.99),
-            ("ema-decay", self.optim.ema_decay, 0.0, 0.999999),
-        ):
-            if not low <= value <= high:
-                raise UsageError(f"--{name} is {value}: it must lie between {low:g} and {high:g}")
+        check_ranges(
+            self,
+            epochs=(1, float("inf")),
+            patience=(0, float("inf")),
+            val_fraction=(0.01, 0.9),
+            resize_ratio=(1.0, 4.0),
+            seed=(0, 2**63 - 1),
+            workers=(0, 256),
+            dropout=(0.0, 0.95),
+            freeze_stages=(0, 5),
+            checkpoint_minutes=(0.0, float("inf")),
+        )
 
 
 Config = TypeVar("Config")
