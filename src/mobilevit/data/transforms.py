@@ -114,7 +114,7 @@ def _centre_crop(size: Size, ratio_max: float) -> Box:
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """Resize the short side to `resize_px`, crop the centre of `size_px`: both in one step, over the crop alone.
 
-    The pixels are those of the two steps to one level of rounding (but for bicubic beyond black or white, which
+    The pixels are those of the two steps to one level of rounding, two for bicubic (but beyond black or white, which
     Pillow cuts off between its axes), since the crop is mapped back to the source; and a picture of 1 x 10000 pixels
     never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
     the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
