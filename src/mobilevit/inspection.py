@@ -1,18 +1,21 @@
 """What a network is made of: stages, shapes, parameters and multiply-adds, counted and not estimated."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mobilevit.errors import UsageError
-from mobilevit.models.table import ALIASES, MODELS, build
+from mobilevit.models.table import ALIASES, MODELS, resolve
 from mobilevit.models.vit import DEIT_TINY, ViT
+from mobilevit.spec import ModelSpec
+from mobilevit.weights.blank import blank
 from mobilevit.weights.creating import load
 
 DEIT_PX = 224  # where the paper compares with DeiT-Tiny (Table 3)
@@ -37,6 +40,7 @@ class Stage:
     """One part of the network, in the order of the forward pass."""
 
     name: str
+    blocks: str  # what it is made of: "InvertedResidual, MobileViTBlock"
     shape: tuple[int, ...]  # of its output, without the batch
     parameters: int
     macs: Macs
@@ -49,6 +53,7 @@ class Summary:
     name: str
     size_px: int
     stages: tuple[Stage, ...]
+    spec: ModelSpec | None = None  # of a network that carries one: its classes, preprocessing and provenance
 
     @property
     def parameters(self) -> int:
@@ -61,10 +66,8 @@ class Summary:
 
     def rows(self) -> list[dict[str, object]]:
         """A table for people: one row a stage, and the total."""
-        rows = [
-            _row(stage.name, " x ".join(map(str, stage.shape)), stage.parameters, stage.macs) for stage in self.stages
-        ]
-        return [*rows, _row("total", "", self.parameters, self.macs)]
+        rows = [_row(s.name, s.blocks, " x ".join(map(str, s.shape)), s.parameters, s.macs) for s in self.stages]
+        return [*rows, _row("total", "", "", self.parameters, self.macs)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -74,46 +77,34 @@ class Summary:
 def info(model: str | Path | nn.Module, size_px: int = 256) -> Summary:
     """The parts of a network for square pictures of `size_px`: a name of the table, a model file, or a network.
 
-    Nothing is downloaded, and nothing computed: the forward pass runs on shapes alone. UsageError for an unknown name
-    or a size outside 32 to 4096, WeightsError for a file that is no model.
+    Of a name nothing is downloaded, and nothing is computed: the forward pass runs on shapes alone. UsageError for an
+    unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
     """
     if not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
         raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
     if isinstance(model, nn.Module):
         return summarise(type(model).__name__, model, size_px)
-    if str(model) in {**MODELS, **ALIASES} or not _is_path(model):
-        with torch.device("meta"):
-            return summarise(str(model), build(str(model), 1000), size_px)
+    if model in (*MODELS, *ALIASES) or not _is_path(model):
+        name = resolve(str(model))
+        return summarise(name, blank(name, 1000), size_px)
     return summarise(str(model), load(model), size_px)
 
 
 def deit_tiny() -> Summary:
     """The standard ViT that the paper compares with, at its 224 px."""
-    with torch.device("meta"):
-        return summarise("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
+    return summarise("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
 
 
 def summarise(name: str, network: nn.Module, size_px: int) -> Summary:
     """Count a network by one forward pass on shapes; the network stays as it is."""
-    shapes: dict[str, tuple[int, ...]] = {}
     network = copy.deepcopy(network).to("meta").eval()
-    parts = dict(_parts(network))
-    for path, part in parts.items():
-        part.register_forward_hook(lambda _m, _i, output, path=path: shapes.update({path: tuple(output.shape[1:])}))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.empty(1, 3, size_px, size_px, device="meta"))
-    counts = counter.get_flop_counts()
-    root = type(network).__name__
-    stages = [
-        Stage(
-            path.removeprefix("backbone."),
-            shapes[path],
-            sum(parameter.numel() for parameter in part.parameters()),
-            _macs(counts.get(f"{root}.{path}", {})),
-        )
-        for path, part in parts.items()
-    ]
-    return Summary(name, size_px, (*stages, *_rest(network, parts)))
+    counter = _Counter()
+    stages: list[Stage] = []
+    for path, part in _parts(network):
+        _watch(path, part, counter, stages)
+    with torch.no_grad(), counter:
+        network(torch.empty(1, 3, size_px, size_px, device="meta", dtype=next(network.parameters()).dtype))
+    return Summary(name, size_px, (*stages, *_rest(network)), getattr(network, "spec", None))
 
 
 def _is_path(model: str | Path) -> bool:
@@ -124,40 +115,82 @@ def _parts(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
     """The stages of the backbone, then whatever stands behind it; parts without parameters are left out."""
     for name, child in network.named_children():
         if name == "backbone" or isinstance(child, nn.ModuleList):
-            yield from _parts(child, f"{prefix}{name}.")
+            yield from _parts(child, "" if name == "backbone" else f"{name}.")
         elif any(True for _ in child.parameters()):
             yield f"{prefix}{name}", child
 
 
-def _rest(network: nn.Module, parts: Mapping[str, nn.Module]) -> list[Stage]:
+def _watch(name: str, part: nn.Module, counter: "_Counter", stages: list[Stage]) -> None:
+    """Append a Stage when the forward pass leaves `part`: what was counted since it entered."""
+    before: list[Counter[str]] = []
+
+    def enter(_module: nn.Module, _args: Any) -> None:
+        before.append(counter.counts.copy())
+
+    def leave(_module: nn.Module, _args: Any, output: Tensor) -> None:
+        macs = Macs(**(counter.counts - before.pop()))
+        stages.append(Stage(name, _blocks(part), tuple(output.shape[1:]), _parameters(part.parameters()), macs))
+
+    part.register_forward_pre_hook(enter)
+    part.register_forward_hook(leave)
+
+
+def _blocks(part: nn.Module) -> str:
+    """The classes that a part is made of, repetitions counted: "EncoderLayer x12, LayerNorm"."""
+    blocks = Counter(type(block).__name__ for block in (part if isinstance(part, nn.Sequential) else [part]))
+    return ", ".join(name if count == 1 else f"{name} x{count}" for name, count in blocks.items())
+
+
+def _rest(network: nn.Module) -> list[Stage]:
     """Parameters that belong to no part, such as the position embeddings of a ViT."""
-    rest = {
-        name: p for name, p in network.named_parameters() if not name.startswith(tuple(f"{path}." for path in parts))
-    }
-    return [Stage(name, tuple(p.shape[1:]), p.numel(), Macs()) for name, p in rest.items()]
+    parts = {parameter for _, part in _parts(network) for parameter in part.parameters()}
+    rest = [(name, parameter) for name, parameter in network.named_parameters() if parameter not in parts]
+    return [Stage(name, "Parameter", tuple(p.shape[1:]), p.numel(), Macs()) for name, p in rest]
 
 
-def _macs(flops: Mapping[Any, int]) -> Macs:
-    """A multiply-add is two floating point operations."""
-    counts = {str(operation): count // 2 for operation, count in flops.items()}
-    unknown = counts.keys() - KINDS.keys()
-    assert not unknown, f"operations that are not counted yet: {unknown}"
-    return Macs(**{kind: sum(counts.get(name, 0) for name in KINDS if KINDS[name] == kind) for kind in KIND_NAMES})
+def _parameters(parameters: Iterator[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
 
 
-KINDS = {  # of the operations that torch counts
-    "aten.convolution": "convolution",
-    "aten.mm": "linear",
-    "aten.addmm": "linear",
-    "aten.bmm": "attention",
-    "aten.baddbmm": "attention",
+class _Counter(TorchDispatchMode):
+    """Counts the multiply-adds of every operation that runs inside.
+
+    torch's own FlopCounterMode finds the same numbers, but takes its compiler along: seconds for a table.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if func in OPERATIONS:
+            kind, count = OPERATIONS[func]
+            self.counts[kind] += count(args, output)
+        return output
+
+
+# operation -> (kind, multiply-adds from its arguments and its output)
+OPERATIONS: dict[Any, tuple[str, Callable[[Any, Tensor], int]]] = {
+    torch.ops.aten.convolution.default: ("convolution", lambda args, output: output.numel() * args[1][0].numel()),
+    torch.ops.aten.mm.default: ("linear", lambda args, output: output.numel() * args[0].shape[1]),
+    torch.ops.aten.addmm.default: ("linear", lambda args, output: output.numel() * args[1].shape[1]),
+    torch.ops.aten.bmm.default: ("attention", lambda args, output: output.numel() * args[0].shape[2]),
 }
-KIND_NAMES = ("convolution", "linear", "attention")
 
 
-def _row(name: str, shape: str, parameters: int, macs: Macs) -> dict[str, object]:
-    spent = {f"{kind} M": _millions(getattr(macs, kind)) for kind in KIND_NAMES}
-    return {"stage": name, "output": shape, "parameters": parameters, **spent, "MACs M": _millions(macs.total)}
+def _row(name: str, blocks: str, shape: str, parameters: int, macs: Macs) -> dict[str, object]:
+    spent = {f"{kind} M": _millions(count) for kind, count in asdict(macs).items()}
+    return {
+        "stage": name,
+        "blocks": blocks,
+        "output": shape,
+        "parameters": parameters,
+        **spent,
+        "MACs M": _millions(macs.total),
+    }
 
 
 def _millions(count: int) -> str:

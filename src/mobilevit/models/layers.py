@@ -21,7 +21,7 @@ class ConvNormAct(nn.Module):
         padding = (kernel - 1) // 2 * dilation
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels_out)
-        self.activation = nn.SiLU(inplace=True) if activation else nn.Identity()
+        self.activation = nn.SiLU() if activation else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.norm(self.conv(x)))  # type: ignore[no-any-return]

@@ -17,18 +17,20 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self._split(x)
-        mixed = _weights(query, key) @ value
+        mixed = (_weights(query, key) @ value).reshape(x.shape[0], self.heads, x.shape[1], -1)
         return self.proj(mixed.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
 
     def weights(self, x: Tensor) -> Tensor:
         """Who attends to whom: (S, N, d) -> (S, heads, N, N); rows sum to one."""
         query, key, _ = self._split(x)
-        return _weights(query, key)
+        return _weights(query, key).reshape(x.shape[0], self.heads, x.shape[1], x.shape[1])
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value, each (S * heads, N, d / heads): one copy for all three, and none in the products."""
         sequences, tokens, dim = x.shape
-        qkv = self.qkv(x).reshape(sequences, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        return qkv[0], qkv[1], qkv[2]  # each (S, heads, N, d / heads)
+        heads = self.qkv(x).reshape(sequences, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = heads.reshape(3, sequences * self.heads, tokens, dim // self.heads).unbind()
+        return query, key, value
 
 
 def _weights(query: Tensor, key: Tensor) -> Tensor:
