@@ -136,7 +136,7 @@ def _start_worker(_: int) -> None:
 
 def _unless_orphaned(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """No word of a pipe that broke: the main process was interrupted while it fetched a batch, and has its own say."""
-    if not issubclass(kind, ConnectionError):
+    if not issubclass(kind, (ConnectionError, EOFError)):
         sys.__excepthook__(kind, error, trace)
 
 

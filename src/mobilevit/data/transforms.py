@@ -114,14 +114,11 @@ def _centre_crop(size: Size, ratio_max: float) -> Box:
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """Resize the short side to `resize_px`, crop the centre of `size_px`: both in one step, over the crop alone.
 
-    The pixels are those of the two steps to one level of rounding, two for bicubic (but beyond black or white, which
-    Pillow cuts off between its axes), since the crop is mapped back to the source; and a picture of 1 x 10000 pixels
+    The crop is mapped back to the source, so that the pixels are those of the two steps, within the rounding between
+    Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and a picture of 1 x 10000 pixels
     never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
     the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
     """
-    crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
-    if crop_px > resize_px:
-        raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
     short = min(size)
     left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
