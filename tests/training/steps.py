@@ -22,10 +22,21 @@ CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimiserConfig(clip_n
 PICTURES = 8
 
 
+class InDouble(nn.Module):
+    """A network in float64, so that a gradient depends on what is added up and not on the order of it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.network(pictures.double())
+
+
 def one_step(shares: list[list[int]], group: Group) -> tuple[float, dict[str, torch.Tensor]]:
     """The mean loss and the gradients of a step that takes the pictures of `shares`, a batch each."""
     torch.manual_seed(0)
-    network = build("mobilevit_xxs", 3)
+    network = InDouble(build("mobilevit_xxs", 3))
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

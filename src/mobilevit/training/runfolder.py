@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from mobilevit.errors import TrainingError
+from mobilevit.errors import TrainingError, UsageError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.training.config import TrainConfig, from_json, to_json
 
@@ -63,6 +63,7 @@ def new_run(config: TrainConfig) -> RunFolder:
                 f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
                 "or replace it with --overwrite."
             )
+        open_run(folder.path)  # nothing is removed that is not a run
         rmtree(folder.path)
     make_folder(folder.path)
     write_atomically(folder.config, to_json(config))
@@ -74,7 +75,10 @@ def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise TrainingError(f"{path} is not a run folder: it has no config.json")
-    return folder, from_json(folder.config.read_text(encoding="utf-8"))
+    try:
+        return folder, from_json(folder.config.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, AttributeError, UsageError) as error:
+        raise TrainingError(f"{folder.config} is not the configuration of a run: {error}") from error
 
 
 def _numbered(output: Path, model: str) -> RunFolder:

@@ -3,10 +3,11 @@
 Knows the task's loss and nothing of epochs, files or schedules.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +68,8 @@ class TrainStep:
         self.set_grad_scale(FIRST_GRAD_SCALE)
 
     def __call__(self, batches: Sequence[Batch], *, lr: float, seed: int, stop: bool = False) -> StepOutcome:
-        """`seed` decides every random number of the step. TrainingError where the loss is not finite: then the
-        network is as it was before."""
+        """`seed` decides every random number of the step. TrainingError where the loss or its gradient is not
+        finite: then the network is as it was before."""
         torch.manual_seed(seed)
         sums = torch.zeros(4, device=self.device)  # loss, count, pictures, processes that were asked to stop
         for batch in batches:
@@ -77,11 +78,14 @@ class TrainStep:
         sums[2] = sum(len(batch.indices) for batch in batches)
         sums[3] = float(stop)
         total, count, pictures, stops = self.group.sum(sums).tolist()
-        if not torch.isfinite(torch.tensor(total)):
-            self.optimiser.zero_grad(set_to_none=True)
-            raise TrainingError(f"the loss is not finite ({total})")
+        if not math.isfinite(total):
+            self._refuse(f"the loss is not finite ({total})")
         self._update(lr, self.group.world_size * self.nominal_count / max(count, 1e-12))
         return StepOutcome(total, count, int(pictures), stops > 0)
+
+    def _refuse(self, problem: str) -> NoReturn:
+        self.optimiser.zero_grad(set_to_none=True)
+        raise TrainingError(problem)
 
     def set_grad_scale(self, scale: float) -> None:
         """Start the loss scaling of fp16 at `scale`; without fp16 nothing is scaled."""
@@ -113,8 +117,11 @@ class TrainStep:
         self.scaler.unscale_(self.optimiser)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         torch._foreach_mul_(gradients, gradient_factor)
+        norm = nn.utils.get_total_norm(gradients)
+        if not self.scaler.is_enabled() and not norm.isfinite():  # the scaler of fp16 expects such, and leaves them out
+            self._refuse(f"the gradient is not finite ({norm.item()})")
         if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+            nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.scaler.step(self.optimiser)
