@@ -119,6 +119,9 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
     the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
     """
+    crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
+    if crop_px > resize_px:
+        raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
     short = min(size)
     left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
