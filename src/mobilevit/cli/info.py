@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, parse
+from mobilevit.data.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
+from mobilevit.spec import ModelSpec
+from mobilevit.weights.creating import load, spec_of
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,40 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(InfoOptions, "info", arguments)
     names = [options.model] if options.model else list_models()
     summaries = [info(name, options.size_px) for name in names]
+    spec = spec_of(load(options.model)) if Path(options.model).is_file() else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
-        print(json.dumps(described[0] if options.model else described, indent=2))
+        if spec is not None:
+            described[0]["spec"] = asdict(spec)
+        print(json.dumps(described[0] if options.model else described, indent=2, ensure_ascii=False))
         return 0
+    out = console.results()
+    if spec is not None:
+        out.print(console.facts(_facts(spec)))
+        out.print()
     if options.model:
-        console.results().print(console.table(summaries[0].rows(), title=f"{names[0]} at {options.size_px} px"))
-        console.results().print()
-    console.results().print(console.table(_compared(summaries)))
-    console.results().print("\nMACs are multiply-adds of convolutions, linear layers and attention products.")
+        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {options.size_px} px"))
+        out.print()
+    out.print(console.table(_compared(summaries)))
+    out.print("\nMACs are multiply-adds of convolutions, linear layers and attention products.")
     return 0
+
+
+def _facts(spec: ModelSpec) -> dict[str, str]:
+    """What a file says of itself."""
+    before, origin = spec.preprocessing, spec.provenance
+    facts = {
+        "architecture": spec.architecture,
+        "task": spec.task,
+        "classes": f"{len(spec.classes):,}: {listed(label.name for label in spec.classes)}",
+        "pictures": f"short side to {before.resize_px} px, centre of {before.size_px} px, {before.interpolation}, "
+        f"{before.channel_order.upper()}, 0-1",
+        "source": origin.source,
+        "licence": origin.licence,
+        "score": origin.score,
+        "note": origin.note,
+    }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
