@@ -74,6 +74,8 @@ def main(options: Options) -> None:
             single.costs[single.size_px].append(after_s / before_s)
             before_s = after_s
         rounds += 1
+    if any(not trial.costs[choice.size_px] for trial in trials for choice in trial.choices):
+        raise SystemExit(f"some size was not drawn in {rounds} steps: give more --steps or --minutes")
     _print_tables(options, single, trials, rounds)
 
 
