@@ -191,9 +191,12 @@ class Loop:
     def _row(self, scores: Scores) -> dict[str, float]:
         progress, parts = self.progress, self.parts
         before = progress.history[-1]["seconds"] if progress.history else 0.0
+        schedule = parts.sampler.schedule
+        sides_px = [schedule.step(progress.epoch, step).size_px for step in range(schedule.steps(progress.epoch))]
         return {
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
+            "size_px": round(sum(sides_px) / len(sides_px), 1),
             "lr": parts.optimiser.param_groups[0]["lr"],
             "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
             **{f"val_{name}": value for name, value in scores.scalars().items()},
