@@ -21,7 +21,6 @@ from typing import Annotated
 import torch
 import tyro
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from mobilevit.data.loader import PictureDataset, train_loader
 from mobilevit.data.multiscale import (
@@ -34,6 +33,7 @@ from mobilevit.data.multiscale import (
 )
 from mobilevit.data.sample import Batch, Sample
 from mobilevit.data.transforms import AugmentConfig, prepare
+from mobilevit.inspection import info
 from mobilevit.models.table import build
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import ReadOptions
@@ -132,15 +132,8 @@ class Trial:
 def _by_operations(trial: Trial, base_px: int) -> float:
     """Multiply-adds of an epoch over those of an epoch at the base size; as `expected_epoch` counts pixels."""
     pictures = sum(choice.batch_size for choice in trial.choices)
-    total = sum(choice.batch_size * _operations(trial, choice.size_px) for choice in trial.choices)
-    return total / (pictures * _operations(trial, base_px))
-
-
-@torch.no_grad()
-def _operations(trial: Trial, size_px: int) -> int:
-    with FlopCounterMode(display=False) as counter:
-        trial.network.eval()(torch.zeros(1, 3, size_px, size_px, device=trial.device))
-    return counter.get_total_flops()
+    total = sum(choice.batch_size * info(trial.network, choice.size_px).macs.total for choice in trial.choices)
+    return total / (pictures * info(trial.network, base_px).macs.total)
 
 
 def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:
