@@ -27,5 +27,6 @@ def filled() -> Filled:
 def _filled(architecture: str = "mobilevit_xxs", layout: Layout = "ours", num_classes: int = 1000) -> dict[str, Tensor]:
     names = key_map(architecture, "cvnets", num_classes, True)
     shapes = expected(Recognised("ours", architecture, num_classes))
-    state = {key: official.value(names[key][0], shape).float() for key, shape in shapes.items()}
+    exact = {key: official.value(names[key][0], shape) for key, shape in shapes.items()}
+    state = {key: value.float() if value.is_floating_point() else value for key, value in exact.items()}
     return from_ours(state, Recognised(layout, architecture, num_classes))
