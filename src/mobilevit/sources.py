@@ -60,6 +60,8 @@ def _from_text(text: str) -> Iterator[Source]:
     """Standard input, an address, a path or, where there is no such path, a pattern."""
     if text == STANDARD_INPUT:
         yield Source("<stdin>", _read_standard_input)
+    elif not text:  # as a path it would mean the folder we are in
+        yield _broken('""', "the name of the picture is empty")
     elif "://" in text:
         yield Source(text, partial(fetch, text))
     elif glob.has_magic(text) and not os.path.lexists(text):

@@ -119,3 +119,11 @@ def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message:
 def test_an_address_that_cannot_be_reached(address: str) -> None:
     with pytest.raises(PictureError, match="cannot be fetched"):
         fetch(address, Limits(silence_seconds=2))
+
+
+def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "here.png")
+    monkeypatch.chdir(tmp_path)
+    (source,) = expand("")
+    with pytest.raises(PictureError, match="empty"):
+        source.picture()
