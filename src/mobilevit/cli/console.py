@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from mobilevit.reporting.markup import text
+
 ENDLESS = 100_000  # columns of an output that nobody looks at in a window
 
 
@@ -57,23 +59,14 @@ def table(rows: Iterable[Mapping[str, object]], *, title: str | None = None) -> 
         right = isinstance(value, int | float) or re.fullmatch(r"[\d.,]+( px|%)?", str(value)) is not None
         drawn.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell(value) for value in row.values()))
+        drawn.add_row(*(text(value) for value in row.values()))
     return drawn
-
-
-def cell(value: object) -> str:
-    """A value as people read it."""
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def facts(pairs: Mapping[str, object]) -> Text:
     """Names and values, one pair a line."""
     width = max(map(len, pairs), default=0)
-    lines = [Text.assemble((f"{name:<{width}}  ", "dim"), cell(value)) for name, value in pairs.items()]
+    lines = [Text.assemble((f"{name:<{width}}  ", "dim"), text(value)) for name, value in pairs.items()]
     return Text("\n").join(lines)
 
 

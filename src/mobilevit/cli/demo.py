@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mobilevit.cli import console
-from mobilevit.cli.options import parse
+from mobilevit.cli.options import INTERRUPTED, parse
 from mobilevit.digits import write_digits
 from mobilevit.errors import MobileViTError
 
@@ -17,19 +17,21 @@ class DemoOptions:
     """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, report."""
 
     output: Path = Path("runs")  # folder for the digits and the run
+    epochs: int | None = None  # None: as many as the recipe says
 
 
 def run(arguments: Sequence[str]) -> int:
-    page = demo(parse(DemoOptions, "demo", arguments).output)
+    options = parse(DemoOptions, "demo", arguments)
+    page = demo(options.output, options.epochs)
     console.results().print(f"\nLook at {page}: curves, confusion matrix, example predictions.")
     console.results().print("Next: mobilevit train FOLDER, with your own pictures in FOLDER/<class>/.")
     return 0
 
 
-def demo(output: str | Path = "runs") -> Path:
+def demo(output: str | Path = "runs", epochs: int | None = None) -> Path:
     """Write the digits into `output`, train on them as a user would, and return the page that shows how it went.
 
-    MissingExtraError without scikit-learn; MobileViTError where a command fails.
+    `epochs` is the recipe's unless given. MissingExtraError without scikit-learn; MobileViTError where a command fails.
     """
     output = Path(output)
     data, folder = output / "digits", output / "demo"
@@ -37,10 +39,10 @@ def demo(output: str | Path = "runs") -> Path:
     console.say(f"writing 1,797 handwritten digits to {data}")
     write_digits(data)
     _type("check", data)
-    _type("train", data, "--recipe", "digits", "--output", output, "--name", folder.name, "--overwrite")
+    run_options = ["--recipe", "digits", "--output", output, "--name", folder.name, "--overwrite"]
+    _type("train", data, *run_options, *([] if epochs is None else ["--epochs", epochs]))
     _type("evaluate", model, data)
-    some = [sorted((data / "val" / str(digit)).iterdir())[0] for digit in range(10)]
-    _type("predict", model, *some, "--top", 3, "--save", folder / "predictions")
+    _type("predict", model, data / "val" / "*" / "00[0-3]*.png", "--top", 3, "--save", folder / "predictions")
     return folder / "report.html"
 
 
@@ -49,5 +51,8 @@ def _type(verb: str, *arguments: object) -> None:
     words = [str(argument) for argument in arguments]
     console.results().print(f"\n$ mobilevit {verb} {shlex.join(words)}\n", style="bold")
     command = import_module(f"mobilevit.cli.{verb}")
-    if command.run(words):
-        raise MobileViTError(f"`mobilevit {verb}` did not finish")
+    code = command.run(words)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code:
+        raise MobileViTError(f"`mobilevit {verb}` failed")

@@ -41,10 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read us, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (MobileViTError, OSError) as error:
-        if debug:
+    except Exception as error:
+        said = _said(error)
+        if debug or said is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
@@ -63,6 +64,17 @@ def _dispatch(arguments: list[str]) -> int:
     show_log()
     command = import_module(f"mobilevit.cli.{COMMANDS[verb][0]}")
     return int(command.run(arguments[1:]))
+
+
+def _said(error: Exception) -> str | None:
+    """One line for the user; None where the mistake is ours, and the traceback is what helps."""
+    if isinstance(error, MobileViTError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+        return "the memory of the GPU is too small for this: try a smaller --batch-size or --size-px"
+    return None
 
 
 def _print_help() -> None:

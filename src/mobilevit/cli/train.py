@@ -10,11 +10,9 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
-from mobilevit.cli.options import parse
+from mobilevit.cli.options import INTERRUPTED, parse
 from mobilevit.cli.watcher import TerminalWatcher
 from mobilevit.training.run import RunResult, resume, train
-
-INTERRUPTED = 130  # what a shell expects of a command that was asked to stop
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""Training from the command line: recipes below flags, a run folder, going on, the rate finder, the demo."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mobilevit.cli import main
+from mobilevit.cli.configuring import parse_run
+from mobilevit.cli.find_lr import FindLrOptions
+from mobilevit.cli.train import TrainOptions
+from mobilevit.training.config import TrainConfig, with_recipe
+
+Capture = pytest.CaptureFixture[str]
+SMALL = ["--model", "mobilevit_xxs", "--weights", "none", "--workers", "0", "--sampler", "single", "--size-px", "32"]
+
+
+def test_no_flag_gives_the_configuration_of_the_python_call() -> None:
+    assert parse_run(TrainOptions, "train", ["pictures"]).config == TrainConfig(data=Path("pictures"))
+
+
+def test_flags_stand_above_the_recipe() -> None:
+    config = parse_run(TrainOptions, "train", ["pictures", "--recipe", "paper", "--epochs", "5", "--no-flip"]).config
+    paper = with_recipe(TrainConfig(data=Path("pictures")), "paper")
+    assert config == dataclasses.replace(paper, epochs=5, augment=dataclasses.replace(paper.augment, flip=False))
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("epochs = 7\n[optim]\nlr = 0.5\n")
+    for arguments in (["--recipe", str(recipe)], [f"--recipe={recipe}"]):
+        config = parse_run(TrainOptions, "train", ["pictures", *arguments]).config
+        assert (config.epochs, config.optim.lr) == (7, 0.5)
+
+
+def test_the_help_shows_the_defaults_of_the_recipe(capsys: Capture) -> None:
+    assert main(["train", "--recipe", "paper", "--help"]) == 0
+    assert "(default: 300)" in capsys.readouterr().out
+
+
+def test_find_lr_takes_the_options_of_train() -> None:
+    train = {field.name for field in dataclasses.fields(TrainOptions)}
+    assert train < {field.name for field in dataclasses.fields(FindLrOptions)}
+
+
+def test_train_then_go_on(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["train", str(data), *SMALL, "--batch-size", "4", "--epochs", "2", "--output", str(tmp_path)]
+    assert main([*arguments, "--name", "run"]) == 0
+    shown = capsys.readouterr()
+    run = tmp_path / "run"
+    assert str(run / "report.html") in shown.out
+    assert "train loss" in shown.err
+    assert "[bold]cat (4)" in shown.err
+    assert "\x1b" not in shown.out + shown.err
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "mobilevit train" in page and "Configuration" in page
+    assert main([*arguments, "--name", "run"]) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", "--resume", str(run)]) == 0
+    assert json.loads((run / "config.json").read_text())["epochs"] == 2
+
+
+def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    plot = tmp_path / "rates.png"
+    arguments = ["find-lr", str(data), *SMALL, "--batch-size", "4", "--steps", "12", "--save", str(plot)]
+    assert main([*arguments, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["suggestion"] in said["lrs"]
+    assert len(said["lrs"]) == len(said["losses"]) >= 3
+    assert Image.open(plot).format == "PNG"
+
+
+def test_demo(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("sklearn", reason='needs the extra "demo"')
+    assert main(["demo", "--output", str(tmp_path / "runs"), "--epochs", "1"]) == 0
+    shown = capsys.readouterr().out
+    page = tmp_path / "runs" / "demo" / "report.html"
+    assert f"Look at {page}" in shown
+    assert [line.split()[2] for line in shown.splitlines() if line.startswith("$ mobilevit")] == [
+        "check",
+        "train",
+        "evaluate",
+        "predict",
+    ]
+    assert page.is_file()
+    assert len(list((page.parent / "predictions").iterdir())) >= 5
