@@ -45,10 +45,10 @@ def say(line: str) -> None:
     messages().print(line)
 
 
-def bar(*columns: ProgressColumn) -> Progress:
+def bar(*columns: ProgressColumn, hidden: bool = False) -> Progress:
     """A progress bar that leaves nothing behind, and shows nothing where nobody would see it move."""
     shown = columns or (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*shown, console=messages(), transient=True, disable=not messages().is_terminal)
+    return Progress(*shown, console=messages(), transient=True, disable=hidden or not messages().is_terminal)
 
 
 def table(rows: Iterable[Mapping[str, object]], *, title: str | None = None) -> Table:

@@ -41,10 +41,7 @@ class PredictOptions:
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(PredictOptions, "predict", arguments)
-    if options.json and options.csv:
-        raise UsageError("--json and --csv exclude each other")
-    if not options.pictures:
-        raise UsageError("no pictures: name files, folders, patterns or addresses, or - for standard input")
+    _check(options)
     count = sum(1 for _ in expand(options.pictures))
     predictor = Predictor(
         options.model,
@@ -56,14 +53,35 @@ def run(arguments: Sequence[str]) -> int:
     drawings = Drawings(make_folder(options.save)) if options.save else None
     failures = Failures()
     outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
-    write = _write_json if options.json else _write_csv if options.csv else _write_table
-    with console.bar() as bar:
-        write(bar.track(outcomes, total=count, description="predicting"))
+    _tell(outcomes, count, options)
     if drawings:
         console.say(f"{drawings.count:,} pictures in {options.save}")
     if failures.count:
         console.say(f"{failures.count:,} of {count:,} pictures could not be read")
     return 1 if failures.count else 0
+
+
+def _check(options: PredictOptions) -> None:
+    if options.json and options.csv:
+        raise UsageError("--json and --csv exclude each other")
+    if not options.pictures:
+        raise UsageError("no pictures: name files, folders, patterns or addresses, or - for standard input")
+
+
+def _tell(outcomes: Iterable[Outcome], count: int, options: PredictOptions) -> None:
+    """JSON and CSV as they come; a table when all are there."""
+    streams = options.json or options.csv
+    rows: list[dict[str, str]] = []
+    with console.bar(hidden=streams and sys.stdout.isatty()) as bar:
+        outcomes = bar.track(outcomes, total=count, description="predicting")
+        if options.json:
+            _write_json(outcomes)
+        elif options.csv:
+            _write_csv(outcomes)
+        else:
+            rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
+    if rows:
+        console.results().print(console.table(rows))
 
 
 class Failures:
@@ -137,9 +155,3 @@ def _write_csv(outcomes: Iterable[Outcome]) -> None:
                 writer.writerow(record)
                 headed = True
             writer.writerow(record.values())
-
-
-def _write_table(outcomes: Iterable[Outcome]) -> None:
-    rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
-    if rows:
-        console.results().print(console.table(rows))
