@@ -46,7 +46,9 @@ class Pointwise(nn.Module):
         self.bias = conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+        pixels = x.permute(0, 2, 3, 1)  # a view of a channels-last map
+        mixed = F.linear(pixels.flatten(0, 2), self.weight, self.bias)
+        return mixed.reshape(*pixels.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 def _input_major(weight: Tensor) -> Tensor:

@@ -1,0 +1,194 @@
+"""Is the fused network fast? Times it in eager mode against the network as written and against timm's.
+
+    python benchmarks/eager.py
+    python benchmarks/eager.py --train --model mobilevit_xxs --size-px 128 --batch-size 32
+
+All have the same weights, carried over by the layout tables, and the outputs are compared first. Each network lives in
+a process of its own, as it does in use: in one process the memory that one network keeps spares the other its page
+faults. The processes take turns, a few passes each; whatever else the machine does meanwhile falls on all. A time is
+the median over the rounds, a ratio the median of the ratios within a round. timm is optional: without it (or where
+it cannot be imported: it needs torchvision) the benchmark says so and times the rest.
+
+MEASURED
+"""
+
+import importlib.util
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mobilevit.models.fuse import fuse
+from mobilevit.models.table import build
+from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.translation import from_ours
+
+CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to time."""
+
+    model: str = "mobilevit_s"  # one of the classifiers
+    size_px: int = 256  # side of the pictures
+    batch_size: int = 1  # pictures in a pass
+    threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
+    rounds: int = 30  # turns of each network
+    passes: int = 3  # timed passes in a turn; its time is their median
+    train: bool = False  # time forward and backward instead
+
+
+def main(options: Options) -> None:
+    networks = [name for name in NETWORKS if not (options.train and name == FUSED)]
+    if not _timm_is_there():
+        print("timm cannot be imported here: only our networks are timed")
+        networks = [name for name in networks if not name.startswith("timm")]
+    what = "training step" if options.train else "inference"
+    print(f"{options.model}, {what}, {options.size_px} px, batch {options.batch_size}, {options.rounds} rounds,")
+    print(f"torch {torch.__version__}, {platform.machine()}\n")
+    print("| threads | network | ms a picture | fastest | timm takes ... times as long | largest difference |")
+    print("|---|---|---|---|---|---|")
+    for threads in options.threads:
+        _print_rows(threads, networks, options)
+
+
+def _print_rows(threads: int, networks: list[str], options: Options) -> None:
+    with ExitStack() as stack:
+        players = {name: stack.enter_context(Player(name, threads, options)) for name in networks}
+        outputs = {name: player.output() for name, player in players.items()}
+        for _ in range(options.rounds):
+            for player in players.values():
+                player.take_turn()
+        base = players.get("timm", players[OURS])
+        for name, player in players.items():
+            ratio = statistics.median(a / b for a, b in zip(base.times_ms, player.times_ms, strict=True))
+            each_ms = [time_ms / options.batch_size for time_ms in player.times_ms]
+            difference = float((outputs[name] - outputs[OURS]).abs().max())
+            print(
+                f"| {threads} | {name} | {statistics.median(each_ms):.1f} | {min(each_ms):.1f} "
+                f"| {f'{ratio:.2f}' if 'timm' in players else '-'} | {difference:.1e} |",
+                flush=True,
+            )
+
+
+def _ours(options: Options) -> nn.Module:
+    """Random weights, the same in every process, with BatchNorm statistics that a fusion must not overlook."""
+    torch.manual_seed(0)
+    network = build(options.model, CLASSES)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return network
+
+
+def _timm(options: Options) -> nn.Module:
+    import timm
+
+    network: nn.Module = timm.create_model(options.model)
+    network.load_state_dict(from_ours(_ours(options).state_dict(), Recognised("timm", options.model, CLASSES)))
+    return network
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+OURS, FUSED = "mobilevit", "mobilevit, fused"
+NETWORKS: dict[str, Callable[[Options], nn.Module]] = {
+    "timm": _timm,
+    "timm, channels_last": lambda options: _channels_last(_timm(options)),
+    OURS: lambda options: _channels_last(_ours(options)),
+    FUSED: lambda options: fuse(_ours(options)),
+}
+
+
+class Player:
+    """A network in a process of its own, which waits for its turn."""
+
+    def __init__(self, name: str, threads: int, options: Options) -> None:
+        context = get_context("spawn")
+        self.pipe, other_end = context.Pipe()
+        self.process = context.Process(target=_play, args=(other_end, name, threads, options), daemon=True)
+        self.times_ms: list[float] = []
+
+    def __enter__(self) -> "Player":
+        self.process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def output(self) -> Tensor:
+        return torch.tensor(self.pipe.recv())
+
+    def take_turn(self) -> None:
+        self.pipe.send("go")
+        self.times_ms.append(self.pipe.recv())
+
+
+def _play(pipe: Connection, name: str, threads: int, options: Options) -> None:
+    torch.set_num_threads(threads)
+    network = NETWORKS[name](options)
+    pictures = torch.rand(
+        options.batch_size, 3, options.size_px, options.size_px, generator=torch.Generator().manual_seed(0)
+    )
+    if name != "timm":
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        pipe.send(network.eval()(pictures).tolist())
+    step = _training(network.train(), pictures) if options.train else _inference(network, pictures)
+    for _ in range(3):
+        step()
+    while pipe.recv():
+        step()  # the caches are another's
+        pipe.send(statistics.median(_milliseconds(step) for _ in range(options.passes)))
+
+
+def _inference(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
+    @torch.inference_mode()
+    def step() -> None:
+        network(pictures)
+
+    return step
+
+
+def _training(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
+    labels = torch.randint(CLASSES, (len(pictures),))
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        functional.cross_entropy(network(pictures), labels).backward()  # type: ignore[no-untyped-call]
+
+    return step
+
+
+def _milliseconds(step: Callable[[], None]) -> float:
+    start_s = time.perf_counter()
+    step()
+    return 1e3 * (time.perf_counter() - start_s)
+
+
+def _timm_is_there() -> bool:
+    if importlib.util.find_spec("timm") is None:
+        return False
+    try:
+        import timm  # noqa: F401
+    except (ImportError, RuntimeError):  # torchvision beside another build of torch raises the latter
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,141 @@
+"""MobileViT beside the standard vision transformer: the paper's Table 3, and what attention costs as pictures grow.
+
+    python benchmarks/vit.py
+
+First table: parameters and multiply-adds as `mobilevit info` counts them, the time of one picture here (eager, fused,
+one after the other in turns, median), and the paper's figures for an iPhone 12 (Core ML; its FLOPs for MobileViT-XS
+are those at 224 px without the products of attention).
+
+Second table: the products of attention. A standard ViT lets N patches of d numbers meet: 2 N^2 d multiply-adds a
+layer. MobileViT lets each of the P pixels of a patch meet its likes in the N patches: 2 N^2 P d. Both grow with the
+square of the pixels; what the formulas predict stands beside what was counted in a pass.
+
+MEASURED
+"""
+
+import platform
+import statistics
+import time
+from dataclasses import astuple, dataclass
+
+import torch
+import tyro
+from torch import nn
+
+from mobilevit.inspection import info
+from mobilevit.models.fuse import fuse
+from mobilevit.models.mobilevit import XS, Variant
+from mobilevit.models.table import build
+from mobilevit.models.vit import DEIT_TINY, ViT, ViTVariant
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to time."""
+
+    sizes_px: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the pictures that grow; multiples of 64
+    rounds: int = 20  # timed passes of each network
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the paper prints (Tables 3, 6 and 9, Figure 6); "-" where it has nothing."""
+
+    parameters: str
+    flops: str
+    top1: str
+    cpu_ms: str  # iPhone 12, as the next
+    neural_engine_ms: str
+
+
+WARM_UP = 3  # passes of each network that are not timed
+
+
+PAPER = {
+    "deit_tiny": (224, Published("5.7 M", "1.3", "72.2", "28.15", "10.99")),
+    "mobilevit_xxs": (256, Published("1.3 M", "-", "69.0", "-", "-")),
+    "mobilevit_xs": (256, Published("2.3 M", "0.7", "74.8", "17.86", "7.28")),
+    "mobilevit_s": (256, Published("5.6 M", "-", "78.4", "-", "9.85")),
+}
+
+
+def main(options: Options) -> None:
+    torch.set_num_threads(options.threads)
+    print(f"torch {torch.__version__}, {platform.machine()}, {options.threads} thread(s), {options.rounds} rounds\n")
+    _compare(options)
+    print()
+    _grow(options)
+
+
+def _compare(options: Options) -> None:
+    networks = {name: _build(name, size_px) for name, (size_px, _) in PAPER.items()}
+    passes = [(network, PAPER[name][0]) for name, network in networks.items()]
+    times_ms = dict(zip(networks, _times_ms(passes, options.rounds), strict=True))
+    paper = ("parameters", "FLOPs, G", "top-1, %", "CPU, ms", "NE, ms")
+    _print_row(
+        "network", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
+    )
+    _print_row(*["---"] * 11)
+    for name, (size_px, published) in PAPER.items():
+        cost = info(networks[name], size_px)
+        counts = f"{cost.parameters:,}", _millions(cost.macs.total), _millions(cost.macs.attention)
+        _print_row(name, size_px, *counts, f"{times_ms[name]:.1f}", *astuple(published))
+
+
+def _grow(options: Options) -> None:
+    columns = ("attention, M", "share", "ms")
+    _print_row("px", "DeiT-Tiny: N", "2 N^2 d, M", *columns, "MobileViT-XS: N", "2 N^2 P d, M", *columns)
+    _print_row(*["---"] * 11)
+    for size_px in options.sizes_px:
+        networks = [_build("deit_tiny", size_px), _build("mobilevit_xs", size_px)]
+        times_ms = _times_ms([(network, size_px) for network in networks], options.rounds)
+        cells: list[object] = [size_px]
+        predictions = (_predict_vit(DEIT_TINY, size_px), _predict_mobilevit(XS, size_px))
+        for network, (tokens, predicted), time_ms in zip(networks, predictions, times_ms, strict=True):
+            macs = info(network, size_px).macs
+            share = f"{macs.attention / macs.total:.0%}"
+            cells += [tokens, _millions(predicted), _millions(macs.attention), share, f"{time_ms:.1f}"]
+        _print_row(*cells)
+
+
+def _build(name: str, size_px: int) -> nn.Module:
+    return (ViT(DEIT_TINY, size_px=size_px) if name == "deit_tiny" else build(name, 1000)).eval()
+
+
+def _predict_vit(variant: ViTVariant, size_px: int) -> tuple[str, int]:
+    """N, and 2 N^2 d over the layers."""
+    tokens = (size_px // variant.patch_px) ** 2 + 1  # the patches and the class token
+    return str(tokens), 2 * tokens**2 * variant.dim * variant.depth
+
+
+def _predict_mobilevit(variant: Variant, size_px: int) -> tuple[str, int]:
+    """N of stages 3, 4 and 5, which lie at strides 8, 16 and 32, and 2 N^2 P d over all their layers."""
+    patches = [(size_px // stride // 2) ** 2 for stride in (8, 16, 32)]
+    macs = sum(2 * n**2 * 4 * dim * depth for n, dim, depth in zip(patches, variant.dims, variant.depths, strict=True))
+    return ", ".join(map(str, patches)), macs
+
+
+def _times_ms(networks: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
+    """The median time of one picture of each network, in turns."""
+    players = [(fuse(network), torch.rand(1, 3, size_px, size_px)) for network, size_px in networks]
+    times_ms: list[list[float]] = [[] for _ in players]
+    with torch.inference_mode():
+        for _ in range(WARM_UP + rounds):
+            for (network, picture), times in zip(players, times_ms, strict=True):
+                start_s = time.perf_counter()
+                network(picture)
+                times.append(1e3 * (time.perf_counter() - start_s))
+    return [statistics.median(times[WARM_UP:]) for times in times_ms]
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.2f}"
+
+
+def _print_row(*cells: object) -> None:
+    print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
