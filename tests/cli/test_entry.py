@@ -118,8 +118,9 @@ def test_a_reader_that_has_enough_is_no_error(data: Path) -> None:
 
 def test_an_interruption_is_no_traceback(model: Path) -> None:
     waiting = subprocess.Popen(command("predict", str(model), "-"), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert waiting.stderr is not None
-    time.sleep(2)  # until it waits for standard input
+    assert waiting.stdin is not None
+    waiting.stdin.write(bytes(1 << 17))  # more than a pipe holds: comes back when the other side has begun to read
+    waiting.stdin.flush()
     waiting.send_signal(signal.SIGINT)
     _, said = waiting.communicate(timeout=30)
     assert b"Traceback" not in said
