@@ -156,8 +156,10 @@ def test_workers_can_be_spawned(samples: tuple[Sample, ...]) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group are a thing of Unix")
-def test_interrupt_is_the_main_processs_alone(samples: tuple[Sample, ...]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number: signal.Signals) -> None:
     script = f"""
+    import signal
     import time
     import torch
     from pathlib import Path
@@ -170,6 +172,7 @@ def test_interrupt_is_the_main_processs_alone(samples: tuple[Sample, ...]) -> No
     pictures = [Sample(path, 0) for path in sorted(Path({str(samples[0].path.parent)!r}).iterdir())]
     dataset = PictureDataset(pictures, seed=0, augment=AugmentConfig(), preprocessing=Preprocessing())
     sampler = MultiScaleSampler(len(pictures), MultiScaleConfig(size_px=64, batch_size=4), seed=0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for batch in train_loader(dataset, sampler, torch.tensor, 2):
             print("going", flush=True)
@@ -186,7 +189,7 @@ def test_interrupt_is_the_main_processs_alone(samples: tuple[Sample, ...]) -> No
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "going\n"
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     out, err = process.communicate(timeout=50)
     assert out.endswith("stopped\n") and process.returncode == 0
     assert "Traceback" not in err, err

@@ -5,7 +5,6 @@ raised in the main process, so that the user reads its name and not a worker's t
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -128,9 +127,11 @@ def _collate(task_collate: Collate, items: Sequence[Item | Failure]) -> Batch | 
 
 
 def _start_worker(_: int) -> None:
-    """One thread, since there is a worker for each core; Ctrl-C is the main process's to answer."""
+    """One thread, since there is a worker for each core; a process group of its own, since the signals that stop a
+    run (Ctrl-C, `timeout`) go to whole groups and are the main process's to answer."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     sys.excepthook = _unless_orphaned
 
 
