@@ -140,8 +140,14 @@ def test_predict_takes_folders_patterns_and_standard_input(model: Path, data: Pa
 def test_explain(model: Path, pictures: list[str], tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "why.png"
     assert main(["explain", str(model), pictures[0], "--output", str(target), "--class-name", "dog"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1
+    shown = capsys.readouterr().out
+    assert pictures[0] in shown and "speaks for dog" in shown
     assert Image.open(target).width > 100
+
+
+def test_a_name_that_no_picture_can_have_costs_no_time(capsys: Capture) -> None:
+    assert main(["explain", "no-model", "no-picture", "--output", "why.txt"]) == 1
+    assert "ends in .png" in capsys.readouterr().err
 
 
 def test_info_lists_the_networks(capsys: Capture) -> None:

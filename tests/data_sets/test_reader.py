@@ -195,7 +195,7 @@ MISTAKES = {
     "one class": ({"train/a": 3, "val/a": 1}, "one class, 'a'"),
     "empty class": ({"train/a": 3, "train/b": 0, "val/a": 1}, "empty: 'b'. Fill or remove"),
     "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders in .* has pictures"),
-    "no train": ({"val/a": 2, "test/b": 2}, "'test', 'val' and no train folder|'val', 'test' and no train folder"),
+    "no train": ({"val/a": 2, "test/b": 2}, "'val'.* and no train folder.* give .*val with --split all"),
     "val of other classes": (
         {"train/Cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1},
         "val has classes that train does not have: 'cat' .train has 'Cat'.; train has and val does not: Cat",

@@ -6,6 +6,7 @@ Where an output is not a terminal it has no colours, no bars, and lines as long 
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,8 @@ def results() -> Console:
 
 
 def show_log() -> None:
-    """The package's log, warnings and up, on standard error."""
+    """The package's log on standard error; Pillow does not warn of large pictures: decoding has its own limit."""
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", module="PIL")
     log = logging.getLogger("mobilevit")
     if not log.handlers:
         log.addHandler(RichHandler(console=messages(), show_time=False, show_level=False, show_path=False))

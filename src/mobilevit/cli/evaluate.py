@@ -62,7 +62,4 @@ def _show(evaluation: Evaluation) -> None:
             out.print(f"... and {len(rows) - LONGEST_TABLE:,} more: --json or --save FOLDER has them all")
         out.print()
     out.print(console.facts(evaluation.scores.scalars()))
-    out.print(
-        f"\n{evaluation.pictures:,} pictures of {evaluation.data} ({evaluation.split}), "
-        f"{evaluation.pictures_per_second:,.1f} a second"
-    )
+    out.print(f"\n{evaluation.summary}")

@@ -9,7 +9,8 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
-from mobilevit.explanation.explaining import explain
+from mobilevit.explanation.explaining import check_name, explain
+from mobilevit.sources import STANDARD_INPUT
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class ExplainOptions:
 
     @property
     def target(self) -> Path:
-        return self.output or Path(f"{Path(self.picture).stem}-explained.png")
+        stem = "picture" if self.picture == STANDARD_INPUT else Path(self.picture).stem
+        return self.output or Path(f"{stem}-explained.png")
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(ExplainOptions, "explain", arguments)
+    check_name(options.target)
     explanation = explain(
         options.model,
         options.picture,
@@ -40,6 +43,8 @@ def run(arguments: Sequence[str]) -> int:
         device=options.device,
     )
     explanation.save(options.target)
-    console.results().print(explanation.text)
+    out = console.results()
+    out.print(console.table([explanation.result.row()]))
+    out.print(f"\n{explanation.text}")
     console.wrote([options.target])
     return 0

@@ -46,14 +46,19 @@ class Explanation:
     def save(self, path: str | Path) -> None:
         """Write the picture, whole or not at all; OutputError where `path` is not a picture's name or not writable."""
         path = Path(path)
-        if path.suffix.lower() not in FORMATS:
-            raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(FORMATS)}")
+        check_name(path)
         encoded = BytesIO()
         self.image.save(encoded, FORMATS[path.suffix.lower()])
         write_atomically(path, encoded.getvalue())
 
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def check_name(path: Path) -> None:
+    """OutputError where no picture of that name can be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(FORMATS)}")
 
 
 def explain(

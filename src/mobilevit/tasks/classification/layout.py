@@ -62,7 +62,11 @@ def names(found: Sequence[Path]) -> str:
 
 def _check_splits(root: Path, splits: Mapping[str, Path], others: Sequence[Path]) -> None:
     if splits and "train" not in splits:
-        raise DataError(f"{root} has {names(list(splits.values()))} and no train folder beside it: add train/<class>/")
+        held_out = list(splits.values())
+        raise DataError(
+            f"{root} has {names(held_out)} and no train folder beside it: add train/<class>/; "
+            f"or, to evaluate alone, give {held_out[0]} with --split all"
+        )
     if len(splits) == 1 and others:
         raise DataError(
             f"{root} has train, no val, and beside it {names(others)}: "
