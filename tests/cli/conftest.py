@@ -1,8 +1,10 @@
 """A network that knows two classes and nothing else, and a few pictures: enough for every command to run for real."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import bad_input
 import numpy as np
 import pytest
 import torch
@@ -12,29 +14,50 @@ from mobilevit.spec import Preprocessing, labels
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, spec_of
 
+NAMES = ("[bold]cat", "dog")  # one that rich would take for markup
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+
+def write_model(path: Path, names: Sequence[str]) -> Path:
+    """A network of these classes for pictures of 32 px, as it is before any training."""
     torch.manual_seed(0)
-    network = create("mobilevit_xxs", classes=labels(["[bold]cat", "dog"]))  # a name that rich would take for markup
+    network = create("mobilevit_xxs", classes=labels(names))
     spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
-    path = tmp_path_factory.mktemp("model") / "pets.safetensors"
     model_file.save(path, network.state_dict(), spec)
     return path
 
 
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_data(root: Path, names: Sequence[str]) -> Path:
     """train and val, four pictures a class each, of 40 x 32 pixels."""
-    root = tmp_path_factory.mktemp("pets")
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
-        for name in ("[bold]cat", "dog"):
+        for name in names:
             folder = root / split / name
             folder.mkdir(parents=True)
             for number in range(4):
                 pixels = rng.integers(0, 256, (32, 40, 3), np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "pets.safetensors", NAMES)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("pets"), NAMES)
+
+
+@pytest.fixture(scope="session")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that docs/bad-input.md names."""
+    root = tmp_path_factory.mktemp("bad")
+    write_model(root / "pets.safetensors", ("cat", "dog"))
+    write_data(root / "pets", ("cat", "dog"))
+    bad_input.write_pictures(root)
+    bad_input.write_data_sets(root)
+    bad_input.write_models(root)
     return root
 
 

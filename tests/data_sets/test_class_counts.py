@@ -93,7 +93,7 @@ def test_says_where_val_comes_from(names_only):
     assert "test stands in" in message
     ((kind, message),) = kinds_and_words(names_only({"test": 0}) / "train")
     assert kind == "split"
-    assert "8 pictures of the classes were set apart" in message
+    assert "it is 8 pictures of the classes, set apart" in message
 
 
 def test_warns_of_names_that_differ_in_case_alone(names_only):

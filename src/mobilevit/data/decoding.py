@@ -24,6 +24,7 @@ Source = Path | str | bytes | Image.Image | NDArray[Any]
 # Decoders that read pixels and do nothing else: Pillow's EPS and PDF start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens MPO as the JPEG that it begins with
 MAX_PIXELS = 2**27  # 134 million: a phone's 108 megapixels pass; decoded they take 400 MB
+TOO_MANY_PIXELS = f"more than {MAX_PIXELS // 10**6} million pixels"
 MAX_FILE_BYTES = 2**29  # no picture of so many pixels needs more
 
 
@@ -155,9 +156,7 @@ SCAN_MARKER = b"\xff\xda\x00"  # start of scan, and the upper byte of its length
 def _refuse_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise PictureError(
-            f"{name}: refused, because {width} x {height} pixels are more than {MAX_PIXELS // 10**6} million: resize it"
-        )
+        raise PictureError(f"{name}: refused, because it has {TOO_MANY_PIXELS} ({width} x {height}): resize it")
     if 0 in size:
         raise PictureError(f"{name}: has no pixels ({width} x {height}): leave it out")
 
@@ -179,7 +178,7 @@ def _decoder_errors(name: str) -> Iterator[None]:
             f"{name}: is no picture of a kind that is read here ({kinds}): convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: refused, because decoding it would be unsafe ({error}): resize it") from error
+        raise PictureError(f"{name}: refused, because it has {TOO_MANY_PIXELS}: resize it") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise PictureError(f"{name}: is broken ({reason}): copy it again or leave it out") from error

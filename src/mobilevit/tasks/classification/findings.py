@@ -32,7 +32,7 @@ def _split(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("info", "split", message)
     elif origin != "val":
         count = len(dataset.splits["val"])
-        message = f"no val folder: {counted(count, 'picture')} of the classes were set apart for it, by names and seed"
+        message = f"no val folder: it is {counted(count, 'picture')} of the classes, set apart by names and seed"
         yield Finding("info", "split", message)
 
 
