@@ -16,6 +16,7 @@ from mobilevit.models.table import ALIASES, MODELS, resolve
 from mobilevit.models.vit import DEIT_TINY, ViT
 from mobilevit.spec import ModelSpec
 from mobilevit.weights.blank import blank
+from mobilevit.weights.catalogue import CATALOGUE
 from mobilevit.weights.creating import load
 
 DEIT_PX = 224  # where the paper compares with DeiT-Tiny (Table 3)
@@ -75,16 +76,17 @@ class Summary:
 
 
 def info(model: str | Path | nn.Module, size_px: int = 256) -> Summary:
-    """The parts of a network for square pictures of `size_px`: a name of the table, a model file, or a network.
+    """The parts of a network for square pictures of `size_px`: a name, a model file, or a network.
 
-    Of a name nothing is downloaded, and nothing is computed: the forward pass runs on shapes alone. UsageError for an
-    unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
+    Of the name of a network nothing is downloaded (the name of weights fetches them), and nothing is computed: the
+    forward pass runs on shapes alone. UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a
+    file that is no model.
     """
     if not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
         raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
     if isinstance(model, nn.Module):
         return summarise(type(model).__name__, model, size_px)
-    if model in (*MODELS, *ALIASES) or not _is_path(model):
+    if model in (*MODELS, *ALIASES) or not (model in CATALOGUE or _is_path(model)):
         name = resolve(str(model))
         return summarise(name, blank(name, 1000), size_px)
     return summarise(str(model), load(model), size_px)

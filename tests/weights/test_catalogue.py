@@ -41,11 +41,14 @@ def test_files_in_the_package_are_the_packaged_rows_and_load_offline() -> None:
 
 def test_a_packaged_row_reads_from_the_package(filled: Filled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = ModelSpec("mobilevit_xxs", "classification", labels("ab"))
-    model_file.save(tmp_path / "two.safetensors", model_file.half(filled(num_classes=2)), spec)
+    model_file.save(tmp_path / "two.safetensors", model_file.in_half(filled(num_classes=2)), spec)
     monkeypatch.setattr(download, "PACKAGED", tmp_path)
     row = Entry("two", "mobilevit_xxs", Packaged("two.safetensors"), "ours", "90 % top-1", "CC0")
     monkeypatch.setitem(CATALOGUE, "two", row)
-    assert spec_of(load("two")) == spec_of(create("mobilevit_xxs", weights="two")) == spec
+    loaded = spec_of(load("two"))
+    assert loaded == spec_of(create("mobilevit_xxs", weights="two"))
+    assert loaded.classes == spec.classes
+    assert (loaded.provenance.licence, loaded.provenance.score) == ("CC0", "90 % top-1")
 
 
 def test_the_docs_list_every_row() -> None:

@@ -65,6 +65,17 @@ def test_outputs_agree_for_the_same_picture_in_every_layout_and_channel_order(
     assert spec_of(load(target)).preprocessing.channel_order == (order or natural)
 
 
+def test_half_is_half_as_large_and_nearly_the_same(official: Path, tmp_path: Path) -> None:
+    whole, halved = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    convert(official, whole, layout="ours", channel_order="rgb")
+    convert(official, halved, layout="ours", channel_order="rgb", half=True)
+    assert halved.stat().st_size < 0.51 * whole.stat().st_size
+    assert all(value.dtype != torch.float16 for value in load(halved).state_dict().values())
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(load(halved)(picture), load(whole)(picture), rtol=0, atol=0.05)
+
+
 def test_a_chain_over_all_layouts_comes_back(filled: Filled, official: Path) -> None:
     files = [official, *(official.with_name(f"{layout}.pt") for layout in FOREIGN)]
     for source, target in itertools.pairwise(files):

@@ -49,7 +49,7 @@ def test_a_reader_without_the_package_finds_the_spec_in_the_header(saved: Path) 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(filled: Filled, saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
-    model_file.save(path, model_file.half(filled(num_classes=2)), SPEC)
+    model_file.save(path, model_file.in_half(filled(num_classes=2)), SPEC)
     assert path.stat().st_size < 0.52 * saved.stat().st_size
     state, _ = model_file.load(path)
     assert {tensor.dtype for tensor in state.values()} == {torch.float32, torch.int64}
@@ -58,7 +58,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(filled: Filled, sav
 
 def test_values_that_half_precision_cannot_hold_are_refused() -> None:
     with pytest.raises(WeightsError, match="float16"):
-        model_file.half({"final.norm.running_var": torch.tensor([1e6])})
+        model_file.in_half({"final.norm.running_var": torch.tensor([1e6])})
 
 
 def test_saving_leaves_the_old_file_or_the_new_one_and_no_other(filled: Filled, tmp_path: Path) -> None:

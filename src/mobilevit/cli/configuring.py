@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from mobilevit.cli.options import Data, parse
-from mobilevit.training.config import TrainConfig, read_recipe, with_options
+from mobilevit.training.config import TrainConfig, with_recipe
 
 PLAIN = "default"  # the recipe that is nothing but the defaults of the options
 
@@ -18,7 +18,8 @@ class RunOptions(TrainConfig):
     """A TrainConfig as a command line has it."""
 
     data: Data  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
-    recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN  # other defaults: paper, or a TOML file
+    # other defaults: paper, imagenette, digits, or a TOML file
+    recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN
 
     @property
     def config(self) -> TrainConfig:
@@ -33,7 +34,7 @@ def parse_run(kind: type[Kind], verb: str, arguments: Sequence[str]) -> Kind:
     defaults = kind(data=tyro.MISSING)
     recipe = _recipe(arguments)
     if recipe != PLAIN:
-        defaults = with_options(defaults, read_recipe(recipe))
+        defaults = with_recipe(defaults, recipe)
     return parse(kind, verb, arguments, default=defaults, pairs=True)
 
 

@@ -22,10 +22,13 @@ class ConvertOptions:
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # file to write
     layout: Layout = "ours"  # whose names the tensors get
     channel_order: ChannelOrder | None = None  # of the input, by flipping the stem; None: what the layout expects
+    half: bool = False  # store float16: half the size
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(ConvertOptions, "convert", arguments)
-    convert(options.source, options.target, layout=options.layout, channel_order=options.channel_order)
+    convert(
+        options.source, options.target, layout=options.layout, channel_order=options.channel_order, half=options.half
+    )
     console.wrote([options.target])
     return 0

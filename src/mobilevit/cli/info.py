@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
@@ -14,14 +13,15 @@ from mobilevit.data.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
 from mobilevit.spec import ModelSpec
-from mobilevit.weights.creating import load, spec_of
 
 
 @dataclass(frozen=True)
 class InfoOptions:
     """Show a network's stages, output shapes, parameters and multiply-adds. Without MODEL: every network by name."""
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = ""  # a name, or a model file
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
+        ""  # a name of a network or of weights, or a model file
+    )
     size_px: Annotated[int, SIDE] = 256  # side of the square picture
     json: bool = False  # print plain values for machines instead
 
@@ -30,11 +30,9 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(InfoOptions, "info", arguments)
     names = [options.model] if options.model else list_models()
     summaries = [info(name, options.size_px) for name in names]
-    spec = spec_of(load(options.model)) if Path(options.model).is_file() else None
+    spec = summaries[0].spec if options.model else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
-        if spec is not None:
-            described[0]["spec"] = asdict(spec)
         print(json.dumps(described[0] if options.model else described, indent=2, ensure_ascii=False))
         return 0
     out = console.results()

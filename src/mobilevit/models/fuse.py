@@ -29,8 +29,6 @@ def fuse(model: Network) -> Network:
     for module in fused.modules():
         if isinstance(module, nn.Linear | Pointwise):
             module.weight.data = _input_major(module.weight)
-        elif isinstance(module, nn.SiLU):
-            module.inplace = True  # only here: in training it costs a copy of its input
     return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

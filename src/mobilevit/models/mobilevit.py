@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobilevit.models.layers import ConvNormAct, InvertedResidual, initialise
+from mobilevit.models.layers import ConvNormAct, InvertedResidual, SiLU, initialise
 from mobilevit.models.patches import fold, unfold
 from mobilevit.models.transformer import EncoderLayer
 
@@ -142,7 +142,7 @@ class MobileViTBlock(nn.Module):
         self.patch_size = patch_size
         self.local = ConvNormAct(channels, channels, 3)
         self.project_in = nn.Conv2d(channels, dim, 1, bias=False)
-        layers = [EncoderLayer(dim, heads, 2 * dim, nn.SiLU(), dropout=dropout) for _ in range(depth)]
+        layers = [EncoderLayer(dim, heads, 2 * dim, SiLU(), dropout=dropout) for _ in range(depth)]
         self.transformer = nn.Sequential(*layers, nn.LayerNorm(dim))
         self.project_out = ConvNormAct(dim, channels, 1)
         self.fusion = ConvNormAct(2 * channels, channels, 3) if fuse_input else None

@@ -110,7 +110,7 @@ def from_json(text: str) -> TrainConfig:
     return with_options(TrainConfig(data=Path()), json.loads(text))
 
 
-def with_recipe(config: TrainConfig, recipe: str | Path) -> TrainConfig:
+def with_recipe(config: Config, recipe: str | Path) -> Config:
     """`config` with the options that a recipe sets: the name of one in the package, or the path of a TOML file."""
     return with_options(config, read_recipe(recipe))
 

@@ -17,20 +17,28 @@ from mobilevit.files import write_atomically
 from mobilevit.spec import ChannelOrder, ModelSpec
 from mobilevit.weights import sources
 from mobilevit.weights.layouts import PREPROCESSING, Layout, layout_named
-from mobilevit.weights.model_file import SPEC_KEY, header
+from mobilevit.weights.model_file import SPEC_KEY, header, in_half
 from mobilevit.weights.recognition import Recognised
 from mobilevit.weights.translation import flip_channels, from_ours
 
 log = logging.getLogger("mobilevit")
 
 
-def convert(source: str | Path, target: str | Path, *, layout: str, channel_order: ChannelOrder | None = None) -> None:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    layout: str,
+    channel_order: ChannelOrder | None = None,
+    half: bool = False,
+) -> None:
     """Write the weights of `source` (a file, or a name of the catalogue) to `target` in `layout`.
 
     `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
     `channel_order` is not the source's; outputs agree when the pictures are flipped too. Without `channel_order` our
     layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
-    The spec goes into both kinds of file, where other programs overlook it and this package finds it again.
+    The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`
+    stores float16; it is read as float32 again.
     """
     target, known = Path(target), layout_named(layout)
     _check_arguments(Path(source), target, known, channel_order)
@@ -44,7 +52,7 @@ def convert(source: str | Path, target: str | Path, *, layout: str, channel_orde
             replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order)),
         )
     tensors = from_ours(state, Recognised(known, spec.architecture, len(spec.classes), spec.fuse_input))
-    write_atomically(target, WRITERS[target.suffix](tensors, spec))
+    write_atomically(target, WRITERS[target.suffix](in_half(tensors) if half else tensors, spec))
 
 
 def _check_arguments(source: Path, target: Path, layout: Layout, channel_order: str | None) -> None:

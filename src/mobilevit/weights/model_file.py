@@ -42,7 +42,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
         raise WeightsError(f"{path}: {error}") from error
 
 
-def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`state` in float16, for storage at half the size; WeightsError where a value is too large for it."""
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     for key, tensor in halved.items():

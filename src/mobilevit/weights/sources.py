@@ -10,7 +10,6 @@ from mobilevit.models.table import ALIASES, MODELS
 from mobilevit.spec import ModelSpec, Provenance
 from mobilevit.weights import checkpoint, download
 from mobilevit.weights.catalogue import CATALOGUE, IMAGENET, KEYWORDS, Entry
-from mobilevit.weights.recognition import Recognised
 
 
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
@@ -29,7 +28,7 @@ def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str
     found = opened.recognised
     if (found.layout, found.architecture) != (entry.layout, entry.architecture):
         raise WeightsError(f"{path} should be {entry.architecture} in {entry.layout} layout, but is {found}")
-    return opened.state, opened.spec or _spec(entry, found)
+    return opened.state, _spec(entry, opened.spec or checkpoint.spec_for(found, entry.source.address))
 
 
 def _entry(name: str, architecture: str | None) -> Entry | None:
@@ -57,7 +56,7 @@ def _is_path(name: str) -> bool:
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
-def _spec(entry: Entry, recognised: Recognised) -> ModelSpec:
-    usual = checkpoint.spec_for(recognised, entry.source.address)
+def _spec(entry: Entry, own: ModelSpec) -> ModelSpec:
+    """The file's own spec, with what the catalogue knows better."""
     provenance = Provenance(entry.source.address, entry.licence, entry.score, f"'{entry.name}' of the catalogue")
-    return replace(usual, preprocessing=entry.preprocessing or usual.preprocessing, provenance=provenance)
+    return replace(own, preprocessing=entry.preprocessing or own.preprocessing, provenance=provenance)
