@@ -1,6 +1,7 @@
 """A task's metric over a split of a data set, with any runner. Training validates through the very same function."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from mobilevit import class_tables, tasks
+from mobilevit.data import doctor
 from mobilevit.data.finding import counted, listed
 from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
@@ -21,6 +23,8 @@ from mobilevit.formats import Runner
 from mobilevit.inference import runner_for
 from mobilevit.spec import ClassLabel, ModelSpec
 from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
+
+log = logging.getLogger("mobilevit")
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 ALL = "all"  # in place of a split: the pictures of every split
@@ -98,17 +102,25 @@ def evaluate(
     workers: int | None = None,
     size_px: int | None = None,
     read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    skip_broken: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a network on the data set at `data`.
 
-    `split` is one that the data set has, or "all". `size_px` evaluates at another size than the network's own; the
-    short side before the crop keeps its ratio to it. The data set may lack classes of the network, not have others:
-    DataError, which shows the difference.
+    `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
+    name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
+    `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
+    The data set may lack classes of the network, not have others: DataError, which shows the difference.
     """
     runner = runner_for(model, device=device, size_px=size_px)
     task = tasks.get(runner.spec.task)
     dataset = task.read(Path(data), read_options)
+    if split == "val":
+        for finding in task.check(dataset):
+            if finding.kind == "split":
+                log.info("note: %s; --split all takes every picture", finding.message)
+    if skip_broken:
+        dataset = _readable(dataset, split)
     workers = auto_workers() if workers is None else workers
     return evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
 
@@ -149,6 +161,14 @@ def evaluate_runner(
         seconds=time.perf_counter() - started,
         network_seconds=network_seconds,
     )
+
+
+def _readable(dataset: Dataset, split: str) -> Dataset:
+    """That split alone, without the pictures that cannot be decoded."""
+    readable, findings = doctor.without_broken(replace(dataset, splits={split: samples_of(dataset, split)}))
+    for finding in findings:
+        log.warning("note: %s", finding.message)
+    return readable
 
 
 def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> Dataset:

@@ -41,6 +41,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def unused(path: Path) -> Path:
+    """`path`, or where something has that name already the first that is free: dog.jpg, dog-2.jpg, dog-3.jpg, ..."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,21 @@ def test_evaluate(model: Path, data: Path, tmp_path: Path, capsys: Capture) -> N
     }
 
 
+def test_evaluate_says_which_pictures_it_took_and_leaves_out_broken_ones(
+    model: Path, data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = shutil.copytree(data / "train", tmp_path / "pets")
+    assert main(["evaluate", str(model), str(folder), "--workers", "0"]) == 0
+    assert "set apart by names and seed; --split all takes every picture" in capsys.readouterr().err
+    (folder / "dog" / "0.png").write_text("no picture")
+    whole = ["evaluate", str(model), str(folder), "--workers", "0", "--split", "all"]
+    assert main(whole) == 1
+    assert "0.png" in capsys.readouterr().err
+    assert main([*whole, "--skip-broken"]) == 0
+    shown = capsys.readouterr()
+    assert "7 pictures" in shown.out and "left out 1 picture" in shown.err
+
+
 def test_evaluate_for_machines(model: Path, data: Path, capsys: Capture) -> None:
     assert main(["evaluate", str(model), str(data), "--workers", "0", "--json", "--split", "all"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -126,6 +142,50 @@ def test_predict_saves_drawn_pictures_under_names_of_their_own(
     names = sorted(path.name for path in target.iterdir())
     assert names == sorted([*(f"{n}.jpg" for n in range(4)), *(f"{n}-2.jpg" for n in range(4))])
     assert all(Image.open(path).format == "JPEG" for path in target.iterdir())
+
+
+def test_predict_writes_over_nobodys_pictures(model: Path, pictures: list[str], tmp_path: Path) -> None:
+    photo = tmp_path / "0.jpg"
+    Image.open(pictures[0]).save(photo)
+    before = photo.read_bytes()
+    for _ in range(2):
+        assert main(["predict", str(model), str(photo), "--save", str(tmp_path)]) == 0
+    assert photo.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"0.jpg", "0-2.jpg", "0-3.jpg"}
+
+
+def test_explain_writes_over_nobodys_pictures(
+    model: Path, pictures: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    photo = tmp_path / "0.png"
+    photo.write_bytes(Path(pictures[0]).read_bytes())
+    assert main(["explain", str(model), str(photo), "--output", str(photo)]) == 2
+    assert "is the picture itself" in capsys.readouterr().err
+    assert photo.read_bytes() == Path(pictures[0]).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["explain", str(model), str(photo)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"0.png", "0-explained.png", "0-explained-2.png"}
+
+
+def test_options_may_stand_before_the_pictures(model: Path, pictures: list[str], capsys: Capture) -> None:
+    said = []
+    for arguments in (
+        [str(model), *pictures, "--json", "--top", "1"],
+        [str(model), "--json", "--top", "1", *pictures],
+        ["--top=1", str(model), pictures[0], "--json", *pictures[1:]],
+    ):
+        assert main(["predict", *arguments]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2]
+
+
+def test_the_table_has_as_many_classes_as_were_asked_for(model: Path, pictures: list[str], capsys: Capture) -> None:
+    assert main(["predict", str(model), pictures[0], "--top", "1"]) == 0
+    assert "then" not in capsys.readouterr().out
+    assert main(["predict", str(model), pictures[0], "--top", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "[bold]cat" in shown and "dog" in shown
 
 
 def test_predict_takes_folders_patterns_and_standard_input(model: Path, data: Path, pictures: list[str]) -> None:

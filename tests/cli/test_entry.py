@@ -61,6 +61,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "{tmp}", "--recipe"], 2, "--recipe"),
         (["train", "--resume", "{tmp}"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--epochs", "3"], 2, "--epochs"),
+        (["train", "{tmp}", "--name", "../elsewhere"], 2, "plain name"),
+        (["train", "{tmp}", "--size-px", "10000"], 2, "between 1 and 4096"),
+        (["train", "{data}", "--sync-norm", "--weights", "none", "--device", "cpu"], 2, "on cpu"),
         (["check", "{tmp}/nowhere"], 1, "nowhere"),
         (["check", "{tmp}"], 1, "{tmp}"),
         (["check", "{data}", "--grid", "{tmp}/no/such/folder.png"], 1, "folder.png"),
@@ -98,6 +101,17 @@ def test_mistakes_are_one_line_and_a_code(
     assert said.format(**places) in shown.out + shown.err
     assert "Traceback" not in shown.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def greedy(_: list[str]) -> int:
+        import torch
+
+        return torch.empty(2**60).ndim
+
+    monkeypatch.setattr("mobilevit.cli.info.run", greedy)
+    assert main(["info"]) == 1
+    assert "too little memory" in capsys.readouterr().err
 
 
 def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """Options, recipes and config.json: what is written is what is read, and what is misspelt stops."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mobilevit import tasks
 from mobilevit.errors import UsageError
+from mobilevit.tasks.base import ReadOptions
 from mobilevit.training.config import OptimiserConfig, TrainConfig, from_json, read_recipe, to_json, with_recipe
+from mobilevit.training.distributed import Group
+from mobilevit.training.run import prepare
+from mobilevit.training.watching import Quiet
 
 
 def test_config_json_reads_back(config: TrainConfig) -> None:
@@ -19,6 +25,12 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.optim.weight_decay, config.optim.clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
     assert config.augment.crop_area_min == 0.08
     assert not config.optim.ema_warmup
+
+
+def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, config: TrainConfig) -> None:
+    classes = replace(config, data=stripes / "train", seed=5)
+    parts = prepare(classes, Quiet(), Group())
+    assert parts.dataset.splits == tasks.get("classification").read(classes.data, ReadOptions()).splits
 
 
 def test_a_misspelt_option_offers_the_nearest(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -38,8 +37,15 @@ def show_log() -> None:
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit", module="PIL")
     log = logging.getLogger("mobilevit")
     if not log.handlers:
-        log.addHandler(RichHandler(console=messages(), show_time=False, show_level=False, show_path=False))
+        log.addHandler(Lines())
         log.setLevel(logging.INFO)
+
+
+class Lines(logging.Handler):
+    """Log records as lines like all others, never folded."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
 
 
 def say(line: str) -> None:

@@ -72,8 +72,8 @@ def _said(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
-        return "the memory of the GPU is too small for this: try a smaller --batch-size or --size-px"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+        return "there is too little memory for this: try a smaller --batch-size or --size-px"  # two of them torch's
     return None
 
 

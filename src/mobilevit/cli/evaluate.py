@@ -26,6 +26,7 @@ class EvaluateOptions:
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
+    skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
     save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # everything as JSON on standard output
 
@@ -43,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
             workers=options.workers,
             size_px=options.size_px,
             read_options=options.reading,
+            skip_broken=options.skip_broken,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:

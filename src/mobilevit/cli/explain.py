@@ -9,7 +9,9 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.errors import UsageError
 from mobilevit.explanation.explaining import check_name, explain
+from mobilevit.files import unused
 from mobilevit.sources import STANDARD_INPUT
 
 
@@ -23,17 +25,20 @@ class ExplainOptions:
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     device: Device = "auto"  # where to run
-    output: Path | None = None  # picture to write; None: NAME-explained.png, here
+    output: Path | None = None  # picture to write; None: NAME-explained.png, here, numbered where there is one
 
     @property
     def target(self) -> Path:
         stem = "picture" if self.picture == STANDARD_INPUT else Path(self.picture).stem
-        return self.output or Path(f"{stem}-explained.png")
+        return self.output or unused(Path(f"{stem}-explained.png"))
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(ExplainOptions, "explain", arguments)
-    check_name(options.target)
+    target = options.target
+    check_name(target)
+    if target.exists() and Path(options.picture).exists() and target.samefile(options.picture):
+        raise UsageError(f"{target} is the picture itself: give another name to write to")
     explanation = explain(
         options.model,
         options.picture,
@@ -42,9 +47,9 @@ def run(arguments: Sequence[str]) -> int:
         size_px=options.size_px,
         device=options.device,
     )
-    explanation.save(options.target)
+    explanation.save(target)
     out = console.results()
     out.print(console.table([explanation.result.row()]))
     out.print(f"\n{explanation.text}")
-    console.wrote([options.target])
+    console.wrote([target])
     return 0

@@ -4,8 +4,9 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.data.finding import counted
 from mobilevit.errors import UsageError
-from mobilevit.files import make_folder, write_atomically
+from mobilevit.files import make_folder, unused, write_atomically
 from mobilevit.inference import Failure, Predictor
-from mobilevit.sources import expand
+from mobilevit.sources import STANDARD_INPUT, expand
 from mobilevit.tasks.base import Result
 
 Outcome = Result | Failure
@@ -40,7 +42,7 @@ class PredictOptions:
 
 
 def run(arguments: Sequence[str]) -> int:
-    options = parse(PredictOptions, "predict", arguments)
+    options = parse(PredictOptions, "predict", _pictures_last(arguments))
     _check(options)
     count = sum(1 for _ in expand(options.pictures))
     predictor = Predictor(
@@ -55,10 +57,24 @@ def run(arguments: Sequence[str]) -> int:
     outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
     _tell(outcomes, count, options)
     if drawings:
-        console.say(f"{drawings.count:,} pictures in {options.save}")
+        console.say(f"{counted(drawings.count, 'picture')} in {options.save}")
     if failures.count:
         console.say(f"{failures.count:,} of {count:,} pictures could not be read")
     return 1 if failures.count else 0
+
+
+def _pictures_last(arguments: Sequence[str]) -> list[str]:
+    """Options first: the parser takes no pictures after an option that follows the model."""
+    switches = {"-h", "--help", *(f"--{option.name}" for option in fields(PredictOptions) if option.type is bool)}
+    options: list[str] = []
+    names: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        is_option = argument.startswith("-") and argument != STANDARD_INPUT
+        (options if is_option else names).append(argument)
+        if is_option and argument not in switches and "=" not in argument:
+            options.extend(islice(rest, 1))
+    return [*options, *names]
 
 
 def _check(options: PredictOptions) -> None:
@@ -99,26 +115,17 @@ class Failures:
 
 
 class Drawings:
-    """Writes drawn pictures into a folder, each under the name of its source; equal names are numbered."""
+    """Writes drawn pictures into a folder, each under the name of its source; numbered where that name is taken."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
-        self._names: set[str] = set()
 
     def add(self, source: str, picture: Any) -> None:
         encoded = BytesIO()
         picture.save(encoded, "JPEG", quality=90)
-        write_atomically(self.folder / self._name(source), encoded.getvalue())
-        self.count += 1
-
-    def _name(self, source: str) -> str:
         stem = Path(source.strip("<>")).stem or "picture"
-        name, number = f"{stem}.jpg", 1
-        while name.lower() in self._names:
-            number += 1
-            name = f"{stem}-{number}.jpg"
-        self._names.add(name.lower())
-        return name
+        write_atomically(unused(self.folder / f"{stem}.jpg"), encoded.getvalue())
+        self.count += 1
 
 
 def _outcomes(predictor: Predictor, pictures: Sequence[str], drawings: Drawings | None) -> Iterator[Outcome]:

@@ -1,5 +1,6 @@
 """`mobilevit train DATA`, and `mobilevit train --resume RUN`."""
 
+import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.options import INTERRUPTED, parse
 from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.errors import UsageError
 from mobilevit.training.run import RunResult, resume, train
 
 
@@ -30,12 +32,21 @@ class ResumeOptions:
 def run(arguments: Sequence[str]) -> int:
     watcher = TerminalWatcher()
     if any(argument.partition("=")[0] == "--resume" for argument in arguments):
-        result = resume(parse(ResumeOptions, "train", arguments).resume, watcher)
+        result = resume(_run_to_resume(arguments), watcher)
     else:
         result = train(parse_run(TrainOptions, "train", arguments).config, watcher)
     if os.environ.get("RANK", "0") == "0":  # torchrun starts this command once in every process
         _tell(result)
     return 0 if result.finished else INTERRUPTED
+
+
+def _run_to_resume(arguments: Sequence[str]) -> Path:
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--resume", nargs="?")
+    others = finder.parse_known_args(arguments)[1]
+    if set(others) - {"-h", "--help"}:
+        raise UsageError(f"--resume takes every option from RUN/config.json: leave out {' '.join(others)}")
+    return parse(ResumeOptions, "train", arguments).resume
 
 
 def _tell(result: RunResult) -> None:

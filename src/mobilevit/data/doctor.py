@@ -141,7 +141,8 @@ def _must_be_whole(before: Dataset, after: Dataset) -> None:
     empty = [split for split, samples in after.splits.items() if before.splits[split] and not samples]
     if empty:
         raise DataError(f"no picture of {listed(empty)} can be read in {before.root}: copy the data again")
-    lost = {sample.target for sample in before.splits["train"]} - {sample.target for sample in after.splits["train"]}
+    present, remaining = ({sample.target for sample in dataset.splits.get("train", ())} for dataset in (before, after))
+    lost = present - remaining
     if lost:
         names = listed([before.classes[index].name for index in sorted(lost)])
         raise DataError(f"no training picture of {names} can be read in {before.root}: copy them again")

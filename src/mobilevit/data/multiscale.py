@@ -38,9 +38,9 @@ class MultiScaleConfig:
         """Refuses what no sampler can mean; UsageError."""
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
-        whole = (1.0, float("inf"))
+        whole, side = (1.0, float("inf")), (1.0, 4096.0)
         check_ranges(
-            self, size_px=whole, size_min_px=whole, size_max_px=whole, sizes=whole, divisor=whole, batch_size=whole
+            self, size_px=side, size_min_px=side, size_max_px=side, sizes=whole, divisor=whole, batch_size=whole
         )
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
             raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")

@@ -110,7 +110,7 @@ def _only(picture: AnySource) -> Source:
     """One source; a folder, a pattern or standard input may stand for it, as in predictions."""
     sources = list(islice(expand(picture), 2))
     if len(sources) > 1:
-        raise UsageError(f"{sources[0].name} is not the only picture there: they are explained one at a time")
+        raise UsageError(f"give one picture: {sources[0].name} and {sources[1].name} are explained one at a time")
     return sources[0]
 
 

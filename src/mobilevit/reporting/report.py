@@ -51,7 +51,11 @@ def write(
         _curves(history),
         _scores(evaluation),
         *(markup.section(title, markup.table(rows)) for title, rows in evaluation.scores.tables().items()),
-        gallery.section("Worst mistakes", evaluation.metric.worst(max_examples // 2), "The most mistaken come first."),
+        gallery.section(
+            "Worst mistakes",
+            evaluation.metric.worst(max_examples // 2),
+            "The least likely truth comes first.",
+        ),
         gallery.section("Examples", evaluation.metric.examples(max_examples), "An even choice, right and wrong."),
         _configuration(folder / "config.json"),
         _environment(facts),
@@ -88,7 +92,7 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
         "file": f"{size_bytes / 1e6:.1f} MB",
         "picture": f"{spec.preprocessing.size_px} px",
         **time,
-        "pictures a second": f"{evaluation.pictures_per_second:,.0f}",
+        "evaluated a second": f"{evaluation.pictures_per_second:,.0f}",
     }
 
 

@@ -39,7 +39,7 @@ class OptimiserConfig:
         """Refuses what no optimiser can mean; UsageError."""
         check_ranges(
             self,
-            lr=(0.0, 1e3),
+            lr=(1e-12, 1e3),
             lr_start=(0.0, 1e3),
             lr_end=(0.0, 1e3),
             warmup_steps=(0, float("inf")),
@@ -65,6 +65,7 @@ class TrainConfig:
     name: str | None = None  # of the run folder; None: the model's name and a number
     overwrite: bool = False  # replace an existing run of that name
     val_fraction: float = 0.2  # share of the pictures to validate on, where the data has no split of its own
+    split_seed: int = 0  # decides which pictures those are; evaluate needs the same two
     skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
     seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
@@ -90,11 +91,14 @@ class TrainConfig:
             val_fraction=(0.01, 0.9),
             resize_ratio=(1.0, 4.0),
             seed=(0, 2**63 - 1),
+            split_seed=(0, 2**63 - 1),
             workers=(0, 256),
             dropout=(0.0, 0.95),
             freeze_stages=(0, 5),
             checkpoint_minutes=(0.0, float("inf")),
         )
+        if self.name is not None and Path(self.name).name != self.name:
+            raise UsageError(f"--name is '{self.name}': give a plain name, and the folder for it as --output")
 
 
 Config = TypeVar("Config")

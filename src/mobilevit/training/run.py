@@ -12,7 +12,7 @@ from mobilevit.data.augment import BatchAugment
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, TrainingError
+from mobilevit.errors import DataError, TrainingError, UsageError
 from mobilevit.inference import device_for
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
@@ -78,7 +78,7 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
     task = recognise(config.data, config.task)
-    dataset = task.read(config.data, ReadOptions(config.val_fraction, config.seed))
+    dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed))
     if config.skip_broken:
         dataset, findings = doctor.without_broken(dataset)
     else:
@@ -129,6 +129,8 @@ def _must_be_same_data(found: int, trained_on: int) -> None:
 def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
     device, spec = device_for(config.device), spec_of(network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.sync_norm and device.type != "cuda":
+        raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
     if config.sync_norm and group.world_size > 1:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, config)

@@ -60,7 +60,7 @@ def _rows(result: Classification, truth: ClassLabel | None) -> list[Row]:
     rows = [_row(score, truth, best=place == 0) for place, score in enumerate(shown)]
     if truth is not None and truth.id not in [score.id for score in shown]:
         known = next((score.score for score in result.top if score.id == truth.id), None)
-        percent = "" if known is None else _percent(known)
+        percent = f"< {max(1, math.ceil(100 * result.top[-1].score))}%" if known is None else _percent(known)
         rows.append(Row(f"{TRUE} truth: {truth.name}", percent, known or 0.0, RIGHT, RIGHT))
     return rows
 

@@ -37,8 +37,9 @@ class Classification:
         return {"source": self.source, "width": width, "height": height, "top": top}
 
     def row(self) -> dict[str, str]:
-        others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:3])
-        return {"picture": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}", "then": others}
+        row = {"picture": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
+        others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:])
+        return {**row, "then": others} if others else row
 
     def records(self) -> list[dict[str, Any]]:
         """One row; the second class in `class_2` and so on."""
