@@ -20,9 +20,9 @@ two moments; ms a picture:
 | mobilevit, fused | 95.1, 108.6 | 66.3, 64.7 |
 | timm over fused | 1.41, 1.34 | 1.46, 1.45 |
 
-The goal was 1.6. What is left is shared with timm: alone on a quiet core the fused network takes about 78 ms, 44 of which
-the multiply-adds need at the rate of the best convolutions here (45 a nanosecond), 13 the exponentials of SiLU, 7 the
-attention. Tried without success: oneDNN's packed weights with SiLU inside (4 to 7 % faster, by operators that torch
+The goal was 1.6. What is left is shared with timm: alone on a quiet core the fused network takes about 78 ms, of which
+the multiply-adds need 44 at the rate of the best convolutions here (45 a nanosecond), the exponentials of SiLU 13, and
+attention 7. Tried without success: oneDNN's packed weights with SiLU inside (4 to 7 % faster, by operators that torch
 keeps private), the inverted residuals in strips that fit the cache (slower), the 1x1 convolutions through oneDNN (0 to
 2 %), attention as two products and a softmax (slower), padded heads (equal).
 """

@@ -11,9 +11,10 @@ layer. MobileViT lets each of the P pixels of a patch meet its likes in the N pa
 square of the pixels; what the formulas predict stands beside what was counted in a pass.
 
 Measured on one core of an AMD EPYC (AVX2) that others were using too, torch 2.13.0, `--rounds 8`: DeiT-Tiny 54 ms,
-MobileViT-XXS 35, XS 73, S 111. The order of Table 3's CPU column (XS before DeiT-Tiny) is that of a phone's runtime, not
-of eager PyTorch on this core, where XS is the slower one. Attention is what the formulas say to the last digit: from 256
-to 512 px it grows 16 times in both, and at 768 px it is 66 % of DeiT-Tiny's multiply-adds and 54 % of MobileViT-XS's.
+MobileViT-XXS 35, XS 73, S 111. The order of Table 3's CPU column (XS before DeiT-Tiny) is that of a phone's runtime,
+not of eager PyTorch on this core, where XS is the slower one. Attention is what the formulas say to the last digit:
+from 256 to 512 px it grows 16 times in both, and at 768 px it is 66 % of DeiT-Tiny's multiply-adds and 54 % of
+MobileViT-XS's.
 """
 
 import platform
