@@ -60,6 +60,7 @@ class Entry:
 
 
 APPLE = "Apple sample code licence: see LICENSE of github.com/apple/ml-cvnets; not the licence of this package"
+OURS = "Apache-2.0; trained on pictures of ImageNet, whose own terms are non-commercial research"
 CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets/classification"
 CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
 RGB_CVNETS = Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="rgb")
@@ -80,6 +81,8 @@ ENTRIES = (
     Entry("apple/mobilevit-small", "mobilevit_s", Hub("apple/mobilevit-small", "pytorch_model.bin"), "transformers", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     # trained again by its authors with RangeAugment, on RGB
     Entry("cvnets/mobilevit_s_range_augment", "mobilevit_s", Https(f"{CVNETS_V2}/examples/range_augment/classification/mobilevit_small.pt"), "cvnets", "78.2 % top-1, ImageNet-1k val", APPLE, RGB_CVNETS),  # noqa: E501
+    # ours, in the package
+    Entry("imagenette", "mobilevit_xxs", Packaged("mobilevit_xxs_imagenette.safetensors"), "ours", "82.6 % top-1, 97.8 % top-5, Imagenette val at 128 px", OURS),  # noqa: E501
 )
 # fmt: on
 
