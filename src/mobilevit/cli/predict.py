@@ -70,6 +70,8 @@ def _pictures_last(arguments: Sequence[str]) -> list[str]:
     names: list[str] = []
     rest = iter(arguments)
     for argument in rest:
+        if argument == "--":
+            return [*options, "--", *names, *rest]
         is_option = argument.startswith("-") and argument != STANDARD_INPUT
         (options if is_option else names).append(argument)
         if is_option and argument not in switches and "=" not in argument:

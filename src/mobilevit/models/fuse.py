@@ -1,7 +1,7 @@
 """The same network, faster: BatchNorm folded into the convolutions, and the memory layout that costs no reordering.
 
 Measured by benchmarks/eager.py. What did not pay there, and is therefore not here: oneDNN's packed weights and its
-convolution with SiLU inside (5 % on one thread, by operators that torch keeps private).
+convolution with SiLU inside (4 to 7 %, by operators that torch keeps private).
 """
 
 import copy
