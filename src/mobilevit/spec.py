@@ -9,6 +9,8 @@ from mobilevit.errors import WeightsError
 
 ChannelOrder = Literal["rgb", "bgr"]
 Interpolation = Literal["bilinear", "bicubic"]
+Fit = Literal["crop", "stretch"]
+AnchorSizes = tuple[tuple[tuple[float, float], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,14 @@ class ClassLabel:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a decoded picture to the network's input: resize the short side, crop the centre, scale to 0-1."""
+    """From a decoded picture to the network's input, a square scaled to 0-1.
 
-    size_px: int = 256  # side of the square centre crop
-    resize_px: int = 288  # short side before the crop
+    `fit` "crop": resize the short side, crop the centre. "stretch": the whole picture, its aspect not kept.
+    """
+
+    size_px: int = 256  # side of the square
+    resize_px: int = 288  # short side before the crop; without meaning where the picture is stretched
+    fit: Fit = "crop"
     interpolation: Interpolation = "bilinear"
     channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
 
@@ -49,6 +55,7 @@ class ModelSpec:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
     fuse_input: bool = True  # ablation: whether a block fuses its input
+    anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the picture; empty: the paper's
     provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> str:
@@ -64,6 +71,7 @@ class ModelSpec:
             data["preprocessing"] = Preprocessing(**data["preprocessing"])
             data["provenance"] = Provenance(**data["provenance"])
             data["patch_sizes"] = tuple(data["patch_sizes"])
+            data["anchors"] = tuple(tuple((w, h) for w, h in level) for level in data.pop("anchors", ()))
             return cls(**data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"the model file's spec cannot be read: {error!r}") from error
