@@ -47,6 +47,12 @@ def test_the_suggested_rate_is_marked() -> None:
     assert [text.get_text().strip() for text in axes.texts] == ["0.0001"]
 
 
+def test_a_flat_curve_says_so_and_marks_no_rate() -> None:
+    axes = lr_curve([1e-5, 1e-4, 1e-3], [2.0, 2.0, 2.1], None).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["the loss never falls clearly: no rate is suggested"]
+    assert len(axes.lines) == 1
+
+
 def test_a_figure_comes_in_light_and_in_dark() -> None:
     figure = Figure(figsize=(2, 2))
     axes = figure.add_subplot()

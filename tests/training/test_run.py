@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mobilevit.errors import DataError, MobileViTError, TrainingError, UsageError
+from mobilevit.errors import DataError, MobileViTError, TrainingError
 from mobilevit.training.config import TrainConfig
-from mobilevit.training.lr_finder import LrSearch, find_lr
 from mobilevit.training.network import freeze, training_mode
 from mobilevit.training.run import train
 from mobilevit.weights.creating import create, load
@@ -84,15 +83,3 @@ def test_frozen_parts_stay_as_they_are(config: TrainConfig) -> None:
     before = network.final.norm.running_mean.clone()
     network(torch.rand(2, 3, 64, 64))
     assert torch.equal(network.final.norm.running_mean, before)
-
-
-def test_finds_a_learning_rate(config: TrainConfig) -> None:
-    curve = find_lr(config, LrSearch(lr_low=1e-5, lr_high=10.0, steps=30))
-    assert 1e-5 <= curve.suggestion <= 1.0
-    assert len(curve.plot().axes) == 1
-    assert not config.output.exists()
-
-
-def test_a_range_upside_down_is_refused(config: TrainConfig) -> None:
-    with pytest.raises(UsageError, match="--lr-low"):
-        find_lr(config, LrSearch(lr_low=1.0, lr_high=0.1))

@@ -10,7 +10,7 @@ from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.watcher import TerminalWatcher
 from mobilevit.files import write_atomically
-from mobilevit.training.lr_finder import LrSearch, find_lr
+from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FindLrOptions(RunOptions):
 
     search: LrSearch = field(default_factory=LrSearch)
     save: Path = Path("find-lr.png")  # plot of the loss over the rate
-    json: bool = False  # suggestion, rates and losses as JSON on standard output
+    json: bool = False  # suggestion (or null), rates and losses as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -35,8 +35,12 @@ def run(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}))
     else:
-        console.results().print(
-            f"the loss falls fastest at a rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"
-        )
+        console.results().print(_verdict(curve))
     console.wrote([options.save])
     return 0
+
+
+def _verdict(curve: LrCurve) -> str:
+    if curve.suggestion is None:
+        return "the loss never falls clearly, so no rate is suggested: try more --steps or a larger --batch-size"
+    return f"the loss falls fastest at a rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"

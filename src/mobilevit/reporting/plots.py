@@ -31,16 +31,22 @@ def curves(history: History) -> Figure:
     return figure
 
 
-def lr_curve(lrs: Sequence[float], losses: Sequence[float], suggestion: float) -> Figure:
-    """The range test: loss over learning rate, and the rate that it suggests."""
+def lr_curve(lrs: Sequence[float], losses: Sequence[float], suggestion: float | None) -> Figure:
+    """The range test: loss over learning rate, and the rate that it suggests, or that it suggests none."""
     figure = Figure(figsize=(6.0, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(lrs, losses, color=FIRST, linewidth=2)
-    axes.axvline(suggestion, color=SECOND, linestyle="--")
-    axes.annotate(f" {suggestion:.2g}", (suggestion, max(losses)), color=SECOND, va="top")
+    if suggestion is None:
+        axes.annotate(NO_RATE, (0.5, 0.97), xycoords="axes fraction", color=SECOND, ha="center", va="top")
+    else:
+        axes.axvline(suggestion, color=SECOND, linestyle="--")
+        axes.annotate(f" {suggestion:.2g}", (suggestion, max(losses)), color=SECOND, va="top")
     axes.set_xscale("log")
     _finish(axes, "loss", x_label="learning rate")
     return figure
+
+
+NO_RATE = "the loss never falls clearly: no rate is suggested"
 
 
 def _line(axes: Axes, history: History, name: str, colour: str) -> None:

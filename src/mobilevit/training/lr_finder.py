@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
 
 from matplotlib.figure import Figure
 
@@ -18,6 +20,7 @@ from mobilevit.training.watching import Quiet, StepReport, Watcher
 
 SMOOTHING = 0.9  # of the running mean of the loss
 EXPLODED = 3.0  # the test ends when the smoothed loss is so many times its best
+CLEAR = 2.0  # a fall is clear that is so many times the scatter of the batches; noise alone falls so far 1 time in 100
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,25 @@ class LrSearch:
 
 @dataclass(frozen=True)
 class LrCurve:
-    """What the test saw: one smoothed loss for each learning rate, and the rate that it suggests."""
+    """What the test saw: one smoothed loss for each learning rate, and the rate that it suggests, if any."""
 
     lrs: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
-    def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest, per factor of rate."""
-        slopes = [after - before for before, after in zip(self.losses, self.losses[1:], strict=False)]
-        return self.lrs[slopes.index(min(slopes))]
+    def suggestion(self) -> float | None:
+        """The rate at which the smoothed loss falls fastest, per factor of rate; None where it never falls clearly.
+
+        Clearly means: from its first tenth to its lowest, by twice the median distance of a batch's loss from the mean.
+        """
+        begun = len(self.losses) // 10  # before that the mean is of few batches, and moves with each
+        lowest = min(range(begun, len(self.losses)), key=self.losses.__getitem__)
+        slopes = [after - before for before, after in pairwise(self.losses)]
+        scatter = median(map(abs, slopes[begun:])) / (1 - SMOOTHING)
+        fall = median(self.losses[: begun + 1]) - self.losses[lowest]
+        if lowest == begun or fall < CLEAR * scatter:
+            return None
+        return self.lrs[min(range(begun, lowest), key=slopes.__getitem__)]
 
     def plot(self) -> Figure:
         return lr_curve(self.lrs, self.losses, self.suggestion)
