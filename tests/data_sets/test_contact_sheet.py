@@ -4,11 +4,12 @@ import numpy as np
 from PIL import Image
 
 from mobilevit.data.contact_sheet import (
-    COLUMNS,
     GAP_PX,
     HEADING_PX,
     MARGIN_PX,
     MAX_CLASSES,
+    MAX_COLUMNS,
+    MIN_COLUMNS,
     PAPER,
     TILE_PX,
     TITLE_PX,
@@ -35,8 +36,25 @@ def is_paper(pixels: np.ndarray) -> bool:
 def test_a_row_of_tiles_for_every_class(tree):
     sheet = sheet_of(tree({"train/cat": 20, "train/dog": 3, "val/cat": 1, "val/dog": 1}))
     assert PAPER == "#ffffff"
-    assert [is_paper(tile(sheet, 0, column)) for column in range(COLUMNS)] == [False] * COLUMNS
-    assert [is_paper(tile(sheet, 1, column)) for column in range(4)] == [False, False, False, True]
+    assert [is_paper(tile(sheet, 0, column)) for column in range(MAX_COLUMNS)] == [False] * MAX_COLUMNS
+    assert [is_paper(tile(sheet, 1, column)) for column in range(5)] == [False] * 4 + [True]
+
+
+def test_the_sheet_is_as_wide_as_its_longest_row(tree):
+    for count, columns in (1, MIN_COLUMNS), (6, 6), (MAX_COLUMNS + 1, MAX_COLUMNS):
+        sheet = sheet_of(tree({"train/cat": count, "train/dog": 1, "val/dog": 1}))
+        assert sheet.width == 2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX
+
+
+def test_the_other_splits_fill_a_row_that_training_does_not(tree):
+    root = tree({"train/cat": 6, "train/dog": 1, "val/cat": 9, "val/dog": 2, "test/dog": 2})
+    for split, grey in (("train", 10), ("val", 90), ("test", 170)):
+        for path in (root / split).glob("*/*"):
+            Image.new("RGB", (32, 32), (grey, grey, grey)).save(path)
+    sheet = sheet_of(root)
+    shades = [[round(tile(sheet, row, column).mean() / 80) for column in range(MAX_COLUMNS)] for row in range(2)]
+    train, val, test, paper = range(4)
+    assert shades == [[train] * 6 + [val] * 2, [train] + [val] * 2 + [test] * 2 + [paper] * 3]
 
 
 def test_rows_are_headed_by_names(tree):
@@ -55,7 +73,7 @@ def test_broken_pictures_leave_no_hole_but_a_gap_at_the_end(tree):
     root = tree({"train/cat": 3, "train/dog": 3, "val/cat": 1})
     (root / "train/cat/001.jpg").write_bytes(b"broken")
     sheet = sheet_of(root)
-    assert [is_paper(tile(sheet, 0, column)) for column in range(3)] == [False, False, True]
+    assert [is_paper(tile(sheet, 0, column)) for column in range(MIN_COLUMNS)] == [False, False, False, True]
 
 
 def test_long_and_strange_names_are_cut_not_spilt(tree):

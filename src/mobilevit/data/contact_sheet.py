@@ -17,7 +17,7 @@ from mobilevit.spec import ClassLabel
 MAX_CLASSES = 20  # on one sheet; of more, an even choice
 TILE_PX = 112
 GAP_PX = 8
-COLUMNS = 8
+MIN_COLUMNS, MAX_COLUMNS = 4, 8  # the least leaves room for the headings
 MARGIN_PX = 24
 TITLE_PX = 64  # height of the heading of the sheet
 HEADING_PX = 34  # height of the heading of a class
@@ -26,16 +26,15 @@ RIM = "#e2e5ea"  # so that pictures with a white edge end somewhere
 
 
 def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Image:
-    """A row of training pictures for each class, cut to the centre square as evaluation cuts them.
+    """A row of pictures for each class, cut to the centre square as evaluation cuts them; RGB.
 
-    Pictures in `left_out` and those that cannot be decoded are passed over. RGB, 1000 px wide.
+    They are of training, and of the other splits where training has too few. Pictures in `left_out` and those that
+    cannot be decoded are passed over. The longest row sets the width.
     """
     shown = evenly(range(len(dataset.classes)), MAX_CLASSES)
-    samples: dict[int, list[Sample]] = {index: [] for index in shown}
-    for sample in dataset.splits["train"]:
-        if sample.target in samples and sample.path not in left_out:
-            samples[sample.target].append(sample)
-    width = 2 * MARGIN_PX + COLUMNS * (TILE_PX + GAP_PX) - GAP_PX
+    rows = {index: _tiles(samples) for index, samples in _chosen(dataset, shown, left_out).items()}
+    columns = max(MIN_COLUMNS, *map(len, rows.values()))
+    width = 2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX
     sheet = Image.new("RGB", (width, TITLE_PX + len(shown) * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX), PAPER)
     _write_title(sheet, dataset, len(shown))
     counts = class_counts(dataset)
@@ -43,8 +42,21 @@ def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Im
         top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX)
         of_splits = ", ".join(f"{counts[split][index]:,} {split}" for split in dataset.splits)
         _write_heading(sheet, top, dataset.classes[index], of_splits)
-        _paste_tiles(sheet, top + HEADING_PX, samples[index])
+        _paste_tiles(sheet, top + HEADING_PX, rows[index])
     return sheet
+
+
+def _chosen(dataset: Dataset, shown: Sequence[int], left_out: Collection[Path]) -> dict[int, list[Sample]]:
+    """An even choice of each class's training pictures; where they fill no row, of the next split's too."""
+    chosen: dict[int, list[Sample]] = {index: [] for index in shown}
+    for samples in dataset.splits.values():
+        found: dict[int, list[Sample]] = {index: [] for index in shown}
+        for sample in samples:
+            if sample.target in found and sample.path not in left_out:
+                found[sample.target].append(sample)
+        for index in shown:
+            chosen[index] += evenly(found[index], MAX_COLUMNS - len(chosen[index]))
+    return chosen
 
 
 def _write_title(sheet: Image.Image, dataset: Dataset, classes_shown: int) -> None:
@@ -86,12 +98,15 @@ def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)
 
 
-def _paste_tiles(sheet: Image.Image, top: int, samples: Sequence[Sample]) -> None:
-    tiles = [tile for sample in evenly(samples, COLUMNS) if (tile := _tile(sample.path)) is not None]
+def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> None:
     for column, tile in enumerate(tiles):
         left = MARGIN_PX + column * (TILE_PX + GAP_PX)
         sheet.paste(tile, (left, top))
         ImageDraw.Draw(sheet).rectangle((left, top, left + TILE_PX - 1, top + TILE_PX - 1), outline=RIM)
+
+
+def _tiles(samples: Sequence[Sample]) -> list[Image.Image]:
+    return [tile for sample in samples if (tile := _tile(sample.path)) is not None]
 
 
 def _tile(path: Path) -> Image.Image | None:
