@@ -91,6 +91,7 @@ def test_no_text_gets_out_of_its_place(hostile: str) -> None:
         markup.table([{"a": hostile, hostile: 1}]),
         markup.section(hostile, "-", about=hostile),
         markup.code(hostile),
+        markup.notes([hostile]),
         markup.grid([("", hostile)]),
     ]
     known = re.compile(r"</?(dl|div|dt|dd|table|thead|tbody|tr|th|td|section|h2|p|pre|figure|figcaption|wbr)\b[^<>]*>")

@@ -52,7 +52,7 @@ def evaluated(data: Path) -> tuple[Any, Evaluation]:
 
 def history(epochs: int) -> list[dict[str, float]]:
     return [
-        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "val_top1": 1 - 1 / n, "val_top5": 1.0, "val_nll": 1 / n}
+        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "size_px": 64, "val_top1": 1 - 1 / n, "val_nll": 1 / n}
         for n in range(1, epochs + 1)
     ]
 
@@ -124,6 +124,12 @@ def test_has_every_section(page: Page) -> None:
     assert "0.95 M" in page.text  # parameters of XXS with three classes
     assert page.text.count("Øresund") >= 2
     assert page.open == []
+
+
+def test_explains_what_names_do_not_say(page: Page) -> None:
+    assert "log(number of classes) is guessing" in page.text
+    assert "calibration error, how far" in page.text
+    assert report.SIZE_NOTE in page.text
 
 
 def test_needs_nothing_but_itself(page: Page) -> None:

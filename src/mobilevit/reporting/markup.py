@@ -35,6 +35,11 @@ def _pairs(values: Mapping[str, str]) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in broken.items())
 
 
+def notes(lines: Iterable[str]) -> str:
+    """Small print, a line each."""
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+
+
 def section(title: str, content: str, *, about: str = "") -> str:
     """A sheet of the page; nothing at all where there is no content."""
     if not content:

@@ -27,6 +27,12 @@ from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Outputs, Task
 
 COMMAND, TIME = "command", "training time"  # facts that stand at the head of the page
+SIZE_NOTE = "The picture size is what the multi-scale sampler drew, the mean of each epoch: a setting, no result."
+TERMS = {  # of scores whose names do not say what they are
+    "nll": "nll: mean of -log(probability of the true class). 0 is perfect, log(number of classes) is guessing.",
+    "ece": "ece: expected calibration error, how far confidence and accuracy lie apart. 0 is perfect; of few pictures "
+    "it is mostly noise.",
+}
 
 
 def write(
@@ -106,13 +112,16 @@ def _curves(history: History) -> str:
     if len(history) < 2:  # a single point is no curve
         return ""
     image = figure_image(curves(history), "Loss, score and learning rate over the epochs")
-    return markup.section("Curves", f'<div class="wide">{image}</div>')
+    about = SIZE_NOTE if "size_px" in history[0] else ""
+    return markup.section("Curves", f'<div class="wide">{image}</div>', about=about)
 
 
 def _scores(evaluation: Evaluation) -> str:
-    scalars = {markup.words(name): value for name, value in evaluation.scores.scalars().items()}
+    values = evaluation.scores.scalars()
+    scalars = {markup.words(name): value for name, value in values.items()}
+    terms = [line for name, line in TERMS.items() if name in values]
     plots = {title: figure_image(figure, title) for title, figure in evaluation.scores.plots().items()}
-    return markup.section("Scores", markup.pairs(scalars) + markup.plots(plots))
+    return markup.section("Scores", markup.pairs(scalars) + markup.notes(terms) + markup.plots(plots))
 
 
 @dataclass(frozen=True)
