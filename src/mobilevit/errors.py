@@ -53,9 +53,13 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UsageError:
 
 
 def check_ranges(config: object, **ranges: tuple[float, float]) -> None:
-    """UsageError where an option of `config` lies outside its (lowest, highest); None lies in every range."""
+    """UsageError where an option of `config` is no number in its (lowest, highest); None lies in every range."""
     for name, (low, high) in ranges.items():
         value = getattr(config, name)
-        if value is not None and not low <= value <= high:
+        try:
+            inside = value is None or low <= value <= high
+        except TypeError:
+            raise UsageError(f"--{name.replace('_', '-')} is {value!r}: it must be a number") from None
+        if not inside:
             bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
             raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be {bounds}")

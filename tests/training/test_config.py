@@ -1,5 +1,6 @@
 """Options, recipes and config.json: what is written is what is read, and what is misspelt stops."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,18 @@ import pytest
 from mobilevit import tasks
 from mobilevit.errors import UsageError
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.training.config import OptimiserConfig, TrainConfig, from_json, read_recipe, to_json, with_recipe
+from mobilevit.training.config import (
+    OptimiserConfig,
+    TrainConfig,
+    checked,
+    from_json,
+    read_recipe,
+    to_json,
+    with_recipe,
+)
 from mobilevit.training.distributed import Group
-from mobilevit.training.run import prepare
+from mobilevit.training.lr_finder import find_lr
+from mobilevit.training.run import prepare, train
 from mobilevit.training.watching import Quiet
 
 
@@ -31,6 +41,28 @@ def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, co
     classes = replace(config, data=stripes / "train", seed=5)
     parts = prepare(classes, Quiet(), Group())
     assert parts.dataset.splits == tasks.get("classification").read(classes.data, ReadOptions()).splits
+
+
+@pytest.mark.parametrize("verb", [train, find_lr])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("pictures", r"expected a TrainConfig, not 'pictures': give mobilevit\.TrainConfig\(data="),
+        (TrainConfig(data=None), r"TrainConfig\.data is None: give the path"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_configuration(verb: Callable[[object], object], given: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        verb(given)
+
+
+def test_folders_may_be_given_as_strings() -> None:
+    assert checked(TrainConfig(data="pictures", output="runs")) == TrainConfig(data=Path("pictures"))  # type: ignore[arg-type]
+
+
+def test_an_option_that_is_no_number() -> None:
+    with pytest.raises(UsageError, match="--epochs is '5': it must be a number"):
+        TrainConfig(data=Path(), epochs="5")  # type: ignore[arg-type]
 
 
 def test_a_misspelt_option_offers_the_nearest(tmp_path: Path) -> None:

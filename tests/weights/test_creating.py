@@ -69,6 +69,9 @@ def test_pooled_features_are_those_that_the_classifier_sees(animals: Path) -> No
     "arguments",
     [
         {"num_classes": -1},
+        {"num_classes": 2.5},
+        {"num_classes": "2"},
+        {"classes": ["cat", "dog"]},
         {"num_classes": 3, "classes": ANIMALS},
         {"num_classes": 0, "classes": ANIMALS},
         {"classes": labels(["bee", "bee"])},

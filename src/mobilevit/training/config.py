@@ -101,6 +101,16 @@ class TrainConfig:
             raise UsageError(f"--name is '{self.name}': give a plain name, and the folder for it as --output")
 
 
+def checked(config: object) -> TrainConfig:
+    """The configuration, with paths for folders that were given as strings; UsageError where it is none."""
+    if not isinstance(config, TrainConfig):
+        raise UsageError(f"expected a TrainConfig, not {config!r}: give mobilevit.TrainConfig(data=FOLDER)")
+    for name in ("data", "output"):
+        if not isinstance(getattr(config, name), str | Path):
+            raise UsageError(f"TrainConfig.{name} is {getattr(config, name)!r}: give the path of a folder")
+    return dataclasses.replace(config, data=Path(config.data), output=Path(config.output))
+
+
 Config = TypeVar("Config")
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mobilevit.data.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.reporting.plots import lr_curve
-from mobilevit.training.config import TrainConfig
+from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts, step_seed
 from mobilevit.training.network import training_mode
@@ -60,6 +60,7 @@ class LrCurve:
 
 def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watcher | None = None) -> LrCurve:
     """Try a run's learning rates on its own data, network and sizes, in one process; nothing is written."""
+    config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
         raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")

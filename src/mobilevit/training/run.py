@@ -17,7 +17,7 @@ from mobilevit.inference import device_for
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
-from mobilevit.training.config import TrainConfig
+from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.ema import Ema
 from mobilevit.training.finish import finish
@@ -47,6 +47,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
 
     MobileViTError where the data, the weights or an option are wrong; nothing is written then.
     """
+    config = checked(config)
     with joined(config.device) as group:
         watcher = watcher if watcher and group.leads else Quiet()
         parts = prepare(config, watcher, group)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -74,8 +75,10 @@ CLASSIFIER = ("classifier.weight", "classifier.bias")  # in our layout; one row 
 
 
 def _check_classes(num_classes: int | None, classes: Sequence[ClassLabel]) -> None:
-    if num_classes is not None and num_classes < 0:
-        raise UsageError(f"num_classes is {num_classes}: it must be 0 (pooled features) or more")
+    if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 0):
+        raise UsageError(f"num_classes is {num_classes!r}: it must be a whole number, 0 (pooled features) or more")
+    if not all(isinstance(label, ClassLabel) for label in classes):
+        raise UsageError(f"classes is {classes!r}: give ClassLabels, such as mobilevit.spec.labels(['cat', 'dog'])")
     if classes and num_classes not in (None, len(classes)):
         raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
     if len({label.id for label in classes}) < len(classes):
