@@ -7,7 +7,7 @@ from torch import Tensor
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.weights import download, model_file
-from mobilevit.weights.catalogue import CATALOGUE, ENTRIES, IMAGENET, KEYWORDS, Entry, Packaged
+from mobilevit.weights.catalogue import CATALOGUE, ENTRIES, KEYWORDS, PUBLISHED, Entry, Packaged
 from mobilevit.weights.creating import create, load, spec_of
 
 Filled = Callable[..., dict[str, Tensor]]
@@ -18,14 +18,14 @@ DOCS = Path(__file__).parents[2] / "docs/weights.md"
 def test_names_are_unique_and_every_row_is_complete() -> None:
     assert len(CATALOGUE) == len(ENTRIES)
     for entry in ENTRIES:
-        assert entry.architecture in MODELS and entry.task == "classification"
+        assert entry.architecture in MODELS and entry.task == MODELS[entry.architecture].task
         assert entry.score and entry.licence and entry.source.file
         assert entry.source.address.startswith(("https://", "mobilevit package"))
 
 
-def test_imagenet_means_something_for_every_classifier() -> None:
-    assert {name for name, row in MODELS.items() if row.task == "classification"} == set(IMAGENET)
-    assert all(entry.architecture == name for name, entry in IMAGENET.items())
+def test_every_network_has_published_weights_and_every_task_a_word_for_them() -> None:
+    assert {name: entry.architecture for name, entry in PUBLISHED.items()} == {name: name for name in MODELS}
+    assert set(KEYWORDS.values()) == {row.task for row in MODELS.values()}
 
 
 def test_no_name_is_a_keyword_or_a_model() -> None:

@@ -1,12 +1,16 @@
 """The convolutional layers of MobileViT, and the paper's initialisation."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Activation = Literal["silu", "relu", "none"]
+
 
 class ConvNormAct(nn.Module):
-    """Convolution without bias, BatchNorm, and SiLU unless `activation` is off. (B, C, H, W) -> (B, C', H/s, W/s)."""
+    """Convolution without bias, BatchNorm, activation. (B, C, H, W) -> (B, C', H/s, W/s)."""
 
     def __init__(
         self,
@@ -17,16 +21,28 @@ class ConvNormAct(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
-        activation: bool = True,
+        activation: Activation = "silu",
     ) -> None:
         super().__init__()
         padding = (kernel - 1) // 2 * dilation
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(channels_out)
-        self.activation = SiLU() if activation else nn.Identity()
+        self.norm: nn.Module = BatchNorm(channels_out)
+        self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.norm(self.conv(x)))  # type: ignore[no-any-return]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm that also trains on one value a channel, which has no deviation: it takes the running statistics.
+
+    One picture in the last batch of an epoch is enough for that, wherever a map is pooled or has shrunk to a pixel.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 class SiLU(nn.Module):
@@ -39,6 +55,16 @@ class SiLU(nn.Module):
         return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
+class ReLU(nn.Module):
+    """max(x, 0), of any shape: the heads' activation. Where no gradient is kept it overwrites its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+ACTIVATIONS = {"silu": SiLU, "relu": ReLU, "none": nn.Identity}
+
+
 class InvertedResidual(nn.Module):
     """MobileNetv2 block: 1x1 expansion, 3x3 depth-wise, 1x1 linear reduction; added to the input where shapes agree."""
 
@@ -49,7 +75,7 @@ class InvertedResidual(nn.Module):
         hidden = make_divisible(channels_in * expansion, 8)
         self.expand = ConvNormAct(channels_in, hidden, 1)
         self.depthwise = ConvNormAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
-        self.reduce = ConvNormAct(hidden, channels_out, 1, activation=False)
+        self.reduce = ConvNormAct(hidden, channels_out, 1, activation="none")
         self.residual = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,11 +1,17 @@
 """Every network by its name: one literal table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 from torch import nn
 
-from mobilevit.errors import unknown
+from mobilevit.errors import UsageError, unknown
+from mobilevit.models.anchors import AnchorSizes
+from mobilevit.models.deeplabv3 import FINE, PAPER, DeepLabv3
 from mobilevit.models.mobilevit import XS, XXS, MobileViT, PatchSizes, S, Variant
+from mobilevit.models.ssdlite import SSDLite
 
 
 @dataclass(frozen=True)
@@ -13,14 +19,23 @@ class Row:
     """What a name stands for."""
 
     task: str
-    network: type[MobileViT]
+    network: Callable[..., nn.Module]  # its class, or that with the head chosen
     variant: Variant
+    size_px: int  # side of the pictures that the paper gives it
+    fit: Literal["crop", "stretch"]  # how a picture becomes square there
 
 
 MODELS = {
-    "mobilevit_xxs": Row("classification", MobileViT, XXS),
-    "mobilevit_xs": Row("classification", MobileViT, XS),
-    "mobilevit_s": Row("classification", MobileViT, S),
+    "mobilevit_xxs": Row("classification", MobileViT, XXS, 256, "crop"),
+    "mobilevit_xs": Row("classification", MobileViT, XS, 256, "crop"),
+    "mobilevit_s": Row("classification", MobileViT, S, 256, "crop"),
+    "ssdlite_mobilevit_xxs": Row("detection", SSDLite, XXS, 320, "stretch"),
+    "ssdlite_mobilevit_xs": Row("detection", SSDLite, XS, 320, "stretch"),
+    "ssdlite_mobilevit_s": Row("detection", SSDLite, S, 320, "stretch"),
+    "deeplabv3_mobilevit_xxs": Row("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
+    "deeplabv3_mobilevit_xs": Row("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
+    "deeplabv3_mobilevit_s": Row("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
+    "deeplabv3_mobilevit_s_os8": Row("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
 }
 
 ALIASES = {
@@ -30,6 +45,9 @@ ALIASES = {
     "apple/mobilevit-xx-small": "mobilevit_xxs",
     "apple/mobilevit-x-small": "mobilevit_xs",
     "apple/mobilevit-small": "mobilevit_s",
+    "apple/deeplabv3-mobilevit-xx-small": "deeplabv3_mobilevit_xxs",
+    "apple/deeplabv3-mobilevit-x-small": "deeplabv3_mobilevit_xs",
+    "apple/deeplabv3-mobilevit-small": "deeplabv3_mobilevit_s",
 }
 
 
@@ -46,7 +64,33 @@ def resolve(name: str) -> str:
     return name
 
 
-def build(name: str, num_classes: int, *, patch_sizes: PatchSizes = (2, 2, 2), fuse_input: bool = True) -> nn.Module:
-    """The network with the paper's initialisation, in training mode."""
+def for_task(name: str, task: str) -> str:
+    """The network for `task` on the backbone of `name`; `name` itself where that is its task.
+
+    "mobilevit_xs", "detection" -> "ssdlite_mobilevit_xs". Of several the first in the table. UsageError for an unknown
+    name or task.
+    """
+    name = resolve(name)
+    own = MODELS[name]
+    if own.task == task:
+        return name
+    fitting = [other for other, row in MODELS.items() if (row.task, row.variant) == (task, own.variant)]
+    if not fitting:
+        raise unknown("task", task, dict.fromkeys(row.task for row in MODELS.values()))
+    return fitting[0]
+
+
+def build(
+    name: str,
+    num_classes: int,
+    *,
+    patch_sizes: PatchSizes = (2, 2, 2),
+    fuse_input: bool = True,
+    anchors: AnchorSizes = (),
+) -> nn.Module:
+    """The network with the paper's initialisation, in training mode. Only a detector has `anchors`; UsageError else."""
     row = MODELS[resolve(name)]
-    return row.network(row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+    network = partial(row.network, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+    if anchors and row.task != "detection":
+        raise UsageError(f"{name} is a network for {row.task}: it has no anchors")
+    return network(anchors=anchors) if anchors else network()

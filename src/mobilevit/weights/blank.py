@@ -7,16 +7,22 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from mobilevit.models.anchors import AnchorSizes
 from mobilevit.models.mobilevit import PatchSizes
 from mobilevit.models.table import build
 
 
 def blank(
-    architecture: str, num_classes: int, *, patch_sizes: PatchSizes = (2, 2, 2), fuse_input: bool = True
+    architecture: str,
+    num_classes: int,
+    *,
+    patch_sizes: PatchSizes = (2, 2, 2),
+    fuse_input: bool = True,
+    anchors: AnchorSizes = (),
 ) -> nn.Module:
     """The network on the meta device; give it values with `load_state_dict(..., assign=True)`."""
     with torch.device("meta"), _NoFilling():
-        return build(architecture, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+        return build(architecture, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=anchors)
 
 
 class _NoFilling(TorchFunctionMode):

@@ -61,7 +61,7 @@ class Entry:
 
 APPLE = "Apple sample code licence: see LICENSE of github.com/apple/ml-cvnets; not the licence of this package"
 OURS = "Apache-2.0; trained on pictures of ImageNet, whose own terms are non-commercial research"
-CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets/classification"
+CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets"
 CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
 RGB_CVNETS = Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="rgb")
 
@@ -72,15 +72,27 @@ ENTRIES = (
     Entry("timm/mobilevit_xs.cvnets_in1k", "mobilevit_xs", Hub("timm/mobilevit_xs.cvnets_in1k", "model.safetensors"), "timm", "74.618 % top-1, 92.350 % top-5, ImageNet-1k val", APPLE),  # noqa: E501
     Entry("timm/mobilevit_s.cvnets_in1k", "mobilevit_s", Hub("timm/mobilevit_s.cvnets_in1k", "model.safetensors"), "timm", "78.298 % top-1, 94.168 % top-5, ImageNet-1k val", APPLE),  # noqa: E501
     # the official weights where their authors published them
-    Entry("cvnets/mobilevit_xxs", "mobilevit_xxs", Https(f"{CVNETS}/mobilevit_xxs.pt"), "cvnets", "69.0 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
-    Entry("cvnets/mobilevit_xs", "mobilevit_xs", Https(f"{CVNETS}/mobilevit_xs.pt"), "cvnets", "74.7 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
-    Entry("cvnets/mobilevit_s", "mobilevit_s", Https(f"{CVNETS}/mobilevit_s.pt"), "cvnets", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("cvnets/mobilevit_xxs", "mobilevit_xxs", Https(f"{CVNETS}/classification/mobilevit_xxs.pt"), "cvnets", "69.0 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("cvnets/mobilevit_xs", "mobilevit_xs", Https(f"{CVNETS}/classification/mobilevit_xs.pt"), "cvnets", "74.7 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
+    Entry("cvnets/mobilevit_s", "mobilevit_s", Https(f"{CVNETS}/classification/mobilevit_s.pt"), "cvnets", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     # the same once more, for transformers
     Entry("apple/mobilevit-xx-small", "mobilevit_xxs", Hub("apple/mobilevit-xx-small", "pytorch_model.bin"), "transformers", "69.0 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     Entry("apple/mobilevit-x-small", "mobilevit_xs", Hub("apple/mobilevit-x-small", "pytorch_model.bin"), "transformers", "74.7 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     Entry("apple/mobilevit-small", "mobilevit_s", Hub("apple/mobilevit-small", "pytorch_model.bin"), "transformers", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     # trained again by its authors with RangeAugment, on RGB
     Entry("cvnets/mobilevit_s_range_augment", "mobilevit_s", Https(f"{CVNETS_V2}/examples/range_augment/classification/mobilevit_small.pt"), "cvnets", "78.2 % top-1, ImageNet-1k val", APPLE, RGB_CVNETS),  # noqa: E501
+    # official networks for detection
+    Entry("cvnets/ssd_mobilevit_xxs_320", "ssdlite_mobilevit_xxs", Https(f"{CVNETS}/detection/ssd_mobilevit_xxs_320.pt"), "cvnets", "19.9 % mAP, COCO val2017", APPLE),  # noqa: E501
+    Entry("cvnets/ssd_mobilevit_xs_320", "ssdlite_mobilevit_xs", Https(f"{CVNETS}/detection/ssd_mobilevit_xs_320.pt"), "cvnets", "24.8 % mAP, COCO val2017", APPLE),  # noqa: E501
+    Entry("cvnets/ssd_mobilevit_s_320", "ssdlite_mobilevit_s", Https(f"{CVNETS}/detection/ssd_mobilevit_s_320.pt"), "cvnets", "27.9 % mAP, COCO val2017", APPLE),  # noqa: E501
+    # official networks for segmentation, then the same for transformers, then one of a later recipe with another head
+    Entry("cvnets/deeplabv3_mobilevit_xxs", "deeplabv3_mobilevit_xxs", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_xxs.pt"), "cvnets", "72.8 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("cvnets/deeplabv3_mobilevit_xs", "deeplabv3_mobilevit_xs", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_xs.pt"), "cvnets", "77.1 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("cvnets/deeplabv3_mobilevit_s", "deeplabv3_mobilevit_s", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_s.pt"), "cvnets", "79.3 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("apple/deeplabv3-mobilevit-xx-small", "deeplabv3_mobilevit_xxs", Hub("apple/deeplabv3-mobilevit-xx-small", "pytorch_model.bin"), "transformers", "73.6 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("apple/deeplabv3-mobilevit-x-small", "deeplabv3_mobilevit_xs", Hub("apple/deeplabv3-mobilevit-x-small", "pytorch_model.bin"), "transformers", "77.1 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("apple/deeplabv3-mobilevit-small", "deeplabv3_mobilevit_s", Hub("apple/deeplabv3-mobilevit-small", "pytorch_model.bin"), "transformers", "79.1 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
+    Entry("cvnets/deeplabv3_mobilevit_s_os8", "deeplabv3_mobilevit_s_os8", Https(f"{CVNETS_V2}/segmentation/pascalvoc/deeplabv3-mobilevitv1.pt"), "cvnets", "79.44 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
     # ours, in the package
     Entry("imagenette", "mobilevit_xxs", Packaged("mobilevit_xxs_imagenette.safetensors"), "ours", "82.6 % top-1, 97.8 % top-5, Imagenette val at 128 px", OURS),  # noqa: E501
 )
@@ -88,12 +100,20 @@ ENTRIES = (
 
 CATALOGUE = {entry.name: entry for entry in ENTRIES}
 
-# What "imagenet" means for each model. All three sources hold the same weights; the hub's safetensors need no pickle,
+# The weights that the name of a network stands for. Where hubs hold the same ones: timm's safetensors need no pickle,
 # are RGB as they come, and have a score measured by a third party with exactly this preprocessing.
-IMAGENET = {
+PUBLISHED = {
     "mobilevit_xxs": CATALOGUE["timm/mobilevit_xxs.cvnets_in1k"],
     "mobilevit_xs": CATALOGUE["timm/mobilevit_xs.cvnets_in1k"],
     "mobilevit_s": CATALOGUE["timm/mobilevit_s.cvnets_in1k"],
+    "ssdlite_mobilevit_xxs": CATALOGUE["cvnets/ssd_mobilevit_xxs_320"],
+    "ssdlite_mobilevit_xs": CATALOGUE["cvnets/ssd_mobilevit_xs_320"],
+    "ssdlite_mobilevit_s": CATALOGUE["cvnets/ssd_mobilevit_s_320"],
+    "deeplabv3_mobilevit_xxs": CATALOGUE["cvnets/deeplabv3_mobilevit_xxs"],
+    "deeplabv3_mobilevit_xs": CATALOGUE["cvnets/deeplabv3_mobilevit_xs"],
+    "deeplabv3_mobilevit_s": CATALOGUE["cvnets/deeplabv3_mobilevit_s"],
+    "deeplabv3_mobilevit_s_os8": CATALOGUE["cvnets/deeplabv3_mobilevit_s_os8"],
 }
 
-KEYWORDS = ("imagenet", "none")
+# Words for the published weights of the same variant, by the task that they were trained for.
+KEYWORDS = {"imagenet": "classification", "coco": "detection", "voc": "segmentation"}

@@ -1,7 +1,7 @@
 """Any file of weights, from this package or another, as the state dict of our network and its spec."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from mobilevit.errors import WeightsError
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ClassLabel, ModelSpec, Provenance, labels
 from mobilevit.weights import containers
-from mobilevit.weights.layouts import PREPROCESSING
+from mobilevit.weights.layouts import preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, read_spec
 from mobilevit.weights.recognition import Recognised, recognise
 from mobilevit.weights.translation import to_ours
@@ -34,7 +34,8 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in float32 and the spec of any file whose layout is known; WeightsError otherwise.
 
     A file that this package wrote says itself what it is. Of any other, the preprocessing is taken to be that of the
-    layout's public weights, and 1000 classes to be those of ImageNet-1k in their order; the log says so.
+    layout's public weights, and the classes to be those of ImageNet-1k, COCO or Pascal VOC where their number is that;
+    the log says so.
     """
     checkpoint = open_checkpoint(Path(path))
     if checkpoint.spec is not None:
@@ -45,7 +46,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
         path,
         checkpoint.recognised,
         spec.preprocessing.channel_order.upper(),
-        "the classes of ImageNet-1k in their order" if len(spec.classes) == 1000 else "classes without names",
+        _told(spec),
     )
     return checkpoint.state, spec
 
@@ -66,18 +67,39 @@ def spec_for(recognised: Recognised, source: str) -> ModelSpec:
     return ModelSpec(
         architecture=recognised.architecture,
         task=MODELS[recognised.architecture].task,
-        classes=usual_classes(recognised.num_classes),
-        preprocessing=PREPROCESSING[recognised.layout],
+        classes=usual_classes(MODELS[recognised.architecture].task, recognised.num_classes),
+        preprocessing=preprocessing(recognised.architecture, recognised.layout),
         fuse_input=recognised.fuse_input,
         provenance=Provenance(source=source, note=f"converted from {recognised.layout} layout"),
     )
 
 
-def usual_classes(num_classes: int) -> tuple[ClassLabel, ...]:
-    """The classes of a network of which only their number is known: ImageNet-1k's for 1000, else numbered ones."""
-    if num_classes == 1000:
-        return class_tables.imagenet1k()
-    return labels(f"class_{index}" for index in range(num_classes))
+@dataclass(frozen=True)
+class Usual:
+    """The data set that the public weights of a task were trained on."""
+
+    name: str
+    classes: Callable[[], tuple[ClassLabel, ...]]
+
+
+USUAL = {
+    "classification": Usual("ImageNet-1k", class_tables.imagenet1k),
+    "detection": Usual("COCO", class_tables.coco80),
+    "segmentation": Usual("Pascal VOC", class_tables.voc21),
+}
+
+
+def usual_classes(task: str, num_classes: int | None = None) -> tuple[ClassLabel, ...]:
+    """The classes of a network of which at most their number is known: the usual ones, or numbered ones."""
+    usual = USUAL[task].classes()
+    if num_classes in (None, len(usual)):
+        return usual
+    return labels(f"class_{index}" for index in range(num_classes or 0))
+
+
+def _told(spec: ModelSpec) -> str:
+    usual = USUAL[spec.task]
+    return f"the classes of {usual.name} in their order" if spec.classes == usual.classes() else "classes without names"
 
 
 # Where training programs keep the weights in their checkpoints; averaged ones come first.

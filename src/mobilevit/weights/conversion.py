@@ -16,7 +16,7 @@ from mobilevit.errors import UsageError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.spec import ChannelOrder, ModelSpec
 from mobilevit.weights import sources
-from mobilevit.weights.layouts import PREPROCESSING, Layout, layout_named
+from mobilevit.weights.layouts import Layout, layout_named, preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, header, in_half
 from mobilevit.weights.recognition import Recognised
 from mobilevit.weights.translation import flip_channels, from_ours
@@ -43,8 +43,8 @@ def convert(
     target, known = Path(target), layout_named(layout)
     _check_arguments(Path(source), target, known, channel_order)
     state, spec = sources.read(source)
-    present = spec.preprocessing.channel_order
-    order = channel_order or (present if known == "ours" else PREPROCESSING[known].channel_order)
+    present, usual = spec.preprocessing.channel_order, preprocessing(spec.architecture, known).channel_order
+    order = channel_order or (present if known == "ours" else usual)
     if order != present:
         log.warning("stem flipped: %s expects %s where %s expects %s", target, order.upper(), source, present.upper())
         state, spec = (

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
+from mobilevit.models.anchors import AnchorSizes
 from mobilevit.models.mobilevit import PatchSizes
 from mobilevit.models.table import MODELS, build, resolve
-from mobilevit.spec import ClassLabel, ModelSpec
-from mobilevit.weights import sources
+from mobilevit.spec import ClassLabel, ModelSpec, Provenance
+from mobilevit.weights import heads, sources
 from mobilevit.weights.blank import blank
 from mobilevit.weights.checkpoint import usual_classes
+from mobilevit.weights.layouts import preprocessing
 
 log = logging.getLogger("mobilevit")
 
@@ -28,35 +30,51 @@ def create(
     weights: str | Path = "none",
     patch_sizes: PatchSizes = (2, 2, 2),
     fuse_input: bool = True,
+    anchors: AnchorSizes = (),
 ) -> nn.Module:
-    """A network in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> (B, classes) logits.
+    """A network in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
 
-    `name` is a model or an alias. `weights` is "none" (the paper's initialisation), "imagenet", a name of the
-    catalogue or a file. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's;
-    `num_classes=0` gives pooled features. Other classes than the weights': where each of them is one of theirs, their
-    rows of the classifier are kept in the new order, otherwise the classifier starts anew; the log says which.
+    `name` is a model or an alias. `weights` is "none" (the paper's initialisation), "imagenet", "coco" or "voc" (the
+    published weights of that size), a name of the catalogue or a file; of another network of that size the backbone is
+    taken. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's, COCO's or Pascal
+    VOC's; `num_classes=0` gives a classifier's pooled features. Where each wanted class is one of the weights', their
+    rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
+    are a detector's own (`SSDLite`); without, the weights' or the paper's.
 
-    UsageError for unknown names; WeightsError where the weights are of another model; DownloadError offline.
+    UsageError for unknown names; WeightsError where the weights are of another size; DownloadError offline.
     """
     architecture = resolve(name)
-    _check_classes(num_classes, classes)
+    _check_classes(architecture, num_classes, classes)
+    spec, state = _fresh(architecture, patch_sizes, fuse_input, anchors), dict[str, Tensor]()
     if weights == "none":
-        state: dict[str, Tensor] = {}
-        spec = ModelSpec(architecture, MODELS[architecture].task, usual_classes(1000), patch_sizes=patch_sizes)
-        spec = replace(spec, classes=_wanted(num_classes, classes, spec.classes), fuse_input=fuse_input)
+        spec = replace(spec, classes=_wanted(num_classes, classes, spec))
     else:
-        state, spec = sources.read(weights, architecture)
-        _check_network(weights, spec, architecture, patch_sizes, fuse_input)
-        state, spec = _with_classes(state, spec, _wanted(num_classes, classes, spec.classes))
-    network = build(architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input)
-    network.load_state_dict({**network.state_dict(), **state})
+        state, found = sources.read(weights, architecture)
+        _check_network(weights, found, spec)
+        if found.architecture == architecture:
+            spec = replace(found, classes=_wanted(num_classes, classes, found), anchors=anchors or found.anchors)
+            state = _with_classes(state, found, spec.classes)
+        else:
+            log.warning("the backbone of %s (%s) is taken; the rest of %s is new", weights, found.architecture, name)
+            spec = _on_backbone(replace(spec, classes=_wanted(num_classes, classes, spec)), found)
+            state = {key: tensor for key, tensor in state.items() if key.startswith("backbone.")}
+    network = build(
+        architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors
+    )
+    network.load_state_dict(heads.complete(state, network.state_dict(), architecture))
     return _carrying(network, spec)
 
 
 def load(path_or_name: str | Path) -> nn.Module:
-    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its ImageNet weights)."""
+    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its published weights)."""
     state, spec = sources.read(path_or_name)
-    network = blank(spec.architecture, len(spec.classes), patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
+    network = blank(
+        spec.architecture,
+        len(spec.classes),
+        patch_sizes=spec.patch_sizes,
+        fuse_input=spec.fuse_input,
+        anchors=spec.anchors,
+    )
     network.load_state_dict(state, assign=True)
     return _carrying(network, spec).eval()
 
@@ -71,56 +89,72 @@ def spec_of(model: nn.Module) -> ModelSpec:
     return spec
 
 
-CLASSIFIER = ("classifier.weight", "classifier.bias")  # in our layout; one row a class
+def _fresh(architecture: str, patch_sizes: PatchSizes, fuse_input: bool, anchors: AnchorSizes) -> ModelSpec:
+    """The spec of a network without weights, with the classes that are usual for its task."""
+    task = MODELS[architecture].task
+    return ModelSpec(
+        architecture=architecture,
+        task=task,
+        classes=usual_classes(task),
+        preprocessing=preprocessing(architecture, "ours"),
+        patch_sizes=patch_sizes,
+        fuse_input=fuse_input,
+        anchors=anchors,
+    )
 
 
-def _check_classes(num_classes: int | None, classes: Sequence[ClassLabel]) -> None:
-    if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 0):
+def _check_classes(architecture: str, num_classes: int | None, classes: Sequence[ClassLabel]) -> None:
+    task = MODELS[architecture].task
+    if num_classes is not None and not (isinstance(num_classes, Integral) and num_classes >= 0):
         raise UsageError(f"num_classes is {num_classes!r}: it must be a whole number, 0 (pooled features) or more")
-    if not all(isinstance(label, ClassLabel) for label in classes):
-        raise UsageError(f"classes is {classes!r}: give ClassLabels, such as mobilevit.spec.labels(['cat', 'dog'])")
+    if num_classes == 0 and task != "classification":
+        raise UsageError(
+            f"num_classes is 0: a network for {task} has at least one class, only a classifier can do without"
+        )
     if classes and num_classes not in (None, len(classes)):
         raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
+    if not all(isinstance(label, ClassLabel) for label in classes):
+        raise UsageError("classes are ClassLabels: make them of names with mobilevit.spec.labels")
     if len({label.id for label in classes}) < len(classes):
         raise UsageError("two of the classes have the same id")
 
 
-def _wanted(
-    num_classes: int | None, classes: Sequence[ClassLabel], present: tuple[ClassLabel, ...]
-) -> tuple[ClassLabel, ...]:
-    """The classes that were asked for; those of the weights where only their number was, or nothing."""
-    if classes or num_classes is None or num_classes == len(present):
-        return tuple(classes) or present
-    return usual_classes(num_classes)
+def _wanted(num_classes: int | None, classes: Sequence[ClassLabel], present: ModelSpec) -> tuple[ClassLabel, ...]:
+    """The classes that were asked for; those that are present where only their number was, or nothing."""
+    if classes or num_classes in (None, len(present.classes)):
+        return tuple(classes) or present.classes
+    return usual_classes(present.task, num_classes)
 
 
-def _check_network(
-    weights: str | Path, spec: ModelSpec, architecture: str, patch_sizes: PatchSizes, fuse_input: bool
-) -> None:
-    if spec.architecture != architecture:
-        raise WeightsError(f"weights '{weights}' are of {spec.architecture}, not of {architecture}")
-    for name, asked, stored in (
-        ("patch_sizes", tuple(patch_sizes), spec.patch_sizes),
-        ("fuse_input", fuse_input, spec.fuse_input),
-    ):
-        if asked != stored:
-            raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {asked}")
+def _check_network(weights: str | Path, found: ModelSpec, asked: ModelSpec) -> None:
+    if MODELS[found.architecture].variant != MODELS[asked.architecture].variant:
+        raise WeightsError(f"weights '{weights}' are of {found.architecture}, not of {asked.architecture}")
+    for name in ("patch_sizes", "fuse_input"):
+        wanted, stored = getattr(asked, name), getattr(found, name)
+        if wanted != stored:
+            raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {wanted}")
 
 
-def _with_classes(
-    state: dict[str, Tensor], spec: ModelSpec, wanted: tuple[ClassLabel, ...]
-) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The weights for other classes: with their rows of the classifier, or without a classifier."""
-    if wanted == spec.classes:
-        return state, spec
-    backbone = {key: tensor for key, tensor in state.items() if key not in CLASSIFIER}
-    rows = _rows(wanted, spec.classes)
-    if wanted and not rows:
-        log.warning("new classifier for %d classes: the weights have %s", len(wanted), _described(spec.classes))
+def _with_classes(state: dict[str, Tensor], found: ModelSpec, wanted: tuple[ClassLabel, ...]) -> dict[str, Tensor]:
+    """The weights for other classes: with the rows of those that they know, or of none."""
+    if wanted == found.classes:
+        return state
+    rows = _rows(wanted, found.classes)
     if rows:
-        log.warning("classifier kept: all %d classes are among the %d of the weights", len(wanted), len(spec.classes))
-        backbone |= {key: state[key][rows] for key in CLASSIFIER}
-    return backbone, replace(spec, classes=wanted)
+        log.warning("classifier kept: all %d classes are among the %d of the weights", len(wanted), len(found.classes))
+    elif wanted:
+        log.warning("new classifier for %d classes: the weights have %s", len(wanted), _described(found.classes))
+    return heads.choose(state, found.architecture, rows)
+
+
+def _on_backbone(spec: ModelSpec, found: ModelSpec) -> ModelSpec:
+    """`spec` for the backbone of weights of another kind: with their channel order and terms."""
+    origin = found.provenance
+    return replace(
+        spec,
+        preprocessing=replace(spec.preprocessing, channel_order=found.preprocessing.channel_order),
+        provenance=Provenance(origin.source, origin.licence, note=f"only the backbone, of {found.architecture}"),
+    )
 
 
 def _rows(wanted: Sequence[ClassLabel], classes: Sequence[ClassLabel]) -> list[int]:

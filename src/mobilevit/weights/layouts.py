@@ -1,7 +1,7 @@
 """The names of the same tensors in four state-dict layouts: literal tables, expanded over the network, read both ways.
 
-ours: `MobileViT.state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal but
-for one thing: transformers keeps the rows of `qkv` as three tensors.
+ours: the network's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
+but for one thing: transformers keeps the rows of `qkv` as three tensors.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,23 +11,14 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 
-from mobilevit.errors import unknown
+from mobilevit.errors import UsageError, unknown
 from mobilevit.models.mobilevit import Variant
 from mobilevit.models.table import MODELS
-from mobilevit.spec import Preprocessing
+from mobilevit.spec import ChannelOrder, Preprocessing
 from mobilevit.weights.blank import blank
 
 Layout = Literal["ours", "cvnets", "timm", "transformers"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-
-# What the public weights of a layout expect, and so what a file of unknown origin is taken to expect. timm's crop of
-# 0.9 is written as the short side before the crop: floor(256 / 0.9).
-PREPROCESSING: Mapping[Layout, Preprocessing] = {
-    "ours": Preprocessing(),
-    "cvnets": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
-    "timm": Preprocessing(size_px=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
-    "transformers": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
-}
 
 STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the picture's channels
 
@@ -41,7 +32,10 @@ def layout_named(name: str) -> Layout:
 
 
 class Row(NamedTuple):
-    """One module's name in each layout; `{...}` is filled by `_modules`, "(a,b)" is one tensor split into rows."""
+    """One module's name in each layout, "" where it has none.
+
+    `{...}` is filled by `_modules`; "(a,b)" is one tensor split into rows.
+    """
 
     ours: str
     cvnets: str
@@ -81,26 +75,97 @@ TRANSFORMER = (  # each layer of a transformer; names continue the prefixes of T
     Row("feed_forward.reduce", "pre_norm_ffn.4", "mlp.fc2", "output.dense"),
 )
 TRANSFORMER_PREFIX = Row("stages.{s}.1.transformer.{l}.", "layer_{n}.1.global_rep.{l}.", "stages.{s}.1.transformer.{l}.", "encoder.layer.{s}.transformer.layer.{l}.")  # noqa: E501
+CLASSIFIER = (
+    Row("final.{part}", "conv_1x1_exp.block.{part}", "final_conv.{part}", "mobilevit.conv_1x1_exp.{part}"),
+    Row("classifier", "classifier.fc", "head.fc", "classifier"),
+)
+DETECTOR = (
+    *(Row(f"extras.{i}.depthwise.{{part}}", f"extra_layers.os_{stride}.dw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
+    *(Row(f"extras.{i}.pointwise.{{part}}", f"extra_layers.os_{stride}.pw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
+    Row("extras.3.conv", "extra_layers.os_-1.1.block.conv", "", ""),
+    *(Row(f"heads.{i}.project.{{part}}", f"ssd_heads.{i}.proj_layer.block.{{part}}", "", "") for i in range(2)),
+    *(Row(f"heads.{i}.depthwise.{{part}}", f"ssd_heads.{i}.loc_cls_layer.dw_conv.block.{{part}}", "", "") for i in range(5)),  # noqa: E501
+    *(Row(f"heads.{i}.predict", f"ssd_heads.{i}.loc_cls_layer.pw_conv.block.conv", "", "") for i in range(5)),
+    Row("heads.5.predict", "ssd_heads.5.loc_cls_layer.block.conv", "", ""),
+)
+PYRAMID = (
+    *(Row(f"pyramid.branches.{i}.{{part}}", f"seg_head.aspp.aspp_layer.convs.{i}.block.{{part}}", "", f"segmentation_head.aspp.convs.{i}.{{part}}") for i in range(4)),  # noqa: E501
+    Row("pyramid.pooled.{part}", "seg_head.aspp.aspp_layer.convs.4.aspp_pool.conv_1x1.block.{part}", "", "segmentation_head.aspp.convs.4.conv_1x1.{part}"),  # noqa: E501
+    Row("pyramid.project.{part}", "seg_head.aspp.aspp_layer.project.block.{part}", "", "segmentation_head.aspp.project.{part}"),  # noqa: E501
+)
+SEGMENTER = (
+    *PYRAMID,
+    Row("classifier", "seg_head.classifier.classifier.block.conv", "", "segmentation_head.classifier.convolution"),
+)
+FINE_SEGMENTER = (  # of the official code's later versions
+    *PYRAMID,
+    Row("classifier", "seg_head.classifier.block.conv", "", ""),
+    Row("auxiliary.conv.{part}", "seg_head.aux_head.0.block.{part}", "", ""),
+    Row("auxiliary.classifier", "seg_head.aux_head.2.block.conv", "", ""),
+)
 # fmt: on
 
 
 @dataclass(frozen=True)
-class TaskRows:
-    """What a task adds: the prefix of the backbone in each layout, and its own modules."""
+class Family:
+    """Networks whose files look alike, of all sizes: how their tensors are called, what their pictures are."""
 
-    backbone: Row
+    backbone: Row  # the prefix of its names
     head: tuple[Row, ...]
+    # What public weights expect, and so what a file of unknown origin is taken to expect; "ours": what a fresh network
+    # is given. A layout that is not here has no such network.
+    preprocessing: Mapping[Layout, Preprocessing]
 
 
-TASKS = {
-    "classification": TaskRows(
+def _stretched(size_px: int, order: ChannelOrder) -> Preprocessing:
+    return Preprocessing(size_px=size_px, resize_px=size_px, fit="stretch", channel_order=order)
+
+
+FAMILIES = {  # by the name of a network where it stands apart, else by its task
+    "classification": Family(
         backbone=Row("backbone.", "", "", "mobilevit."),
-        head=(
-            Row("final.{part}", "conv_1x1_exp.block.{part}", "final_conv.{part}", "mobilevit.conv_1x1_exp.{part}"),
-            Row("classifier", "classifier.fc", "head.fc", "classifier"),
-        ),
+        head=CLASSIFIER,
+        preprocessing={
+            "ours": Preprocessing(),
+            "cvnets": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+            # timm's crop of 0.9 is written as the short side before the crop: floor(256 / 0.9)
+            "timm": Preprocessing(size_px=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
+            "transformers": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+        },
+    ),
+    "detection": Family(
+        backbone=Row("backbone.", "encoder.", "", ""),
+        head=DETECTOR,
+        preprocessing={"ours": _stretched(320, "rgb"), "cvnets": _stretched(320, "bgr")},
+    ),
+    "segmentation": Family(
+        backbone=Row("backbone.", "encoder.", "", "mobilevit."),
+        head=SEGMENTER,
+        preprocessing={
+            "ours": _stretched(512, "rgb"),
+            "cvnets": _stretched(512, "bgr"),
+            "transformers": Preprocessing(size_px=512, resize_px=544, interpolation="bilinear", channel_order="bgr"),
+        },
+    ),
+    "deeplabv3_mobilevit_s_os8": Family(
+        backbone=Row("backbone.", "encoder.", "", ""),
+        head=FINE_SEGMENTER,
+        preprocessing={"ours": _stretched(512, "rgb"), "cvnets": _stretched(512, "rgb")},
     ),
 }
+
+
+def family(architecture: str) -> Family:
+    """The family of a network of the table."""
+    return FAMILIES.get(architecture) or FAMILIES[MODELS[architecture].task]
+
+
+def preprocessing(architecture: str, layout: Layout) -> Preprocessing:
+    """What weights in `layout` are taken to expect; UsageError where a network has no such layout."""
+    usual = family(architecture).preprocessing
+    if layout not in usual:
+        raise UsageError(f"{architecture} has no {layout} layout: choose one of {', '.join(usual)}")
+    return usual[layout]
 
 
 @cache
@@ -120,9 +185,8 @@ def shapes(architecture: str, num_classes: int, fuse_input: bool) -> Mapping[str
 
 def _modules(architecture: str) -> Iterator[Row]:
     """Every module that holds tensors, by its full name in each layout."""
-    model = MODELS[architecture]
-    rows = TASKS[model.task]
-    yield from (_join(rows.backbone, row) for row in _backbone(model.variant))
+    rows = family(architecture)
+    yield from (_join(rows.backbone, row) for row in _backbone(MODELS[architecture].variant))
     yield from _filled(rows.head)
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mobilevit.errors import WeightsError
 from mobilevit.files import write_atomically
+from mobilevit.models.anchors import are_valid
 from mobilevit.models.table import MODELS
-from mobilevit.spec import ChannelOrder, Interpolation, ModelSpec
+from mobilevit.spec import ChannelOrder, Fit, Interpolation, ModelSpec
 from mobilevit.weights import containers
 from mobilevit.weights.recognition import Recognised, check, recognise
 from mobilevit.weights.translation import to_ours
@@ -77,10 +78,12 @@ def _check_spec(spec: ModelSpec) -> None:
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
         ("size_px", picture.size_px, _whole(picture.size_px, 32, 8192)),
         ("resize_px", picture.resize_px, _whole(picture.resize_px, 32, 8192)),
+        ("fit", picture.fit, picture.fit in get_args(Fit)),
         ("interpolation", picture.interpolation, picture.interpolation in get_args(Interpolation)),
         ("channel_order", picture.channel_order, picture.channel_order in get_args(ChannelOrder)),
         ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
         ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
+        ("anchors", spec.anchors, not spec.anchors or (spec.task == "detection" and are_valid(spec.anchors))),
         (
             "classes",
             "not text",

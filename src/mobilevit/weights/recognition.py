@@ -3,10 +3,12 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from mobilevit.errors import WeightsError
 from mobilevit.models.table import MODELS
-from mobilevit.weights.layouts import LAYOUTS, Layout, key_map, shapes
+from mobilevit.weights.heads import count
+from mobilevit.weights.layouts import LAYOUTS, Layout, family, key_map, shapes
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -33,8 +35,8 @@ def recognise(found: Shapes) -> Recognised:
     WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
     `num_batches_tracked` may be missing: older files lack it, and the network does not use it.
     """
-    layout = _layout(found)
-    architecture = max(MODELS, key=lambda name: _agreement(found, Recognised(layout, name, 1000)))
+    layout, alike = _layout(found)
+    architecture = max(alike, key=lambda name: _agreement(found, Recognised(layout, name, EXAMPLE)))
     recognised = Recognised(layout, architecture, *_head_and_fusion(found, layout, architecture))
     check(found, recognised)
     return recognised
@@ -70,22 +72,33 @@ SHOWN = 5  # of each kind of difference
 
 # beginnings of keys that are of something else, which can then be named
 OTHERS = {
-    "encoder.": "a network for detection or segmentation",
+    "encoder.": "a network for detection or segmentation, on another backbone or with another head",
     "mobilevitv2.": "a MobileViTv2",
-    "segmentation_head.": "a network for segmentation",
     "optimiser.": "the state of a training run; its models are best.safetensors and last.safetensors in the run folder",
 }
 
 
-def _layout(found: Shapes) -> Layout:
-    names = {layout: set(expected(Recognised(layout, next(iter(MODELS)), 1000))) for layout in LAYOUTS}
-    layout = max(LAYOUTS, key=lambda layout: len(names[layout] & found.keys()))
-    if len(names[layout] & found.keys()) < len(names[layout]) // 2:
+EXAMPLE = 100  # classes of the networks that `found` is compared with
+
+
+def _layout(found: Shapes) -> tuple[Layout, list[str]]:
+    """The layout, and the networks that have such names in it: they differ in shapes."""
+    alike: dict[frozenset[str], tuple[Layout, list[str]]] = {}
+    for name in MODELS:
+        for layout in family(name).preprocessing:
+            alike.setdefault(_names(name, layout), (layout, []))[1].append(name)
+    names = max(alike, key=lambda names: len(names & found.keys()))
+    if len(names & found.keys()) < len(names) // 2:
         others = [what for beginning, what in OTHERS.items() if any(key.startswith(beginning) for key in found)]
         what = f"It looks like {others[0]}." if others else f"Layouts that can be read: {', '.join(LAYOUTS)}."
         keys = ", ".join(_shown(key) for key in list(found)[:SHOWN])
-        raise WeightsError(f"no MobileViT classifier: {len(found)} tensors ({keys or 'none'}). {what}")
-    return layout
+        raise WeightsError(f"no MobileViT: {len(found)} tensors ({keys or 'none'}). {what}")
+    return alike[names]
+
+
+@cache
+def _names(architecture: str, layout: Layout) -> frozenset[str]:
+    return frozenset(expected(Recognised(layout, architecture, EXAMPLE)))
 
 
 def _agreement(found: Shapes, candidate: Recognised) -> int:
@@ -93,9 +106,8 @@ def _agreement(found: Shapes, candidate: Recognised) -> int:
 
 
 def _head_and_fusion(found: Shapes, layout: Layout, architecture: str) -> tuple[int, bool]:
-    names = key_map(architecture, layout, 1000, True)
-    classifier = tuple(found.get(names["classifier.weight"][0], ()))
-    num_classes = classifier[0] if classifier else 0
+    names = key_map(architecture, layout, EXAMPLE, True)
+    num_classes = count(architecture, lambda key: found.get(names[key][0], ()))
     if num_classes > MAX_CLASSES:
         raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are read")
     return num_classes, any(name in found for key, (name, *_) in names.items() if ".fusion." in key)

@@ -6,23 +6,22 @@ from pathlib import Path
 from torch import Tensor
 
 from mobilevit.errors import UsageError, WeightsError, unknown
-from mobilevit.models.table import ALIASES, MODELS
+from mobilevit.models.table import ALIASES, MODELS, for_task
 from mobilevit.spec import ModelSpec, Provenance
 from mobilevit.weights import checkpoint, download
-from mobilevit.weights.catalogue import CATALOGUE, IMAGENET, KEYWORDS, Entry
+from mobilevit.weights.catalogue import CATALOGUE, KEYWORDS, PUBLISHED, Entry
 
 
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in our layout (float32) and the spec of a file, a name of the catalogue or "imagenet".
+    """The state dict in our layout (float32) and the spec of a file, a name of the catalogue or a keyword.
 
-    Without `architecture` the name of a model stands for its ImageNet weights. Names come before paths: a file that
-    has the name of weights is reached as "./imagenet".
+    With `architecture` a keyword means the published weights of the same variant: "imagenet" for a detector is a
+    classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
+    the name of weights is reached as "./imagenet".
     """
     entry = _entry(str(weights), architecture)
     if entry is None:
         return checkpoint.read(weights)
-    if architecture not in (None, entry.architecture):
-        raise WeightsError(f"weights '{weights}' are of {entry.architecture}, not of {architecture}")
     path = download.fetch(entry)
     opened = checkpoint.open_checkpoint(path)
     found = opened.recognised
@@ -35,17 +34,18 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
     """The entry of the catalogue that `name` means; None where it is a path."""
     if name in CATALOGUE:
         return CATALOGUE[name]
-    if name == "none" or (name == "imagenet" and architecture is None):
+    if name == "none" or (name in KEYWORDS and architecture is None):
         raise UsageError(
             f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOGUE])}"
         )
-    model = architecture if name == "imagenet" else ALIASES.get(name, name) if architecture is None else None
-    if model in IMAGENET:
-        return IMAGENET[model]
+    if architecture is not None and name in KEYWORDS:
+        return PUBLISHED[for_task(architecture, KEYWORDS[name])]
+    model = ALIASES.get(name, name) if architecture is None else None
+    if model in PUBLISHED:
+        return PUBLISHED[model]
     if not _is_path(name):
-        raise unknown(
-            "file or name of weights", name, [*KEYWORDS, *CATALOGUE, *(MODELS if architecture is None else ())]
-        )
+        words = MODELS if architecture is None else (*KEYWORDS, "none")
+        raise unknown("file or name of weights", name, [*words, *CATALOGUE])
     return None
 
 

@@ -1,0 +1,64 @@
+"""How long the suppression of doubles takes on one core: `python benchmarks/nms.py`.
+
+Candidates as they come from a detector of COCO's 80 classes: after the threshold on scores and the best 400 of each
+class. "even": every class has as many. "skewed": few classes have most, up to 400. Boxes lie in heaps, as anchors
+around one object do.
+"""
+
+import statistics
+import time
+
+import torch
+from torch import Tensor
+
+from mobilevit.boxes import nms
+
+CANDIDATES = 4000
+CLASSES = 80
+TOP = 400  # of a class
+THRESHOLD = 0.5  # IoU
+RUNS = 50
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for name, labels in (("even", torch.arange(CANDIDATES) % CLASSES), ("skewed", skewed())):
+        boxes, scores = heaps(len(labels))
+        kept = nms(boxes, scores, labels, THRESHOLD)
+        times_ms = [timed_ms(boxes, scores, labels) for _ in range(RUNS)]
+        most = int(labels.bincount().max())
+        print(
+            f"{name}: {len(labels):,} candidates of {len(labels.unique())} classes, at most {most} of one, "
+            f"{len(kept):,} stay: median {statistics.median(times_ms):.2f} ms, slowest {max(times_ms):.2f} ms"
+        )
+
+
+def skewed() -> Tensor:
+    """Class of each candidate: sizes fall off as 1 / rank, none above TOP."""
+    shares = 1 / torch.arange(1, CLASSES + 1)
+    low, high = 0.0, 10.0 * CANDIDATES
+    while high - low > 1e-3:  # the scale at which the sizes add up to CANDIDATES
+        middle = (low + high) / 2
+        low, high = (middle, high) if (middle * shares).clamp(max=TOP).sum() < CANDIDATES else (low, middle)
+    sizes = (high * shares).clamp(max=TOP).round().int()
+    sizes[-1] += CANDIDATES - sizes.sum()
+    return torch.arange(CLASSES).repeat_interleave(sizes)
+
+
+def heaps(count: int) -> tuple[Tensor, Tensor]:
+    """Boxes scattered around 60 objects in a picture of 1, and their scores."""
+    random = torch.Generator().manual_seed(0)
+    objects = torch.rand(60, 4, generator=random)[torch.randint(60, (count,), generator=random)]
+    centres = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)
+    sizes = 0.05 + 0.3 * objects[:, 2:] * (0.2 * torch.randn(count, 2, generator=random)).exp()
+    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1), torch.rand(count, generator=random)
+
+
+def timed_ms(boxes: Tensor, scores: Tensor, labels: Tensor) -> float:
+    start = time.perf_counter()
+    nms(boxes, scores, labels, THRESHOLD)
+    return 1000 * (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The rows of a network's last layers that stand for classes: counted, chosen, and filled up. In our layout."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mobilevit.models.anchors import PAPER_SIZES
+from mobilevit.models.table import MODELS
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """How the classes lie in the rows of some layers: each holds `groups` times first the `shared` rows, then a row a
+    class."""
+
+    groups: Mapping[str, int]  # of each layer, by its name
+    shared: int = 0
+
+
+ROWS = {
+    "classification": ClassRows({"classifier": 1}),
+    # of every anchor four rows for the box and one for the background
+    "detection": ClassRows({f"heads.{i}.predict": len(sizes) for i, sizes in enumerate(PAPER_SIZES)}, shared=4 + 1),
+    "segmentation": ClassRows({"classifier": 1, "auxiliary.classifier": 1}),
+}
+
+
+def count(architecture: str, shape: Callable[[str], Sequence[int]]) -> int:
+    """The number of classes, by the shape of a tensor (empty where there is none) of each of our keys; 0 of none."""
+    rows = ROWS[MODELS[architecture].task]
+    layer, groups = next(iter(rows.groups.items()))
+    size = tuple(shape(f"{layer}.weight"))
+    return max(size[0] // groups - rows.shared, 0) if size else 0
+
+
+def choose(state: Mapping[str, Tensor], architecture: str, classes: Sequence[int]) -> dict[str, Tensor]:
+    """`state` with the rows of these classes alone, in this order; what all classes share stays."""
+    rows = ROWS[MODELS[architecture].task]
+    chosen = [*range(rows.shared), *(rows.shared + index for index in classes)]
+    return {
+        key: tensor if groups is None else _grouped(tensor, groups)[:, chosen].flatten(0, 1)
+        for key, tensor, groups in _layers(state, rows)
+    }
+
+
+def complete(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], architecture: str) -> dict[str, Tensor]:
+    """`fresh`, with everything that `state` holds put in; of classes and layers that it lacks the fresh values stay."""
+    rows = ROWS[MODELS[architecture].task]
+    whole: dict[str, Tensor] = {}
+    for key, tensor, groups in _layers(fresh, rows):
+        known = state.get(key, tensor)
+        if groups is not None:
+            known, filling = _grouped(known, groups), _grouped(tensor, groups)
+            known = torch.cat([known, filling[:, known.shape[1] :]], dim=1).flatten(0, 1)
+        whole[key] = known
+    return whole
+
+
+def _layers(state: Mapping[str, Tensor], rows: ClassRows) -> list[tuple[str, Tensor, int | None]]:
+    """Every tensor with its number of groups; None where it has no rows of classes."""
+    return [(key, tensor, rows.groups.get(key.rpartition(".")[0])) for key, tensor in state.items()]
+
+
+def _grouped(tensor: Tensor, groups: int) -> Tensor:
+    """(groups * rows, ...) -> (groups, rows, ...)."""
+    return tensor.reshape(groups, tensor.shape[0] // groups, *tensor.shape[1:])
