@@ -214,7 +214,9 @@ def samples_of(dataset: Dataset, split: str) -> tuple[Sample, ...]:
     if split == ALL:
         return tuple(sample for samples in dataset.splits.values() for sample in samples)
     if split not in dataset.splits:
-        raise DataError(f"{dataset.root} has no split '{split}': choose between {', '.join(dataset.splits)} and {ALL}")
+        rule = " (a test folder without a val folder beside it is read as val)" if split == "test" else ""
+        splits = ", ".join(dataset.splits)
+        raise DataError(f"{dataset.root} has no split '{split}'{rule}: choose between {splits} and {ALL}")
     if not dataset.splits[split]:
         raise DataError(f"the split '{split}' of {dataset.root} has no pictures")
     return dataset.splits[split]
