@@ -8,15 +8,17 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import mobilevit
-from mobilevit.cli import main
+from mobilevit.cli import console, main
 from mobilevit.cli.check import CheckOptions
 from mobilevit.cli.convert import ConvertOptions
 from mobilevit.cli.evaluate import EvaluateOptions
@@ -231,3 +233,12 @@ def test_convert(model: Path, pictures: list[str], tmp_path: Path, capsys: Captu
     main(["predict", str(target), pictures[0], "--json"])
     after = json.loads(capsys.readouterr().out)
     assert [guess["id"] for guess in after[0]["top"]] == [guess["id"] for guess in before[0]["top"]]
+
+
+def test_letters_that_the_font_lacks_are_no_news_for_the_terminal() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        console.show_log()
+        figure = Figure()
+        figure.text(0.5, 0.5, "鹿")
+        figure.savefig(io.BytesIO(), format="png")
+    assert caught == []

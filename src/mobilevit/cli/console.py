@@ -33,8 +33,9 @@ def results() -> Console:
 
 
 def show_log() -> None:
-    """The package's log on standard error; Pillow does not warn of large pictures: decoding has its own limit."""
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", module="PIL")
+    """The package's log on standard error, without the warnings of libraries that the documents answer."""
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", module="PIL")  # decoding has its own
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/pictures.md
     log = logging.getLogger("mobilevit")
     if not log.handlers:
         log.addHandler(Lines())
