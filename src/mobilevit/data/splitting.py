@@ -1,4 +1,4 @@
-"""Chooses among pictures: some of every class for validation, or a few that stand for all."""
+"""Which pictures are which split: by the names of folders and files, or chosen by seed; and a few that stand for all."""
 
 import hashlib
 import os
@@ -11,6 +11,18 @@ from mobilevit.errors import UsageError
 
 Thing = TypeVar("Thing")
 Groups = dict[str, list[Path]]
+
+SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def split_named(name: str) -> str | None:
+    """The split that a name stands for, if any; in any case."""
+    folded = name.casefold()
+    return next((split for split, names in SPLIT_NAMES.items() if folded in names), None)
 
 
 def split_by_seed(

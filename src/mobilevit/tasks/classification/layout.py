@@ -5,13 +5,9 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
+from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.errors import DataError
 
-SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
 OTHER_TASKS = frozenset({"annotations", "imagesets", "jpegimages", "images", "labels", "masks"})  # no class names
 
 
@@ -51,8 +47,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 def split_of(folder: Path) -> str | None:
     """The split that a folder's name stands for, if any."""
-    name = folder.name.casefold()
-    return next((split for split, names in SPLIT_NAMES.items() if name in names), None)
+    return split_named(folder.name)
 
 
 def names(found: Sequence[Path]) -> str:

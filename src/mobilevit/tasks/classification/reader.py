@@ -14,7 +14,7 @@ from mobilevit import class_tables
 from mobilevit.data import folders
 from mobilevit.data.finding import counted, listed
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.data.splitting import split_by_seed
+from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
 from mobilevit.errors import DataError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ReadOptions
@@ -46,7 +46,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     elif "val" not in parts:
         parts["val"] = parts.pop("test")
     ids = sorted(train)
-    ordered = {"train": train, **{split: parts[split] for split in layout.SPLIT_NAMES if split in parts}}
+    ordered = {"train": train, **{split: parts[split] for split in SPLIT_NAMES if split in parts}}
     return Dataset(root, TASK, name_classes(ids), {split: _samples(part, ids) for split, part in ordered.items()})
 
 

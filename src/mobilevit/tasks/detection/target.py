@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+UNREADABLE = (0, 0)  # the size of a picture that cannot be read; it has no boxes, and the doctor speaks of it
+
+
 @dataclass(frozen=True, eq=False)
 class Boxes:
     """The objects of a picture. Two are equal where every value is; nobody changes the arrays."""
@@ -14,7 +17,7 @@ class Boxes:
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels of the upright picture
     labels: NDArray[np.int64]  # (N,) class indices
     ignore: NDArray[np.bool_]  # (N,) crowds and difficult objects: neither learnt nor counted for or against a detector
-    size: tuple[int, int]  # (width, height) of the picture in pixels
+    size: tuple[int, int]  # (width, height) of the picture in pixels; UNREADABLE where it cannot be read
 
     @classmethod
     def of(cls, boxes: ArrayLike, labels: ArrayLike, size: tuple[int, int], ignore: ArrayLike | None = None) -> "Boxes":
@@ -35,7 +38,8 @@ class Boxes:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Boxes):
             return NotImplemented
-        return self.size == other.size and all(map(np.array_equal, self._arrays(), other._arrays()))
+        pairs = zip(self._arrays(), other._arrays(), strict=True)
+        return self.size == other.size and all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
     def __hash__(self) -> int:
         return hash((self.size, *(array.tobytes() for array in self._arrays())))
