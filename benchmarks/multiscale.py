@@ -38,6 +38,7 @@ from mobilevit.models.table import build
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import reader
+from mobilevit.tasks.classification.task import ClassificationTask
 
 PREDICTED: dict[RuleName, float] = {
     "paper": 0.739,
@@ -138,8 +139,10 @@ def _by_operations(trial: Trial, base_px: int) -> float:
 
 def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:
     """Batches of epoch after epoch."""
-    dataset = PictureDataset(samples, seed=SEED, augment=AugmentConfig(), preprocessing=Preprocessing())
-    loader = train_loader(dataset, sampler, torch.tensor, options.workers)
+    dataset = PictureDataset(
+        samples, ClassificationTask(), seed=SEED, augment=AugmentConfig(), preprocessing=Preprocessing()
+    )
+    loader = train_loader(dataset, sampler, options.workers)
     epoch = 0
     while True:
         sampler.set_epoch(epoch)

@@ -19,6 +19,7 @@ ORDER = [
     "errors",
     "files",
     "spec",
+    "boxes",
     "class_tables",
     "models",
     "data",

@@ -116,11 +116,11 @@ def evaluate(
     task = tasks.get(runner.spec.task)
     dataset = task.read(Path(data), read_options)
     if split == "val":
-        for finding in task.check(dataset):
+        for finding in task.check(dataset, thorough=False):
             if finding.kind == "split":
                 log.info("note: %s; --split all takes every picture", finding.message)
     if skip_broken:
-        dataset = _readable(dataset, split)
+        dataset = _readable(task, dataset, split)
     workers = auto_workers() if workers is None else workers
     return evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
 
@@ -139,11 +139,11 @@ def evaluate_runner(
 ) -> Evaluation:
     """Evaluate a runner on a split; of several processes each takes its share, and their metrics are to be merged."""
     samples = samples_of(in_order_of(runner.spec.classes, dataset, task), split)
-    pictures = PictureDataset(samples, seed=0, augment=None, preprocessing=runner.spec.preprocessing)
+    pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=runner.spec.preprocessing)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec.classes)
     started, network_seconds, done = time.perf_counter(), 0.0, 0
-    for batch in eval_loader(pictures, batch_size, task.collate, workers, rank, world_size):
+    for batch in eval_loader(pictures, batch_size, workers, rank, world_size):
         asked = time.perf_counter()
         outputs = runner(batch.pictures)
         network_seconds += time.perf_counter() - asked
@@ -163,9 +163,9 @@ def evaluate_runner(
     )
 
 
-def _readable(dataset: Dataset, split: str) -> Dataset:
+def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
     """That split alone, without the pictures that cannot be decoded."""
-    readable, findings = doctor.without_broken(replace(dataset, splits={split: samples_of(dataset, split)}))
+    readable, findings = doctor.without_broken(task, replace(dataset, splits={split: samples_of(dataset, split)}))
     for finding in findings:
         log.warning("note: %s", finding.message)
     return readable

@@ -24,7 +24,7 @@ from mobilevit.formats.torch import TorchRunner
 from mobilevit.models.fuse import fuse
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.base import TOP
+from mobilevit.tasks.base import Limits
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
 
@@ -57,16 +57,17 @@ class Predictor:
         *,
         device: str = "auto",
         batch_size: int = BATCH_SIZE,
-        top: int = TOP,
+        top: int | None = None,
+        min_score: float | None = None,
         size_px: int | None = None,
     ) -> None:
-        for option, value in (("batch size", batch_size), ("top", top)):
-            if value < 1:
-                raise UsageError(f"the {option} is {value}: it must be 1 or more")
+        """`top` and `min_score` limit what a result says: see `Limits`. UsageError where an option is out of range."""
+        if batch_size < 1:
+            raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
         self.runner = runner_for(model, device=device, size_px=size_px)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
-        self.batch_size, self.top = batch_size, top
+        self.batch_size, self.limits = batch_size, Limits(top, min_score)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ class Predictor:
         results: Iterator[Any] = iter(())
         if views:
             outputs = self.runner(torch.stack([view.pixels for view in views]))
-            results = iter(self.task.decode(outputs, self.spec, self.top))
+            results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
             if isinstance(view, Failure):
                 yield None, view
@@ -166,11 +167,13 @@ def predict(
     *,
     device: str = "auto",
     batch_size: int = BATCH_SIZE,
-    top: int = TOP,
+    top: int | None = None,
+    min_score: float | None = None,
     size_px: int | None = None,
 ) -> list[Any]:
     """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
-    return Predictor(model, device=device, batch_size=batch_size, top=top, size_px=size_px)(pictures)
+    predictor = Predictor(model, device=device, batch_size=batch_size, top=top, min_score=min_score, size_px=size_px)
+    return predictor(pictures)
 
 
 def runner_for(model: str | Path | nn.Module | Runner, *, device: str = "auto", size_px: int | None = None) -> Runner:

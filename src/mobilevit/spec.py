@@ -30,9 +30,9 @@ class Preprocessing:
 
     size_px: int = 256  # side of the square
     resize_px: int = 288  # short side before the crop; without meaning where the picture is stretched
-    fit: Fit = "crop"
     interpolation: Interpolation = "bilinear"
     channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
+    fit: Fit = "crop"
 
 
 @dataclass(frozen=True)

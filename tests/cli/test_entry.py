@@ -131,7 +131,12 @@ def test_a_reader_that_has_enough_is_no_error(data: Path) -> None:
 
 
 def test_an_interruption_is_no_traceback(model: Path) -> None:
-    waiting = subprocess.Popen(command("predict", str(model), "-"), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    waiting = subprocess.Popen(
+        command("predict", str(model), "-"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells let what runs behind them ignore it
+    )
     assert waiting.stdin is not None
     waiting.stdin.write(bytes(1 << 17))  # more than a pipe holds: comes back when the other side has begun to read
     waiting.stdin.flush()

@@ -21,8 +21,10 @@ from mobilevit.data.sample import Batch, Item, Key, Sample
 from mobilevit.data.transforms import AugmentConfig, eval_geometry, to_tensor
 from mobilevit.errors import PictureError
 from mobilevit.spec import Preprocessing
+from mobilevit.tasks.classification.task import ClassificationTask
 
 EVALUATION = Preprocessing(size_px=32, resize_px=36)
+TASK = ClassificationTask()
 SCALE = MultiScaleConfig(size_px=32, batch_size=4)
 
 
@@ -38,11 +40,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, ...]:
 
 
 def training(samples: tuple[Sample, ...], seed: int = 0) -> PictureDataset:
-    return PictureDataset(samples, seed=seed, augment=AugmentConfig(), preprocessing=EVALUATION)
-
-
-def collate(targets: list[int]) -> torch.Tensor:
-    return torch.tensor(targets)
+    return PictureDataset(samples, TASK, seed=seed, augment=AugmentConfig(), preprocessing=EVALUATION)
 
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
@@ -54,7 +52,7 @@ def same(first: list[Batch], second: list[Batch]) -> bool:
 
 def epoch_of(samples: tuple[Sample, ...], workers: int, epoch: int = 0, start_step: int = 0) -> list[Batch]:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0, epoch=epoch, start_step=start_step)
-    loader = train_loader(training(samples), sampler, collate, workers)
+    loader = train_loader(training(samples), sampler, workers)
     assert len(loader) == len(sampler)
     return list(loader)
 
@@ -68,7 +66,7 @@ def test_workers_change_nothing(samples: tuple[Sample, ...]) -> None:
 
 def test_persistent_workers_follow_the_sampler(samples: tuple[Sample, ...]) -> None:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0)
-    loader = train_loader(training(samples), sampler, collate, 2)
+    loader = train_loader(training(samples), sampler, 2)
     for epoch, start_step in ((0, 0), (1, 0), (1, 2), (0, 0)):
         sampler.set_epoch(epoch, start_step)
         assert same(list(loader), epoch_of(samples, 0, epoch, start_step))
@@ -76,7 +74,7 @@ def test_persistent_workers_follow_the_sampler(samples: tuple[Sample, ...]) -> N
 
 def test_an_epoch_that_was_left_early_disturbs_no_later_one(samples: tuple[Sample, ...]) -> None:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0)
-    loader = train_loader(training(samples), sampler, collate, 2)
+    loader = train_loader(training(samples), sampler, 2)
     next(iter(loader))
     sampler.set_epoch(1)
     assert same(list(loader), epoch_of(samples, 0, epoch=1))
@@ -111,7 +109,7 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(samples: tuple[Sample, .
 
 
 def test_evaluation_is_decoding_and_its_geometry_and_nothing_else(samples: tuple[Sample, ...]) -> None:
-    dataset = PictureDataset(samples, seed=0, augment=None, preprocessing=EVALUATION)
+    dataset = PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
     for index, sample in enumerate(samples):
         image = decode(sample.path)
         expected = to_tensor(eval_geometry(image.size, EVALUATION).picture(image))
@@ -120,10 +118,10 @@ def test_evaluation_is_decoding_and_its_geometry_and_nothing_else(samples: tuple
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 30])
 def test_evaluation_takes_every_sample_once(samples: tuple[Sample, ...], world_size: int) -> None:
-    dataset = PictureDataset(samples, seed=0, augment=None, preprocessing=EVALUATION)
+    dataset = PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
     seen = []
     for rank in range(world_size):
-        loader = eval_loader(dataset, 4, collate, 0, rank, world_size)
+        loader = eval_loader(dataset, 4, 0, rank, world_size)
         batches = list(loader)
         assert len(loader) == len(batches)
         seen += [index for batch in batches for index in batch.indices.tolist()]
@@ -138,8 +136,8 @@ def test_a_broken_picture_is_named_without_a_workers_traceback(
     broken.write_bytes(samples[1].path.read_bytes()[:600])
     with pytest.raises(PictureError) as direct:
         decode(broken)
-    dataset = PictureDataset((*samples, Sample(broken, 0)), seed=0, augment=None, preprocessing=EVALUATION)
-    loader, before = eval_loader(dataset, 4, collate, workers), set(multiprocessing.active_children())
+    dataset = PictureDataset((*samples, Sample(broken, 0)), TASK, seed=0, augment=None, preprocessing=EVALUATION)
+    loader, before = eval_loader(dataset, 4, workers), set(multiprocessing.active_children())
     with pytest.raises(PictureError) as caught:
         list(loader)
     assert str(caught.value) == str(direct.value)
@@ -149,10 +147,15 @@ def test_a_broken_picture_is_named_without_a_workers_traceback(
 
 def test_workers_can_be_spawned(samples: tuple[Sample, ...]) -> None:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0)
-    loader = train_loader(training(samples), sampler, collate, 1)
+    loader = train_loader(training(samples), sampler, 1)
     assert pickle.loads(pickle.dumps(training(samples)))[Key(0, 0, 32)].index == 0
     loader.multiprocessing_context = multiprocessing.get_context("spawn")
     assert same(list(loader), epoch_of(samples, 0))
+
+
+def listening() -> None:
+    """In a new process: to Ctrl-C, which a shell tells what it starts in the background to ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group are a thing of Unix")
@@ -161,20 +164,22 @@ def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number
     script = f"""
     import signal
     import time
-    import torch
     from pathlib import Path
     from mobilevit.data.loader import PictureDataset, train_loader
     from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
     from mobilevit.data.sample import Sample
     from mobilevit.data.transforms import AugmentConfig
     from mobilevit.spec import Preprocessing
+    from mobilevit.tasks.classification.task import ClassificationTask
 
     pictures = [Sample(path, 0) for path in sorted(Path({str(samples[0].path.parent)!r}).iterdir())]
-    dataset = PictureDataset(pictures, seed=0, augment=AugmentConfig(), preprocessing=Preprocessing())
+    dataset = PictureDataset(
+        pictures, ClassificationTask(), seed=0, augment=AugmentConfig(), preprocessing=Preprocessing()
+    )
     sampler = MultiScaleSampler(len(pictures), MultiScaleConfig(size_px=64, batch_size=4), seed=0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for batch in train_loader(dataset, sampler, torch.tensor, 2):
+        for batch in train_loader(dataset, sampler, 2):
             print("going", flush=True)
             time.sleep(60)
     except KeyboardInterrupt:
@@ -186,6 +191,7 @@ def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=listening,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "going\n"
@@ -206,8 +212,8 @@ def test_imagenette() -> None:
     if not paths:
         pytest.skip("../shared/data/imagenette is not here")
     dataset = PictureDataset(
-        [Sample(path, 0) for path in paths], seed=0, augment=None, preprocessing=Preprocessing(128, 144)
+        [Sample(path, 0) for path in paths], TASK, seed=0, augment=None, preprocessing=Preprocessing(128, 144)
     )
-    batches = list(eval_loader(dataset, 8, collate, 1))
+    batches = list(eval_loader(dataset, 8, 1))
     assert sum(len(batch.indices) for batch in batches) == len(paths)
     assert all(batch.pictures.shape[1:] == (3, 128, 128) for batch in batches)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilevit.data.class_counts import class_counts, class_weights, imbalance
+from mobilevit.data.class_counts import class_counts, class_weights, imbalance, total
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError
 from mobilevit.spec import labels
@@ -36,19 +36,21 @@ def kinds(dataset: Dataset) -> list[tuple[str, str]]:
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8))
 def test_weighted_classes_count_the_same_and_the_mean_over_pictures_is_one(counts):
-    weights = class_weights(dataset_of(counts))
+    weights = class_weights(counts, labels(f"c{index}" for index in range(len(counts))))
     shares = [weight * count for weight, count in zip(weights, counts, strict=True)]
     assert shares == pytest.approx([sum(counts) / len(counts)] * len(counts))
     assert sum(shares) / sum(counts) == pytest.approx(1)
 
 
-def test_weights_need_a_picture_of_every_class():
-    with pytest.raises(DataError, match="'c1' has no training picture"):
-        class_weights(dataset_of([3, 0]))
+def test_weights_need_every_class():
+    with pytest.raises(DataError, match="'c1' does not occur in training"):
+        class_weights([3, 0], labels(["c0", "c1"]))
 
 
 def test_counts_and_imbalance():
-    assert class_counts(dataset_of([4, 1], [0, 2])) == {"train": [4, 1], "val": [0, 2]}
+    counts = class_counts(dataset_of([4, 1], [0, 2]), lambda target: {target: 1})
+    assert counts == {"train": [4, 1], "val": [0, 2]}
+    assert total([{0: 2, 2: 1}, {}, {2: 5}], 3) == [2, 0, 6]
     assert imbalance([4, 1]) == 4
     assert imbalance([4, 0]) == float("inf")
 

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from mobilevit.data.class_counts import class_counts
 from mobilevit.data.contact_sheet import (
     GAP_PX,
     HEADING_PX,
@@ -16,11 +17,13 @@ from mobilevit.data.contact_sheet import (
     contact_sheet,
 )
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
+from mobilevit.tasks.classification.task import ClassificationTask
 
 
 def sheet_of(root):
-    return contact_sheet(reader.read(root, ReadOptions()))
+    task = ClassificationTask()
+    dataset = task.read(root, ReadOptions())
+    return contact_sheet(dataset, task, class_counts(dataset, task.occurrences))
 
 
 def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:

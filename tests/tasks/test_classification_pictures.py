@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mobilevit.spec import ClassLabel, labels
+from mobilevit.tasks.base import Limits
 from mobilevit.tasks.classification.drawing import LARGEST_PX, RIGHT, ROWS, SMALLEST_PX, WRONG, draw
 from mobilevit.tasks.classification.result import Classification, Score, decode
 from mobilevit.tasks.classification.scores import RECORD, score
@@ -18,11 +19,11 @@ RESULT = Classification((Score("a", "cat", 0.9), Score("b", "dog", 0.08), Score(
 
 
 def test_decodes_best_first() -> None:
-    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), top=2)
+    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), Limits(top=2))
     assert [entry.name for entry in result.top] == ["b", "c"]
     assert result.best.score == pytest.approx(0.7)
     assert other.best == Score("a", "a", 0.5)
-    assert len(decode(torch.tensor([[0.6, 0.4]]), labels("ab"), top=5)[0].top) == 2
+    assert len(decode(torch.tensor([[0.6, 0.4]]), labels("ab"), Limits())[0].top) == 2
 
 
 def test_says_the_same_to_machines_and_people() -> None:

@@ -46,7 +46,7 @@ def one_step(shares: list[list[int]], group: Group) -> tuple[float, dict[str, to
         network,
         wrapped(network, CONFIG, group, torch.device("cpu")),
         TASKS["classification"],
-        torch.optim.SGD(network.parameters(), lr=1.0),  # so that the change of the weights is the gradient
+        sgd(network),
         CONFIG.optim,
         channel_order="rgb",
         nominal_count=32,
@@ -59,6 +59,11 @@ def one_step(shares: list[list[int]], group: Group) -> tuple[float, dict[str, to
     return outcome.loss_total / outcome.loss_count, {
         name: before[name] - value.detach() for name, value in network.named_parameters()
     }
+
+
+def sgd(network: nn.Module) -> torch.optim.SGD:
+    """At a rate of one the change of the weights is the gradient."""
+    return torch.optim.SGD([{"params": network.parameters(), "lr_factor": 1.0}], lr=1.0)
 
 
 def _batch(indices: list[int]) -> Batch:

@@ -32,13 +32,15 @@ class PredictOptions:
     pictures: Annotated[  # files, folders, quoted patterns ("photos/**/*.jpg"), addresses; - is standard input
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
     ]
-    top: int = 5  # likeliest classes to tell
+    top: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
+    min_score: float | None = None  # leave out what is less likely, 0-1; None: 0 for classes, 0.3 for objects
     device: Device = "auto"  # where to run
     batch_size: int = 32  # pictures at a time
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
     csv: bool = False  # comma-separated values on standard output, one line a picture
     save: Path | None = None  # folder for the pictures with the results drawn on them
+    save_masks: Path | None = None  # segmentation: folder for the class of every pixel, as palette PNGs
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         device=options.device,
         batch_size=options.batch_size,
         top=options.top,
+        min_score=options.min_score,
         size_px=options.size_px,
     )
     drawings = Drawings(make_folder(options.save)) if options.save else None

@@ -1,35 +1,45 @@
-"""How many pictures each class has, and the weights that make up for it. Targets are class indices."""
+"""How often each class occurs, and the weights that make up for it. What is counted is the task's business."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from mobilevit.data.sample import Dataset, Sample
+from mobilevit.data.threads import in_threads
 from mobilevit.errors import DataError
+from mobilevit.spec import ClassLabel
+
+Occurrences = Callable[[Any], Mapping[int, int]]  # of the classes in a target, such as `Task.occurrences`
 
 
-def class_counts(dataset: Dataset) -> dict[str, list[int]]:
-    """For each split the number of pictures of each class, in the order of `dataset.classes`."""
-    return {split: _count(samples, len(dataset.classes)) for split, samples in dataset.splits.items()}
+def class_counts(dataset: Dataset, occurrences: Occurrences) -> dict[str, list[int]]:
+    """For each split how often each class occurs, in the order of `dataset.classes`."""
+    return {split: count(samples, len(dataset.classes), occurrences) for split, samples in dataset.splits.items()}
 
 
-def class_weights(dataset: Dataset) -> list[float]:
-    """Weights for the loss: N / (K n_c), for N training pictures, K classes and n_c pictures of class c.
+def count(samples: Sequence[Sample], num_classes: int, occurrences: Occurrences) -> list[int]:
+    """How often each of `num_classes` classes occurs."""
+    return total(in_threads(occurrences, [sample.target for sample in samples]), num_classes)
 
-    Every class then counts the same in a sum over the training pictures, and the mean over those pictures is one, so
-    the learning rate keeps its meaning. DataError where a class has no training picture.
+
+def total(found: Iterable[Mapping[int, int]], num_classes: int) -> list[int]:
+    counts = [0] * num_classes
+    for of_target in found:
+        for index, times in of_target.items():
+            counts[index] += times
+    return counts
+
+
+def class_weights(counts: Sequence[int], classes: Sequence[ClassLabel]) -> list[float]:
+    """Weights for the loss: N / (K n_c), for N occurrences in training, K classes and n_c of class c.
+
+    Every class then counts the same in a sum over all occurrences, and the mean over them is one, so the learning rate
+    keeps its meaning. DataError where a class does not occur.
     """
-    counts = _count(dataset.splits["train"], len(dataset.classes))
     if 0 in counts:
-        raise DataError(f"the class '{dataset.classes[counts.index(0)].id}' has no training picture: it has no weight")
+        raise DataError(f"the class '{classes[counts.index(0)].id}' does not occur in training: it has no weight")
     return [sum(counts) / (len(counts) * count) for count in counts]
 
 
 def imbalance(counts: Sequence[int]) -> float:
-    """The size of the largest class over that of the smallest; infinite where that is empty."""
+    """How much oftener the commonest class occurs than the rarest; infinite where that does not occur."""
     return max(counts) / min(counts) if min(counts) else float("inf")
-
-
-def _count(samples: Sequence[Sample], num_classes: int) -> list[int]:
-    counts = [0] * num_classes
-    for sample in samples:
-        counts[sample.target] += 1
-    return counts

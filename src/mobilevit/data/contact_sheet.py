@@ -1,6 +1,6 @@
 """Sample pictures of every class on one sheet, to see at a glance what a data set holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilevit.data import decoding
-from mobilevit.data.class_counts import class_counts
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
+from mobilevit.data.targets import Targets
 from mobilevit.errors import PictureError
 from mobilevit.spec import ClassLabel
 
@@ -25,19 +25,21 @@ PAPER, INK, PALE = "#ffffff", "#1c1f24", "#6b7280"
 RIM = "#e2e5ea"  # so that pictures with a white edge end somewhere
 
 
-def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Image:
+def contact_sheet(
+    dataset: Dataset, task: Targets, counts: Mapping[str, Sequence[int]], left_out: Collection[Path] = ()
+) -> Image.Image:
     """A row of pictures for each class, cut to the centre square as evaluation cuts them; RGB.
 
     They are of training, and of the other splits where training has too few. Pictures in `left_out` and those that
     cannot be decoded are passed over. The longest row sets the width.
     """
     shown = evenly(range(len(dataset.classes)), MAX_CLASSES)
-    rows = {index: _tiles(samples) for index, samples in _chosen(dataset, shown, left_out).items()}
+    chosen = _chosen(dataset, task, shown, left_out)
+    rows = {index: _tiles(samples, task, dataset.classes) for index, samples in chosen.items()}
     columns = max(MIN_COLUMNS, *map(len, rows.values()))
     width = 2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX
     sheet = Image.new("RGB", (width, TITLE_PX + len(shown) * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX), PAPER)
     _write_title(sheet, dataset, len(shown))
-    counts = class_counts(dataset)
     for row, index in enumerate(shown):
         top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX)
         of_splits = ", ".join(f"{counts[split][index]:,} {split}" for split in dataset.splits)
@@ -46,14 +48,17 @@ def contact_sheet(dataset: Dataset, left_out: Collection[Path] = ()) -> Image.Im
     return sheet
 
 
-def _chosen(dataset: Dataset, shown: Sequence[int], left_out: Collection[Path]) -> dict[int, list[Sample]]:
+def _chosen(
+    dataset: Dataset, task: Targets, shown: Sequence[int], left_out: Collection[Path]
+) -> dict[int, list[Sample]]:
     """An even choice of each class's training pictures; where they fill no row, of the next split's too."""
     chosen: dict[int, list[Sample]] = {index: [] for index in shown}
     for samples in dataset.splits.values():
         found: dict[int, list[Sample]] = {index: [] for index in shown}
         for sample in samples:
-            if sample.target in found and sample.path not in left_out:
-                found[sample.target].append(sample)
+            if sample.path not in left_out:
+                for index in found.keys() & task.occurrences(sample.target).keys():
+                    found[index].append(sample)
         for index in shown:
             chosen[index] += evenly(found[index], MAX_COLUMNS - len(chosen[index]))
     return chosen
@@ -105,13 +110,16 @@ def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> 
         ImageDraw.Draw(sheet).rectangle((left, top, left + TILE_PX - 1, top + TILE_PX - 1), outline=RIM)
 
 
-def _tiles(samples: Sequence[Sample]) -> list[Image.Image]:
-    return [tile for sample in samples if (tile := _tile(sample.path)) is not None]
+def _tiles(samples: Sequence[Sample], task: Targets, classes: Sequence[ClassLabel]) -> list[Image.Image]:
+    return [tile for sample in samples if (tile := _tile(sample, task, classes)) is not None]
 
 
-def _tile(path: Path) -> Image.Image | None:
+def _tile(sample: Sample, task: Targets, classes: Sequence[ClassLabel]) -> Image.Image | None:
     try:
-        picture = decoding.decode(path, draft_px=2 * TILE_PX)
+        picture = decoding.decode(sample.path, draft_px=2 * TILE_PX)
+        scale = TILE_PX / min(picture.size)
+        size = max(TILE_PX, round(picture.width * scale)), max(TILE_PX, round(picture.height * scale))
+        drawn = task.draw_target(picture.resize(size, Image.Resampling.BICUBIC), sample.target, classes)
     except PictureError:
         return None  # the doctor's findings speak of it
-    return ImageOps.fit(picture, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    return ImageOps.fit(drawn, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)

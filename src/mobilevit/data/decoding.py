@@ -100,6 +100,28 @@ class OpenPicture:
             plain.info = {}  # the orientation it speaks of has been applied
             return plain
 
+    def values(self) -> NDArray[Any]:
+        """What is stored, upright: (H, W) integers, those of a palette picture its indices, or (H, W, 3) uint8 RGB.
+
+        For masks, whose values are no colours: nothing is scaled, converted or laid on white.
+        """
+        with _decoder_errors(self.name):
+            step = PNG_STEPS.get(_png_raw_mode(self.image), 1)
+            self.image.load()
+            bare = self.image.getchannel(0) if self.image.mode in ("LA", "La", "PA") else self.image
+            bare = bare if bare.mode in INTEGER_MODES else bare.convert("RGB")
+            upright = np.asarray(_upright(bare, _orientation(self.image)))
+            return upright.astype(np.uint8) if upright.dtype == np.bool_ else upright // step
+
+
+INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
+PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads greyscale of 2 and 4 bits over 0 to 255
+
+
+def _png_raw_mode(image: Image.Image) -> str:
+    """How a PNG stores its pixels, before it is loaded; empty for others."""
+    return str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
     shape = pixels.shape

@@ -7,34 +7,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from mobilevit.data.class_counts import class_weights as class_weights
+from mobilevit.data import class_counts
 from mobilevit.data.duplicates import duplicate_findings
 from mobilevit.data.examination import Broken, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.oddities import broken_findings, first_reasons, picture_findings, unused_findings
 from mobilevit.data.report import DataReport, PictureSizes
-from mobilevit.data.sample import Dataset
+from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.similarity import same_pictures
 from mobilevit.data.splitting import evenly
+from mobilevit.data.targets import Targets
 from mobilevit.data.threads import Progress, in_threads
 from mobilevit.errors import DataError
 
 QUICK_PICTURES = 20_000  # headers that the fast part reads at most: about three seconds
-SIZE_STEP_PX, SIZE_MIN_PX, SIZE_MAX_PX = 32, 32, 256  # of the training sizes that are suggested
+SIZE_STEP_PX, SIZE_MIN_PX = 32, 32  # of the training sizes that are suggested
 SEVERITIES = ("error", "warning", "info")  # in the order of a report
 
 
-class TargetCheck(Protocol):
-    """What the doctor needs of a Task."""
-
-    def check(self, dataset: Dataset) -> list[Finding]: ...
-
-
-def quick_check(task: TargetCheck, dataset: Dataset) -> list[Finding]:
+def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
     """What can be said within seconds: headers that cannot be read, and what the task says about the targets.
 
     Of a larger set, 20,000 headers are read, evenly chosen, and a finding says so.
@@ -42,14 +37,14 @@ def quick_check(task: TargetCheck, dataset: Dataset) -> list[Finding]:
     paths = _paths(dataset)
     chosen = evenly(paths, QUICK_PICTURES)
     broken, _ = _sorted_out(in_threads(read_header, chosen))
-    findings = [*broken_findings(dataset, broken), *task.check(dataset)]
+    findings = [*broken_findings(dataset, broken), *task.check(dataset, thorough=False)]
     if len(chosen) < len(paths):
         message = f"looked at {len(chosen):,} of {len(paths):,} pictures: `mobilevit check` looks at all of them"
         findings.append(Finding("info", "sampled", message))
     return in_order(findings)
 
 
-def check(task: TargetCheck, dataset: Dataset, progress: Progress | None = None) -> DataReport:
+def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
     """Decode every picture and say everything there is to say about the data set.
 
     `progress` is called with (pictures done, pictures in all). A core looks at about 900 JPEGs of 224 px a second.
@@ -57,45 +52,49 @@ def check(task: TargetCheck, dataset: Dataset, progress: Progress | None = None)
     start = time.perf_counter()
     broken, pictures = _sorted_out(in_threads(examine, _paths(dataset), progress))
     groups = [[pictures[index] for index in group] for group in same_pictures(pictures)]
-    readable = _without(dataset, broken)
+    readable = _without(dataset, broken, task)
     findings = [
         *broken_findings(dataset, broken),
-        *task.check(readable),
+        *task.check(readable, thorough=True),
         *duplicate_findings(dataset, groups),
         *picture_findings(dataset, pictures),
-        *unused_findings(dataset),
+        *unused_findings(dataset, task),
     ]
     return DataReport(
         dataset=dataset,
+        task=task,
+        class_counts=class_counts.class_counts(readable, task.occurrences),
         findings=in_order(findings),
         broken=broken,
         duplicates=[[picture.path for picture in group] for group in groups],
         sizes=PictureSizes.of([picture.header.size for picture in pictures]) if pictures else None,
-        suggested_size_px=_size_for([min(picture.header.size) for picture in pictures]) if pictures else None,
+        suggested_size_px=_size_for([min(picture.header.size) for picture in pictures], task) if pictures else None,
         grey_share=sum(picture.is_grey for picture in pictures) / max(1, len(pictures)),
         seconds=time.perf_counter() - start,
     )
 
 
-def without_broken(dataset: Dataset, progress: Progress | None = None) -> tuple[Dataset, list[Finding]]:
-    """The data set without the pictures that cannot be decoded, and a warning that counts them.
+def without_broken(task: Targets, dataset: Dataset, progress: Progress | None = None) -> tuple[Dataset, list[Finding]]:
+    """The data set without what cannot be decoded, and a warning that counts the pictures (and masks).
 
     Decodes every picture. DataError where a class loses its last training picture, or a split its last.
     """
-    broken, _ = _sorted_out(in_threads(decodes, _paths(dataset), progress))
+    samples = [sample for samples in dataset.splits.values() for sample in samples]
+    paths = [path for sample in samples for path in (sample.path, *task.files(sample.target))]
+    broken, _ = _sorted_out(in_threads(decodes, paths, progress))
     if not broken:
         return dataset, []
-    readable = _without(dataset, broken)
-    _must_be_whole(dataset, readable)
-    count = f"{counted(len(broken), 'picture')} of {len(_paths(dataset)):,}"
+    readable = _without(dataset, broken, task)
+    _must_be_whole(task, dataset, readable)
+    count = f"{counted(len(broken), 'picture')} of {len(paths):,}"
     message = f"left out {count} that cannot be read: {first_reasons(dataset, broken)}"
     return readable, [Finding("warning", "unreadable", message, tuple(picture.path for picture in broken))]
 
 
-def suggest_size_px(dataset: Dataset, sample: int = 200) -> int:
+def suggest_size_px(task: Targets, dataset: Dataset, sample: int = 200) -> int:
     """A training size that the pictures can fill: the median short side of `sample` training pictures.
 
-    Rounded down to a multiple of 32, between 32 and 256. DataError where none of them can be read.
+    Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them can be read.
     """
     chosen = evenly([entry.path for entry in dataset.splits["train"]], sample)
     broken, headers = _sorted_out(in_threads(read_header, chosen))
@@ -103,7 +102,7 @@ def suggest_size_px(dataset: Dataset, sample: int = 200) -> int:
         raise DataError(
             f"no picture of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
         )
-    return _size_for([min(header.size) for header in headers])
+    return _size_for([min(header.size) for header in headers], task)
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:
@@ -123,26 +122,33 @@ def _sorted_out(outcomes: Sequence[Fine | Broken | None]) -> tuple[list[Broken],
     return broken, [outcome for outcome in outcomes if outcome is not None and not isinstance(outcome, Broken)]
 
 
-def _size_for(short_sides: Sequence[int]) -> int:
+def _size_for(short_sides: Sequence[int], task: Targets) -> int:
     steps = int(np.median(short_sides)) // SIZE_STEP_PX
-    return min(SIZE_MAX_PX, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
+    return min(task.size_px, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
 
 
-def _without(dataset: Dataset, broken: Sequence[Broken]) -> Dataset:
+def _without(dataset: Dataset, broken: Sequence[Broken], task: Targets) -> Dataset:
     paths = {picture.path for picture in broken}
-    splits = {
-        split: tuple(sample for sample in samples if sample.path not in paths)
-        for split, samples in dataset.splits.items()
-    }
+
+    def whole(sample: Sample) -> bool:
+        return sample.path not in paths and paths.isdisjoint(task.files(sample.target))
+
+    splits = {split: tuple(filter(whole, samples)) for split, samples in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
 
-def _must_be_whole(before: Dataset, after: Dataset) -> None:
+def _must_be_whole(task: Targets, before: Dataset, after: Dataset) -> None:
     empty = [split for split, samples in after.splits.items() if before.splits[split] and not samples]
     if empty:
         raise DataError(f"no picture of {listed(empty)} can be read in {before.root}: copy the data again")
-    present, remaining = ({sample.target for sample in dataset.splits.get("train", ())} for dataset in (before, after))
-    lost = present - remaining
-    if lost:
-        names = listed([before.classes[index].name for index in sorted(lost)])
+    if "train" not in after.splits:
+        return
+    remaining = {sample.path for sample in after.splits["train"]}
+    gone = [sample for sample in before.splits["train"] if sample.path not in remaining]
+    lost, kept = (
+        {index for sample in samples for index in task.occurrences(sample.target)}
+        for samples in (gone, after.splits["train"])
+    )
+    if lost - kept:
+        names = listed([before.classes[index].name for index in sorted(lost - kept)])
         raise DataError(f"no training picture of {names} can be read in {before.root}: copy them again")

@@ -32,7 +32,7 @@ def listed(names: Iterable[object], most: int = 5, between: str = ", ") -> str:
 
 def counted(count: int, noun: str) -> str:
     """ "1 picture", "1,204 pictures"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
 
 
 def printable(text: object) -> str:

@@ -10,21 +10,37 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from mobilevit.data.decoding import opened
 from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.photometric import distorted
 from mobilevit.data.randomness import generator
 from mobilevit.data.sample import Batch, Item, Key, Sample
-from mobilevit.data.transforms import AugmentConfig, Geometry, eval_geometry, to_tensor, train_geometry
+from mobilevit.data.transforms import AugmentConfig, Geometry, Size, eval_geometry, to_tensor
 from mobilevit.errors import PictureError
 from mobilevit.spec import Preprocessing
 
-Collate = Callable[[Sequence[Any]], Any]  # the task's: targets of a batch, as tensors
+Collate = Callable[[Sequence[Any]], Any]
+
+
+class Views(Protocol):
+    """What the loader needs of a Task: the target beside its picture, in training and in evaluation."""
+
+    def train_geometry(
+        self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
+    ) -> Geometry: ...
+
+    def seen(self, target: Any, geometry: Geometry) -> Any: ...
+
+    def collate(self, targets: Sequence[Any]) -> Any: ...
+
+    def truth(self, target: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -38,9 +54,16 @@ class PictureDataset(TorchDataset["Item | Failure"]):
     """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does."""
 
     def __init__(
-        self, samples: Sequence[Sample], *, seed: int, augment: AugmentConfig | None, preprocessing: Preprocessing
+        self,
+        samples: Sequence[Sample],
+        views: Views,
+        *,
+        seed: int,
+        augment: AugmentConfig | None,
+        preprocessing: Preprocessing,
     ) -> None:
-        self.samples, self.seed, self.augment, self.preprocessing = samples, seed, augment, preprocessing
+        self.samples, self.views, self.seed = samples, views, seed
+        self.augment, self.preprocessing = augment, preprocessing
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -48,56 +71,56 @@ class PictureDataset(TorchDataset["Item | Failure"]):
     def __getitem__(self, key: Key) -> Item | Failure:
         sample = self.samples[key.index]
         try:
-            with opened(sample.path) as source:
-                geometry = self._geometry(key, source.header.size)
-                picture = geometry.picture(source.decode(draft_px=geometry.draft_px))
+            if self.augment is not None:
+                return self._trained_on(sample, key, self.augment)
+            return self._evaluated(sample, key)
         except PictureError as error:
             return Failure(str(error))
-        return Item(to_tensor(picture), sample.target, key.index)
 
-    def _geometry(self, key: Key, size: tuple[int, int]) -> Geometry:
-        if self.augment is None:
-            return eval_geometry(size, self.preprocessing)
-        return train_geometry(generator("sample", self.seed, key.epoch, key.index), size, key.size_px, self.augment)
+    @property
+    def collate(self) -> Collate:
+        """Of the targets of a batch: the task's in training, a list in evaluation."""
+        return list if self.augment is None else self.views.collate
+
+    def _trained_on(self, sample: Sample, key: Key, augment: AugmentConfig) -> Item:
+        rng = generator("sample", self.seed, key.epoch, key.index)
+        with opened(sample.path) as source:
+            geometry = self.views.train_geometry(rng, source.header.size, sample.target, key.size_px, augment)
+            picture = geometry.picture(source.decode(draft_px=geometry.draft_px))
+        if augment.photometric:
+            picture = distorted(picture, rng)
+        return Item(to_tensor(picture), self.views.seen(sample.target, geometry), key.index)
+
+    def _evaluated(self, sample: Sample, key: Key) -> Item:
+        with opened(sample.path) as source:
+            picture = eval_geometry(source.header.size, self.preprocessing).picture(source.decode())
+        return Item(to_tensor(picture), self.views.truth(sample.target), key.index)
 
 
-def train_loader(
-    dataset: PictureDataset, sampler: MultiScaleSampler, task_collate: Collate, workers: int
-) -> "PictureLoader":
+def train_loader(dataset: PictureDataset, sampler: MultiScaleSampler, workers: int) -> "PictureLoader":
     """Batches in the order of the sampler; ask it for another epoch with `sampler.set_epoch` before iterating."""
-    return PictureLoader(dataset, sampler, task_collate, workers)
+    return PictureLoader(dataset, sampler, workers)
 
 
 def eval_loader(
-    dataset: PictureDataset,
-    batch_size: int,
-    task_collate: Collate,
-    workers: int,
-    rank: int = 0,
-    world_size: int = 1,
+    dataset: PictureDataset, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
 ) -> "PictureLoader":
     """Every sample once, in order; of several processes each takes its share, which may be one sample shorter."""
     size_px = dataset.preprocessing.size_px
     keys = [Key(index, 0, size_px) for index in range(rank, len(dataset), world_size)]
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
-    return PictureLoader(dataset, batches, task_collate, workers)
+    return PictureLoader(dataset, batches, workers)
 
 
 class PictureLoader(DataLoader[Any]):
     """A DataLoader of Batch that raises PictureError where a picture cannot be decoded."""
 
-    def __init__(
-        self,
-        dataset: PictureDataset,
-        batches: MultiScaleSampler | Sequence[list[Key]],
-        task_collate: Collate,
-        workers: int,
-    ) -> None:
+    def __init__(self, dataset: PictureDataset, batches: MultiScaleSampler | Sequence[list[Key]], workers: int) -> None:
         super().__init__(
             dataset,
             batch_sampler=batches,
             num_workers=workers,
-            collate_fn=partial(_collate, task_collate),
+            collate_fn=partial(_collate, dataset.collate),
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_start_worker,
@@ -113,7 +136,7 @@ class PictureLoader(DataLoader[Any]):
             yield batch
 
 
-def _collate(task_collate: Collate, items: Sequence[Item | Failure]) -> Batch | Failure:
+def _collate(collate: Collate, items: Sequence[Item | Failure]) -> Batch | Failure:
     good: list[Item] = []
     for item in items:
         if isinstance(item, Failure):
@@ -121,7 +144,7 @@ def _collate(task_collate: Collate, items: Sequence[Item | Failure]) -> Batch | 
         good.append(item)
     return Batch(
         torch.stack([item.picture for item in good]),
-        task_collate([item.target for item in good]),
+        collate([item.target for item in good]),
         torch.tensor([item.index for item in good]),
     )
 

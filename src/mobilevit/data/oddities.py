@@ -10,6 +10,7 @@ from mobilevit.data import folders
 from mobilevit.data.examination import Broken, Examined
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset
+from mobilevit.data.targets import Targets
 
 TINY_PX = 32  # short side below which a picture is less than one pixel of the last stage
 LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
@@ -35,9 +36,10 @@ def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
     return listed([f"{inside(dataset.root, picture.path)} {picture.reason}" for picture in broken], 3, between="; ")
 
 
-def unused_findings(dataset: Dataset) -> Iterator[Finding]:
+def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
     """Files under the root that the data set leaves out, by name alone."""
-    used = {sample.path for samples in dataset.splits.values() for sample in samples}
+    used_by = ((sample.path, *task.files(sample.target)) for samples in dataset.splits.values() for sample in samples)
+    used = {path for paths in used_by for path in paths}
     unused = [path for path in folders.files_below(dataset.root) if path not in used]
     outside = tuple(path for path in unused if folders.is_picture(path))
     strangers = [path for path in unused if not folders.is_picture(path)]

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobilevit.data.class_counts import class_counts, class_weights, imbalance
+from mobilevit.data.class_counts import class_weights, imbalance
 from mobilevit.data.contact_sheet import contact_sheet
 from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, printable
 from mobilevit.data.sample import Dataset
+from mobilevit.data.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class DataReport:
     """The whole check of a data set."""
 
     dataset: Dataset
+    task: Targets
+    class_counts: Mapping[str, Sequence[int]]  # for each split how often each class occurs in what can be read
     findings: Sequence[Finding]  # errors first
     broken: Sequence[Broken]  # pictures that cannot be decoded, and why
     duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same picture
@@ -62,34 +65,35 @@ class DataReport:
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """For each split the number of pictures of each class, by its id; unreadable ones included."""
+        """The same by the id of the class."""
         ids = [label.id for label in self.dataset.classes]
-        return {split: dict(zip(ids, of_split, strict=True)) for split, of_split in class_counts(self.dataset).items()}
+        return {split: dict(zip(ids, of_split, strict=True)) for split, of_split in self.class_counts.items()}
 
     def rows(self) -> list[dict[str, str | int]]:
         """The counts as a table, a row a class."""
         columns: dict[str, list[str]] = {"class": [label.name for label in self.dataset.classes]}
         if any(label.id != label.name for label in self.dataset.classes):
             columns["id"] = [label.id for label in self.dataset.classes]
-        table = {**columns, **class_counts(self.dataset)}
+        table = {**columns, **self.class_counts}
         return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
     def grid(self) -> Image.Image:
         """Sample pictures of the classes on one sheet."""
-        return contact_sheet(self.dataset, {picture.path for picture in self.broken})
+        return contact_sheet(self.dataset, self.task, self.class_counts, {picture.path for picture in self.broken})
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values for JSON."""
-        counts = class_counts(self.dataset)
-        weights = class_weights(self.dataset)
+        counts, classes = self.class_counts, self.dataset.classes
+        weights = [None] * len(classes) if 0 in counts["train"] else class_weights(counts["train"], classes)
         return {
             "root": printable(self.dataset.root),
             "task": self.dataset.task,
             "ok": self.ok,
             "pictures": {split: len(samples) for split, samples in self.dataset.splits.items()},
+            "counted": self.task.counted,
             "classes": [
                 {**asdict(label), **{split: counts[split][index] for split in counts}, "weight": weights[index]}
-                for index, label in enumerate(self.dataset.classes)
+                for index, label in enumerate(classes)
             ],
             "imbalance": imbalance(counts["train"]),
             "sizes": asdict(self.sizes) if self.sizes else None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mobilevit.data.finding import Finding
 from mobilevit.spec import ClassLabel
 
 
@@ -26,6 +27,7 @@ class Dataset:
     task: str
     classes: tuple[ClassLabel, ...]
     splits: Mapping[str, tuple[Sample, ...]]
+    notes: tuple[Finding, ...] = ()  # what the reader found and mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One transformed sample: (3, H, W) uint8 RGB, the task's target, and its index in the split."""
+    """One transformed sample: (3, H, W) uint8 RGB, the target as the task sees it, and its index in the split."""
 
     picture: Tensor
     target: Any
@@ -48,7 +50,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """(B, 3, H, W) uint8 RGB, the task's collated targets, and (B,) int64 indices."""
+    """(B, 3, H, W) uint8 RGB, targets (collated by the task to train on, a list to evaluate), (B,) int64 indices."""
 
     pictures: Tensor
     targets: Any

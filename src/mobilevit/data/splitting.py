@@ -1,4 +1,4 @@
-"""Which pictures are which split: by the names of folders and files, or chosen by seed; and a few that stand for all."""
+"""Which pictures are which split, by name or chosen by seed; and a few that stand for all."""
 
 import hashlib
 import os

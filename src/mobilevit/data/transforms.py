@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -21,11 +22,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How training pictures vary. The first three are the paper's augmentation; the rest needs the extra `augment`."""
+    """How training pictures vary. From `randaugment` on the extra `augment` is needed, and a class a picture."""
 
-    crop_area_min: float = 0.35  # smallest share of a picture that a crop keeps; the paper has 0.08
-    crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width
+    crop_area_min: float = 0.35  # smallest share of a picture that a crop keeps; the paper has 0.08, 0.09 for boxes
+    crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width; 2 for boxes
     flip: bool = True  # mirror every other picture; switch it off for digits, text, left and right
+    photometric: bool = False  # change contrast, brightness, saturation and hue, as the paper does for detection
     randaugment: bool = False  # two random changes of colour or shape on every batch (RandAugment)
     mixup: float = 0.0  # blend pairs of pictures, shares from Beta(x, x); 0.2 is usual, 0 switches it off
     cutmix: float = 0.0  # paste a part of another picture, share from Beta(x, x); 1.0 is usual, 0 switches it off
@@ -63,6 +65,21 @@ class Geometry:
         resized = image.resize(self.output, FILTERS[self.interpolation], box=box, reducing_gap=gap)
         return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
 
+    def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 4) xyxy in pixels of the source to xyxy in shares of what the network sees, not clipped to 0-1."""
+        left, top, right, bottom = self.box
+        corner, extent = [left, top], [right - left, bottom - top]
+        shares: NDArray[np.float64] = (boxes - np.array(corner * 2)) / np.array(extent * 2)
+        if self.flip:
+            shares = np.stack([1 - shares[:, 2], shares[:, 1], 1 - shares[:, 0], shares[:, 3]], axis=1)
+        return shares.astype(np.float32)
+
+    def mask(self, mask: Image.Image) -> Image.Image:
+        """The part of a mask of the source's size that belongs to the picture: nearest, so that classes stay whole."""
+        assert mask.size == self.source, f"the mask is {mask.size}, its picture {self.source}"
+        resized = mask.resize(self.output, Image.Resampling.NEAREST, box=self.box)
+        return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
+
     @property
     def draft_px(self) -> int | None:
         """The short side down to which the source may be decoded without enlarging the crop; None: decode in full."""
@@ -83,10 +100,10 @@ FILTERS: dict[Interpolation, Image.Resampling] = {
 def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
     """A random crop of a picture of `size`, resized to a square of `size_px`, mirrored or not (paper, section 4.1)."""
     flip = bool(rng.random() < 0.5) and config.flip
-    return Geometry(size, _random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
+    return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
 
 
-def _random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
+def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
     """A crop by area and log-uniform ratio; after ten that do not fit, the largest centred one of a fitting ratio."""
     width, height = size
     log_ratio = math.log(config.crop_ratio_max)
@@ -112,20 +129,24 @@ def _centre_crop(size: Size, ratio_max: float) -> Box:
 
 
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
-    """Resize the short side to `resize_px`, crop the centre of `size_px`: both in one step, over the crop alone.
+    """What evaluation and prediction see of a picture.
 
-    The crop is mapped back to the source, so that the pixels are those of the two steps, within the rounding between
+    Stretched: all of it. Else the short side is resized to `resize_px` and the centre of `size_px` cut out: both in one
+    step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps, within the rounding between
     Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and a picture of 1 x 10000 pixels
     never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
     the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
     """
     crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
+    output = (crop_px, crop_px)
+    if preprocessing.fit == "stretch":
+        whole = (0.0, 0.0, float(size[0]), float(size[1]))
+        return Geometry(size, whole, output, interpolation=preprocessing.interpolation)
     if crop_px > resize_px:
         raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
     short = min(size)
     left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
-    output = (crop_px, crop_px)
     return Geometry(size, (left, top, right, bottom), output, interpolation=preprocessing.interpolation)
 
 

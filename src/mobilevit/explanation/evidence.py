@@ -14,6 +14,7 @@ from mobilevit.explanation.attention import BlockRecord, PixelAttention, recordi
 from mobilevit.explanation.gradcam import grad_cam, heat
 from mobilevit.models.mobilevit import MobileViT
 from mobilevit.spec import ModelSpec
+from mobilevit.tasks.base import Limits
 from mobilevit.tasks.classification.result import Classification, Score
 
 Pixel = tuple[float, float]  # x from the left and y from the top of the crop, both 0-1
@@ -71,7 +72,7 @@ def _look(
 def _ranking(logits: Tensor, spec: ModelSpec) -> Classification:
     """All classes, the likeliest first."""
     task = tasks.get(spec.task)
-    (result,) = task.decode(task.finish(logits), spec, top=len(spec.classes))
+    (result,) = task.decode(task.finish(logits), spec, Limits(top=len(spec.classes)))
     assert isinstance(result, Classification)
     return result
 

@@ -27,7 +27,8 @@ def recognise(root: Path, task: str | None = None) -> Task:
     root = folders.require_folder(root)
     fitting = [candidate for candidate in TASKS.values() if candidate.recognises(root)]
     if not fitting:
-        raise DataError(f"{root} is no data set of a known layout: expected {root}/train/<class>/*.jpg")
+        layouts = "; ".join(f"{candidate.name}: {candidate.layouts}" for candidate in TASKS.values())
+        raise DataError(f"{root} is no data set of a known layout. Layouts are, for {layouts}")
     if len(fitting) > 1:
         names = " and ".join(f"--task {candidate.name}" for candidate in fitting)
         raise DataError(f"{root} could be read as different tasks: choose between {names}")

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import numpy as np
 from PIL.Image import Image
 from torch import Tensor
 
+from mobilevit.data.augment import BatchAugment
 from mobilevit.data.finding import Finding as Finding
 from mobilevit.data.sample import Dataset
-from mobilevit.spec import ClassLabel, ModelSpec
+from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.errors import check_ranges
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
     from matplotlib.figure import Figure
 
-TOP = 5  # likeliest classes in a result, unless asked otherwise
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
 
 
@@ -40,6 +43,19 @@ class ReadOptions:
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
     split_seed: int = 0  # decides which pictures those are
+    data_format: str | None = None  # of the annotations; None: recognised from what is there
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a result says."""
+
+    top: int | None = None  # likeliest classes or objects; None: five classes, a hundred objects
+    min_score: float | None = None  # 0-1, below which nothing is said; None: 0 for classes, 0.3 for objects
+
+    def __post_init__(self) -> None:
+        """Refuses what no limit can mean; UsageError."""
+        check_ranges(self, top=(1, float("inf")), min_score=(0.0, 1.0))
 
 
 class Result(Protocol):
@@ -64,6 +80,10 @@ class Result(Protocol):
 
     def records(self) -> list[dict[str, Any]]:
         """Rows of a CSV file: one a picture, or one an object in it."""
+        ...
+
+    def mask(self) -> Image | None:
+        """The class of every pixel as a palette picture of the size of the original; None where pixels have none."""
         ...
 
 
@@ -99,7 +119,9 @@ class Scores(Protocol):
 class Metric(Protocol):
     """Gathers what the scores need, batch by batch; `merge` joins the parts that several processes gathered."""
 
-    def update(self, outputs: Outputs, targets: Any, indices: Tensor) -> None: ...
+    def update(self, outputs: Outputs, targets: Sequence[Any], indices: Tensor) -> None:
+        """`targets` are those of `Task.truth`, one a picture."""
+        ...
 
     def merge(self, other: "Metric") -> None: ...
 
@@ -118,6 +140,11 @@ class Task(Protocol):
     """Everything that makes a task."""
 
     name: str
+    counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    size_px: int  # side of the pictures that the paper gives its networks
+    layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+
+    # -- the data set
 
     def recognises(self, root: Path) -> bool:
         """Whether `root` looks like a data set of this task."""
@@ -127,32 +154,73 @@ class Task(Protocol):
         """The data set at `root`; DataError where it is missing, empty or inconsistent."""
         ...
 
-    def check(self, dataset: Dataset) -> list[Finding]:
-        """What is wrong with the targets (the pictures themselves are checked by the doctor)."""
+    def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
+        """What is wrong with the targets (the pictures themselves are checked by the doctor).
+
+        Within seconds, unless `thorough`: then every file of the targets is read.
+        """
         ...
 
-    def collate(self, targets: Sequence[Any]) -> Any:
-        """Targets of a batch, as tensors."""
+    def occurrences(self, target: Any) -> Mapping[int, int]:
+        """How often each class occurs in a target; a class that does not may be left out. May read a file."""
         ...
 
-    def loss(self, raw: Any, targets: Any, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
-        """The training loss of the network's raw output."""
-        ...
-
-    def finish(self, raw: Any) -> dict[str, Tensor]:
-        """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
-        ...
-
-    def decode(self, outputs: Outputs, spec: ModelSpec, top: int = TOP) -> list[Any]:
-        """Named outputs of a batch to one Result a picture, of the `top` likeliest classes or objects."""
+    def files(self, target: Any) -> Sequence[Path]:
+        """Pictures that belong to the target, such as its mask."""
         ...
 
     def relabel(self, target: Any, mapping: Sequence[int]) -> Any:
         """A sample's target with class i replaced by class mapping[i]."""
         ...
 
+    # -- training
+
+    def anchors(self, dataset: Dataset) -> AnchorSizes:
+        """The anchors that fit the training boxes; UsageError where the task has none."""
+        ...
+
+    def train_geometry(
+        self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
+    ) -> Geometry:
+        """The random part of a picture of `size` that training sees, as a square of `size_px`."""
+        ...
+
+    def seen(self, target: Any, geometry: Geometry) -> Any:
+        """What is left of a target in the picture that `geometry` makes."""
+        ...
+
+    def collate(self, targets: Sequence[Any]) -> Any:
+        """Targets of a batch that are `seen`, as something with `.to(device, non_blocking=...)`."""
+        ...
+
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+        """What changes whole batches, where the config asks for it; UsageError where the task cannot."""
+        ...
+
+    def loss(self, raw: Any, targets: Any, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
+        """The training loss of the network's raw output for collated targets."""
+        ...
+
+    # -- results
+
+    def finish(self, raw: Any) -> dict[str, Tensor]:
+        """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
+        ...
+
+    def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
+        """Named outputs of a batch to one Result a picture."""
+        ...
+
+    def truth(self, target: Any) -> Any:
+        """The whole target, as the metric wants it. May read a file."""
+        ...
+
     def metric(self, classes: Sequence[ClassLabel]) -> Metric: ...
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        """The picture with the result, and the truth where it is known, drawn on it."""
+        """The picture with the result, and a sample's target where it is known, drawn on it."""
+        ...
+
+    def draw_target(self, picture: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
+        """The picture with a sample's target alone, for an overview of a data set."""
         ...

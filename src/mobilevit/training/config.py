@@ -24,6 +24,7 @@ class OptimiserConfig:
     """AdamW, linear warm-up, cosine decay by the step; moving average of the weights."""
 
     lr: float = 1e-3  # peak learning rate
+    head_lr: float = 1.0  # factor for all but the backbone; the paper has 10 for segmentation
     lr_start: float = 1e-5  # at the first step of the warm-up
     lr_end: float = 1e-5  # at the last step
     warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
@@ -40,6 +41,7 @@ class OptimiserConfig:
         check_ranges(
             self,
             lr=(1e-12, 1e3),
+            head_lr=(0.0, 1e3),
             lr_start=(0.0, 1e3),
             lr_end=(0.0, 1e3),
             warmup_steps=(0, float("inf")),
@@ -56,9 +58,10 @@ class TrainConfig:
     """One training run."""
 
     data: Path  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
-    model: str = "mobilevit_xs"  # a name of `mobilevit info`
+    model: str = "mobilevit_xs"  # a name of `mobilevit info`; one of another task stands for the task's of its size
     weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
     task: str | None = None  # None: recognised from the data
+    data_format: str | None = None  # of the annotations; None: recognised from the data
     epochs: int = 40  # passes over the training pictures
     patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
     output: Path = Path("runs")  # where run folders go
@@ -73,6 +76,7 @@ class TrainConfig:
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
     compile: bool = False  # torch.compile the network: slow to start, once for every resolution
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
+    anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
     dropout: float | None = None  # of every dropout in the network; None: the paper's
     freeze_stages: int = 0  # keep the stem and the first stages (1 to 5) as they are
     freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are

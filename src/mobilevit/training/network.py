@@ -9,15 +9,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mobilevit.data.sample import Dataset
 from mobilevit.spec import ModelSpec
+from mobilevit.tasks.base import Task
 from mobilevit.training.config import Precision, TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.weights.creating import create, spec_of
 
 
-def start_network(config: TrainConfig, dataset: Dataset) -> nn.Module:
+def start_network(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
     """The network with its starting weights, and a spec that says how it will be used: its size and classes."""
     torch.manual_seed(config.seed)
-    network = create(config.model, classes=dataset.classes, weights=config.weights)
+    anchors = task.anchors(dataset) if config.anchors == "data" else ()
+    network = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
     spec = spec_of(network)
     size_px = config.scale.size_px or spec.preprocessing.size_px
     resize_px = round(size_px * config.resize_ratio)
@@ -28,7 +30,13 @@ def start_network(config: TrainConfig, dataset: Dataset) -> nn.Module:
 
 def rebuild_network(config: TrainConfig, spec: ModelSpec) -> nn.Module:
     """The network of a run that goes on, before its weights are put back."""
-    network = create(spec.architecture, classes=spec.classes, patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
+    network = create(
+        spec.architecture,
+        classes=spec.classes,
+        patch_sizes=spec.patch_sizes,
+        fuse_input=spec.fuse_input,
+        anchors=spec.anchors,
+    )
     return _equipped(network, spec, config)
 
 

@@ -14,9 +14,27 @@ WARMUP_SHARE = 0.05  # of all steps, where the run does not say
 
 
 def adamw(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters, with one weight decay for all (official code: norms and biases too)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.AdamW(parameters, lr=config.lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=config.weight_decay)
+    """AdamW over the trainable parameters, with one weight decay for all (official code: norms and biases too).
+
+    Each group has the factor of its learning rate as "lr_factor": 1 in the backbone, `head_lr` elsewhere.
+    """
+    groups = [
+        {"params": [p for name, p in model.named_parameters() if p.requires_grad and in_backbone(name) == is_backbone]}
+        | {"lr_factor": 1.0 if is_backbone else config.head_lr}
+        for is_backbone in (True, False)
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.lr,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=config.weight_decay,
+    )
+
+
+def in_backbone(name: str) -> bool:
+    """Whether the parameter of that name belongs to the network's backbone."""
+    return name.startswith("backbone.")
 
 
 class LearningRate:

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from mobilevit.data import doctor
-from mobilevit.data.augment import BatchAugment
+from mobilevit.data.class_counts import class_weights, count
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, TrainingError, UsageError
 from mobilevit.inference import device_for
+from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
@@ -72,16 +73,16 @@ def resume(run: Path, watcher: Watcher | None = None) -> RunResult:
 def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
     task, dataset = _read(config, watcher)
-    config = _settled(config, dataset)
-    return _assemble(config, task, dataset, start_network(config, dataset), group)
+    config = _settled(config, task, dataset)
+    return _assemble(config, task, dataset, start_network(config, task, dataset), group)
 
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
     task = recognise(config.data, config.task)
-    dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed))
+    dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     if config.skip_broken:
-        dataset, findings = doctor.without_broken(dataset)
+        dataset, findings = doctor.without_broken(task, dataset)
     else:
         findings = doctor.quick_check(task, dataset)
     errors = [finding.message for finding in findings if finding.severity == "error"]
@@ -92,10 +93,10 @@ def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     return task, dataset
 
 
-def _settled(config: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """The configuration with what the data decides: the size of the pictures."""
-    size_px = config.scale.size_px or doctor.suggest_size_px(dataset)
-    return replace(config, scale=replace(config.scale, size_px=size_px))
+def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
+    """The configuration with what the data decides: the network's task, the size of the pictures."""
+    size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
+    return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
 
 
 def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
@@ -143,7 +144,7 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    pictures = PictureDataset(samples, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
+    pictures = PictureDataset(samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
     return Parts(
         config=config,
         task=task,
@@ -162,11 +163,11 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
             nominal_count=config.scale.batch_size * config.optim.accumulate_steps,
             amp_dtype=amp_dtype(config.precision, device),
             group=group,
-            class_weights=_class_weights(config, dataset, device),
-            augment=_batch_augment(config, dataset),
+            class_weights=_class_weights(config, task, dataset, device),
+            augment=task.batch_augment(config.augment, len(dataset.classes)),
         ),
         sampler=sampler,
-        loader=train_loader(pictures, sampler, task.collate, workers),
+        loader=train_loader(pictures, sampler, workers),
         learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
         group=group,
         device=device,
@@ -178,17 +179,11 @@ def _updates_of_epochs(config: TrainConfig, steps: Callable[[int], int]) -> list
     return [-(-steps(epoch) // config.optim.accumulate_steps) for epoch in range(config.epochs)]
 
 
-def _class_weights(config: TrainConfig, dataset: Dataset, device: torch.device) -> torch.Tensor | None:
+def _class_weights(config: TrainConfig, task: Task, dataset: Dataset, device: torch.device) -> torch.Tensor | None:
     if not config.optim.class_weights:
         return None
-    return torch.tensor(doctor.class_weights(dataset), dtype=torch.float32, device=device)
-
-
-def _batch_augment(config: TrainConfig, dataset: Dataset) -> BatchAugment | None:
-    wanted = config.augment
-    if not (wanted.randaugment or wanted.mixup or wanted.cutmix or wanted.erasing):
-        return None
-    return BatchAugment(wanted, len(dataset.classes))
+    counts = count(dataset.splits["train"], len(dataset.classes), task.occurrences)
+    return torch.tensor(class_weights(counts, dataset.classes), dtype=torch.float32, device=device)
 
 
 def _facts(parts: Parts, folder: RunFolder) -> dict[str, str]:

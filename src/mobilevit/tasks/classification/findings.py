@@ -1,11 +1,10 @@
 """What to say about the classes of a data set; the pictures themselves are the doctor's."""
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobilevit.data.class_counts import class_counts, imbalance
+from mobilevit.data.class_counts import imbalance, total
+from mobilevit.data.class_hints import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.tasks.classification import layout
@@ -16,8 +15,8 @@ IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weigh
 
 def findings(dataset: Dataset) -> list[Finding]:
     """Where val comes from; classes that are small, missing, spelt alike or other in the mirror; imbalance."""
-    checks = (_split, _similar_names, _missing, _few, _imbalance, _mirror)
-    return [finding for check in checks for finding in check(dataset)]
+    checks = (_split, _missing, _few, _imbalance)
+    return [*name_findings(dataset.classes), *(finding for check in checks for finding in check(dataset))]
 
 
 def _split(dataset: Dataset) -> Iterator[Finding]:
@@ -36,18 +35,9 @@ def _split(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("info", "split", message)
 
 
-def _similar_names(dataset: Dataset) -> Iterator[Finding]:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in dataset.classes:
-        alike[label.id.strip().casefold()].append(label.id)
-    for names in alike.values():
-        if len(names) > 1:
-            spelt = " and ".join(f"'{name}'" for name in names)
-            yield Finding("warning", "similar-names", f"the classes {spelt} differ in case or spaces alone: join them?")
-
-
 def _missing(dataset: Dataset) -> Iterator[Finding]:
-    for split, counts in class_counts(dataset).items():
+    for split in dataset.splits:
+        counts = _counts(dataset, split)
         absent = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent:
             yield Finding(
@@ -58,7 +48,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _few(dataset: Dataset) -> Iterator[Finding]:
-    counts = dict(zip(dataset.classes, class_counts(dataset)["train"], strict=True))
+    counts = dict(zip(dataset.classes, _counts(dataset, "train"), strict=True))
     single = [label.name for label, count in counts.items() if count == 1]
     if single:
         message = f"one training picture in {listed(single)}: it cannot be learnt from one; add pictures or drop it"
@@ -69,7 +59,7 @@ def _few(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Finding]:
-    counts = class_counts(dataset)["train"]
+    counts = _counts(dataset, "train")
     if min(counts) and imbalance(counts) >= IMBALANCE_RATIO:
         largest, smallest = (dataset.classes[counts.index(extreme(counts))].name for extreme in (max, min))
         yield Finding(
@@ -80,11 +70,6 @@ def _imbalance(dataset: Dataset) -> Iterator[Finding]:
         )
 
 
-def _mirror(dataset: Dataset) -> Iterator[Finding]:
-    """Characters and sides, by their names: the flip of the augmentation would turn one class into another."""
-    words = [set(re.split(r"[\W_]+", label.name.casefold())) for label in dataset.classes]
-    characters = all(len(label.name) == 1 for label in dataset.classes)
-    if characters or (any("left" in word for word in words) and any("right" in word for word in words)):
-        what = "single characters" if characters else "left and right"
-        message = f"the classes are called {what}: where a mirror changes their meaning, train with --no-flip"
-        yield Finding("info", "mirror", message)
+def _counts(dataset: Dataset, split: str) -> list[int]:
+    """How many pictures of a split each class has."""
+    return total(({sample.target: 1} for sample in dataset.splits[split]), len(dataset.classes))

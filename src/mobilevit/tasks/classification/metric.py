@@ -22,7 +22,7 @@ KEPT = 64  # samples whose outputs are kept, of the worst and of the examples ea
 
 
 class ClassificationMetric:
-    """Takes "probabilities" (B, K) and targets (B,) int64, on the CPU."""
+    """Takes "probabilities" (B, K), on the CPU, and class indices."""
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
@@ -30,14 +30,14 @@ class ClassificationMetric:
         self._worst = Shelf()
         self._examples = Shelf()
 
-    def update(self, outputs: Outputs, targets: Tensor, indices: Tensor) -> None:
+    def update(self, outputs: Outputs, targets: Sequence[int], indices: Tensor) -> None:
         probabilities = outputs["probabilities"].float()
         if not torch.isfinite(probabilities).all():
             raise WeightsError(
                 "the network's outputs are not finite numbers: its weights are broken, or it was trained at too high "
                 "a rate; take an earlier file of the run"
             )
-        records = _records(probabilities, targets, indices)
+        records = _records(probabilities, torch.as_tensor(targets), indices)
         self._records.append(records)
         for record, row in zip(records, probabilities, strict=True):
             index, label = int(record["index"]), int(record["label"])

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+from PIL.Image import Image
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
+from mobilevit.tasks.base import Limits
 
 
 class Score(NamedTuple):
@@ -49,11 +51,25 @@ class Classification:
             record |= {f"class{suffix}": name, f"class_id{suffix}": identity, f"score{suffix}": round(score, 6)}
         return [record]
 
+    def mask(self) -> Image | None:
+        """None: a classifier speaks of the whole picture."""
+        return None
 
-def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], top: int) -> list[Classification]:
-    """(B, K) probabilities to the `top` likeliest of K `classes`, one result a picture."""
-    scores, indices = probabilities.float().topk(min(top, len(classes)), dim=1)
+
+TOP = 5  # likeliest classes, unless asked otherwise
+
+
+def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Limits) -> list[Classification]:
+    """(B, K) probabilities to the likeliest of K `classes`, one result a picture; the very best is always there."""
+    scores, indices = probabilities.float().topk(min(limits.top or TOP, len(classes)), dim=1)
+    least = limits.min_score or 0.0
     return [
-        Classification(tuple(Score(classes[i].id, classes[i].name, score) for i, score in zip(*pair, strict=True)))
+        Classification(
+            tuple(
+                Score(classes[i].id, classes[i].name, score)
+                for place, (i, score) in enumerate(zip(*pair, strict=True))
+                if place == 0 or score >= least
+            )
+        )
         for pair in zip(indices.tolist(), scores.tolist(), strict=True)
     ]

@@ -1,16 +1,21 @@
 """The Task object that joins everything that makes classification."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from mobilevit.data import transforms
+from mobilevit.data.augment import BatchAugment
 from mobilevit.data.sample import Dataset
-from mobilevit.spec import ClassLabel, ModelSpec
-from mobilevit.tasks.base import TOP, Finding, Loss, Outputs, ReadOptions
+from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.errors import UsageError
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
 from mobilevit.tasks.classification import drawing, reader, result
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
@@ -21,6 +26,9 @@ class ClassificationTask:
     """One class for a whole picture; a target is the index of the class."""
 
     name = "classification"
+    counted = "pictures"
+    size_px = 256
+    layouts = "train/<class>/*.jpg, or one folder of classes"
 
     def recognises(self, root: Path) -> bool:
         return reader.recognises(root)
@@ -28,12 +36,35 @@ class ClassificationTask:
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
 
-    def check(self, dataset: Dataset) -> list[Finding]:
+    def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset)
+
+    def occurrences(self, target: int) -> Mapping[int, int]:
+        return {target: 1}
+
+    def files(self, target: int) -> Sequence[Path]:
+        return ()
+
+    def relabel(self, target: int, mapping: Sequence[int]) -> int:
+        return mapping[target]
+
+    def anchors(self, dataset: Dataset) -> AnchorSizes:
+        raise UsageError("a classifier has no anchors: leave out --anchors")
+
+    def train_geometry(
+        self, rng: np.random.Generator, size: Size, target: int, size_px: int, config: AugmentConfig
+    ) -> Geometry:
+        return transforms.train_geometry(rng, size, size_px, config)
+
+    def seen(self, target: int, geometry: Geometry) -> int:
+        return target
 
     def collate(self, targets: Sequence[int]) -> Tensor:
         """(B,) int64."""
         return torch.tensor(targets, dtype=torch.int64)
+
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+        return BatchAugment(config, num_classes) if BatchAugment.active(config) else None
 
     def loss(self, raw: Tensor, targets: Tensor, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
         return cross_entropy(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
@@ -42,14 +73,23 @@ class ClassificationTask:
         """(B, K) logits to "probabilities", (B, K), each row adding up to one."""
         return {"probabilities": raw.softmax(dim=1)}
 
-    def decode(self, outputs: Outputs, spec: ModelSpec, top: int = TOP) -> list[result.Classification]:
-        return result.decode(outputs["probabilities"], spec.classes, top)
+    def decode(
+        self,
+        outputs: Outputs,
+        spec: ModelSpec,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+    ) -> list[result.Classification]:
+        return result.decode(outputs["probabilities"], spec.classes, limits)
 
-    def relabel(self, target: int, mapping: Sequence[int]) -> int:
-        return mapping[target]
+    def truth(self, target: int) -> int:
+        return target
 
     def metric(self, classes: Sequence[ClassLabel]) -> ClassificationMetric:
         return ClassificationMetric(classes)
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, None if truth is None else classes[truth])
+
+    def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
+        """The picture as it is: the row that it stands in names its class."""
+        return picture

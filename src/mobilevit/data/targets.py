@@ -1,0 +1,26 @@
+"""What the doctor, its report and its sheet of samples need to know of targets. A Task knows it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from mobilevit.data.finding import Finding
+from mobilevit.data.sample import Dataset
+from mobilevit.spec import ClassLabel
+
+
+class Targets(Protocol):
+    """The part of `tasks.base.Task` that speaks of a data set's targets; see there."""
+
+    counted: str
+    size_px: int
+
+    def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]: ...
+
+    def occurrences(self, target: Any) -> Mapping[int, int]: ...
+
+    def files(self, target: Any) -> Sequence[Path]: ...
+
+    def draw_target(self, picture: Image.Image, target: Any, classes: Sequence[ClassLabel]) -> Image.Image: ...
