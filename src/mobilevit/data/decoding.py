@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from mobilevit.errors import PictureError
 
@@ -120,7 +120,8 @@ PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads greyscale of 2 and 4 bits o
 
 def _png_raw_mode(image: Image.Image) -> str:
     """How a PNG stores its pixels, before it is loaded; empty for others."""
-    return str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" else ()
+    return str(tiles[0].args) if tiles else ""
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:

@@ -14,5 +14,5 @@ class Runner(Protocol):
     def spec(self) -> ModelSpec: ...
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB, wherever it lies -> the task's outputs in float32, on the CPU."""
+        """(B, 3, H, W) uint8 RGB, wherever it lies -> the task's outputs in float32, or in integers, on the CPU."""
         ...

@@ -25,7 +25,7 @@ class TorchRunner:
 
     def _run(self, pictures: Tensor) -> dict[str, Tensor]:
         outputs = self.program(pictures.to(self.device, non_blocking=True))
-        return {name: values.float().cpu() for name, values in outputs.items()}
+        return {name: (v.float() if v.is_floating_point() else v).cpu() for name, v in outputs.items()}
 
     def _at_a_time(self, pictures: Tensor) -> int:
         count, _, height, width = pictures.shape

@@ -1,0 +1,122 @@
+"""What the classes are called and how masks say them: from `classes.txt`, or from the masks themselves."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilevit.data import decoding
+from mobilevit.data.finding import Finding, counted, listed
+from mobilevit.data.splitting import evenly
+from mobilevit.data.threads import in_threads
+from mobilevit.errors import DataError, PictureError
+from mobilevit.spec import ClassLabel, labels
+from mobilevit.tasks.segmentation.target import IGNORED, MAX_CLASSES, Coding, Colour
+
+FILE = "classes.txt"
+IGNORE = "ignore"  # in place of a class: the line gives the colour of pixels that count for nothing
+READ_MASKS = 1000  # that are looked at where no file says what the classes are: about two seconds
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The classes in the order of the values in the masks."""
+
+    classes: tuple[ClassLabel, ...]
+    coding: Coding
+    notes: tuple[Finding, ...] = ()
+
+
+def from_file(path: Path) -> ClassList:
+    """One class a line, that of value 0 first: "name", or all of them "name red green blue" or "name #rrggbb"."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): write one class a line, as UTF-8 text") from error
+    rows = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    ignored = [colour for name, colour in rows if name == IGNORE and colour]
+    named = [(name, colour) for name, colour in rows if not (name == IGNORE and colour)]
+    names, colours = [name for name, _ in named], [colour for _, colour in named if colour]
+    _check(path, names, [*colours, *ignored])
+    if colours and len(colours) < len(names):
+        plain = next(name for name, colour in named if not colour)
+        raise DataError(f"{path}: '{plain}' has no colour and others have: give every class one, or none")
+    coding = Coding(tuple(range(len(names))), tuple(colours), ignored[0] if ignored else None)
+    return ClassList(labels(names), coding)
+
+
+COLOUR = re.compile(r"(?P<name>.*?)[\s,:]+(?:(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})|#([0-9a-fA-F]{6}))")
+
+
+def _parsed(path: Path, number: int, line: str) -> tuple[str, Colour | None]:
+    """Name and colour of a line."""
+    found = COLOUR.fullmatch(line.strip())
+    name = (found["name"] if found else line).strip()
+    if not name:
+        raise DataError(f"{path}, line {number}: no name of a class: the lines are the values 0, 1, 2, ... in order")
+    if not found:
+        return name, None
+    red, green, blue = tuple(bytes.fromhex(found[5])) if found[5] else (int(found[place]) for place in (2, 3, 4))
+    if max(red, green, blue) > 255:
+        raise DataError(f"{path}, line {number}: {red} {green} {blue} is no colour: each part lies between 0 and 255")
+    return name, (red, green, blue)
+
+
+def _check(path: Path, names: Sequence[str], colours: Sequence[Colour]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path} names {listed(twice)} twice: a class has one line")
+    same = sorted({colour for colour in colours if colours.count(colour) > 1})
+    if same:
+        raise DataError(f"{path} gives the colour {' '.join(map(str, same[0]))} to two classes")
+    if len(names) < 2:
+        raise DataError(f"{path} has {counted(len(names), 'line')}: the background is a class too, usually the first")
+    if len(names) > MAX_CLASSES:
+        raise DataError(f"{path} has {len(names)} classes: masks can tell {MAX_CLASSES} apart")
+
+
+def from_masks(root: Path, masks: Sequence[Path]) -> ClassList:
+    """Classes for the values found in the masks, by number; DataError where they do not say enough."""
+    chosen = evenly(masks, READ_MASKS)
+    found = in_threads(_values, chosen)
+    coloured = sorted({colour for colours, _ in found for colour in colours})
+    if coloured:
+        lines = listed([" ".join(map(str, colour)) for colour in coloured], 8, between="; ")
+        raise DataError(
+            f"the masks of {root} are in colours ({lines}): write {root / FILE}, one class a line with its colour, "
+            f"such as 'background {' '.join(map(str, coloured[0]))}'"
+        )
+    values = sorted({value for _, indices in found for value in indices})
+    if values == [0, IGNORED]:
+        black_and_white = Coding((0, 1), ((0, 0, 0), (255, 255, 255)))
+        note = f"the masks are black and white, and no {FILE} names classes: white is taken for the foreground"
+        return ClassList(labels(["background", "foreground"]), black_and_white, (_note(note),))
+    known = [value for value in values if value != IGNORED]
+    if not known or known[-1] == 0 or known[-1] >= MAX_CLASSES or known[0] < 0:
+        raise DataError(
+            f"the masks of {root} have the values {listed(values) or 'none'}, which are no classes: expected 0 to "
+            f"{MAX_CLASSES - 1}, and 255 for pixels to leave out. Say what they mean in {root / FILE}"
+        )
+    classes = labels(f"class_{value}" for value in range(known[-1] + 1))
+    looked = "" if len(chosen) == len(masks) else f" of {len(chosen):,} masks"
+    note = f"no {FILE}: the values{looked} ({listed(values)}) make {len(classes)} classes; name them there, one a line"
+    return ClassList(classes, Coding(tuple(range(len(classes)))), (_note(note),))
+
+
+def _note(message: str) -> Finding:
+    return Finding("info", "class-names", message)
+
+
+def _values(path: Path) -> tuple[set[Colour], set[int]]:
+    """The colours of a mask, where it has any, or its values; nothing where it cannot be read, which is told later."""
+    try:
+        with decoding.opened(path) as source:
+            stored = source.values()
+    except PictureError:
+        return set(), set()
+    if stored.ndim == 3 and (stored != stored[..., :1]).any():
+        packed = np.unique(stored.astype(np.int64) @ (65536, 256, 1)).tolist()
+        return {(value >> 16, value >> 8 & 255, value & 255) for value in packed}, set()
+    return set(), set(np.unique(stored).tolist())

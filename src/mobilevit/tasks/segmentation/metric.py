@@ -1,0 +1,111 @@
+"""Gathers what the scores of a segmenter need: one confusion matrix, and the maps of a few chosen pictures.
+
+Every picture counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
+order of the pictures, or on how they were divided between processes; each must be given once.
+"""
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mobilevit.spec import ClassLabel
+from mobilevit.tasks.base import Metric, Outputs
+from mobilevit.tasks.segmentation import maps
+from mobilevit.tasks.segmentation.scores import Counts, SegmentationScores
+from mobilevit.tasks.segmentation.target import IGNORED, Classes
+
+KEPT = 32  # pictures whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
+
+
+class SegmentationMetric:
+    """Takes "classes" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
+
+    def __init__(self, classes: Sequence[ClassLabel]) -> None:
+        self.classes = tuple(classes)
+        self._confusion: Counts = np.zeros((len(classes), len(classes)), np.int64)
+        self._pictures = 0
+        self._worst: list[Entry] = []
+        self._examples: list[Entry] = []
+
+    def update(self, outputs: Outputs, targets: Sequence[Classes], indices: Tensor) -> None:
+        predicted: Classes = outputs["classes"].numpy().astype(np.uint8)
+        for coarse, truth, index in zip(predicted, targets, indices.tolist(), strict=True):
+            fine = maps.resized(coarse, (truth.shape[1], truth.shape[0]))
+            confusion = confusion_of(fine, truth, len(self.classes))
+            self._confusion += confusion
+            self._pictures += 1
+            _keep(self._examples, Entry(_scatter(index), index, coarse))
+            iou = mean_iou(confusion)
+            if iou < 1:
+                _keep(self._worst, Entry(iou, index, coarse))
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, SegmentationMetric)
+        assert other.classes == self.classes
+        self._confusion += other._confusion
+        self._pictures += other._pictures
+        for mine, theirs in ((self._worst, other._worst), (self._examples, other._examples)):
+            for entry in theirs:
+                _keep(mine, entry)
+
+    def compute(self) -> SegmentationScores:
+        return SegmentationScores(self.classes, self._confusion, self._pictures)
+
+    def worst(self, count: int) -> list[tuple[int, Outputs]]:
+        """Those of the lowest mean IoU first, none that is perfect; at most KEPT."""
+        return [entry.sample for entry in sorted(self._worst, reverse=True)][:count]
+
+    def examples(self, count: int) -> list[tuple[int, Outputs]]:
+        """A choice by the hash of the index; at most KEPT."""
+        return [entry.sample for entry in sorted(self._examples, reverse=True)][:count]
+
+
+def confusion_of(predicted: Classes, truth: Classes, num_classes: int) -> Counts:
+    """(K, K) pixels, rows the true class, columns the prediction, those that are IGNORED left out."""
+    valid = truth != IGNORED
+    flat = truth[valid].astype(np.int64) * num_classes + predicted[valid]
+    return np.bincount(flat, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+def mean_iou(confusion: Counts) -> float:
+    """Over the classes that are there or were predicted; 1 where there are none."""
+    hits: npt.NDArray[np.int64] = confusion.diagonal()
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    here = union > 0
+    return float((hits[here] / union[here]).mean()) if here.any() else 1.0
+
+
+def _scatter(index: int) -> float:
+    """A fixed number for each index, spread evenly over 0-1 (multiples of the golden ratio)."""
+    return index * 0.6180339887498949 % 1.0
+
+
+class Entry:
+    """A picture kept with its map. The larger `rank`, the sooner it makes room for another."""
+
+    __slots__ = ("classes", "index", "rank")
+
+    def __init__(self, rank: float, index: int, classes: Classes) -> None:
+        self.rank, self.index, self.classes = rank, index, classes
+
+    def __lt__(self, other: "Entry") -> bool:
+        """Largest rank first, as heapq has its smallest; ties by the index."""
+        return (self.rank, self.index) > (other.rank, other.index)
+
+    @property
+    def sample(self) -> tuple[int, Outputs]:
+        return self.index, {"classes": torch.from_numpy(self.classes)[None]}
+
+
+def _keep(heap: list[Entry], entry: Entry) -> None:
+    """Add an entry, and of more than KEPT let the one of the largest rank go."""
+    if len(heap) < KEPT:
+        entry.classes = entry.classes.copy()  # a row would keep its whole batch in memory
+        heapq.heappush(heap, entry)
+    elif heap[0] < entry:
+        entry.classes = entry.classes.copy()
+        heapq.heapreplace(heap, entry)

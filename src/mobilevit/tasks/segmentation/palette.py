@@ -1,0 +1,15 @@
+"""The 256 colours of masks."""
+
+Colour = tuple[int, int, int]
+
+
+def _colour(index: int) -> Colour:
+    """Pascal VOC's rule: bits 0, 3, 6 of the index are red, 1, 4, 7 green and 2, 5 blue, the highest bits first."""
+    parts = [0, 0, 0]
+    for place in range(8):
+        parts[place % 3] |= (index >> place & 1) << (7 - place // 3)
+    return parts[0], parts[1], parts[2]
+
+
+PALETTE: tuple[Colour, ...] = tuple(_colour(index) for index in range(256))
+"""Pascal VOC's: every viewer shows masks of up to 21 classes as people know them, and 256 are told apart."""

@@ -1,0 +1,94 @@
+"""What a segmenter says about one picture."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from mobilevit.errors import UsageError, WeightsError
+from mobilevit.spec import ClassLabel
+from mobilevit.tasks.base import Limits
+from mobilevit.tasks.segmentation import maps
+from mobilevit.tasks.segmentation.palette import PALETTE
+from mobilevit.tasks.segmentation.target import Classes
+
+
+class Area(NamedTuple):
+    """One class and how much of the picture it covers."""
+
+    value: int  # in the mask
+    id: str
+    name: str
+    pixels: int
+    share: float  # of all pixels, 0-1
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The class of every pixel of a picture. It keeps the map of the network, and grows it when asked."""
+
+    coarse: Classes  # (h, w) at the network's size
+    labels: tuple[ClassLabel, ...]  # all classes of the network
+    source: str = "<array>"  # a path or an address, where the picture has one
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+    top: int | None = None  # of the areas, how many are told; None: all
+
+    def of(self, source: str, size: tuple[int, int]) -> Self:
+        return replace(self, source=source, size=size)
+
+    @property
+    def classes(self) -> Classes:
+        """(H, W) uint8 indices of classes, at the size of the picture; made anew each time."""
+        return maps.resized(self.coarse, self._size)
+
+    @cached_property
+    def areas(self) -> tuple[Area, ...]:
+        """The classes that are there, largest first."""
+        pixels = maps.areas(self.coarse, self._size, len(self.labels))
+        order = [index for index in np.argsort(-pixels, kind="stable").tolist() if pixels[index]]
+        return tuple(
+            Area(index, self.labels[index].id, self.labels[index].name, int(pixels[index]), float(share))
+            for index in order[: self.top]
+            for share in [pixels[index] / pixels.sum()]
+        )
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        height, width = self.coarse.shape
+        return self.size if all(self.size) else (width, height)
+
+    def to_dict(self) -> dict[str, Any]:
+        width, height = self.size
+        areas = [area._asdict() for area in self.areas]
+        return {"source": self.source, "width": width, "height": height, "areas": areas}
+
+    def row(self) -> dict[str, str]:
+        first, *others = (f"{area.name} {area.share:.1%}" for area in self.areas)
+        row = {"picture": self.source, "largest": first}
+        return {**row, "then": ", ".join(others)} if others else row
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row a class that is there."""
+        picture = {"source": self.source, "width": self.size[0], "height": self.size[1]}
+        return [
+            {**picture, "class": area.name, "class_id": area.id, "pixels": area.pixels, "share": round(area.share, 6)}
+            for area in self.areas
+        ]
+
+    def mask(self) -> Image.Image:
+        """A palette picture: its indices are the classes, its colours Pascal VOC's."""
+        mask = Image.fromarray(self.classes).convert("L")
+        mask.putpalette([part for colour in PALETTE for part in colour])
+        return mask
+
+
+def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: Limits) -> list[Segmentation]:
+    """(B, H, W) integers, classes among K `labels`, to one result a picture."""
+    if len(labels) > len(PALETTE):
+        raise WeightsError(f"the network has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
+    if limits.min_score is not None:
+        raise UsageError("a class of a pixel has no score: leave out --min-score")
+    return [Segmentation(coarse, labels, top=limits.top) for coarse in classes.cpu().numpy().astype(np.uint8)]

@@ -1,0 +1,117 @@
+"""The scores of a segmenter, from one confusion matrix over all pixels. Pure numpy."""
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mobilevit.spec import ClassLabel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fared. None: not defined, because no pixel is of the class, or none was taken for it."""
+
+    id: str
+    name: str
+    pixels: int  # of the class
+    predicted: int  # pixels taken for it
+    iou: float | None  # right over those of the class, taken for it, or both
+    accuracy: float | None  # found among those of the class
+    precision: float | None  # right among those taken for it
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """All fractions are 0-1."""
+
+    classes: tuple[ClassLabel, ...]
+    confusion: Counts  # (K, K) pixels, rows the true class, columns the prediction
+    pictures: int
+
+    @property
+    def primary(self) -> tuple[str, float]:
+        return "miou", self.miou
+
+    @property
+    def miou(self) -> float:
+        """The mean over the classes that are there or were predicted; the others have no IoU."""
+        return _mean([row.iou for row in self.per_class])
+
+    @cached_property
+    def per_class(self) -> tuple[ClassScore, ...]:
+        """Every class of the network, in its order."""
+        hits, pixels, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
+        return tuple(
+            ClassScore(
+                label.id,
+                label.name,
+                int(pixels[k]),
+                int(predicted[k]),
+                _ratio(hits[k], pixels[k] + predicted[k] - hits[k]),
+                _ratio(hits[k], pixels[k]),
+                _ratio(hits[k], predicted[k]),
+            )
+            for k, label in enumerate(self.classes)
+        )
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """The classes that were there or predicted."""
+        return [k for k, row in enumerate(self.per_class) if row.pixels or row.predicted]
+
+    def scalars(self) -> dict[str, float]:
+        return {
+            "miou": self.miou,
+            "pixel_accuracy": _ratio(self.confusion.trace(), self.confusion.sum()) or 0.0,
+            "mean_accuracy": _mean([row.accuracy for row in self.per_class]),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.scalars(),
+            "pictures": self.pictures,
+            "pixels": int(self.confusion.sum()),
+            "classes": [asdict(self.per_class[k]) for k in self.seen],
+        }
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        return {"Classes": [_class_row(self.per_class[k]) for k in self.seen]}
+
+    def files(self) -> dict[str, str]:
+        """The confusion matrix in pixels: a row for each true class, a column for each prediction, headed by ids."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["truth \\ prediction", *(self.classes[k].id for k in self.seen)])
+        for k in self.seen:
+            writer.writerow([self.classes[k].id, *self.confusion[k, self.seen].tolist()])
+        return {"confusion.csv": text.getvalue()}
+
+    def plots(self) -> "dict[str, Figure]":
+        return {}
+
+
+def _ratio(part: np.int64, whole: np.int64) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _mean(values: list[float | None]) -> float:
+    """Of those that are defined; 0 where none is."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / max(1, len(defined))
+
+
+def _class_row(row: ClassScore) -> dict[str, Any]:
+    figures = {"pixels": row.pixels, "predicted": row.predicted}
+    shares = {"iou": row.iou, "accuracy": row.accuracy, "precision": row.precision}
+    identity = {"class": row.name} if row.id == row.name else {"class": row.name, "id": row.id}
+    return {**identity, **figures, **shares}

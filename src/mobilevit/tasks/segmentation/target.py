@@ -1,0 +1,152 @@
+"""The target of a picture: a mask on disk, read when it is needed, and what its values mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilevit.data import decoding
+from mobilevit.data.finding import listed
+from mobilevit.errors import PictureError
+
+Colour = tuple[int, int, int]
+Classes = NDArray[np.uint8]  # (H, W): the class of every pixel
+
+IGNORED = 255  # in place of a class: the pixel counts for nothing
+MAX_CLASSES = 255  # that a mask can tell apart
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What the values of masks mean. 255 is IGNORED, unless the masks are stored in colours."""
+
+    lookup: tuple[int, ...]  # the class of each value from 0
+    colours: tuple[Colour, ...] = ()  # of each value, where masks are stored in colours
+    ignored: Colour | None = None  # the colour of pixels that count for nothing
+
+    @property
+    def in_grey(self) -> bool:
+        """Whether every colour is a grey: then the values of greyscale masks are colours too."""
+        return bool(self.colours) and all(red == green == blue for red, green, blue in self.colours)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The classes of the pixels of `picture`, stored at `path`."""
+
+    path: Path
+    picture: Path
+    coding: Coding
+
+    def read(self) -> Classes:
+        """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
+        with decoding.opened(self.path) as source:
+            stored = source.values()
+        try:
+            return decoded(stored, self.coding)
+        except UnknownValuesError as error:
+            raise PictureError(f"{self.path}: {error}") from None
+
+    def read_for(self, size: tuple[int, int]) -> Classes:
+        """As `read`, of a picture of this (width, height), upright; PictureError where the mask has another size."""
+        classes = self.read()
+        if classes.shape != size[::-1]:
+            raise PictureError(f"{self.path}: {size_problem(classes.shape[::-1], size)}")
+        return classes
+
+    def relabelled(self, mapping: tuple[int, ...]) -> "Mask":
+        """With class i replaced by class mapping[i]."""
+        return replace(self, coding=_relabelled(self.coding, mapping))
+
+    def counts(self) -> Mapping[int, int]:
+        """How many pixels each class has; PictureError as from `read`."""
+        try:
+            stat = self.path.stat()
+        except OSError as error:
+            raise PictureError(f"{self.path}: cannot be opened ({error}): check the path") from error
+        return _counts(self, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=2**16)
+def _counts(mask: Mask, _mtime_ns: int, _size_bytes: int) -> Mapping[int, int]:
+    """A check, its table and its sheet of samples all ask, and a mask takes a millisecond or more to read."""
+    counts = np.bincount(mask.read().ravel(), minlength=256)
+    return {int(index): int(counts[index]) for index in np.flatnonzero(counts[:IGNORED])}
+
+
+@lru_cache(maxsize=64)
+def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
+    """The masks of a data set share one coding."""
+    return replace(coding, lookup=tuple(mapping[index] for index in coding.lookup))
+
+
+def size_problem(mask: tuple[int, ...], picture: tuple[int, int]) -> str:
+    """What to say of a mask whose (width, height) is not its picture's."""
+    if mask == picture[::-1]:
+        hint = "turn it, or was the picture turned by its EXIF orientation after the mask was drawn?"
+    else:
+        hint = "make it anew at the size of the picture"
+    return f"is {mask[0]} x {mask[1]}, its picture {picture[0]} x {picture[1]}: {hint}"
+
+
+class UnknownValuesError(ValueError):
+    """A mask has values that are no classes; the text says which."""
+
+
+def decoded(stored: NDArray[Any], coding: Coding) -> Classes:
+    """The classes (H, W) of a mask as it is stored, (H, W) integers or (H, W, 3) RGB; UnknownValuesError."""
+    if stored.ndim == 3 and not coding.colours:
+        if (stored != stored[..., :1]).any():
+            raise UnknownValuesError("is in colours, whose classes are not known: give each a colour in classes.txt")
+        stored = stored[..., 0]  # a program that stores three channels whatever it is given
+    if stored.ndim == 3 or coding.in_grey:
+        return _by_colour(stored, coding)
+    return _by_index(stored, coding)
+
+
+def _by_index(stored: NDArray[Any], coding: Coding) -> Classes:
+    outside = (stored < 0) | (stored > IGNORED)
+    classes = _table(coding.lookup)[np.where(outside, IGNORED + 1, stored)]
+    if classes.min() < 0:
+        values = np.unique(stored[classes < 0]).tolist()
+        raise UnknownValuesError(f"{_values(values)}: classes are 0 to {len(coding.lookup) - 1}, and 255 is left out")
+    return classes.astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _table(lookup: tuple[int, ...]) -> NDArray[np.int16]:
+    """(257,) the class of each value, -1 where it has none, as has 256, which stands for all others."""
+    table = np.full(IGNORED + 2, -1, np.int16)
+    table[IGNORED] = IGNORED
+    table[: len(lookup)] = lookup
+    return table
+
+
+def _by_colour(stored: NDArray[Any], coding: Coding) -> Classes:
+    packed = stored.astype(np.int64) * 0x010101 if stored.ndim == 2 else stored.astype(np.int64) @ (65536, 256, 1)
+    colours, classes = _colour_table(coding)
+    place = np.searchsorted(colours, packed).clip(max=len(colours) - 1)
+    strange: NDArray[np.bool_] = colours[place] != packed
+    if strange.any():
+        values = [f"#{value:06x}" for value in np.unique(packed[strange]).tolist()]
+        raise UnknownValuesError(f"{_values(values, 'colour')}: no class has such a colour")
+    return np.asarray(classes[place])
+
+
+@lru_cache(maxsize=64)
+def _colour_table(coding: Coding) -> tuple[NDArray[np.int64], Classes]:
+    """Colours as numbers, ascending, and the class of each."""
+    pairs = dict(zip(coding.colours, coding.lookup, strict=True))
+    if coding.ignored is not None:
+        pairs[coding.ignored] = IGNORED
+    numbers = {(red << 16) + (green << 8) + blue: index for (red, green, blue), index in pairs.items()}
+    ordered = sorted(numbers)
+    return np.array(ordered, np.int64), np.array([numbers[number] for number in ordered], np.uint8)
+
+
+def _values(values: Sequence[object], noun: str = "value") -> str:
+    return f"has the {noun}{'s' if len(values) > 1 else ''} {listed(values)}"

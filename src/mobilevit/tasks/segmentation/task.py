@@ -1,0 +1,105 @@
+"""The Task object that joins everything that makes segmentation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image, fromarray
+from torch import Tensor
+
+from mobilevit.data import decoding
+from mobilevit.data.augment import BatchAugment
+from mobilevit.data.sample import Dataset
+from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.errors import UsageError
+from mobilevit.models.deeplabv3 import SegmentationOutput
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
+from mobilevit.tasks.segmentation import drawing, geometry, reader, result
+from mobilevit.tasks.segmentation.findings import findings
+from mobilevit.tasks.segmentation.loss import cross_entropy
+from mobilevit.tasks.segmentation.metric import SegmentationMetric
+from mobilevit.tasks.segmentation.target import Classes, Mask
+
+
+class SegmentationTask:
+    """A class for every pixel; a target is a `Mask`."""
+
+    name = "segmentation"
+    counted = "pixels"
+    size_px = 512
+    layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
+
+    def recognises(self, root: Path) -> bool:
+        return reader.recognises(root)
+
+    def read(self, root: Path, options: ReadOptions) -> Dataset:
+        return reader.read(root, options)
+
+    def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
+        return findings(dataset, thorough=thorough)
+
+    def occurrences(self, target: Mask) -> Mapping[int, int]:
+        return target.counts()
+
+    def files(self, target: Mask) -> Sequence[Path]:
+        return (target.path,)
+
+    def relabel(self, target: Mask, mapping: Sequence[int]) -> Mask:
+        return target.relabelled(tuple(mapping))
+
+    def anchors(self, dataset: Dataset) -> AnchorSizes:
+        raise UsageError("a segmenter has no anchors: leave out --anchors")
+
+    def train_geometry(
+        self, rng: np.random.Generator, size: Size, target: Mask, size_px: int, config: AugmentConfig
+    ) -> Geometry:
+        return geometry.train_geometry(rng, size, size_px, config)
+
+    def seen(self, target: Mask, geometry: Geometry) -> Classes:
+        """(S, S) uint8 for a geometry that makes squares of S."""
+        return np.array(geometry.mask(fromarray(target.read_for(geometry.source))))
+
+    def collate(self, targets: Sequence[Classes]) -> Tensor:
+        """(B, S, S) uint8."""
+        return torch.from_numpy(np.stack(targets))
+
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+        """None: pictures change one by one, with their masks."""
+        if BatchAugment.active(config):
+            changed = ("randaugment", "mixup", "cutmix", "erasing")
+            options = " and ".join(f"--{name}" for name in changed if getattr(config, name))
+            raise UsageError(f"{options} would change pictures and not their masks: leave out for segmentation")
+        return None
+
+    def loss(
+        self, raw: SegmentationOutput, targets: Tensor, *, label_smoothing: float, class_weights: Tensor | None
+    ) -> Loss:
+        return cross_entropy(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
+
+    def finish(self, raw: SegmentationOutput) -> dict[str, Tensor]:
+        """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
+        return {"classes": raw.logits.argmax(dim=1).to(torch.int32)}
+
+    def decode(
+        self,
+        outputs: Outputs,
+        spec: ModelSpec,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+    ) -> list[result.Segmentation]:
+        return result.decode(outputs["classes"], spec.classes, limits)
+
+    def truth(self, target: Mask) -> Classes:
+        """(H, W) uint8 at the size of the picture."""
+        return target.read_for(decoding.header(target.picture).size)
+
+    def metric(self, classes: Sequence[ClassLabel]) -> SegmentationMetric:
+        return SegmentationMetric(classes)
+
+    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(picture, result, truth, classes)
+
+    def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(picture, target)
