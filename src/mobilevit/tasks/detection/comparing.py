@@ -1,0 +1,79 @@
+"""Which of the boxes found in a picture are right, what is wrong with the others, and which objects were missed."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mobilevit.boxes import iou
+from mobilevit.tasks.detection.target import Boxes
+
+SAME = 0.5  # least IoU of a box with the object that it is right about
+NEAR = 0.1  # least IoU of a box that is meant for an object and lies beside it
+
+
+class Verdict(IntEnum):
+    """On a box that was found."""
+
+    RIGHT = 0
+    MISPLACED = 1  # near an object of its class
+    CONFUSED = 2  # on an object of another class
+    DOUBLE = 3  # on an object that a surer box has found
+    NOTHING = 4  # nothing of the kind is there
+    IGNORED = 5  # in a crowd, or on an object that does not count
+
+
+FALSE = (Verdict.MISPLACED, Verdict.CONFUSED, Verdict.DOUBLE, Verdict.NOTHING)
+
+
+class Comparison(NamedTuple):
+    """Of N boxes with M true ones."""
+
+    verdicts: NDArray[np.int8]  # (N,) of Verdict
+    owners: NDArray[np.int64]  # (N,) the true box of those that are right, else -1
+    missed: NDArray[np.bool_]  # (M,) true boxes that count and were not found
+
+    @property
+    def errors(self) -> int:
+        """False boxes and missed ones."""
+        return int(np.isin(self.verdicts, FALSE).sum() + self.missed.sum())
+
+
+def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes) -> Comparison:
+    """Boxes (N, 4) of a picture, the surest first, with the true ones, both in pixels of it.
+
+    In this order each takes the object of its class that it overlaps most, by SAME at least, among those still free:
+    as COCO's evaluation does.
+    """
+    overlaps = iou(torch.from_numpy(boxes), torch.from_numpy(truth.boxes)).numpy()
+    alike = labels[:, None] == truth.labels
+    free = ~truth.ignore
+    verdicts, owners = np.empty(len(boxes), np.int8), np.full(len(boxes), -1)
+    for place, (overlap, same) in enumerate(zip(overlaps, alike, strict=True)):
+        fits = np.flatnonzero((overlap >= SAME) & same & free)
+        if len(fits):
+            owners[place] = fits[overlap[fits].argmax()]
+            free[owners[place]] = False
+            verdicts[place] = Verdict.RIGHT
+        elif (same & truth.ignore & (_inside(boxes[place], truth.boxes) >= SAME)).any():
+            verdicts[place] = Verdict.IGNORED
+        else:
+            verdicts[place] = _mistake(overlap, same)
+    return Comparison(verdicts, owners, free)
+
+
+def _mistake(overlap: NDArray[np.float32], same: NDArray[np.bool_]) -> Verdict:
+    """Of a box with these overlaps (M,) with the true boxes, of which these (M,) have its class."""
+    if (same & (overlap >= SAME)).any():
+        return Verdict.DOUBLE
+    if (~same & (overlap >= SAME)).any():
+        return Verdict.CONFUSED
+    return Verdict.MISPLACED if (same & (overlap >= NEAR)).any() else Verdict.NOTHING
+
+
+def _inside(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(M,): the share of `box` that lies in each of the others (M, 4)."""
+    sides = (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0)
+    return np.asarray(sides.prod(axis=1) / (box[2:] - box[:2]).prod())

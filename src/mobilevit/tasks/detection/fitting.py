@@ -1,0 +1,121 @@
+"""Anchors that fit a data set's boxes, and what a set of anchors cannot reach in it.
+
+How many anchors each level has is part of the network; what can be chosen is their sizes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mobilevit.boxes import corners, iou
+from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, anchors_of
+from mobilevit.tasks.detection.matching import THRESHOLD
+from mobilevit.tasks.detection.target import Boxes
+
+ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper's
+
+
+def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
+    """The sizes of anchors for the boxes of training pictures; they do not depend on chance.
+
+    Each level takes the boxes of its own size, between the geometric means of neighbouring levels' sizes in the paper,
+    and gets the centres of as many groups of them as it has anchors (k-means over the logarithms of width and height,
+    in shares of the picture). A level with few boxes keeps the paper's.
+    """
+    logs = np.log(_sizes(targets))
+    level = np.searchsorted(_borders(), logs.mean(axis=1))
+    return tuple(
+        _anchors(logs[level == place], paper) if (level == place).sum() >= ENOUGH * len(paper) else paper
+        for place, paper in enumerate(PAPER_SIZES)
+    )
+
+
+def _sizes(targets: Sequence[Boxes]) -> NDArray[np.float64]:
+    """(N, 2) widths and heights of all boxes that count, in shares of their pictures."""
+    counted = [target.counted() for target in targets]
+    shares = [(boxes.boxes[:, 2:] - boxes.boxes[:, :2]) / boxes.size for boxes in counted]
+    return np.concatenate([np.empty((0, 2)), *shares])
+
+
+def _borders() -> NDArray[np.float64]:
+    """(5,): log of the size, the root of the area, where a level ends and the next begins."""
+    smallest = np.log([level[0][0] for level in PAPER_SIZES])
+    return np.asarray((smallest[1:] + smallest[:-1]) / 2)
+
+
+def _anchors(logs: NDArray[np.float64], paper: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    centres = np.exp(_k_means(logs, len(paper))).clip(max=1.0).round(DIGITS)
+    width, height = centres[centres.prod(axis=1).argsort(kind="stable")].T.tolist()
+    return tuple(zip(width, height, strict=True))
+
+
+DIGITS = 4  # a 30th of a pixel at 320
+
+
+def _k_means(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """(count, 2) centres for (N, 2) points. Begins with the point nearest to the mean, then always the one farthest
+    from those chosen; so a rare group far from the others gets a centre of its own."""
+    centres = _first_centres(points, count)
+    nearest = np.full(len(points), -1)
+    for _ in range(MAX_ROUNDS):
+        before, nearest = nearest, _squares(points, centres).argmin(axis=1)
+        if np.array_equal(before, nearest):
+            break
+        centres = np.array(
+            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centres[k] for k in range(count)]
+        )
+    return centres
+
+
+MAX_ROUNDS = 300
+
+
+def _first_centres(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    centres = points[[_squares(points, points.mean(axis=0, keepdims=True)).argmin()]]
+    while len(centres) < count:
+        farthest = _squares(points, centres).min(axis=1).argmax()
+        centres = np.concatenate([centres, points[[farthest]]])
+    return centres
+
+
+def _squares(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, count) squared distances."""
+    return np.asarray(((points[:, None] - centres) ** 2).sum(axis=2))
+
+
+def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, size_px: int) -> list[float | None]:
+    """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
+
+    Such a box still gets its best anchor in training, a single one; so it is learnt late and found badly. `sizes` are
+    the anchors' (those of the paper where empty), `size_px` the side of the network's pictures. Of very many boxes an
+    even choice.
+    """
+    boxes, labels = _shares(targets)
+    anchors = corners(anchors_of(sizes or PAPER_SIZES, _maps(size_px)))
+    best = [iou(piece, anchors).amax(dim=1) for piece in torch.split(torch.from_numpy(boxes), PIECE)]
+    missed = (torch.cat(best) < THRESHOLD).numpy() if best else np.empty(0, dtype=bool)
+    counts = np.bincount(labels, minlength=num_classes)
+    lost = np.bincount(labels, missed, minlength=num_classes)
+    return [float(part / count) if count else None for part, count in zip(lost, counts, strict=True)]
+
+
+PIECE = 64  # boxes that are compared with all anchors at once
+MOST = 20_000  # boxes that are looked at
+
+
+def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(N, 4) corners in shares of the picture and (N,) labels of the boxes that count, of MOST at most."""
+    counted = [target.counted() for target in targets]
+    scaled = [boxes.boxes / np.array(boxes.size * 2, np.float32) for boxes in counted]
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *scaled])
+    labels = np.concatenate([np.empty(0, np.int64), *(boxes.labels for boxes in counted)])
+    step = -(-len(labels) // MOST) or 1
+    return boxes[::step], labels[::step]
+
+
+def _maps(size_px: int) -> list[torch.Tensor]:
+    """Maps of the extents that the network's levels have for pictures of that side, without a value in them."""
+    sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
+    return [torch.empty(1, 0, side, side) for side in (*sides, 1)]

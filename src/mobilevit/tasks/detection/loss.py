@@ -1,0 +1,60 @@
+"""The loss of SSD (section 2.2): what is at the anchors, and where exactly, against a background that is everywhere."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mobilevit.boxes import encode
+from mobilevit.models.ssdlite import SSDOutput
+from mobilevit.tasks.base import Loss
+from mobilevit.tasks.detection.crops import BoxBatch
+from mobilevit.tasks.detection.matching import match
+
+NEGATIVES = 3  # anchors of the background that count, for each that has an object
+
+
+def multibox(raw: SSDOutput, targets: BoxBatch, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
+    """Cross entropy over the anchors with objects and the hardest others, plus smooth L1 over the boxes of the former.
+
+    The count is that of the anchors with objects, of each picture one at least; so a picture without objects gives its
+    hardest NEGATIVES, and one with objects what the official code gives. `label_smoothing` as in classification, over
+    all classes and the background. With `class_weights` (K,) an anchor's terms count as much as its object's class,
+    those of the background once.
+    """
+    scores, locations = _precise(raw.scores), _precise(raw.locations)
+    box = match(targets, raw.anchors)
+    positive = box >= 0
+    count = positive.sum(dim=1).clamp(min=1)
+    negative = _hardest(scores, positive, NEGATIVES * count)
+    picture, anchor = positive.nonzero(as_tuple=True)
+    chosen = picture, box[picture, anchor]
+    labels = targets.labels[chosen] + 1
+    wanted = encode(targets.boxes[chosen], raw.anchors[anchor]).to(locations)
+
+    found = F.cross_entropy(scores[positive], labels, label_smoothing=label_smoothing, reduction="none")
+    placed = F.smooth_l1_loss(locations[positive], wanted, reduction="none").sum(dim=1)
+    of_objects = found + placed
+    if class_weights is not None:
+        of_objects = of_objects * class_weights.to(of_objects)[labels - 1]
+    background = scores[negative]
+    nothing = torch.zeros_like(background[:, 0], dtype=torch.int64)
+    of_background = F.cross_entropy(background, nothing, label_smoothing=label_smoothing, reduction="sum")
+    return Loss(of_objects.sum() + of_background, count.sum().to(scores))
+
+
+def _precise(said: Tensor) -> Tensor:
+    return said.to(torch.promote_types(said.dtype, torch.float32))
+
+
+@torch.no_grad()
+def _hardest(scores: Tensor, positive: Tensor, counts: Tensor) -> Tensor:
+    """(B, A) bool: of each picture the `counts` (B,) anchors without object that are taken least for background.
+
+    `scores` (B, A, K + 1) logits, the background first; `positive` (B, A) bool. Of equal ones the first.
+    """
+    hardness = scores.logsumexp(dim=2) - scores[..., 0]  # -log of the background's probability
+    hardness.masked_fill_(positive, -torch.inf)
+    order = hardness.argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(order.shape[1], device=order.device)
+    counts = torch.minimum(counts, (~positive).sum(dim=1))
+    return torch.zeros_like(positive).scatter_(1, order, places < counts[:, None])

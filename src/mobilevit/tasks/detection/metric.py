@@ -1,0 +1,76 @@
+"""Gathers what the scores of a detector need: the boxes found in each picture, at most a hundred, and the true ones.
+
+Knows nothing of files or pictures. What it computes does not depend on the order of the samples, on how they were
+divided between processes, or on whether two processes saw the same one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobilevit.errors import WeightsError
+from mobilevit.spec import ClassLabel
+from mobilevit.tasks.base import Metric, Outputs
+from mobilevit.tasks.detection import coco_scores
+from mobilevit.tasks.detection.result import TOP, choose
+from mobilevit.tasks.detection.scores import DetectionScores, Record, score
+from mobilevit.tasks.detection.target import Boxes
+
+MIN_SCORE = 0.01  # of a box that counts for average precision, which asks for the unlikely ones too
+
+
+class DetectionMetric:
+    """Takes "boxes" (B, A, 4) and "scores" (B, A, K), on the CPU, and true boxes. MissingExtraError without the extra
+    `detect`."""
+
+    def __init__(self, classes: Sequence[ClassLabel]) -> None:
+        coco_scores.require()
+        self.classes = tuple(classes)
+        self._records: dict[int, Record] = {}
+
+    def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Tensor) -> None:
+        if not all(torch.isfinite(output).all() for output in outputs.values()):
+            raise WeightsError(
+                "the network's outputs are not finite numbers: its weights are broken, or it was trained at too high "
+                "a rate; take an earlier file of the run"
+            )
+        for boxes, scores, truth, index in zip(
+            outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
+        ):
+            found = choose(boxes, scores, MIN_SCORE, TOP)
+            pixels = found.boxes.numpy() * np.array(truth.size * 2, np.float32)
+            self._records[index] = Record(truth, pixels, found.scores.numpy(), found.labels.numpy())
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, DetectionMetric)
+        assert other.classes == self.classes
+        self._records |= other._records
+
+    def compute(self) -> DetectionScores:
+        return score(dict(sorted(self._records.items())), self.classes)
+
+    def worst(self, count: int) -> list[tuple[int, Outputs]]:
+        """Those with the most missed and false boxes."""
+        errors = {index: record.comparison.errors for index, record in self._records.items()}
+        worst = sorted((index for index in errors if errors[index]), key=lambda index: (-errors[index], index))
+        return [(index, self._outputs(index)) for index in worst[:count]]
+
+    def examples(self, count: int) -> list[tuple[int, Outputs]]:
+        """A choice by the hash of the index."""
+        chosen = sorted(self._records, key=_scatter)[:count]
+        return [(index, self._outputs(index)) for index in chosen]
+
+    def _outputs(self, index: int) -> Outputs:
+        """Outputs of a single picture that give what was found in it: one anchor a box."""
+        record = self._records[index]
+        scores = torch.zeros(1, len(record.scores), len(self.classes))
+        scores[0, range(len(record.scores)), record.labels] = torch.from_numpy(record.scores)
+        shares = record.boxes / np.array(record.truth.size * 2, np.float32)
+        return {"boxes": torch.from_numpy(shares)[None], "scores": scores}
+
+
+def _scatter(index: int) -> float:
+    """A fixed number for each index, spread evenly over 0-1 (multiples of the golden ratio)."""
+    return index * 0.6180339887498949 % 1.0

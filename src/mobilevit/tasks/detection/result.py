@@ -1,0 +1,115 @@
+"""What a detector says about one picture."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+from PIL.Image import Image
+from torch import Tensor
+
+from mobilevit.boxes import nms
+from mobilevit.spec import ClassLabel
+from mobilevit.tasks.base import Limits, Outputs
+
+MIN_SCORE = 0.3  # unless asked otherwise
+TOP = 100  # objects of a picture, unless asked otherwise
+CANDIDATES = 400  # boxes of a class that are compared with each other, those of the best scores
+OVERLAP = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
+
+
+class Object(NamedTuple):
+    """One object: what it is, how sure the network is, and where it is."""
+
+    id: str
+    name: str
+    score: float  # 0-1
+    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original picture
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The objects of one picture, the surest first."""
+
+    objects: tuple[Object, ...]
+    source: str = "<array>"  # a path or an address, where the picture has one
+    size: tuple[int, int] = (1, 1)  # (width, height) in pixels; until it is known, boxes are shares of the picture
+
+    def of(self, source: str, size: tuple[int, int]) -> Self:
+        """The same objects in the picture at `source`: the boxes grow with its size."""
+        x, y = size[0] / self.size[0], size[1] / self.size[1]
+        objects = tuple(
+            found._replace(box=(found.box[0] * x, found.box[1] * y, found.box[2] * x, found.box[3] * y))
+            for found in self.objects
+        )
+        return replace(self, objects=objects, source=source, size=size)
+
+    def to_dict(self) -> dict[str, Any]:
+        width, height = self.size
+        objects = [{**found._asdict(), "box": [round(side, 2) for side in found.box]} for found in self.objects]
+        return {"source": self.source, "width": width, "height": height, "objects": objects}
+
+    def row(self) -> dict[str, str]:
+        """How many objects of which class, the commonest first."""
+        counts = Counter(found.name for found in self.objects)
+        found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        return {"picture": self.source, "objects": str(len(self.objects)), "found": found or "nothing"}
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row an object; none for a picture without."""
+        picture: dict[str, Any] = {"source": self.source, "width": self.size[0], "height": self.size[1]}
+        sides = "left", "top", "right", "bottom"
+        return [
+            {
+                **picture,
+                "class": found.name,
+                "class_id": found.id,
+                "score": round(found.score, 6),
+                **{name: round(side, 2) for name, side in zip(sides, found.box, strict=True)},
+            }
+            for found in self.objects
+        ]
+
+    def mask(self) -> Image | None:
+        """None: a detector knows boxes, not pixels."""
+        return None
+
+
+def decode(outputs: Outputs, classes: Sequence[ClassLabel], limits: Limits) -> list[Detections]:
+    """The objects of each picture, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of K `classes`."""
+    least = MIN_SCORE if limits.min_score is None else limits.min_score
+    return [
+        _detections(choose(boxes, scores, least, limits.top or TOP), classes)
+        for boxes, scores in zip(outputs["boxes"], outputs["scores"], strict=True)
+    ]
+
+
+class Chosen(NamedTuple):
+    """Objects of a picture, the surest first."""
+
+    boxes: Tensor  # (N, 4) float32 corners in shares of the picture, clipped to it
+    scores: Tensor  # (N,) float32
+    labels: Tensor  # (N,) int64 class indices
+
+
+def choose(boxes: Tensor, scores: Tensor, min_score: float, top: int) -> Chosen:
+    """The objects among the anchors (A, 4) corners and (A, K) scores of a picture: of each class the CANDIDATES surest
+    above `min_score`, without doubles; of all that are left the `top` surest."""
+    best = scores.float().topk(min(CANDIDATES, len(scores)), dim=0)
+    rank, labels = (best.values > min_score).nonzero(as_tuple=True)
+    anchors, sure = best.indices[rank, labels], best.values[rank, labels]
+    places = boxes[anchors].float()
+    kept = nms(places, sure, labels, OVERLAP)[:top]
+    inside = places[kept].clamp(0, 1)
+    kept, inside = (rows[(inside[:, 2:] > inside[:, :2]).all(dim=1)] for rows in (kept, inside))
+    return Chosen(inside, sure[kept], labels[kept])
+
+
+def _detections(chosen: Chosen, classes: Sequence[ClassLabel]) -> Detections:
+    rows = zip(chosen.boxes.tolist(), chosen.scores.tolist(), chosen.labels.tolist(), strict=True)
+    return Detections(
+        tuple(
+            Object(classes[label].id, classes[label].name, score, (left, top, right, bottom))
+            for (left, top, right, bottom), score, label in rows
+        )
+    )

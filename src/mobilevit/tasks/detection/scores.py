@@ -1,0 +1,163 @@
+"""The scores of a detector, from the boxes found in each picture and the true ones."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilevit.spec import ClassLabel
+from mobilevit.tasks.detection.coco_scores import AT_50, AT_75, RECALLS, CocoScores, evaluate
+from mobilevit.tasks.detection.comparing import Comparison, compare
+from mobilevit.tasks.detection.result import MIN_SCORE
+from mobilevit.tasks.detection.target import Boxes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What was found in a picture, the surest first, and what is there."""
+
+    truth: Boxes
+    boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels
+    scores: NDArray[np.float32]  # (N,)
+    labels: NDArray[np.int64]  # (N,)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Of the boxes that a prediction shows, those of MIN_SCORE."""
+        shown = self.scores > MIN_SCORE
+        return compare(self.boxes[shown], self.labels[shown], self.truth)
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fared, all 0-1. None: not defined, because it was never there."""
+
+    id: str
+    name: str
+    count: int  # true boxes
+    ap: float | None  # average precision, mean over ten IoUs from .50 to .95
+    ap50: float | None
+    ap75: float | None
+    recall: float | None  # at IoU .50, of the hundred surest boxes a picture
+    f1: float | None  # the best that a threshold gives at IoU .50
+    best_score: float | None  # that threshold
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """All fractions are 0-1."""
+
+    classes: tuple[ClassLabel, ...]
+    records: Mapping[int, Record]  # by the index of the picture
+    coco: CocoScores
+
+    @property
+    def primary(self) -> tuple[str, float]:
+        return "map", self.scalars()["map"]
+
+    @cached_property
+    def per_class(self) -> tuple[ClassScore, ...]:
+        """Every class of the network, in its order."""
+        labels = [record.truth.labels[~record.truth.ignore] for record in self.records.values()]
+        counts = np.bincount(np.concatenate(labels), minlength=len(self.classes))
+        ap = self.coco.ap
+        return tuple(
+            ClassScore(
+                label.id,
+                label.name,
+                int(counts[k]),
+                _known(ap[:, k].mean()),
+                _known(ap[AT_50, k]),
+                _known(ap[AT_75, k]),
+                _known(self.coco.recall[AT_50, k]),
+                *self._best_f1(k),
+            )
+            for k, label in enumerate(self.classes)
+        )
+
+    def _best_f1(self, k: int) -> tuple[float | None, float | None]:
+        """The best F1 of class `k` at IoU .50, and the score from which it is reached."""
+        precision = self.coco.precision[AT_50, :, k]
+        if np.isnan(precision).any():
+            return None, None
+        f1 = 2 * precision * RECALLS / np.maximum(precision + RECALLS, 1e-12)
+        best = f1.argmax()
+        return float(f1[best]), float(self.coco.confidence[best, k])
+
+    def scalars(self) -> dict[str, float]:
+        """Means over the classes that are there; 0 where there are none."""
+        ap, recall = self.coco.ap, self.coco.recall
+        means = {"map": ap, "map50": ap[AT_50], "map75": ap[AT_75]}
+        sizes = {f"map_{size}": value for size, value in self.coco.by_size.items()}
+        return {**{name: _mean(values) for name, values in means.items()}, **sizes, "recall100": _mean(recall)}
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = [asdict(row) for row in self.per_class]
+        return {**self.scalars(), "count": len(self.records), "classes": rows}
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        return {"Classes": [_class_row(row) for row in self.per_class]}
+
+    def files(self) -> dict[str, str]:
+        """Boxes as COCO's JSON has them: those that are there, and those that were found."""
+        images, truths, found = coco_json(self.records)
+        categories = [{"id": k, "name": label.name} for k, label in enumerate(self.classes, start=1)]
+        truth = {"images": images, "annotations": truths, "categories": categories}
+        return {"truth.json": json.dumps(truth, ensure_ascii=False), "detections.json": json.dumps(found)}
+
+    def plots(self) -> "dict[str, Figure]":
+        return {}
+
+
+def score(records: Mapping[int, Record], classes: Sequence[ClassLabel]) -> DetectionScores:
+    """The scores of pictures; there must be one at least."""
+    assert records
+    return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)))
+
+
+Rows = list[dict[str, Any]]
+
+
+def coco_json(records: Mapping[int, Record]) -> tuple[Rows, Rows, Rows]:
+    """Images, annotations and results as COCO has them. Ids of images are indices, categories 1 and the class."""
+    images: Rows = []
+    truths: Rows = []
+    found: Rows = []
+    for index, record in records.items():
+        width, height = record.truth.size
+        images.append({"id": index, "width": width, "height": height})
+        truth = zip(_xywh(record.truth.boxes), record.truth.labels.tolist(), record.truth.ignore.tolist(), strict=True)
+        for box, label, ignored in truth:
+            about = {"image_id": index, "category_id": label + 1, "bbox": box}
+            truths.append({"id": len(truths) + 1, **about, "area": box[2] * box[3], "iscrowd": int(ignored)})
+        for box, label, sure in zip(_xywh(record.boxes), record.labels.tolist(), record.scores.tolist(), strict=True):
+            found.append({"image_id": index, "category_id": label + 1, "bbox": box, "score": sure})
+    return images, truths, found
+
+
+def _xywh(boxes: NDArray[np.float32]) -> list[list[float]]:
+    corners = boxes.astype(np.float64)
+    rows: list[list[float]] = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
+    return rows
+
+
+def _known(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _class_row(row: ClassScore) -> dict[str, Any]:
+    identity = {"class": row.name} if row.id == row.name else {"class": row.name, "id": row.id}
+    shares = {"ap": row.ap, "ap50": row.ap50, "ap75": row.ap75, "recall": row.recall, "f1": row.f1}
+    return {**identity, "boxes": row.count, **shares, "at score": row.best_score}

@@ -1,0 +1,103 @@
+"""The Task object that joins everything that makes detection."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+from torch import Tensor
+
+from mobilevit import boxes
+from mobilevit.data.augment import BatchAugment
+from mobilevit.data.sample import Dataset
+from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.errors import UsageError
+from mobilevit.models.ssdlite import SSDOutput
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
+from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
+from mobilevit.tasks.detection.crops import BoxBatch, Seen
+from mobilevit.tasks.detection.loss import multibox
+from mobilevit.tasks.detection.metric import DetectionMetric
+from mobilevit.tasks.detection.target import Boxes
+
+
+class DetectionTask:
+    """Boxes around the objects of a picture, each with a class; a target is `Boxes`."""
+
+    name = "detection"
+    counted = "boxes"
+    size_px = 320
+    layouts = (
+        "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
+        "labels/train/*.txt with data.yaml (YOLO)"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        return reader.recognises(root)
+
+    def read(self, root: Path, options: ReadOptions) -> Dataset:
+        return reader.read(root, options)
+
+    def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
+        return list(dataset.notes)
+
+    def occurrences(self, target: Boxes) -> Mapping[int, int]:
+        return target.occurrences()
+
+    def files(self, target: Boxes) -> Sequence[Path]:
+        return ()
+
+    def relabel(self, target: Boxes, mapping: Sequence[int]) -> Boxes:
+        return target.relabelled(mapping)
+
+    def anchors(self, dataset: Dataset) -> AnchorSizes:
+        return fitting.fitted([sample.target for sample in dataset.splits["train"]])
+
+    def train_geometry(
+        self, rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
+    ) -> Geometry:
+        return crops.train_geometry(rng, size, target, size_px, config)
+
+    def seen(self, target: Boxes, geometry: Geometry) -> Seen:
+        return crops.seen(target, geometry)
+
+    def collate(self, targets: Sequence[Seen]) -> BoxBatch:
+        return crops.collate(targets)
+
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+        if BatchAugment.active(config):
+            raise UsageError(
+                "--randaugment, --mixup, --cutmix and --erasing are for classification: they know nothing of boxes. "
+                "Leave them out, or vary detection by --photometric and --crop-area-min"
+            )
+        return None
+
+    def loss(self, raw: SSDOutput, targets: BoxBatch, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
+        return multibox(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
+
+    def finish(self, raw: SSDOutput) -> dict[str, Tensor]:
+        """Of every anchor the "boxes" (B, A, 4), corners in shares of the picture, not clipped to it, and the "scores"
+        (B, A, K), which together with that of the background add up to one."""
+        return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
+
+    def decode(
+        self,
+        outputs: Outputs,
+        spec: ModelSpec,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+    ) -> list[result.Detections]:
+        return result.decode(outputs, spec.classes, limits)
+
+    def truth(self, target: Boxes) -> Boxes:
+        return target
+
+    def metric(self, classes: Sequence[ClassLabel]) -> DetectionMetric:
+        return DetectionMetric(classes)
+
+    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(picture, result, truth, classes)
+
+    def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(picture, target, classes)
