@@ -1,0 +1,101 @@
+"""What annotation files state, before it meets the pictures: the shape that every format is read into."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilevit.data.finding import printable
+from mobilevit.errors import DataError
+from mobilevit.tasks.detection.notes import Notes
+
+Corners = tuple[float, float, float, float]  # left, top, right, bottom
+Size = tuple[int, int]  # width, height
+
+WHOLE = "whole"  # in place of a split: everything, to be split by seed
+TRAINVAL = "trainval"  # training and validation pictures together, as Pascal VOC has them
+MAX_BYTES = 2**30  # of an annotation file; COCO's largest has 470 MB
+MAX_SIZE_PX = 2**24  # of a stated width or height: above, float32 no longer tells pixels apart
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What is stated about one picture, nothing of it checked against the picture."""
+
+    picture: Path
+    where: Path  # what a message names: the annotation file, or the picture where one file speaks of many
+    boxes: Sequence[Corners] = ()  # in pixels, or in shares of the picture
+    labels: Sequence[int] = ()  # class indices
+    ignore: Sequence[bool] = ()
+    size: Size | None = None
+    in_shares: bool = False
+
+
+@dataclass(frozen=True)
+class Statements:
+    """A data set as its annotation files state it."""
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Sequence[Annotation]]  # by "train", "val", "test", TRAINVAL or WHOLE
+    notes: Notes
+    files: tuple[Path, ...]  # the annotation files that were read, and lists and tables beside them
+
+
+def read_bytes(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
+    """The content of an ordinary file; DataError where there is none, or more than is sensible."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path} is no ordinary file: annotations are read from files")
+        if status.st_size > most_bytes:
+            raise DataError(f"{path} is refused, because it is larger than {most_bytes // 2**20} MB: split it")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
+    """The content as text; DataError also where it is not UTF-8."""
+    try:
+        return read_bytes(path, most_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+
+
+def class_name(stated: str) -> str:
+    """The name with single spaces for whatever white space it has, so that every format can hold it."""
+    return " ".join(stated.split())
+
+
+def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
+    """Class names as they are; DataError where there is none, one is empty, or two are the same."""
+    if not names:
+        raise DataError(f"{where} names no class")
+    for index, name in enumerate(names):
+        if not name:
+            raise DataError(f"{where}: class {index} has an empty name")
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise DataError(f"{where} names the class '{quoted(twice)}' twice: join the two, or rename one")
+    return tuple(names)
+
+
+def path_inside(root: Path, base: Path, stated: str, where: str) -> Path:
+    """The path that a file states, relative to `base`; DataError naming `where` if it leads out of `root`."""
+    stated = stated.replace("\\", "/")  # as Windows writes it
+    if "\0" in stated or not stated.strip():
+        raise DataError(f"{where}: '{quoted(stated)}' is no path")
+    path = os.path.normpath(os.path.join(base, stated))  # noqa: PTH118 (pathlib takes ten times as long)
+    if path.startswith(os.path.join(os.path.normpath(root), "")):  # noqa: PTH118
+        return Path(path)
+    inside = os.path.relpath(path, root)  # one of the two may be absolute, or `root` the working folder
+    if Path(inside).parts[0] == os.pardir:
+        raise DataError(f"{where}: the path '{quoted(stated)}' leads out of {root}: write paths inside the data set")
+    return root / inside
+
+
+def quoted(text: object, most: int = 60) -> str:
+    """A value for a message: printable, on one line, and not longer than anybody reads."""
+    shown = printable(text).encode("unicode_escape").decode() if not str(text).isprintable() else str(text)
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."

@@ -1,0 +1,112 @@
+"""What is stated meets the pictures: boxes in pixels of the upright picture, without those that are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags
+
+from mobilevit.data import decoding
+from mobilevit.data.sample import Sample
+from mobilevit.data.threads import in_threads
+from mobilevit.errors import PictureError
+from mobilevit.tasks.detection.annotation import Annotation, Size
+from mobilevit.tasks.detection.notes import Notes
+from mobilevit.tasks.detection.target import UNREADABLE, Boxes
+
+ROUNDING_PX = 1.0  # a box that reaches so far beyond its picture was rounded, and is no mistake worth a word
+SHAPE_TOLERANCE = 0.01  # by which the aspect of a picture changes where it is resized to whole pixels
+
+Corners = NDArray[np.float64]  # (N, 4) left, top, right, bottom
+
+
+def meet(annotations: Sequence[Annotation], notes: Notes) -> tuple[Sample, ...]:
+    """A sample for each annotated picture that exists. Reads the headers of all pictures: about 7,000 a second.
+
+    A picture that exists and cannot be read stays, without boxes: the doctor speaks of it.
+    """
+    found = in_threads(_look, [annotation.picture for annotation in annotations])
+    samples = []
+    for annotation, picture in zip(annotations, found, strict=True):
+        if picture is None:
+            notes.add("missing-picture", annotation.where)
+        else:
+            samples.append(Sample(annotation.picture, _boxes(annotation, picture, notes)))
+    return tuple(samples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    size: Size  # upright
+    orientation: int = 1  # of EXIF, asked for where the stored size differs
+
+
+def _look(path: Path) -> _Picture | None:
+    """None where there is no such file."""
+    try:
+        with decoding.opened(path) as opened:
+            size = opened.header.size
+            is_turned = size != opened.image.size
+            return _Picture(size, opened.image.getexif()[ExifTags.Base.Orientation] if is_turned else 1)
+    except PictureError:
+        return _Picture(UNREADABLE) if path.exists() else None
+
+
+def _boxes(annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
+    size = picture.size
+    if size == UNREADABLE or not annotation.boxes:
+        if size != UNREADABLE:
+            notes.add("no-objects", annotation.picture, annotation.where != annotation.picture)
+        return Boxes.of([], [], size)
+    corners = np.array(annotation.boxes, dtype=np.float64)
+    corners = corners * np.array(size * 2) if annotation.in_shares else _in_this_picture(corners, annotation, picture, notes)
+    boxes = Boxes.of(np.clip(corners, 0, size * 2), annotation.labels, size, annotation.ignore)
+    return boxes.chosen(_kept(corners, boxes, annotation.where, notes))
+
+
+def _in_this_picture(corners: Corners, annotation: Annotation, picture: _Picture, notes: Notes) -> Corners:
+    """Boxes of a picture of the stated size, made to fit the one that is there, if it is clear how."""
+    stated, size = annotation.size, picture.size
+    if stated is None or stated == size:
+        return corners
+    inside = bool((corners[:, 2:] <= np.array(stated) + ROUNDING_PX).all())
+    if stated == size[::-1] and picture.orientation in TURNS:
+        notes.add("turned", annotation.where)
+        return _turned(corners, stated, picture.orientation)
+    if inside and abs(stated[0] * size[1] / (stated[1] * size[0]) - 1) <= SHAPE_TOLERANCE:
+        notes.add("scaled", annotation.where)
+        factors: Corners = np.array(size * 2) / np.array(stated * 2)
+        return corners * factors
+    notes.add("size", annotation.where)
+    return corners
+
+
+TURNS = {5: (False, False), 6: (True, False), 7: (True, True), 8: (False, True)}  # whether x, y then count backwards
+
+
+def _turned(corners: Corners, stored: Size, orientation: int) -> Corners:
+    """From the stored picture to the upright one: x and y change places, and count backwards where TURNS says."""
+    left, top, right, bottom = corners.T
+    width, height = stored[::-1]
+    backwards_x, backwards_y = TURNS[orientation]
+    x = (width - bottom, width - top) if backwards_x else (top, bottom)
+    y = (height - right, height - left) if backwards_y else (left, right)
+    return np.stack([x[0], y[0], x[1], y[1]], axis=1)
+
+
+def _kept(stated: Corners, boxes: Boxes, where: Path, notes: Notes) -> NDArray[np.bool_]:
+    """(N,) which boxes are some; `stated` are those before clipping."""
+    with np.errstate(invalid="ignore"):
+        has_area = (stated[:, 2] > stated[:, 0]) & (stated[:, 3] > stated[:, 1]) & np.isfinite(stated).all(axis=1)
+    is_inside = boxes.areas > 0
+    first = np.zeros(len(boxes), dtype=bool)
+    first[np.unique(np.column_stack([boxes.boxes, boxes.labels]), axis=0, return_index=True)[1]] = True
+    reaches_out = np.abs(stated - np.clip(stated, 0, boxes.size * 2)).max(axis=1) > ROUNDING_PX
+    notes.add("degenerate-box", where, int((~has_area).sum()))
+    notes.add("outside-box", where, int((has_area & ~is_inside).sum()))
+    kept = has_area & is_inside
+    notes.add("duplicate-box", where, int((kept & ~first).sum()))
+    notes.add("clipped-box", where, int((kept & first & reaches_out).sum()))
+    return kept & first

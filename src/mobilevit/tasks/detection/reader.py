@@ -1,0 +1,127 @@
+"""Reads detection data: finds out the format, the splits and the pictures. docs/data.md tells users the rules."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilevit.data import folders
+from mobilevit.data.finding import Finding, counted
+from mobilevit.data.sample import Dataset, Sample
+from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
+from mobilevit.errors import DataError, unknown
+from mobilevit.spec import labels
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.detection import coco, mending, voc, yolo
+from mobilevit.tasks.detection.annotation import TRAINVAL, WHOLE, Annotation, Statements
+
+TASK = "detection"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way of writing boxes down."""
+
+    fits: Callable[[Path], bool]
+    read: Callable[[Path], Statements]
+    layout: str  # for people
+
+
+FORMATS: Mapping[str, Format] = {
+    "coco": Format(coco.fits, coco.read, coco.LAYOUT),
+    "voc": Format(voc.fits, voc.read, voc.LAYOUT),
+    "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
+}
+LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
+
+
+def recognises(root: Path) -> bool:
+    """Whether `root` looks like one of the formats, right or with a mistake that `read` would explain."""
+    try:
+        return any(known.fits(root) for known in FORMATS.values())
+    except (DataError, OSError):
+        return False
+
+
+def read(root: Path, options: ReadOptions) -> Dataset:
+    """The data set at `root` with Boxes as targets; what was mended is in its notes.
+
+    Without val pictures, test stands in for them; without either, `options.val_fraction` of the pictures become val.
+    A data set of held-out pictures alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    where nothing, or something contradictory, is found.
+    """
+    root = folders.require_folder(root)
+    stated = FORMATS[format_of(root, options.data_format)].read(root)
+    for split, annotations in stated.splits.items():
+        _refuse_twice(root, split, annotations)
+    found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
+    for split, samples in found.items():
+        if not samples:
+            raise DataError(f"{root} has no picture of the {split} split{_first_missing(stated.splits[split])}")
+    splits, notes = _splits(root, found, options)
+    return Dataset(root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes))
+
+
+def format_of(root: Path, name: str | None) -> str:
+    """The format by its name, or the one that fits; DataError where none does, or several."""
+    if name is not None:
+        if name not in FORMATS:
+            raise unknown("--data-format", name, FORMATS)
+        return name
+    fitting = [name for name, known in FORMATS.items() if known.fits(root)]
+    if not fitting:
+        raise DataError(f"{root} has no boxes in a known format. Formats are {LAYOUTS}")
+    if len(fitting) > 1:
+        choice = " and ".join(f"--data-format {name}" for name in fitting)
+        raise DataError(f"{root} could be read in different formats: choose between {choice}")
+    return fitting[0]
+
+
+def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> None:
+    for path, times in Counter(annotation.picture for annotation in annotations).most_common(1):
+        if times > 1:
+            raise DataError(f"{path} is listed {times} times in the {split} split of {root}: list it once")
+
+
+def _first_missing(annotations: Sequence[Annotation]) -> str:
+    if not annotations:
+        return ""
+    return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first"
+
+
+Splits = dict[str, tuple[Sample, ...]]
+
+
+def _splits(root: Path, found: Mapping[str, tuple[Sample, ...]], options: ReadOptions) -> tuple[Splits, list[Finding]]:
+    """ "train", "val" and perhaps "test", with a word on where they come from."""
+    if "train" not in found:
+        joint = next((found[name] for name in (TRAINVAL, WHOLE) if name in found), None)
+        return _held_out(found) if joint is None else _apart(root, joint, found, options)
+    if "val" in found:
+        return {split: found[split] for split in SPLIT_NAMES if split in found}, []
+    if "test" not in found:
+        return _apart(root, found["train"], found, options)
+    message = "no val split: test stands in for it, so a score that chose the best epoch is too good"
+    return {"train": found["train"], "val": found["test"]}, [Finding("info", "split", message)]
+
+
+def _apart(
+    root: Path, samples: Sequence[Sample], found: Mapping[str, tuple[Sample, ...]], options: ReadOptions
+) -> tuple[Splits, list[Finding]]:
+    """Training and val pictures out of `samples`, and test as it was found."""
+    by_path = {sample.path: sample for sample in samples}
+    parts = split_by_seed({"": list(by_path)}, root, fraction=options.val_fraction, seed=options.split_seed)
+    train, val = (tuple(by_path[path] for path in part[""]) for part in parts)
+    if not val:
+        raise DataError(f"{root} has one picture: none can be spared for val; add pictures")
+    message = f"no val split: it is {counted(len(val), 'picture')}, set apart by names and seed"
+    tests = {"test": found["test"]} if "test" in found else {}
+    return {"train": train, "val": val, **tests}, [Finding("info", "split", message)]
+
+
+def _held_out(found: Mapping[str, tuple[Sample, ...]]) -> tuple[Splits, list[Finding]]:
+    """Without training pictures: for evaluation alone."""
+    splits = {"train": (), "val": found.get("val", found.get("test", ()))}
+    if "val" in found and "test" in found:
+        splits["test"] = found["test"]
+    return splits, [Finding("error", "no-train", "no training pictures: the data set can be evaluated, not trained on")]
