@@ -11,7 +11,8 @@ from PIL import Image
 
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.base import Limits
-from mobilevit.tasks.classification.drawing import LARGEST_PX, RIGHT, ROWS, SMALLEST_PX, WRONG, draw
+from mobilevit.tasks.canvas import LARGEST_PX, RIGHT, SMALLEST_PX, WRONG
+from mobilevit.tasks.classification.drawing import ROWS, draw
 from mobilevit.tasks.classification.result import Classification, Score, decode
 from mobilevit.tasks.classification.scores import RECORD, score
 
