@@ -36,6 +36,7 @@ ORDER = [
     "explanation",
     "inspection",
     "digits",
+    "digit_scenes",
     "cli",
 ]
 NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "files", "spec"}}

@@ -6,6 +6,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.errors import MissingExtraError
@@ -22,19 +23,15 @@ def write_digits(folder: Path, *, seed: int = 0) -> Path:
     The same files for the same seed. MissingExtraError without scikit-learn, OutputError where `folder` is not
     writable.
     """
-    drawings, digits = _load()
-    rng = np.random.default_rng(seed)
-    for digit in range(10):
-        chosen = rng.permutation(np.flatnonzero(digits == digit))
-        held_out = round(VAL_SHARE * len(chosen))
-        for split, indices in (("val", chosen[:held_out]), ("train", chosen[held_out:])):
-            target = make_folder(folder / split / str(digit))
-            for index in indices:
-                _picture(drawings[index]).save(target / f"{index:04}.png")
+    drawings, digits = load()
+    held = held_out(digits, seed)
+    for index, (drawing, digit) in enumerate(zip(drawings, digits, strict=True)):
+        target = make_folder(folder / ("val" if held[index] else "train") / str(digit))
+        _picture(drawing).save(target / f"{index:04}.png")
     return folder
 
 
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(1797, 8, 8) ink, 0-16, and (1797,) digits."""
     try:
         from sklearn.datasets import load_digits
@@ -46,6 +43,16 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
     return data.images, data.target
 
 
-def _picture(ink: np.ndarray) -> Image.Image:
+def held_out(digits: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """(1797,): which of them are for validation, a fifth of each digit."""
+    held = np.zeros(len(digits), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for digit in range(10):
+        chosen = rng.permutation(np.flatnonzero(digits == digit))
+        held[chosen[: round(VAL_SHARE * len(chosen))]] = True
+    return held
+
+
+def _picture(ink: NDArray[np.float64]) -> Image.Image:
     paper = Image.fromarray(np.rint(255 * (1 - ink / SHADES)).astype(np.uint8))
     return paper.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)

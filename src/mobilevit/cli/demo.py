@@ -1,48 +1,83 @@
 """`mobilevit demo`: the commands that a newcomer will type, run one after the other."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from mobilevit.cli import console
 from mobilevit.cli.options import INTERRUPTED, parse
+from mobilevit.digit_scenes import write_boxes, write_masks
 from mobilevit.digits import write_digits
-from mobilevit.errors import MobileViTError
+from mobilevit.errors import MobileViTError, unknown
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the demo of a task consists of."""
+
+    write: Callable[[Path], Path]  # the data set, into a folder
+    data: str  # name of that folder
+    about: str  # what is in it
+    recipe: str
+    run: str  # name of the run folder
+    pictures: str  # to predict, below the folder of the data
+    own: str  # what the same looks like for own pictures
+
+
+EXAMPLES = {
+    "classification": Example(
+        write_digits, "digits", "1,797 handwritten digits", "digits", "demo", "val/*/00[0-3]*.png",
+        "mobilevit train FOLDER, with your own pictures in FOLDER/<class>/",
+    ),
+    "detection": Example(
+        write_boxes, "digit-boxes", "600 pictures of several handwritten digits and their boxes", "digits-detection",
+        "demo-detection", "val/000*.png", "mobilevit train FOLDER, with boxes as COCO json, Pascal VOC or YOLO",
+    ),
+    "segmentation": Example(
+        write_masks, "digit-masks", "600 pictures of several handwritten digits and their masks",
+        "digits-segmentation", "demo-segmentation", "val/images/000*.png",
+        "mobilevit train FOLDER, with FOLDER/images/, FOLDER/masks/ and FOLDER/classes.txt",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DemoOptions:
     """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, report."""
 
+    task: str = "classification"  # classification, detection or segmentation
     output: Path = Path("runs")  # folder for the digits and the run
     epochs: int | None = None  # None: as many as the recipe says
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(DemoOptions, "demo", arguments)
-    page = demo(options.output, options.epochs)
-    console.results().print(f"\nLook at {page}: curves, confusion matrix, example predictions.")
-    console.results().print("Next: mobilevit train FOLDER, with your own pictures in FOLDER/<class>/.")
+    page = demo(options.output, options.epochs, options.task)
+    console.results().print(f"\nLook at {page}: curves, scores and example predictions.")
+    console.results().print(f"Next: {EXAMPLES[options.task].own}.")
     return 0
 
 
-def demo(output: str | Path = "runs", epochs: int | None = None) -> Path:
+def demo(output: str | Path = "runs", epochs: int | None = None, task: str = "classification") -> Path:
     """Write the digits into `output`, train on them as a user would, and return the page that shows how it went.
 
-    `epochs` is the recipe's unless given. MissingExtraError without scikit-learn; MobileViTError where a command fails.
+    `epochs` is the recipe's unless given. UsageError for an unknown task, MissingExtraError without scikit-learn,
+    MobileViTError where a command fails.
     """
-    output = Path(output)
-    data, folder = output / "digits", output / "demo"
+    if task not in EXAMPLES:
+        raise unknown("task", task, EXAMPLES)
+    example, output = EXAMPLES[task], Path(output)
+    data, folder = output / example.data, output / example.run
     model = folder / "best.safetensors"
-    console.say(f"writing 1,797 handwritten digits to {data}")
-    write_digits(data)
+    console.say(f"writing {example.about} to {data}")
+    example.write(data)
     _type("check", data)
-    run_options = ["--recipe", "digits", "--output", output, "--name", folder.name, "--overwrite"]
+    run_options = ["--recipe", example.recipe, "--output", output, "--name", folder.name, "--overwrite"]
     _type("train", data, *run_options, *([] if epochs is None else ["--epochs", epochs]))
     _type("evaluate", model, data)
-    _type("predict", model, data / "val" / "*" / "00[0-3]*.png", "--top", 3, "--save", folder / "predictions")
+    _type("predict", model, data / example.pictures, "--save", folder / "predictions")
     return folder / "report.html"
 
 

@@ -6,8 +6,14 @@ from mobilevit.data import folders
 from mobilevit.errors import DataError, unknown
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.classification.task import ClassificationTask
+from mobilevit.tasks.detection.task import DetectionTask
+from mobilevit.tasks.segmentation.task import SegmentationTask
 
-TASKS: dict[str, Task] = {"classification": ClassificationTask()}
+TASKS: dict[str, Task] = {
+    "classification": ClassificationTask(),
+    "detection": DetectionTask(),
+    "segmentation": SegmentationTask(),
+}
 
 
 def get(name: str) -> Task:
@@ -26,6 +32,8 @@ def recognise(root: Path, task: str | None = None) -> Task:
         return get(task)
     root = folders.require_folder(root)
     fitting = [candidate for candidate in TASKS.values() if candidate.recognises(root)]
+    # Folders in a folder can always be taken for classes: that counts where they are nothing else.
+    fitting = [candidate for candidate in fitting if candidate is not TASKS["classification"]] or fitting
     if not fitting:
         layouts = "; ".join(f"{candidate.name}: {candidate.layouts}" for candidate in TASKS.values())
         raise DataError(f"{root} is no data set of a known layout. Layouts are, for {layouts}")

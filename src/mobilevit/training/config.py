@@ -69,6 +69,7 @@ class TrainConfig:
     overwrite: bool = False  # replace an existing run of that name
     val_fraction: float = 0.2  # share of the pictures to validate on, where the data has no split of its own
     split_seed: int = 0  # decides which pictures those are; evaluate needs the same two
+    train_on: tuple[str, ...] = ("train",)  # splits to learn from; a score on val means little where val is among them
     skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
     seed: int = 0  # of the order, the augmentation, the initialisation and the dropout

@@ -1,6 +1,6 @@
 """One training run from its configuration to its folder: put together, trained, evaluated, reported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, TrainingError, UsageError
+from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
@@ -90,7 +91,15 @@ def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
         raise DataError("\n".join([*errors, f"`mobilevit check {config.data}` tells more."]))
     for finding in findings:
         watcher.notice(finding.message)
-    return task, dataset
+    if "val" in config.train_on:
+        watcher.notice("val is trained on: its score says nothing of new pictures, and `last` is as good as `best`")
+    return task, _joined(dataset, config.train_on)
+
+
+def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
+    """The data set whose training pictures are those of all the splits `train_on`."""
+    samples = tuple(sample for split in dict.fromkeys(train_on) for sample in samples_of(dataset, split))
+    return replace(dataset, splits={**dataset.splits, "train": samples})
 
 
 def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
