@@ -1,36 +1,175 @@
-"""The classes of a picture laid over it."""
+"""A picture with the classes of its pixels laid over it, above a strip that names them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
 
 from mobilevit.spec import ClassLabel
+from mobilevit.tasks import canvas
+from mobilevit.tasks.canvas import SMALLEST_PX, Colour
+from mobilevit.tasks.legend import Entry, legend
 from mobilevit.tasks.segmentation import maps
-from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.result import Segmentation
-from mobilevit.tasks.segmentation.target import Classes, Mask
+from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
+
+Pixels = npt.NDArray[np.float32]  # (H, W, 3), 0-255
+Where = npt.NDArray[np.bool_]  # (H, W)
+
+TINT = 0.5  # how much of a pixel is the colour of its class
+NAMED = 11  # most classes in the strip
+BACKGROUND = frozenset({"background", "bg", "_background_", "class_0", "void", "unlabelled", "unlabeled"})
+STRIPES = {"wrong": ("#000000", "#ffffff"), "left out": ("#6b7280", "#d5d9df")}
 
 
 def draw(picture: Image.Image, result: Segmentation, truth: Mask | None, classes: Sequence[ClassLabel]) -> Image.Image:
-    """The prediction over the picture; with a truth that beside it."""
-    assert classes or truth is None
-    shown = [overlay(picture, maps.resized(result.coarse, picture.size))]
-    if truth is not None:
-        shown.append(overlay(picture, maps.resized(truth.read(), picture.size)))
-    sheet = Image.new("RGB", (picture.width * len(shown), picture.height))
-    for place, part in enumerate(shown):
-        sheet.paste(part, (place * picture.width, 0))
-    return sheet
+    """A new RGB picture: `picture`, enlarged or reduced to be seen well, tinted by class, and a strip below.
+
+    With a truth that is drawn too, beside or below, and what the prediction has wrong is striped.
+    """
+    view = canvas.shown(picture)
+    predicted = smooth(result.coarse, view.size)
+    if truth is None:
+        drawn, shares = tinted(view, predicted, classes or result.labels), _shares(predicted)
+        entries = _entries(shares, result.labels)
+    else:
+        drawn, entries = _compared(view, predicted, maps.resized(truth.read(), view.size), classes)
+    return canvas.above(drawn, legend(entries, max(SMALLEST_PX, drawn.width)))
 
 
-def draw_target(picture: Image.Image, target: Mask) -> Image.Image:
-    return overlay(picture, maps.resized(target.read(), picture.size))
+def draw_target(picture: Image.Image, target: Mask, classes: Sequence[ClassLabel]) -> Image.Image:
+    """The picture tinted by the classes of its mask, pixels that count for nothing striped."""
+    mask = maps.resized(target.read(), picture.size)
+    return _striped(tinted(picture, mask, classes), mask == IGNORED, "left out")
 
 
-def overlay(picture: Image.Image, classes: Classes) -> Image.Image:
-    """The picture tinted by the classes (H, W) of its pixels; the first class is not tinted."""
-    colours = np.array(PALETTE, np.float32)[classes]
+def smooth(classes: Classes, size: tuple[int, int]) -> Classes:
+    """A class map at another size, for the eye: where it grows, with edges that are not stairs."""
+    height, width = classes.shape
+    if size[0] <= width and size[1] <= height:
+        return maps.resized(classes, size)
+    present = np.unique(classes)
+    parts = [Image.fromarray((classes == index).astype(np.uint8) * 255) for index in present]
+    grown = np.stack([np.asarray(part.resize(size, Image.Resampling.BILINEAR)) for part in parts])
+    return np.asarray(present[grown.argmax(axis=0)])
+
+
+def tinted(picture: Image.Image, classes: Classes, labels: Sequence[ClassLabel]) -> Image.Image:
+    """The picture in the colours of `classes` (H, W), with a line along the edge of each region.
+
+    The background, if the first class is called so, keeps its own colours.
+    """
+    table = np.zeros((256, 4), np.float32)  # red, green, blue, and how much of it
+    for index in range(first_tinted(labels), len(labels)):
+        table[index] = *colour_of(index, labels), TINT
+    colours = table[classes]
+    strength = np.where(_edges(classes) & (colours[..., 3] > 0), 1.0, colours[..., 3])[..., None]
+    return _mixed(picture, colours[..., :3], strength)
+
+
+def first_tinted(labels: Sequence[ClassLabel]) -> int:
+    return int(bool(labels) and labels[0].name.casefold() in BACKGROUND)
+
+
+def colour_of(index: int, labels: Sequence[ClassLabel]) -> Colour:
+    return canvas.class_colour(index - first_tinted(labels))
+
+
+def _mixed(picture: Image.Image, colours: Pixels, strength: Pixels) -> Image.Image:
     pixels = np.asarray(picture, np.float32)
-    strength = np.where((classes > 0) & (classes < 255), 0.5, 0.0)[..., None]
-    return Image.fromarray((pixels * (1 - strength) + colours * strength).astype(np.uint8))
+    return Image.fromarray(np.rint(pixels + (colours - pixels) * strength).astype(np.uint8))
+
+
+def _edges(classes: Classes) -> Where:
+    """Pixels near one of another class."""
+    changes = np.zeros(classes.shape, np.uint8)
+    changes[:, 1:] |= classes[:, 1:] != classes[:, :-1]
+    changes[1:] |= classes[1:] != classes[:-1]
+    width = 2 * round(max(classes.shape) / 500) + 1
+    return np.asarray(Image.fromarray(changes).filter(ImageFilter.MaxFilter(width))) > 0
+
+
+def _compared(
+    view: Image.Image, predicted: Classes, truth: Classes, classes: Sequence[ClassLabel]
+) -> tuple[Image.Image, list[Entry]]:
+    """Prediction and truth in one picture, and the words of its strip."""
+    valid = truth != IGNORED
+    wrong, left_out = valid & (predicted != truth), ~valid
+    panels = [
+        _titled(_striped(tinted(view, predicted, classes), wrong, "wrong"), "prediction"),
+        _titled(_striped(tinted(view, truth, classes), left_out, "left out"), "truth"),
+    ]
+    shares = _shares(truth) | {index: 0.0 for index in np.unique(predicted).tolist() if not (truth == index).any()}
+    entries = [Entry(f"wrong {_percent(wrong.sum() / max(1, valid.sum()))}", partial(_stripes_swatch, "wrong"))]
+    if left_out.any():
+        entries.append(Entry(f"left out {_percent(left_out.mean())}", partial(_stripes_swatch, "left out")))
+    return _side_by_side(panels), [*_entries(shares, classes, with_share=False), *entries]
+
+
+def _shares(classes: Classes) -> dict[int, float]:
+    """The part of the pixels of each class that is there, largest first."""
+    counts = np.bincount(classes[classes != IGNORED], minlength=1)
+    order = [index for index in np.argsort(-counts, kind="stable").tolist() if counts[index]]
+    return {index: float(counts[index] / counts.sum()) for index in order}
+
+
+def _entries(shares: dict[int, float], labels: Sequence[ClassLabel], *, with_share: bool = True) -> list[Entry]:
+    """The tinted classes, largest first, then the background."""
+    order = sorted(shares, key=lambda index: index < first_tinted(labels))
+    texts = {index: f"{labels[index].name} {_percent(shares[index])}" for index in order}
+    entries = [
+        Entry(texts[index] if with_share else labels[index].name, partial(_class_swatch, index, labels))
+        for index in order[:NAMED]
+    ]
+    return entries if len(order) <= NAMED else [*entries, Entry(f"and {len(order) - NAMED} more")]
+
+
+def _percent(share: float) -> str:
+    return canvas.percent(share) if 0 < share < 1 else f"{share:.0%}"
+
+
+def _class_swatch(index: int, labels: Sequence[ClassLabel], side: int) -> Image.Image:
+    if index < first_tinted(labels):
+        return Image.new("RGB", (side, side), canvas.TRACK)
+    return Image.new("RGB", (side, side), colour_of(index, labels))
+
+
+def _striped(picture: Image.Image, where: Where, kind: str) -> Image.Image:
+    """Diagonal stripes over some of the pixels."""
+    stripe = max(2, round(max(picture.size) / 160))
+    return _mixed(picture, _stripes(picture.size, stripe, kind), np.where(where, 0.8, 0.0)[..., None])
+
+
+def _stripes(size: tuple[int, int], stripe: int, kind: str) -> Pixels:
+    diagonal = np.add.outer(np.arange(size[1]), np.arange(size[0])) // stripe % 3 == 0
+    one, other = (np.array(list(bytes.fromhex(colour[1:])), np.float32) for colour in STRIPES[kind])
+    return np.where(diagonal[..., None], one, other)
+
+
+def _stripes_swatch(kind: str, side: int) -> Image.Image:
+    return Image.fromarray(_stripes((side, side), max(2, side // 6), kind).astype(np.uint8))
+
+
+def _titled(picture: Image.Image, title: str) -> Image.Image:
+    """The word in the upper left corner."""
+    font = canvas.letters(round(0.7 * canvas.letter_px(picture.width)), bold=True)
+    pad = font.size // 2
+    pen = ImageDraw.Draw(picture, "RGBA")
+    left, top, right, bottom = pen.textbbox((2 * pad, 2 * pad), title, font)
+    pen.rounded_rectangle((left - pad, top - pad, right + pad, bottom + pad), pad, "#1f2933c8")
+    pen.text((2 * pad, 2 * pad), title, "#ffffff", font)
+    return picture
+
+
+def _side_by_side(panels: Sequence[Image.Image]) -> Image.Image:
+    """Panels of one size, beside each other or, where they are wider than high, below each other."""
+    width, height = panels[0].size
+    gap = max(2, max(width, height) // 160)
+    step_x, step_y = (0, height + gap) if width > height else (width + gap, 0)
+    count = len(panels) - 1
+    sheet = Image.new("RGB", (width + count * step_x, height + count * step_y), "white")
+    for place, panel in enumerate(panels):
+        sheet.paste(panel, (place * step_x, place * step_y))
+    return sheet

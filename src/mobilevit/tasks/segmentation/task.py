@@ -102,4 +102,4 @@ class SegmentationTask:
         return drawing.draw(picture, result, truth, classes)
 
     def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target)
+        return drawing.draw_target(picture, target, classes)
