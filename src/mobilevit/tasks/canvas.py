@@ -14,7 +14,7 @@ PAPER, INK, PALE, TRACK, SURROUND = "#ffffff", "#1f2933", "#6b7280", "#e6e9ee", 
 NEUTRAL, RIGHT, WRONG = "#4a78b0", "#2a8a57", "#c8453b"
 # fmt: off
 CLASS_COLOURS = (
-    "#2f6bff", "#ff692d", "#2fc94b", "#e83fd0", "#ffd200", "#4cc9ff", "#8a2be2", "#1e7800",
+    "#ff692d", "#2f6bff", "#2fc94b", "#e83fd0", "#ffd200", "#4cc9ff", "#8a2be2", "#1e7800",
     "#ffa5d8", "#d7191c", "#00b3a1", "#965a00", "#a5e13c", "#9678ff", "#f00f87", "#87f0c3",
     "#c39600", "#0087b4", "#a0568f", "#ffa587", "#4b5ac3", "#4bc378",
 )

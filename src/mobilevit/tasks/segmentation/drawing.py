@@ -74,7 +74,11 @@ def first_tinted(labels: Sequence[ClassLabel]) -> int:
 
 
 def colour_of(index: int, labels: Sequence[ClassLabel]) -> Colour:
-    return canvas.class_colour(index - first_tinted(labels))
+    place = index - first_tinted(labels)
+    return canvas.class_colour({0: MAGENTA, MAGENTA: 0}.get(place, place))
+
+
+MAGENTA = 3  # among the colours; it goes first, because hardly anything in a photograph has it
 
 
 def _mixed(picture: Image.Image, colours: Pixels, strength: Pixels) -> Image.Image:
