@@ -1,32 +1,224 @@
-"""A picture with the boxes that were found in it, and those that are there."""
+"""A picture with boxes around its objects above a strip that counts them; with the truth, what was right and wrong.
 
-from collections.abc import Sequence
+Without it a colour is a class. With it a colour is a verdict: green for right, amber for false, red and dashed for
+missed. Labels say the class either way.
+"""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mobilevit.spec import ClassLabel
+from mobilevit.tasks import canvas
+from mobilevit.tasks.canvas import INK, PALE, PAPER, RIGHT, SMALLEST_PX, WRONG
+from mobilevit.tasks.detection.comparing import FALSE, Verdict, compare
+from mobilevit.tasks.detection.labelling import Place, Spots
 from mobilevit.tasks.detection.result import Detections
 from mobilevit.tasks.detection.target import Boxes
 
-COLOURS = ("#3d74b8", "#d9822b", "#2a8a57", "#c8453b", "#7a5aa8")
+MISTAKEN = "#e08a00"
+RIM = "#00000070"  # round a line, to be seen on bright and on busy pictures
+WORDS = {
+    Verdict.MISPLACED: "misplaced",
+    Verdict.CONFUSED: "of another class",
+    Verdict.DOUBLE: "double",
+    Verdict.NOTHING: "where nothing is",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box as it is drawn."""
+
+    box: Place  # in pixels of what is drawn on
+    colour: str
+    name: str
+    percent: str = ""
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A word of the strip, beside its colour."""
+
+    colour: str
+    text: str
+    dashed: bool = False
 
 
 def draw(picture: Image.Image, result: Detections, truth: Boxes | None, classes: Sequence[ClassLabel]) -> Image.Image:
-    """A new RGB picture: `picture` with the objects of the result on it."""
-    drawn = picture.copy()
-    pen = ImageDraw.Draw(drawn)
-    x, y = picture.width / result.size[0], picture.height / result.size[1]
-    for found in result.objects:
-        left, top, right, bottom = found.box
-        pen.rectangle((left * x, top * y, right * x, bottom * y), outline=COLOURS[hash(found.id) % len(COLOURS)])
-    return drawn
+    """A new RGB picture: `picture`, enlarged or reduced to be seen well, with boxes, and a strip below.
+
+    `picture` may have been reduced since the result was made: boxes follow the size that the result states.
+    """
+    view = canvas.shown(picture).copy()
+    if truth is None:
+        marks, entries = _by_class(result, view)
+    else:
+        marks, entries = _by_verdict(result, truth, classes, view)
+    _draw_marks(view, marks)
+    return canvas.above(view, _strip(entries, max(SMALLEST_PX, view.width)))
 
 
-def draw_target(picture: Image.Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image.Image:
-    """A new RGB picture: `picture` with thin boxes."""
-    drawn = picture.copy()
-    pen = ImageDraw.Draw(drawn)
-    x, y = picture.width / target.size[0], picture.height / target.size[1]
-    for (left, top, right, bottom), label in zip(target.boxes.tolist(), target.labels.tolist(), strict=True):
-        pen.rectangle((left * x, top * y, right * x, bottom * y), outline=COLOURS[label % len(COLOURS)])
-    return drawn
+def draw_target(picture: Image.Image, target: Boxes) -> Image.Image:
+    """A new RGB picture: `picture` with a thin box around every object, in its class's colour; those that do not count
+    are dashed."""
+    view = picture.copy()
+    pen, width = ImageDraw.Draw(view), max(1, round(min(view.size) / 160))
+    for place, label, ignored in zip(
+        _scaled(target.boxes, target.size, view), target.labels.tolist(), target.ignore.tolist(), strict=True
+    ):
+        _outline(pen, place, _colour(label), width, dashed=ignored)
+    return view
+
+
+def _by_class(result: Detections, view: Image.Image) -> tuple[list[Mark], list[Entry]]:
+    marks = [
+        Mark(place, _colour(found.label), found.name, canvas.percent(found.score))
+        for place, found in zip(_scaled(result.boxes, result.size, view), result.objects, strict=True)
+    ]
+    counts = Counter((mark.colour, mark.name) for mark in marks)
+    entries = [Entry(colour, f"{count} {name}") for (colour, name), count in counts.most_common()]
+    return marks, entries or [Entry(PAPER, "no objects found")]
+
+
+def _by_verdict(
+    result: Detections, truth: Boxes, classes: Sequence[ClassLabel], view: Image.Image
+) -> tuple[list[Mark], list[Entry]]:
+    boxes = result.of(result.source, truth.size).boxes
+    labels = np.array([found.label for found in result.objects], np.int64)
+    verdicts, _, missed = compare(boxes, labels, truth)
+    colours = {verdict: MISTAKEN if verdict in FALSE else RIGHT for verdict in Verdict} | {Verdict.IGNORED: PALE}
+    found = [
+        Mark(place, colours[Verdict(verdict)], each.name, canvas.percent(each.score))
+        for place, verdict, each in zip(_scaled(boxes, truth.size, view), verdicts, result.objects, strict=True)
+    ]
+    lost = truth.chosen(missed)
+    absent = [
+        Mark(place, WRONG, classes[label].name, dashed=True)
+        for place, label in zip(_scaled(lost.boxes, truth.size, view), lost.labels.tolist(), strict=True)
+    ]
+    counts = Counter(Verdict(verdict) for verdict in verdicts.tolist())
+    return [*absent, *found], list(_verdict_entries(counts, len(absent)))
+
+
+def _verdict_entries(counts: Counter[Verdict], missed: int) -> Iterator[Entry]:
+    yield Entry(RIGHT, f"{counts[Verdict.RIGHT]} right")
+    if missed:
+        yield Entry(WRONG, f"{missed} missed", dashed=True)
+    if false := sum(counts[verdict] for verdict in FALSE):
+        reasons = ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
+        yield Entry(MISTAKEN, f"{false} false: {reasons}")
+    if counts[Verdict.IGNORED]:
+        yield Entry(PALE, f"{counts[Verdict.IGNORED]} not counted")
+
+
+def _colour(label: int) -> str:
+    red, green, blue = canvas.class_colour(label)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _scaled(boxes: NDArray[np.float32], size: tuple[int, int], view: Image.Image) -> list[Place]:
+    """Boxes in pixels of a picture of `size` to those of the view, at least two pixels wide and high."""
+    shares = boxes / np.array(size * 2, np.float32) * np.array(view.size * 2, np.float32)
+    edges = np.array([view.width - 1, view.height - 1] * 2)
+    places = np.rint(shares).clip(0, edges).astype(int)
+    return [(left, top, max(right, left + 1), max(bottom, top + 1)) for left, top, right, bottom in places.tolist()]
+
+
+def _draw_marks(view: Image.Image, marks: Sequence[Mark]) -> None:
+    """All boxes, the large ones first; then the labels, of the small ones first, as these hide soonest."""
+    pen = ImageDraw.Draw(view, "RGBA")
+    width = max(2, round(max(view.size) / 320))
+    by_area = sorted(marks, key=lambda mark: (mark.box[2] - mark.box[0]) * (mark.box[3] - mark.box[1]))
+    for mark in reversed(by_area):
+        _outline(pen, mark.box, mark.colour, width, dashed=mark.dashed)
+    em = max(11, round(0.52 * canvas.letter_px(max(view.size))))
+    font, spots = canvas.letters(em, bold=True), Spots(view.size, [mark.box for mark in marks])
+    for mark in by_area:
+        name = canvas.fitted(mark.name, font, view.width / 3)
+        texts = dict.fromkeys((f"{name} {mark.percent}".rstrip(), mark.percent or name))
+        extents = [(text, (round(font.getlength(text) + 0.7 * em), round(1.35 * em))) for text in texts]
+        text, (left, top, right, bottom) = spots.take(mark.box, extents)
+        pen.rounded_rectangle((left, top, right - 1, bottom - 1), em // 4, mark.colour)
+        pen.text(((left + right) / 2, (top + bottom) / 2), text, _ink_on(mark.colour), font, anchor="mm")
+
+
+def _ink_on(colour: str) -> str:
+    """Dark or white letters, whichever are told from the colour more easily."""
+    red, green, blue = ((int(colour[at : at + 2], 16) / 255) ** 2.2 for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return INK if (luminance + 0.05) ** 2 > DARKEST * 1.05 else PAPER  # contrast as WCAG has it
+
+
+DARKEST = 0.063  # luminance of INK, and 0.05
+
+
+def _outline(pen: ImageDraw.ImageDraw, place: Place, colour: str, width: int, *, dashed: bool) -> None:
+    """A frame whose line lies inside the box, with a dark rim."""
+    left, top, right, bottom = place
+    width = max(1, min(width, (right - left) // 3, (bottom - top) // 3))
+    if width > 1:
+        pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=RIM)
+        pen.rectangle((left + width, top + width, right - width, bottom - width), outline=RIM)
+    if not dashed:
+        pen.rectangle(place, outline=colour, width=width)
+        return
+    for line in _dashes(place, width):
+        pen.rectangle(line, colour)
+
+
+def _dashes(place: Place, width: int) -> Iterator[Place]:
+    """Filled pieces of a frame, with a piece at every corner."""
+    left, top, right, bottom = place
+    for start, end in _pieces(left, right, width):
+        yield start, top, end, top + width - 1
+        yield start, bottom - width + 1, end, bottom
+    for start, end in _pieces(top, bottom, width):
+        yield left, start, left + width - 1, end
+        yield right - width + 1, start, right, end
+
+
+def _pieces(start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
+    """First and last pixel of an odd number of pieces of one length, gaps of the same between them."""
+    count = max(1, round((end - start) / (4 * width) / 2)) * 2 + 1
+    for piece in range(0, count, 2):
+        yield start + (end - start) * piece // count, start + (end - start) * (piece + 1) // count
+
+
+def _strip(entries: Sequence[Entry], width: int) -> Image.Image:
+    """The entries one after the other, in as many lines as they take."""
+    em = round(0.72 * canvas.letter_px(width))
+    margin, line, font = em, round(1.7 * em), canvas.letters(em)
+    placed: list[tuple[int, int, Entry, str]] = []
+    x, row = margin, 0
+    for entry in entries:
+        text = canvas.fitted(entry.text, font, width - 2 * margin - SWATCH * em)
+        needed = round(SWATCH * em + font.getlength(text))
+        if x > margin and x + needed > width - margin:
+            x, row = margin, row + 1
+        placed.append((x, row, entry, text))
+        x += needed + round(1.4 * em)
+    strip = Image.new("RGB", (width, round(1.1 * em) + (row + 1) * line), PAPER)
+    pen = ImageDraw.Draw(strip, "RGBA")
+    for x, row, entry, text in placed:
+        middle = round(0.55 * em) + row * line + line // 2
+        _swatch(pen, (x, middle - em // 2, x + em, middle + em // 2), entry)
+        pen.text((x + SWATCH * em, middle), text, INK, font, anchor="lm")
+    return strip
+
+
+SWATCH = 1.5  # of a letter's size: a square and the gap behind it
+
+
+def _swatch(pen: ImageDraw.ImageDraw, place: Place, entry: Entry) -> None:
+    width = max(2, (place[2] - place[0]) // 6)
+    if entry.dashed:
+        for line in _dashes(place, width):
+            pen.rectangle(line, entry.colour)
+    else:
+        pen.rounded_rectangle(place, width, entry.colour)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
@@ -25,6 +27,7 @@ class Object(NamedTuple):
     name: str
     score: float  # 0-1
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original picture
+    label: int  # index of the class among those of the network
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Detections:
     objects: tuple[Object, ...]
     source: str = "<array>"  # a path or an address, where the picture has one
     size: tuple[int, int] = (1, 1)  # (width, height) in pixels; until it is known, boxes are shares of the picture
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(N, 4) left, top, right, bottom of the objects, in pixels."""
+        return np.array([found.box for found in self.objects], np.float32).reshape(-1, 4)
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
         """The same objects in the picture at `source`: the boxes grow with its size."""
@@ -46,7 +54,15 @@ class Detections:
 
     def to_dict(self) -> dict[str, Any]:
         width, height = self.size
-        objects = [{**found._asdict(), "box": [round(side, 2) for side in found.box]} for found in self.objects]
+        objects = [
+            {
+                "id": found.id,
+                "name": found.name,
+                "score": round(found.score, 6),
+                "box": [round(side, 2) for side in found.box],
+            }
+            for found in self.objects
+        ]
         return {"source": self.source, "width": width, "height": height, "objects": objects}
 
     def row(self) -> dict[str, str]:
@@ -109,7 +125,7 @@ def _detections(chosen: Chosen, classes: Sequence[ClassLabel]) -> Detections:
     rows = zip(chosen.boxes.tolist(), chosen.scores.tolist(), chosen.labels.tolist(), strict=True)
     return Detections(
         tuple(
-            Object(classes[label].id, classes[label].name, score, (left, top, right, bottom))
+            Object(classes[label].id, classes[label].name, score, (left, top, right, bottom), label)
             for (left, top, right, bottom), score, label in rows
         )
     )

@@ -18,6 +18,7 @@ from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
 from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
+from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.target import Boxes
@@ -41,7 +42,7 @@ class DetectionTask:
         return reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        return list(dataset.notes)
+        return findings(dataset)
 
     def occurrences(self, target: Boxes) -> Mapping[int, int]:
         return target.occurrences()
@@ -100,4 +101,4 @@ class DetectionTask:
         return drawing.draw(picture, result, truth, classes)
 
     def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target, classes)
+        return drawing.draw_target(picture, target)
