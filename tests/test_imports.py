@@ -48,6 +48,7 @@ HOMES = {
     "tensorboard": {"training/scalars.py"},
     "huggingface_hub": {"weights/download.py"},
     "tyro": {"cli/"},
+    "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {"kornia", "sklearn", "tensorboard"}
 
@@ -119,7 +120,7 @@ def test_every_library_is_declared() -> None:
     ]
     declared = {line.split(">=")[0] for line in listed}
     used = set().union(*(others(path) for path in MODULES))
-    assert {{"PIL": "pillow", "sklearn": "scikit-learn"}.get(name, name) for name in used} <= declared
+    assert {{"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}.get(name, name) for name in used} <= declared
 
 
 def test_importing_has_no_side_effects() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mobilevit.models.table import list_models as list_models
     from mobilevit.spec import ModelSpec as ModelSpec
     from mobilevit.tasks.checking import check as check
+    from mobilevit.tasks.detection.conversion import convert_data as convert_data
     from mobilevit.training.config import OptimiserConfig as OptimiserConfig
     from mobilevit.training.config import TrainConfig as TrainConfig
     from mobilevit.training.lr_finder import find_lr as find_lr
@@ -46,6 +47,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "TrainConfig": "mobilevit.training.config",
     "check": "mobilevit.tasks.checking",
     "convert": "mobilevit.weights.conversion",
+    "convert_data": "mobilevit.tasks.detection.conversion",
     "create": "mobilevit.weights.creating",
     "demo": "mobilevit.cli.demo",
     "evaluate": "mobilevit.evaluation",

@@ -21,6 +21,7 @@ COMMANDS = {  # verb: module, one line for the table; in the order of a first vi
     "info": ("info", "a network's stages, shapes, parameters and operations"),
     "find-lr": ("find_lr", "the learning rate to start from"),
     "convert": ("convert", "rewrite weights for another package, or for RGB input"),
+    "convert-data": ("convert_data", "rewrite a data set of boxes as COCO, Pascal VOC or YOLO"),
 }
 
 

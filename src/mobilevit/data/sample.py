@@ -28,6 +28,7 @@ class Dataset:
     classes: tuple[ClassLabel, ...]
     splits: Mapping[str, tuple[Sample, ...]]
     notes: tuple[Finding, ...] = ()  # what the reader found and mended
+    files: tuple[Path, ...] = ()  # that the reader used beside pictures and masks: annotations, lists, names of classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ def _boxes(annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
             notes.add("no-objects", annotation.picture, annotation.where != annotation.picture)
         return Boxes.of([], [], size)
     corners = np.array(annotation.boxes, dtype=np.float64)
-    corners = corners * np.array(size * 2) if annotation.in_shares else _in_this_picture(corners, annotation, picture, notes)
+    if annotation.in_shares:
+        corners = corners * np.array(size * 2)
+    else:
+        corners = _in_this_picture(corners, annotation, picture, notes)
     boxes = Boxes.of(np.clip(corners, 0, size * 2), annotation.labels, size, annotation.ignore)
     return boxes.chosen(_kept(corners, boxes, annotation.where, notes))
 

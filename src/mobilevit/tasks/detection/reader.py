@@ -59,7 +59,9 @@ def read(root: Path, options: ReadOptions) -> Dataset:
         if not samples:
             raise DataError(f"{root} has no picture of the {split} split{_first_missing(stated.splits[split])}")
     splits, notes = _splits(root, found, options)
-    return Dataset(root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes))
+    return Dataset(
+        root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
+    )
 
 
 def format_of(root: Path, name: str | None) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
 UNREADABLE = (0, 0)  # the size of a picture that cannot be read; it has no boxes, and the doctor speaks of it
 
 
@@ -38,11 +37,10 @@ class Boxes:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Boxes):
             return NotImplemented
-        pairs = zip(self._arrays(), other._arrays(), strict=True)
-        return self.size == other.size and all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+        return self.size == other.size and self._bytes() == other._bytes()
 
     def __hash__(self) -> int:
-        return hash((self.size, *(array.tobytes() for array in self._arrays())))
+        return hash((self.size, self._bytes()))
 
     @property
     def areas(self) -> NDArray[np.float32]:
@@ -71,5 +69,6 @@ class Boxes:
         found, counts = np.unique(self.labels[~self.ignore], return_counts=True)
         return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
-    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
-        return self.boxes, self.labels, self.ignore
+    def _bytes(self) -> tuple[bytes, ...]:
+        """0.0 added: the negative zero has other bytes than the positive one."""
+        return (self.boxes + 0.0).tobytes(), self.labels.tobytes(), self.ignore.tobytes()

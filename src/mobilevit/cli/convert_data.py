@@ -1,0 +1,52 @@
+"""`mobilevit convert-data IN OUT --to ...`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilevit.cli import console
+from mobilevit.cli.options import parse
+from mobilevit.data.finding import counted
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.detection.conversion import Converted, DataFormat, convert_data
+
+
+@dataclass(frozen=True)
+class ConvertDataOptions:
+    """Rewrite a data set of boxes in another format, pictures and all splits included, in a new folder."""
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
+    to: DataFormat  # format of OUT
+    source_format: Annotated[DataFormat | None, tyro.conf.arg(name="from")] = None  # of IN; None: recognised
+    val_fraction: float = 0.2  # share of the pictures that becomes val, where IN has no splits
+    split_seed: int = 0  # decides which pictures those are
+    link: bool = False  # give the pictures a second name in place of a copy: no room is taken, a change changes both
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(ConvertDataOptions, "convert-data", arguments)
+    with console.bar() as bar:
+        shown = bar.add_task("copying", total=None)
+        converted = convert_data(
+            options.source,
+            options.target,
+            to=options.to,
+            options=ReadOptions(options.val_fraction, options.split_seed, options.source_format),
+            link=options.link,
+            progress=lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    _report(converted)
+    return 0
+
+
+def _report(converted: Converted) -> None:
+    for finding in converted.findings:
+        if finding.severity != "error":  # such as "no training pictures", which keeps nobody from converting
+            console.say(f"note: {finding.message}")
+    splits = ", ".join(f"{count:,} {split}" for split, count in converted.pictures.items())
+    console.wrote([converted.folder])
+    console.say(f"{counted(converted.boxes, 'box')} in pictures: {splits}")
