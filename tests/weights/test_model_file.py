@@ -1,6 +1,7 @@
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mobilevit.errors import OutputError, WeightsError
+from mobilevit.models.anchors import PAPER_SIZES
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
 from mobilevit.weights import model_file
 
@@ -21,7 +23,7 @@ SPEC = ModelSpec(
     "mobilevit_xxs",
     "classification",
     (ClassLabel("n01440764", "tench"), ClassLabel("крыша", 'a "roof", 屋根')),
-    Preprocessing(128, 144, "bicubic", "bgr"),
+    Preprocessing(128, 144, interpolation="bicubic", channel_order="bgr"),
     provenance=Provenance("mobilevit train pictures", "CC0", "93.1 % top-1", "a test"),
 )
 
@@ -45,6 +47,16 @@ def test_a_reader_without_the_package_finds_the_spec_in_the_header(saved: Path) 
     spec = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["mobilevit_spec"])
     assert (spec["architecture"], spec["classes"][1]["id"]) == ("mobilevit_xxs", "крыша")
     assert spec["preprocessing"]["channel_order"] == "bgr"
+
+
+def test_a_header_whose_length_begins_as_a_pickle_does_is_a_header(filled: Filled, tmp_path: Path) -> None:
+    path, tensors, starts = tmp_path / "model.safetensors", filled(num_classes=2), set()
+    for letters in range(0, 256, 8):  # safetensors fills a header up to a multiple of 8
+        spec = replace(SPEC, provenance=Provenance(note="x" * letters))
+        model_file.save(path, tensors, spec)
+        starts.add(path.read_bytes()[0])
+        assert model_file.load(path)[1] == spec
+    assert 0x80 in starts
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(filled: Filled, saved: Path, tmp_path: Path) -> None:
@@ -140,6 +152,9 @@ def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> 
         {"preprocessing": {"interpolation": ["bilinear"]}},
         {"preprocessing": {"colour": "red"}},
         {"provenance": {"score": 3}},
+        {"preprocessing": {"fit": "squeeze"}},
+        {"anchors": [[[0.1, 0.1]]]},
+        {"architecture": "ssdlite_mobilevit_xxs", "task": "detection", "classes": []},
         {"surprise": 1},
     ],
     ids=str,
@@ -147,6 +162,15 @@ def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> 
 def test_a_spec_with_a_value_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
     spec = {**json.loads(SPEC.to_json()), **change}
     with pytest.raises(WeightsError):
+        model_file.read_spec(json.dumps(spec))
+
+
+@pytest.mark.parametrize("side", [0, -0.1, float("nan"), float("inf"), 5.0, "0.1", True, None])
+def test_anchors_that_cannot_be_are_refused(side: Any) -> None:
+    spec = json.loads(ModelSpec("ssdlite_mobilevit_xs", "detection", labels("ab"), anchors=PAPER_SIZES).to_json())
+    assert model_file.read_spec(json.dumps(spec)).anchors == PAPER_SIZES
+    spec["anchors"][2][1][0] = side
+    with pytest.raises(WeightsError, match="anchors"):
         model_file.read_spec(json.dumps(spec))
 
 

@@ -25,10 +25,11 @@ MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2*
 def kind(path: Path) -> Literal["safetensors", "torch"]:
     """Which container `path` is, by its first bytes; WeightsError where it is neither, saying what it is."""
     start = _start(path)
-    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+    pickled = start[:1] == b"\x80"
+    if start[8:9] == b"{" and not (pickled and int.from_bytes(start[:8], "little") > MAX_HEADER_BYTES):
+        return "safetensors"  # also where the length of its header happens to begin as a pickle does
+    if start[:4] == b"PK\x03\x04" or pickled:
         return "torch"
-    if len(start) >= 9 and start[8:9] == b"{":
-        return "safetensors"
     what = "neither a safetensors nor a torch file"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         what = "a text file" if start else "empty"
