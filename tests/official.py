@@ -6,13 +6,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobilevit.weights.layouts import key_map, shapes
+from mobilevit.models.table import MODELS
+from mobilevit.weights.layouts import Layout, family, key_map, shapes
+
+CLASSES = {"classification": 1000, "detection": 80, "segmentation": 21}  # of the public weights of each task
 
 
-def state(architecture: str, num_classes: int = 1000) -> dict[str, Tensor]:
+def num_classes(architecture: str) -> int:
+    """How many classes the public weights of this network have."""
+    return CLASSES[MODELS[architecture].task]
+
+
+def layouts() -> list[tuple[str, Layout]]:
+    """Every network in every layout that there is for it, to test them all."""
+    return [(architecture, layout) for architecture in MODELS for layout in family(architecture).preprocessing]
+
+
+def state(architecture: str, classes: int) -> dict[str, Tensor]:
     """A state dict of our network in float64."""
-    names = key_map(architecture, "cvnets", num_classes, True)
-    return {key: value(names[key][0], shape) for key, shape in shapes(architecture, num_classes, True).items()}
+    names = key_map(architecture, "cvnets", classes, True)
+    return {key: value(names[key][0], shape) for key, shape in shapes(architecture, classes, True).items()}
 
 
 def value(official_key: str, shape: tuple[int, ...]) -> Tensor:

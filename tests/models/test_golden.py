@@ -20,7 +20,6 @@ from mobilevit.models.table import MODELS, build, for_task, resolve
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_v1.json").read_text())
 ANCHORS = json.loads(Path(__file__).with_name("anchors_320.json").read_text())
-CLASSES = {"classification": 1000, "detection": 80, "segmentation": 21}
 PARAMETERS = {
     "mobilevit_xxs": 1272024,
     "mobilevit_xs": 2317848,
@@ -39,7 +38,7 @@ PARAMETERS = {
 def network(architecture: str, *, fused: bool) -> nn.Module:
     if fused:
         return fuse(network(architecture, fused=False))
-    num_classes = CLASSES[MODELS[architecture].task]
+    num_classes = official.num_classes(architecture)
     model = build(architecture, num_classes).double().eval()
     model.load_state_dict(official.state(architecture, num_classes))
     return model
@@ -96,7 +95,7 @@ def test_decoded_boxes_are_the_official_ones() -> None:
 
 @pytest.mark.parametrize("architecture", MODELS)
 def test_parameters(architecture: str) -> None:
-    model = build(architecture, CLASSES[MODELS[architecture].task])
+    model = build(architecture, official.num_classes(architecture))
     assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[architecture]
 
 

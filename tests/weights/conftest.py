@@ -7,8 +7,8 @@ import official
 import pytest
 from torch import Tensor
 
-from mobilevit.weights.layouts import Layout, key_map
-from mobilevit.weights.recognition import Recognised, expected
+from mobilevit.weights.layouts import Layout
+from mobilevit.weights.recognition import Recognised
 from mobilevit.weights.translation import from_ours
 
 Filled = Callable[..., dict[str, Tensor]]
@@ -18,15 +18,18 @@ Filled = Callable[..., dict[str, Tensor]]
 def filled() -> Filled:
     """`filled(architecture, layout, num_classes)`: a state dict in that layout, the same network for every layout.
 
+    Without `num_classes` it has as many as the public weights.
+
     It is made once and lent to every test: leave it as it is.
     """
     return _filled
 
 
 @cache
-def _filled(architecture: str = "mobilevit_xxs", layout: Layout = "ours", num_classes: int = 1000) -> dict[str, Tensor]:
-    names = key_map(architecture, "cvnets", num_classes, True)
-    shapes = expected(Recognised("ours", architecture, num_classes))
-    exact = {key: official.value(names[key][0], shape) for key, shape in shapes.items()}
+def _filled(
+    architecture: str = "mobilevit_xxs", layout: Layout = "ours", num_classes: int | None = None
+) -> dict[str, Tensor]:
+    classes = official.num_classes(architecture) if num_classes is None else num_classes
+    exact = official.state(architecture, classes)
     state = {key: value.float() if value.is_floating_point() else value for key, value in exact.items()}
-    return from_ours(state, Recognised(layout, architecture, num_classes))
+    return from_ours(state, Recognised(layout, architecture, classes))

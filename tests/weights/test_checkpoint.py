@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mobilevit import class_tables
 from mobilevit.errors import WeightsError
+from mobilevit.models.table import MODELS
 from mobilevit.spec import Preprocessing
 from mobilevit.weights import checkpoint
 
@@ -23,10 +24,10 @@ Filled = Callable[..., dict[str, Tensor]]
 @pytest.mark.parametrize(
     ("layout", "preprocessing"),
     [
-        ("cvnets", Preprocessing(256, 288, "bilinear", "bgr")),
-        ("timm", Preprocessing(256, 284, "bicubic", "rgb")),
-        ("transformers", Preprocessing(256, 288, "bilinear", "bgr")),
-        ("ours", Preprocessing(256, 288, "bilinear", "rgb")),
+        ("cvnets", Preprocessing(256, 288, interpolation="bilinear", channel_order="bgr")),
+        ("timm", Preprocessing(256, 284, interpolation="bicubic", channel_order="rgb")),
+        ("transformers", Preprocessing(256, 288, interpolation="bilinear", channel_order="bgr")),
+        ("ours", Preprocessing(256, 288, interpolation="bilinear", channel_order="rgb")),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -41,6 +42,57 @@ def test_a_foreign_file_is_read_with_its_layouts_preprocessing_and_that_is_said(
     assert all(torch.equal(state[key], tensor) for key, tensor in filled().items())
     assert f"mobilevit_xxs in {layout} layout" in caplog.text
     assert f"input {preprocessing.channel_order.upper()}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layout", "preprocessing", "classes", "data"),
+    [
+        (
+            "ssdlite_mobilevit_xs",
+            "cvnets",
+            Preprocessing(320, 320, channel_order="bgr", fit="stretch"),
+            "coco80",
+            "COCO",
+        ),
+        (
+            "deeplabv3_mobilevit_xs",
+            "cvnets",
+            Preprocessing(512, 512, channel_order="bgr", fit="stretch"),
+            "voc21",
+            "VOC",
+        ),
+        (
+            "deeplabv3_mobilevit_xs",
+            "transformers",
+            Preprocessing(512, 544, channel_order="bgr", fit="crop"),
+            "voc21",
+            "VOC",
+        ),
+        (
+            "deeplabv3_mobilevit_s_os8",
+            "cvnets",
+            Preprocessing(512, 512, channel_order="rgb", fit="stretch"),
+            "voc21",
+            "VOC",
+        ),
+    ],
+)
+def test_files_of_other_tasks_bring_their_classes_and_preprocessing(
+    filled: Filled,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    architecture: str,
+    layout: str,
+    preprocessing: Preprocessing,
+    classes: str,
+    data: str,
+) -> None:
+    torch.save(filled(architecture, layout), tmp_path / "weights.pt")
+    state, spec = checkpoint.read(tmp_path / "weights.pt")
+    assert (spec.architecture, spec.task) == (architecture, MODELS[architecture].task)
+    assert (spec.preprocessing, spec.classes) == (preprocessing, getattr(class_tables, classes)())
+    assert all(torch.equal(state[key], tensor) for key, tensor in filled(architecture).items())
+    assert data in caplog.text
 
 
 def _prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -131,7 +183,7 @@ def test_the_attack_of_these_tests_is_a_real_one(tmp_path: Path) -> None:
         ({}, "holds no state dict"),
         ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 things beside tensors (epoch)"),
         ({3: torch.zeros(3)}, "things beside tensors (3)"),
-        ({"a": torch.zeros(3)}, "no MobileViT classifier"),
+        ({"a": torch.zeros(3)}, "no MobileViT"),
         (nn.Linear(2, 2), "is refused"),
     ],
 )

@@ -1,7 +1,9 @@
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import official
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,10 +11,14 @@ from torch import Tensor, nn
 
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
+from mobilevit.models.anchors import PAPER_SIZES
 from mobilevit.models.table import MODELS
-from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, labels
-from mobilevit.weights import model_file
+from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
+from mobilevit.weights import model_file, sources
+from mobilevit.weights.catalogue import Entry
+from mobilevit.weights.checkpoint import USUAL
 from mobilevit.weights.creating import create, load, spec_of
+from mobilevit.weights.layouts import preprocessing, shapes
 
 Filled = Callable[..., dict[str, Tensor]]
 
@@ -28,12 +34,17 @@ def animals(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "parameters"), [*zip(MODELS, (1_272_024, 2_317_848, 5_578_632), strict=True)])
-def test_a_name_alone_gives_the_published_network(name: str, parameters: int) -> None:
-    network = create(name)
-    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_alone_gives_the_published_network(name: str) -> None:
+    network, row = create(name), MODELS[name]
+    assert {key: value.shape for key, value in network.state_dict().items()} == shapes(
+        name, official.num_classes(name), True
+    )
     assert network.training
-    assert spec_of(network) == ModelSpec(name, "classification", class_tables.imagenet1k())
+    expected = ModelSpec(name, row.task, USUAL[row.task].classes(), preprocessing(name, "ours"))
+    assert spec_of(network) == expected
+    if row.task == "classification":
+        assert expected == ModelSpec(name, "classification", class_tables.imagenet1k())
 
 
 def test_aliases_and_misspelt_names() -> None:
@@ -193,6 +204,138 @@ def test_creating_and_loading_is_quick(tmp_path: Path) -> None:
     model_file.save(tmp_path / "quick.safetensors", network.state_dict(), spec_of(network))
     load(tmp_path / "quick.safetensors")
     assert time.process_time() - start < 1.0
+
+
+@pytest.fixture(scope="module")
+def detector(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of four animals that expects BGR."""
+    path = tmp_path_factory.mktemp("detector") / "animals.safetensors"
+    expects = Preprocessing(96, channel_order="bgr", fit="stretch")
+    spec = ModelSpec("ssdlite_mobilevit_xxs", "detection", ANIMALS, expects, provenance=Provenance("farm", "CC0", "9"))
+    model_file.save(path, filled("ssdlite_mobilevit_xxs", num_classes=4), spec)
+    return path
+
+
+@pytest.fixture(scope="module")
+def segmenter(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("segmenter") / "animals.safetensors"
+    spec = ModelSpec("deeplabv3_mobilevit_s_os8", "segmentation", ANIMALS)
+    model_file.save(path, filled("deeplabv3_mobilevit_s_os8", num_classes=4), spec)
+    return path
+
+
+@pytest.mark.parametrize("name", ["ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
+def test_other_tasks_start_on_the_backbone_of_a_classifier(
+    animals: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    network = create(name, classes=labels("xy"), weights=animals)
+    assert _equal(network.backbone, load(animals).backbone)  # type: ignore[arg-type]
+    expected = replace(preprocessing(name, "ours"), channel_order="bgr")
+    assert spec_of(network).preprocessing == expected
+    assert spec_of(network).classes == labels("xy")
+    assert f"only the backbone of weights '{animals}' is taken: they are of mobilevit_xxs" in caplog.text
+    assert "classifier" not in caplog.text
+
+
+def test_a_backbone_brings_its_terms_but_not_its_score(detector: Path) -> None:
+    origin = spec_of(create("deeplabv3_mobilevit_xxs", weights=detector)).provenance
+    assert origin == Provenance("farm", "CC0", "", "only the backbone, of ssdlite_mobilevit_xxs")
+
+
+def test_the_packaged_weights_start_a_detector_offline() -> None:
+    spec = spec_of(create("ssdlite_mobilevit_xxs", num_classes=3, weights="imagenette"))
+    assert (spec.preprocessing.size_px, spec.preprocessing.fit, len(spec.classes)) == (320, "stretch", 3)
+
+
+def test_a_backbone_of_another_size_is_an_error_before_anything_is_fetched(animals: Path) -> None:
+    for weights in (animals, "timm/mobilevit_xs.cvnets_in1k"):
+        with pytest.raises(WeightsError, match=r"are of mobilevit_xx?s, not of ssdlite_mobilevit_s or another network"):
+            create("ssdlite_mobilevit_s", weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "file"),
+    [
+        ("ssdlite_mobilevit_xs", "imagenet", "mobilevit_xs.cvnets_in1k"),
+        ("ssdlite_mobilevit_xs", "coco", "ssd_mobilevit_xs_320.pt"),
+        ("deeplabv3_mobilevit_s", "voc", "cvnets/segmentation/deeplabv3_mobilevit_s.pt"),
+        ("deeplabv3_mobilevit_s_os8", "voc", "deeplabv3-mobilevitv1.pt"),
+        ("mobilevit_s", "coco", "ssd_mobilevit_s_320.pt"),
+    ],
+)
+def test_keywords_mean_the_published_weights_of_the_same_size(
+    monkeypatch: pytest.MonkeyPatch, name: str, weights: str, file: str
+) -> None:
+    def fetch(entry: Entry) -> Path:
+        raise WeightsError(entry.source.address)
+
+    monkeypatch.setattr(sources.download, "fetch", fetch)
+    with pytest.raises(WeightsError, match=file):
+        create(name, weights=weights)
+
+
+def test_only_a_classifier_can_do_without_classes() -> None:
+    for name in ("ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"):
+        with pytest.raises(UsageError, match="num_classes is 0"):
+            create(name, num_classes=0)
+
+
+def test_a_detector_keeps_the_rows_of_classes_that_it_knows(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
+    network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "bee"]), weights=detector).eval()
+    with torch.inference_mode():
+        ours, theirs = network(picture), trained(picture)
+    torch.testing.assert_close(ours.scores, theirs.scores[..., [0, 3, 1]])  # the background is first
+    torch.testing.assert_close(ours.locations, theirs.locations)
+    assert "classifier kept: all 2 classes" in caplog.text
+
+
+def test_a_detector_of_other_classes_keeps_what_they_share(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
+    network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "wolf"]), weights=detector).eval()
+    with torch.inference_mode():
+        ours, theirs = network(picture), trained(picture)
+    torch.testing.assert_close(ours.locations, theirs.locations)
+    torch.testing.assert_close(ours.scores[..., 0], theirs.scores[..., 0])
+    assert ours.scores.shape[-1] == 3 and not torch.allclose(ours.scores[..., 1], theirs.scores[..., 3])
+    assert "new classifier for 2 classes: the weights have 4 others" in caplog.text
+    assert spec_of(network).preprocessing.channel_order == "bgr"
+
+
+def test_a_segmenter_keeps_the_rows_of_both_its_heads(segmenter: Path) -> None:
+    picture, trained = torch.rand(1, 3, 64, 64), load(segmenter)
+    network = create("deeplabv3_mobilevit_s_os8", classes=labels(["emu", "cow"]), weights=segmenter).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(network(picture).logits, trained(picture).logits[:, [3, 1]])
+    rows = trained.auxiliary.classifier.weight[[3, 1]]  # type: ignore[union-attr]
+    assert torch.equal(network.auxiliary.classifier.weight, rows)  # type: ignore[union-attr]
+
+
+def test_anchors_of_ones_own_travel_with_the_model(tmp_path: Path) -> None:
+    own = tuple(tuple((0.5 * w, 0.5 * h) for w, h in level) for level in PAPER_SIZES)
+    network, paper = create("ssdlite_mobilevit_xxs", num_classes=2, anchors=own), create("ssdlite_mobilevit_xxs")
+    assert spec_of(network).anchors == own
+    model_file.save(tmp_path / "own.safetensors", network.state_dict(), spec_of(network))
+    picture = torch.rand(1, 3, 320, 320)
+    with torch.inference_mode():
+        expected = paper.eval()(picture).anchors
+        for again in (
+            load(tmp_path / "own.safetensors"),
+            create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors"),
+        ):
+            assert spec_of(again).anchors == own
+            found = again.eval()(picture).anchors
+            torch.testing.assert_close(found[:2400, 2:], 0.5 * expected[:2400, 2:])
+            torch.testing.assert_close(found[:, :2], expected[:, :2])
+        back = create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors", anchors=PAPER_SIZES)
+        assert torch.equal(back.eval()(picture).anchors, expected)
+
+
+def test_anchors_that_cannot_be_are_misuse() -> None:
+    with pytest.raises(UsageError, match="6, 6, 6, 6, 6, 4 pairs"):
+        create("ssdlite_mobilevit_xxs", anchors=(((0.1, 0.1),),))
+    with pytest.raises(UsageError, match="mobilevit_xs is a network for classification: it has no anchors"):
+        create("mobilevit_xs", anchors=PAPER_SIZES)
 
 
 def _equal(one: nn.Module, other: nn.Module) -> bool:

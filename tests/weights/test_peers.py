@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mobilevit.models.table import MODELS
+from mobilevit.models.table import MODELS, for_task
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.weights import model_file
 from mobilevit.weights.conversion import convert
@@ -28,21 +30,32 @@ def picture() -> Tensor:
     return torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("architecture", MODELS)
+@pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_transformers_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
     transformers = pytest.importorskip("transformers")
-    hidden, neck, expansion = TRANSFORMERS[architecture]
-    config = transformers.MobileViTConfig(
-        hidden_sizes=hidden, neck_hidden_sizes=neck, expand_ratio=expansion, num_labels=10, image_size=256
-    )
-    network = transformers.MobileViTForImageClassification(config).eval()
+    network = transformers.MobileViTForImageClassification(_config(architecture)).eval()
     network.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
     with torch.inference_mode():
         theirs = network(pixel_values=picture.flip(1)).logits
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", MODELS)
+@pytest.mark.parametrize("architecture", TRANSFORMERS)
+def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+    """Theirs stops at a 16th of the size."""
+    transformers = pytest.importorskip("transformers")
+    config = _config(architecture)
+    config.output_stride = 16
+    network = transformers.MobileViTForSemanticSegmentation(config).eval()
+    segmenter = for_task(architecture, "segmentation")
+    network.load_state_dict(_converted(filled, tmp_path, segmenter, "transformers"), strict=True)
+    with torch.inference_mode():
+        theirs = network(pixel_values=picture.flip(1)).logits
+        theirs = F.interpolate(theirs, size=picture.shape[2:], mode="bilinear", align_corners=False)
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture).logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_timm_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
     timm = pytest.importorskip("timm")
     network = timm.create_model(architecture, num_classes=10).eval()
@@ -52,9 +65,18 @@ def test_timm_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architectu
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
 
 
+def _config(architecture: str) -> Any:
+    import transformers
+
+    hidden, neck, expansion = TRANSFORMERS[architecture]
+    return transformers.MobileViTConfig(
+        hidden_sizes=hidden, neck_hidden_sizes=neck, expand_ratio=expansion, num_labels=10, image_size=256
+    )
+
+
 def _converted(filled: Filled, folder: Path, architecture: str, layout: str) -> dict[str, Tensor]:
     """Our model of ten classes in RGB, written as `ours.safetensors` and converted as the other program wants it."""
-    spec = ModelSpec(architecture, "classification", labels("abcdefghij"))
+    spec = ModelSpec(architecture, MODELS[architecture].task, labels("abcdefghij"))
     model_file.save(folder / "ours.safetensors", filled(architecture, num_classes=10), spec)
     convert(folder / "ours.safetensors", folder / "theirs.safetensors", layout=layout)
     return load_file(folder / "theirs.safetensors")

@@ -1,17 +1,24 @@
+import official
 import pytest
 
 from mobilevit.errors import WeightsError
 from mobilevit.models.table import MODELS
-from mobilevit.weights.layouts import LAYOUTS, Layout
+from mobilevit.weights.layouts import Layout
 from mobilevit.weights.recognition import Recognised, expected, recognise
 
 
 @pytest.mark.parametrize("num_classes", [0, 1, 37, 1000])
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("architecture", MODELS)
+@pytest.mark.parametrize(("architecture", "layout"), official.layouts())
 def test_what_is_expected_is_recognised(architecture: str, layout: Layout, num_classes: int) -> None:
+    if num_classes == 0 and MODELS[architecture].task != "classification":
+        return  # only a classifier can do without classes
     recognised = Recognised(layout, architecture, num_classes)
     assert recognise(expected(recognised)) == recognised
+
+
+def test_a_detector_of_nothing_is_refused() -> None:
+    with pytest.raises(WeightsError, match=r"taken for ssdlite_mobilevit_xxs .*, 1 class,"):
+        recognise(expected(Recognised("ours", "ssdlite_mobilevit_xxs", 0)))
 
 
 def test_the_ablation_without_fusion_is_recognised() -> None:
@@ -47,10 +54,18 @@ def test_every_kind_of_difference_is_listed_with_its_count_and_the_nearest_name(
     ],
 )
 def test_something_else_is_said_to_be_so(found: dict[str, tuple[int, ...]], what: str) -> None:
-    with pytest.raises(WeightsError, match="no MobileViT classifier") as caught:
+    with pytest.raises(WeightsError, match="no MobileViT") as caught:
         recognise(found)
     assert what in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("key", ["heads.0.predict.weight", "heads.5.predict.bias"])
+@pytest.mark.parametrize("shape", [(), (3,), (0, 320), (511, 512, 1, 1), (10**12, 512, 1, 1)])
+def test_no_shape_of_a_detectors_head_leads_astray(key: str, shape: tuple[int, ...]) -> None:
+    found = {**expected(Recognised("ours", "ssdlite_mobilevit_xs", 80)), key: shape}
+    with pytest.raises(WeightsError, match=r"heads|classes"):
+        recognise(found)
 
 
 @pytest.mark.parametrize("shape", [(), (10,), (0, 320), (10, 321), (10**12, 320)])

@@ -1,14 +1,15 @@
 from collections.abc import Callable
 
 import numpy as np
+import official
 import pytest
 import torch
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
-from mobilevit.models.table import MODELS, build
+from mobilevit.models.table import build
 from mobilevit.weights.blank import blank
-from mobilevit.weights.layouts import LAYOUTS, Layout
+from mobilevit.weights.layouts import Layout
 from mobilevit.weights.recognition import Recognised, recognise
 from mobilevit.weights.translation import flip_channels, from_ours, to_ours
 
@@ -22,20 +23,19 @@ OFFICIAL = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("architecture", MODELS)
+@pytest.mark.parametrize(("architecture", "layout"), official.layouts())
 def test_there_and_back_changes_nothing(filled: Filled, architecture: str, layout: Layout) -> None:
-    ours = filled(architecture)
-    foreign = from_ours(ours, Recognised(layout, architecture, 1000))
+    ours, written = filled(architecture), Recognised(layout, architecture, official.num_classes(architecture))
+    foreign = from_ours(ours, written)
     recognised = recognise({key: tuple(tensor.shape) for key, tensor in foreign.items()})
-    assert recognised == Recognised(layout, architecture, 1000)
+    assert recognised == written
     back = to_ours(foreign, recognised)
     assert list(back) == list(ours)
     assert all(torch.equal(back[key], ours[key]) for key in ours)
 
 
 @pytest.mark.parametrize("layout", ["cvnets", "timm", "transformers"])
-@pytest.mark.parametrize("architecture", MODELS)
+@pytest.mark.parametrize("architecture", OFFICIAL)
 def test_the_network_gives_the_official_logits_from_every_layout(
     filled: Filled, architecture: str, layout: Layout
 ) -> None:

@@ -45,19 +45,11 @@ def create(
     """
     architecture = resolve(name)
     _check_classes(architecture, num_classes, classes)
-    spec, state = _fresh(architecture, patch_sizes, fuse_input, anchors), dict[str, Tensor]()
-    if weights == "none":
-        spec = replace(spec, classes=_wanted(num_classes, classes, spec))
-    else:
-        state, found = sources.read(weights, architecture)
-        _check_network(weights, found, spec)
-        if found.architecture == architecture:
-            spec = replace(found, classes=_wanted(num_classes, classes, found), anchors=anchors or found.anchors)
-            state = _with_classes(state, found, spec.classes)
-        else:
-            log.warning("the backbone of %s (%s) is taken; the rest of %s is new", weights, found.architecture, name)
-            spec = _on_backbone(replace(spec, classes=_wanted(num_classes, classes, spec)), found)
-            state = {key: tensor for key, tensor in state.items() if key.startswith("backbone.")}
+    start, state = _fresh(architecture, patch_sizes, fuse_input, anchors), dict[str, Tensor]()
+    if weights != "none":
+        start, state = _started(weights, start)
+    spec = replace(start, classes=_wanted(num_classes, classes, start))
+    state = _with_classes(state, start, spec.classes)
     network = build(
         architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors
     )
@@ -103,6 +95,34 @@ def _fresh(architecture: str, patch_sizes: PatchSizes, fuse_input: bool, anchors
     )
 
 
+BACKBONE = "backbone."  # how its keys begin in our layout, in every network
+
+
+def _started(weights: str | Path, asked: ModelSpec) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """The spec and the tensors to start from: all of the same network's weights, or another one's backbone."""
+    state, found = sources.read(weights, asked.architecture)
+    for name, wanted, stored in (
+        ("patch_sizes", tuple(asked.patch_sizes), found.patch_sizes),
+        ("fuse_input", asked.fuse_input, found.fuse_input),
+    ):
+        if wanted != stored:
+            raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {wanted}")
+    if found.architecture == asked.architecture:
+        return replace(found, anchors=asked.anchors or found.anchors), state
+    log.warning("only the backbone of weights '%s' is taken: they are of %s", weights, found.architecture)
+    return _on_backbone(asked, found), {key: tensor for key, tensor in state.items() if key.startswith(BACKBONE)}
+
+
+def _on_backbone(asked: ModelSpec, found: ModelSpec) -> ModelSpec:
+    """`asked` for the backbone of `found`: with its channel order, its source and terms."""
+    origin = found.provenance
+    return replace(
+        asked,
+        preprocessing=replace(asked.preprocessing, channel_order=found.preprocessing.channel_order),
+        provenance=Provenance(origin.source, origin.licence, note=f"only the backbone, of {found.architecture}"),
+    )
+
+
 def _check_classes(architecture: str, num_classes: int | None, classes: Sequence[ClassLabel]) -> None:
     task = MODELS[architecture].task
     if num_classes is not None and not (isinstance(num_classes, Integral) and num_classes >= 0):
@@ -126,35 +146,16 @@ def _wanted(num_classes: int | None, classes: Sequence[ClassLabel], present: Mod
     return usual_classes(present.task, num_classes)
 
 
-def _check_network(weights: str | Path, found: ModelSpec, asked: ModelSpec) -> None:
-    if MODELS[found.architecture].variant != MODELS[asked.architecture].variant:
-        raise WeightsError(f"weights '{weights}' are of {found.architecture}, not of {asked.architecture}")
-    for name in ("patch_sizes", "fuse_input"):
-        wanted, stored = getattr(asked, name), getattr(found, name)
-        if wanted != stored:
-            raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {wanted}")
-
-
-def _with_classes(state: dict[str, Tensor], found: ModelSpec, wanted: tuple[ClassLabel, ...]) -> dict[str, Tensor]:
+def _with_classes(state: dict[str, Tensor], start: ModelSpec, wanted: tuple[ClassLabel, ...]) -> dict[str, Tensor]:
     """The weights for other classes: with the rows of those that they know, or of none."""
-    if wanted == found.classes:
+    if wanted == start.classes or all(key.startswith(BACKBONE) for key in state):
         return state
-    rows = _rows(wanted, found.classes)
+    rows = _rows(wanted, start.classes)
     if rows:
-        log.warning("classifier kept: all %d classes are among the %d of the weights", len(wanted), len(found.classes))
+        log.warning("classifier kept: all %d classes are among the %d of the weights", len(wanted), len(start.classes))
     elif wanted:
-        log.warning("new classifier for %d classes: the weights have %s", len(wanted), _described(found.classes))
-    return heads.choose(state, found.architecture, rows)
-
-
-def _on_backbone(spec: ModelSpec, found: ModelSpec) -> ModelSpec:
-    """`spec` for the backbone of weights of another kind: with their channel order and terms."""
-    origin = found.provenance
-    return replace(
-        spec,
-        preprocessing=replace(spec.preprocessing, channel_order=found.preprocessing.channel_order),
-        provenance=Provenance(origin.source, origin.licence, note=f"only the backbone, of {found.architecture}"),
-    )
+        log.warning("new classifier for %d classes: the weights have %s", len(wanted), _described(start.classes))
+    return heads.choose(state, start.architecture, rows)
 
 
 def _rows(wanted: Sequence[ClassLabel], classes: Sequence[ClassLabel]) -> list[int]:

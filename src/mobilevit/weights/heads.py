@@ -28,11 +28,15 @@ ROWS = {
 
 
 def count(architecture: str, shape: Callable[[str], Sequence[int]]) -> int:
-    """The number of classes, by the shape of a tensor (empty where there is none) of each of our keys; 0 of none."""
-    rows = ROWS[MODELS[architecture].task]
+    """The number of classes, by the shape of the tensor of each of our keys, empty where there is none.
+
+    Only a classifier can have none; other networks count as having one at least.
+    """
+    task = MODELS[architecture].task
+    rows, fewest = ROWS[task], 0 if task == "classification" else 1
     layer, groups = next(iter(rows.groups.items()))
     size = tuple(shape(f"{layer}.weight"))
-    return max(size[0] // groups - rows.shared, 0) if size else 0
+    return max(size[0] // groups - rows.shared, fewest) if size else fewest
 
 
 def choose(state: Mapping[str, Tensor], architecture: str, classes: Sequence[int]) -> dict[str, Tensor]:

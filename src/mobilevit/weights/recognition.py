@@ -25,7 +25,8 @@ class Recognised:
     fuse_input: bool = True  # False: the paper's ablation, known by the absence of every fusion layer
 
     def __str__(self) -> str:
-        classifier = f"{self.num_classes} classes" if self.num_classes else "no classifier"
+        counted = f"{self.num_classes} class{'es' if self.num_classes > 1 else ''}"
+        classifier = counted if self.num_classes else "no classifier"
         return f"{self.architecture} in {self.layout} layout, {classifier}"
 
 

@@ -15,13 +15,16 @@ from mobilevit.weights.catalogue import CATALOGUE, KEYWORDS, PUBLISHED, Entry
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in our layout (float32) and the spec of a file, a name of the catalogue or a keyword.
 
-    With `architecture` a keyword means the published weights of the same variant: "imagenet" for a detector is a
+    With `architecture` the weights are of a network of its size, if not of its task: "imagenet" for a detector is a
     classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
     the name of weights is reached as "./imagenet".
     """
     entry = _entry(str(weights), architecture)
     if entry is None:
-        return checkpoint.read(weights)
+        state, spec = checkpoint.read(weights)
+        _check_size(weights, spec.architecture, architecture)
+        return state, spec
+    _check_size(weights, entry.architecture, architecture)
     path = download.fetch(entry)
     opened = checkpoint.open_checkpoint(path)
     found = opened.recognised
@@ -47,6 +50,11 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
         words = MODELS if architecture is None else (*KEYWORDS, "none")
         raise unknown("file or name of weights", name, [*words, *CATALOGUE])
     return None
+
+
+def _check_size(weights: str | Path, found: str, architecture: str | None) -> None:
+    if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
+        raise WeightsError(f"weights '{weights}' are of {found}, not of {architecture} or another network of its size")
 
 
 def _is_path(name: str) -> bool:
