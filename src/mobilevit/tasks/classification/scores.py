@@ -133,11 +133,12 @@ class ClassificationScores:
         return {"confusion.csv": text.getvalue()}
 
     def plots(self) -> "dict[str, Figure]":
-        from mobilevit.tasks.classification import plots  # and with it matplotlib, which takes a second
+        from mobilevit.tasks import charts  # and with it matplotlib, which takes a second
+        from mobilevit.tasks.classification import plots
 
         names = [self.classes[k].name for k in self.seen]
         return {
-            "Confusion": plots.confusion(self.confusion[np.ix_(self.seen, self.seen)], names),
+            "Confusion": charts.confusion(self.confusion[np.ix_(self.seen, self.seen)], names),
             "Reliability": plots.reliability(self.calibration, self.ece),
             "Recall": plots.recall([row for row in self.per_class if row.count]),
         }

@@ -97,7 +97,17 @@ class SegmentationScores:
         return {"confusion.csv": text.getvalue()}
 
     def plots(self) -> "dict[str, Figure]":
-        return {}
+        from mobilevit.tasks import charts  # and with it matplotlib, which takes a second
+
+        if not self.confusion.any():
+            return {}
+        rows = [self.per_class[k] for k in self.seen]
+        bars = [charts.Bar(row.name, row.iou or 0.0, f"{row.iou or 0.0:.1%}", row.accuracy) for row in rows]
+        among, names = self.confusion[np.ix_(self.seen, self.seen)], [row.name for row in rows]
+        return {
+            "IoU": charts.bars(bars, share="IoU", mark="accuracy"),
+            "Confusion": charts.confusion(among, names, counted="pixels", cell="share"),
+        }
 
 
 def _ratio(part: np.int64, whole: np.int64) -> float | None:
