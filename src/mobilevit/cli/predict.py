@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
+from PIL.Image import Image
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
@@ -56,11 +57,14 @@ def run(arguments: Sequence[str]) -> int:
         size_px=options.size_px,
     )
     drawings = Drawings(make_folder(options.save)) if options.save else None
+    masks = Masks(options.save_masks) if options.save_masks else None
     failures = Failures()
     outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
-    _tell(outcomes, count, options)
+    _tell(masks.watch(outcomes) if masks else outcomes, count, options)
     if drawings:
         console.say(f"{counted(drawings.count, 'picture')} in {options.save}")
+    if masks:
+        console.say(f"{counted(masks.count, 'mask')} in {options.save_masks}")
     if failures.count:
         console.say(f"{failures.count:,} of {count:,} pictures could not be read")
     return 1 if failures.count else 0
@@ -125,12 +129,38 @@ class Drawings:
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
 
-    def add(self, source: str, picture: Any) -> None:
+    def add(self, source: str, picture: Image) -> None:
         encoded = BytesIO()
         picture.save(encoded, "JPEG", quality=90)
-        stem = Path(source.strip("<>")).stem or "picture"
-        write_atomically(unused(self.folder / f"{stem}.jpg"), encoded.getvalue())
+        write_atomically(_free(self.folder, source, ".jpg"), encoded.getvalue())
         self.count += 1
+
+
+class Masks:
+    """Writes the masks of results into a folder, which is made for the first, as palette PNGs named like drawings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+
+    def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        for outcome in outcomes:
+            if not isinstance(outcome, Failure):
+                self._add(outcome)
+            yield outcome
+
+    def _add(self, result: Result) -> None:
+        mask = result.mask()
+        if mask is None:
+            raise UsageError("--save-masks is for segmentation: this network gives no class to a pixel")
+        encoded = BytesIO()
+        mask.save(encoded, "PNG")
+        write_atomically(_free(make_folder(self.folder), result.source, ".png"), encoded.getvalue())
+        self.count += 1
+
+
+def _free(folder: Path, source: str, suffix: str) -> Path:
+    """A name in the folder that is the source's, or that with a number."""
+    return unused(folder / f"{Path(source.strip('<>')).stem or 'picture'}{suffix}")
 
 
 def _outcomes(predictor: Predictor, pictures: Sequence[str], drawings: Drawings | None) -> Iterator[Outcome]:

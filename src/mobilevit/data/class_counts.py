@@ -4,11 +4,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mobilevit.data.sample import Dataset, Sample
+from mobilevit.data.targets import Targets
 from mobilevit.data.threads import in_threads
-from mobilevit.errors import DataError
+from mobilevit.errors import DataError, PictureError
 from mobilevit.spec import ClassLabel
 
 Occurrences = Callable[[Any], Mapping[int, int]]  # of the classes in a target, such as `Task.occurrences`
+
+
+def readable_occurrences(task: Targets) -> Occurrences:
+    """`task.occurrences`, none where the target's file is broken: the task's own check speaks of it."""
+
+    def occurrences(target: Any) -> Mapping[int, int]:
+        try:
+            return task.occurrences(target)
+        except PictureError:
+            return {}
+
+    return occurrences
 
 
 def class_counts(dataset: Dataset, occurrences: Occurrences) -> dict[str, list[int]]:

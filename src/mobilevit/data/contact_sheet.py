@@ -8,6 +8,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilevit.data import decoding
+from mobilevit.data.class_counts import readable_occurrences
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.targets import Targets
@@ -52,12 +53,13 @@ def _chosen(
     dataset: Dataset, task: Targets, shown: Sequence[int], left_out: Collection[Path]
 ) -> dict[int, list[Sample]]:
     """An even choice of each class's training pictures; where they fill no row, of the next split's too."""
+    occurrences = readable_occurrences(task)
     chosen: dict[int, list[Sample]] = {index: [] for index in shown}
     for samples in dataset.splits.values():
         found: dict[int, list[Sample]] = {index: [] for index in shown}
         for sample in samples:
             if sample.path not in left_out:
-                for index in found.keys() & task.occurrences(sample.target).keys():
+                for index in found.keys() & occurrences(sample.target).keys():
                     found[index].append(sample)
         for index in shown:
             chosen[index] += evenly(found[index], MAX_COLUMNS - len(chosen[index]))

@@ -63,7 +63,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     return DataReport(
         dataset=dataset,
         task=task,
-        class_counts=class_counts.class_counts(readable, task.occurrences),
+        class_counts=class_counts.class_counts(readable, class_counts.readable_occurrences(task)),
         findings=in_order(findings),
         broken=broken,
         duplicates=[[picture.path for picture in group] for group in groups],
@@ -145,8 +145,9 @@ def _must_be_whole(task: Targets, before: Dataset, after: Dataset) -> None:
         return
     remaining = {sample.path for sample in after.splits["train"]}
     gone = [sample for sample in before.splits["train"] if sample.path not in remaining]
+    occurrences = class_counts.readable_occurrences(task)
     lost, kept = (
-        {index for sample in samples for index in task.occurrences(sample.target)}
+        {index for sample in samples for index in occurrences(sample.target)}
         for samples in (gone, after.splits["train"])
     )
     if lost - kept:
