@@ -5,7 +5,7 @@ missed. Labels say the class either way.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from mobilevit.tasks.detection.comparing import FALSE, Verdict, compare
 from mobilevit.tasks.detection.labelling import Place, Spots
 from mobilevit.tasks.detection.result import Detections
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.tasks.legend import Entry, legend
 
 MISTAKEN = "#e08a00"
 RIM = "#00000070"  # round a line, to be seen on bright and on busy pictures
@@ -41,15 +42,6 @@ class Mark:
     dashed: bool = False
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A word of the strip, beside its colour."""
-
-    colour: str
-    text: str
-    dashed: bool = False
-
-
 def draw(picture: Image.Image, result: Detections, truth: Boxes | None, classes: Sequence[ClassLabel]) -> Image.Image:
     """A new RGB picture: `picture`, enlarged or reduced to be seen well, with boxes, and a strip below.
 
@@ -61,7 +53,7 @@ def draw(picture: Image.Image, result: Detections, truth: Boxes | None, classes:
     else:
         marks, entries = _by_verdict(result, truth, classes, view)
     _draw_marks(view, marks)
-    return canvas.above(view, _strip(entries, max(SMALLEST_PX, view.width)))
+    return canvas.above(view, legend(entries, max(SMALLEST_PX, view.width)))
 
 
 def draw_target(picture: Image.Image, target: Boxes) -> Image.Image:
@@ -72,7 +64,7 @@ def draw_target(picture: Image.Image, target: Boxes) -> Image.Image:
     for place, label, ignored in zip(
         _scaled(target.boxes, target.size, view), target.labels.tolist(), target.ignore.tolist(), strict=True
     ):
-        _outline(pen, place, _colour(label), width, dashed=ignored)
+        _outline(pen, place, _colour(label), width, dashed=ignored, rim=False)
     return view
 
 
@@ -82,8 +74,13 @@ def _by_class(result: Detections, view: Image.Image) -> tuple[list[Mark], list[E
         for place, found in zip(_scaled(result.boxes, result.size, view), result.objects, strict=True)
     ]
     counts = Counter((mark.colour, mark.name) for mark in marks)
-    entries = [Entry(colour, f"{count} {name}") for (colour, name), count in counts.most_common()]
-    return marks, entries or [Entry(PAPER, "no objects found")]
+    entries = [Entry(f"{count} {name}", _solid(colour)) for (colour, name), count in counts.most_common(NAMED)]
+    if len(counts) > NAMED:
+        entries.append(Entry(f"and {len(counts) - NAMED} more classes"))
+    return marks, entries or [Entry("no objects found")]
+
+
+NAMED = 12  # most classes in the strip
 
 
 def _by_verdict(
@@ -107,14 +104,27 @@ def _by_verdict(
 
 
 def _verdict_entries(counts: Counter[Verdict], missed: int) -> Iterator[Entry]:
-    yield Entry(RIGHT, f"{counts[Verdict.RIGHT]} right")
+    yield Entry(f"{counts[Verdict.RIGHT]} right", _solid(RIGHT))
     if missed:
-        yield Entry(WRONG, f"{missed} missed", dashed=True)
+        yield Entry(f"{missed} missed", _dashed(WRONG))
     if false := sum(counts[verdict] for verdict in FALSE):
         reasons = ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
-        yield Entry(MISTAKEN, f"{false} false: {reasons}")
+        yield Entry(f"{false} false: {reasons}", _solid(MISTAKEN))
     if counts[Verdict.IGNORED]:
-        yield Entry(PALE, f"{counts[Verdict.IGNORED]} not counted")
+        yield Entry(f"{counts[Verdict.IGNORED]} not counted", _solid(PALE))
+
+
+def _solid(colour: str) -> Callable[[int], Image.Image]:
+    return lambda side: Image.new("RGB", (side, side), colour)
+
+
+def _dashed(colour: str) -> Callable[[int], Image.Image]:
+    def swatch(side: int) -> Image.Image:
+        square = Image.new("RGB", (side, side), PAPER)
+        _outline(ImageDraw.Draw(square), (0, 0, side - 1, side - 1), colour, max(2, side // 6), dashed=True, rim=False)
+        return square
+
+    return swatch
 
 
 def _colour(label: int) -> str:
@@ -158,11 +168,13 @@ def _ink_on(colour: str) -> str:
 DARKEST = 0.063  # luminance of INK, and 0.05
 
 
-def _outline(pen: ImageDraw.ImageDraw, place: Place, colour: str, width: int, *, dashed: bool) -> None:
-    """A frame whose line lies inside the box, with a dark rim."""
+def _outline(
+    pen: ImageDraw.ImageDraw, place: Place, colour: str, width: int, *, dashed: bool, rim: bool = True
+) -> None:
+    """A frame whose line lies inside the box."""
     left, top, right, bottom = place
     width = max(1, min(width, (right - left) // 3, (bottom - top) // 3))
-    if width > 1:
+    if rim:
         pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=RIM)
         pen.rectangle((left + width, top + width, right - width, bottom - width), outline=RIM)
     if not dashed:
@@ -188,37 +200,3 @@ def _pieces(start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
     count = max(1, round((end - start) / (4 * width) / 2)) * 2 + 1
     for piece in range(0, count, 2):
         yield start + (end - start) * piece // count, start + (end - start) * (piece + 1) // count
-
-
-def _strip(entries: Sequence[Entry], width: int) -> Image.Image:
-    """The entries one after the other, in as many lines as they take."""
-    em = round(0.72 * canvas.letter_px(width))
-    margin, line, font = em, round(1.7 * em), canvas.letters(em)
-    placed: list[tuple[int, int, Entry, str]] = []
-    x, row = margin, 0
-    for entry in entries:
-        text = canvas.fitted(entry.text, font, width - 2 * margin - SWATCH * em)
-        needed = round(SWATCH * em + font.getlength(text))
-        if x > margin and x + needed > width - margin:
-            x, row = margin, row + 1
-        placed.append((x, row, entry, text))
-        x += needed + round(1.4 * em)
-    strip = Image.new("RGB", (width, round(1.1 * em) + (row + 1) * line), PAPER)
-    pen = ImageDraw.Draw(strip, "RGBA")
-    for x, row, entry, text in placed:
-        middle = round(0.55 * em) + row * line + line // 2
-        _swatch(pen, (x, middle - em // 2, x + em, middle + em // 2), entry)
-        pen.text((x + SWATCH * em, middle), text, INK, font, anchor="lm")
-    return strip
-
-
-SWATCH = 1.5  # of a letter's size: a square and the gap behind it
-
-
-def _swatch(pen: ImageDraw.ImageDraw, place: Place, entry: Entry) -> None:
-    width = max(2, (place[2] - place[0]) // 6)
-    if entry.dashed:
-        for line in _dashes(place, width):
-            pen.rectangle(line, entry.colour)
-    else:
-        pen.rounded_rectangle(place, width, entry.colour)
