@@ -72,8 +72,8 @@ def _named_confusion(counts: Counts, rows: Sequence[str], columns: Sequence[str]
     axes.imshow(colours, interpolation="nearest")
     if len(columns) <= COUNTED_CLASSES:
         _write_cells(axes, counts, colours, cell, font_size=9 if side == 0.5 else 8)
-    axes.set_xticks(range(len(columns)), [_short(name) for name in columns], rotation=90 if letters > 4 else 0)
-    axes.set_yticks(range(len(rows)), [_short(name) for name in rows])
+    axes.set_xticks(range(len(columns)), [short(name) for name in columns], rotation=90 if letters > 4 else 0)
+    axes.set_yticks(range(len(rows)), [short(name) for name in rows])
     axes.tick_params(length=0, labelsize=9)
     _frame_matrix(axes)
     return figure
@@ -106,7 +106,7 @@ def _large_confusion(counts: Counts, names: Sequence[str]) -> Figure:
     for place, (row, column) in enumerate(_commonest(counts)):
         share = f"{counts[row, column]:,} of {counts[row].sum():,}"
         beside.text(0.0, place + 0.5, share, fontsize=9, color=GREY)
-        beside.text(0.3, place + 0.5, f"{_short(names[row])} → {_short(names[column])}", fontsize=9, color=GREY)
+        beside.text(0.3, place + 0.5, f"{short(names[row])} → {short(names[column])}", fontsize=9, color=GREY)
     return figure
 
 
@@ -160,7 +160,7 @@ def bars(rows: Sequence[Bar], *, share: str, mark: str) -> Figure:
     axes.plot(x, y, "D", markersize=4.5, color=PAPER, markeredgecolor=DARK_BLUE, clip_on=False, label=mark)
     for place, row in enumerate(lowest):
         axes.text(1.03, place, row.text, va="center", fontsize=9, color=GREY)
-    axes.set_yticks(range(len(lowest)), [_short(row.name) for row in lowest])
+    axes.set_yticks(range(len(lowest)), [short(row.name) for row in lowest])
     axes.set(xlim=(0, 1), ylim=(len(lowest) - 0.4, -0.6))
     title = "classes, the hardest first" if len(lowest) == len(rows) else f"the {len(lowest)} hardest of {len(rows):,}"
     axes.set_title(title, loc="left", fontsize=11)
@@ -180,5 +180,6 @@ def finish(axes: Axes, *, grid: Literal["x", "y"]) -> None:
     axes.set_axisbelow(True)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A name of LETTERS at most."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1].rstrip()}…"

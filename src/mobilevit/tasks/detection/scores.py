@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.detection.coco_scores import AT_50, AT_75, RECALLS, CocoScores, evaluate
-from mobilevit.tasks.detection.comparing import Comparison, compare
+from mobilevit.tasks.detection.comparing import FALSE, Comparison, Verdict, compare
 from mobilevit.tasks.detection.result import MIN_SCORE
 from mobilevit.tasks.detection.target import Boxes
 
@@ -48,6 +48,24 @@ class ClassScore:
     recall: float | None  # at IoU .50, of the hundred surest boxes a picture
     f1: float | None  # the best that a threshold gives at IoU .50
     best_score: float | None  # that threshold
+
+
+@dataclass(frozen=True)
+class ClassMistakes:
+    """What became of one class at MIN_SCORE, in boxes; overlaps are those of `comparing`."""
+
+    id: str
+    name: str
+    found: int  # true boxes
+    missed: int  # true boxes
+    misplaced: int  # boxes near an object of the class
+    confused: int  # boxes on an object of another class
+    double: int  # boxes on an object that a surer one has found
+    nothing: int  # boxes where nothing of the kind is
+
+    @property
+    def false(self) -> int:
+        return self.misplaced + self.confused + self.double + self.nothing
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,32 @@ class DetectionScores:
         best = f1.argmax()
         return float(f1[best]), float(self.coco.confidence[best, k])
 
+    @cached_property
+    def mistakes(self) -> tuple[ClassMistakes, ...]:
+        """Of every class of the network, in its order."""
+        counts = np.zeros((len(self.classes), len(Verdict)), np.int64)
+        missed = np.zeros(len(self.classes), np.int64)
+        for record in self.records.values():
+            comparison = record.comparison
+            np.add.at(counts, (record.labels[: len(comparison.verdicts)], comparison.verdicts), 1)
+            np.add.at(missed, record.truth.labels[comparison.missed], 1)
+        return tuple(
+            ClassMistakes(
+                label.id,
+                label.name,
+                int(counts[k, Verdict.RIGHT]),
+                int(missed[k]),
+                *(int(counts[k, verdict]) for verdict in FALSE),
+            )
+            for k, label in enumerate(self.classes)
+        )
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """The classes that were there or found: a network may know eighty and a data set three of them."""
+        pairs = zip(self.per_class, self.mistakes, strict=True)
+        return [k for k, (row, mistakes) in enumerate(pairs) if row.count or mistakes.false]
+
     def scalars(self) -> dict[str, float]:
         """Means over the classes that are there; 0 where there are none."""
         ap, recall = self.coco.ap, self.coco.recall
@@ -99,11 +143,18 @@ class DetectionScores:
         return {**{name: _mean(values) for name, values in means.items()}, **sizes, "recall100": _mean(recall)}
 
     def to_dict(self) -> dict[str, Any]:
-        rows = [asdict(row) for row in self.per_class]
-        return {**self.scalars(), "count": len(self.records), "classes": rows}
+        return {
+            **self.scalars(),
+            "count": len(self.records),
+            "classes": [asdict(self.per_class[k]) for k in self.seen],
+            "mistakes": {"min_score": MIN_SCORE, "classes": [asdict(self.mistakes[k]) for k in self.seen]},
+        }
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        return {"Classes": [_class_row(row) for row in self.per_class]}
+        return {
+            "Classes": [_class_row(self.per_class[k]) for k in self.seen],
+            f"Mistakes, of boxes above {MIN_SCORE:.0%}": [_mistakes_row(self.mistakes[k]) for k in self.seen],
+        }
 
     def files(self) -> dict[str, str]:
         """Boxes as COCO's JSON has them: those that are there, and those that were found."""
@@ -113,7 +164,17 @@ class DetectionScores:
         return {"truth.json": json.dumps(truth, ensure_ascii=False), "detections.json": json.dumps(found)}
 
     def plots(self) -> "dict[str, Figure]":
-        return {}
+        from mobilevit.tasks.detection import plots  # and with it matplotlib, which takes a second
+
+        there = [k for k, row in enumerate(self.per_class) if row.count]
+        if not there:
+            return {}
+        curves = {self.classes[k].name: self.coco.precision[AT_50, :, k] for k in there}
+        return {
+            "Precision-recall": plots.precision_recall(curves),
+            "Precision": plots.precision([self.per_class[k] for k in there]),
+            "Mistakes": plots.mistakes([self.mistakes[k] for k in self.seen], MIN_SCORE),
+        }
 
 
 def score(records: Mapping[int, Record], classes: Sequence[ClassLabel]) -> DetectionScores:
@@ -161,3 +222,8 @@ def _class_row(row: ClassScore) -> dict[str, Any]:
     identity = {"class": row.name} if row.id == row.name else {"class": row.name, "id": row.id}
     shares = {"ap": row.ap, "ap50": row.ap50, "ap75": row.ap75, "recall": row.recall, "f1": row.f1}
     return {**identity, "boxes": row.count, **shares, "at score": row.best_score}
+
+
+def _mistakes_row(row: ClassMistakes) -> dict[str, Any]:
+    figures = {name: count for name, count in asdict(row).items() if name not in ("id", "name")}
+    return {"class": row.name, **figures}
