@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobilevit.errors import WeightsError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs
 from mobilevit.tasks.classification.scores import RECORD, ClassificationScores, Records, score
+from mobilevit.tasks.outputs import require_finite
 
 KEPT = 64  # samples whose outputs are kept, of the worst and of the examples each
 
@@ -32,11 +32,7 @@ class ClassificationMetric:
 
     def update(self, outputs: Outputs, targets: Sequence[int], indices: Tensor) -> None:
         probabilities = outputs["probabilities"].float()
-        if not torch.isfinite(probabilities).all():
-            raise WeightsError(
-                "the network's outputs are not finite numbers: its weights are broken, or it was trained at too high "
-                "a rate; take an earlier file of the run"
-            )
+        require_finite(outputs)
         records = _records(probabilities, torch.as_tensor(targets), indices)
         self._records.append(records)
         for record, row in zip(records, probabilities, strict=True):

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobilevit.errors import WeightsError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs
 from mobilevit.tasks.detection import coco_scores
 from mobilevit.tasks.detection.result import TOP, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.tasks.outputs import require_finite
 
 MIN_SCORE = 0.01  # of a box that counts for average precision, which asks for the unlikely ones too
 
@@ -31,11 +31,7 @@ class DetectionMetric:
         self._records: dict[int, Record] = {}
 
     def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Tensor) -> None:
-        if not all(torch.isfinite(output).all() for output in outputs.values()):
-            raise WeightsError(
-                "the network's outputs are not finite numbers: its weights are broken, or it was trained at too high "
-                "a rate; take an earlier file of the run"
-            )
+        require_finite(outputs)
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):
