@@ -1,0 +1,239 @@
+"""Every layout of pictures with masks, and what is said where one is wrong."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_masks import write_pair
+from PIL import Image
+
+from mobilevit import tasks
+from mobilevit.data.sample import Dataset
+from mobilevit.errors import DataError
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.segmentation import reader
+from mobilevit.tasks.segmentation.palette import PALETTE
+from mobilevit.tasks.segmentation.target import IGNORED
+
+Squares = Callable[[Mapping[str, int]], Path]
+
+
+def read(root: Path, **options: float) -> Dataset:
+    assert tasks.recognise(root).name == "segmentation"
+    return reader.read(root, ReadOptions(**options))  # type: ignore[arg-type]
+
+
+def sizes(dataset: Dataset) -> dict[str, int]:
+    return {split: len(samples) for split, samples in dataset.splits.items()}
+
+
+def kinds(dataset: Dataset) -> list[str]:
+    return [note.kind for note in dataset.notes]
+
+
+def write(root: Path, counts: Mapping[tuple[str, str], int]) -> Path:
+    """So many pictures in each pair of folders."""
+    for number, ((pictures, masks), count) in enumerate(counts.items()):
+        for index in range(count):
+            name = f"{index:03}"
+            write_pair(root / pictures / f"{name}.jpg", root / masks / f"{name}.png", 100 * number + index)
+    return root
+
+
+def test_splits_outside(squares: Squares) -> None:
+    dataset = read(squares({"train": 4, "val": 2, "test": 1}))
+    assert sizes(dataset) == {"train": 4, "val": 2, "test": 1}
+    assert [label.id for label in dataset.classes] == ["background", "square"]
+    assert not dataset.notes
+    for sample in dataset.splits["val"]:
+        assert sample.target.picture == sample.path
+        assert set(np.unique(sample.target.read())) == {0, 1, IGNORED}
+
+
+def test_splits_inside(tmp_path: Path) -> None:
+    root = write(tmp_path, {("images/train", "masks/train"): 3, ("images/val", "masks/val"): 2})
+    assert sizes(read(root)) == {"train": 3, "val": 2}
+
+
+def test_one_pair_is_split_by_names_and_seed(tmp_path: Path) -> None:
+    root = write(tmp_path, {("images", "masks"): 10})
+    first, again, other = read(root), read(root), read(root, split_seed=1)
+    assert sizes(first) == {"train": 8, "val": 2}
+    assert first.splits == again.splits != other.splits
+    assert "split" in kinds(first)
+    assert sizes(read(root, val_fraction=0.5)) == {"train": 5, "val": 5}
+
+
+def test_test_stands_in_for_val(squares: Squares) -> None:
+    dataset = read(squares({"train": 4, "test": 2}))
+    assert sizes(dataset) == {"train": 4, "val": 2}
+    assert kinds(dataset) == ["split"]
+
+
+def test_names_of_masks(tmp_path: Path) -> None:
+    """The suffix is free, "_mask" may follow, folders inside count."""
+    write_pair(tmp_path / "images/a/x.y.jpg", tmp_path / "masks/a/x.y.png")
+    write_pair(tmp_path / "images/b.png", tmp_path / "masks/b_mask.bmp")
+    samples = [sample for part in read(tmp_path).splits.values() for sample in part]
+    pairs = {(sample.path.name, sample.target.path.name) for sample in samples}
+    assert pairs == {("x.y.jpg", "x.y.png"), ("b.png", "b_mask.bmp")}
+
+
+def test_what_has_no_partner_is_left_out_and_named(squares: Squares) -> None:
+    root = squares({"train": 4, "val": 2})
+    (root / "train/masks/002.png").unlink()
+    (root / "val/images/001.jpg").unlink()
+    dataset = read(root)
+    assert sizes(dataset) == {"train": 3, "val": 1}
+    assert [(note.kind, note.paths) for note in dataset.notes] == [
+        ("without-mask", (root / "train/images/002.jpg",)),
+        ("without-picture", (root / "val/masks/001.png",)),
+    ]
+
+
+def voc(root: Path, lists: Mapping[str, str]) -> Path:
+    """Five pictures, the last without a mask; masks are palette pictures."""
+    for index in range(5):
+        write_pair(root / f"JPEGImages/{index}.jpg", root / f"SegmentationClass/{index}.png", index)
+        mask = Image.open(root / f"SegmentationClass/{index}.png")
+        mask.putpalette([part for colour in PALETTE for part in colour])
+        mask.save(root / f"SegmentationClass/{index}.png")
+    (root / "SegmentationClass/4.png").unlink()
+    for name, text in lists.items():
+        path = root / "ImageSets/Segmentation" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_voc(tmp_path: Path) -> None:
+    dataset = read(voc(tmp_path, {"train.txt": "0\n1\n", "val.txt": "2\n", "trainval.txt": "0\n1\n2\n"}))
+    assert sizes(dataset) == {"train": 2, "val": 1}
+    assert [len(dataset.classes), dataset.classes[15].name] == [21, "person"]
+    assert set(np.unique(dataset.splits["train"][0].target.read())) == {0, 1, 255}
+
+
+def test_voc_masks_may_be_in_colours(tmp_path: Path) -> None:
+    root = voc(tmp_path, {"train.txt": "0\n1\n", "val.txt": "2\n"})
+    before = read(root).splits["train"][0].target.read()
+    Image.open(root / "SegmentationClass/0.png").convert("RGB").save(root / "SegmentationClass/0.png")
+    np.testing.assert_array_equal(read(root).splits["train"][0].target.read(), before)
+
+
+def test_voc_lists_may_hold_paths_and_names_without_masks(tmp_path: Path) -> None:
+    lists = {"train.txt": "/JPEGImages/0.jpg /SegmentationClass/0.png\n1.jpg\n\n4\n77\n", "val.txt": "2\n"}
+    dataset = read(voc(tmp_path, lists))
+    assert sizes(dataset) == {"train": 2, "val": 1}
+    assert [len(note.paths) for note in dataset.notes] == [2]
+
+
+def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
+    assert sizes(read(voc(tmp_path / "a", {}))) == {"train": 3, "val": 1}
+    assert sizes(read(voc(tmp_path / "b", {"trainval.txt": "0\n1\n2\n"}))) == {"train": 2, "val": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "colours"),
+    [
+        ("sky\nroad\n", ()),
+        ("\ufeffsky\r\nroad\r\n\r\n", ()),
+        ("sky 0 0 0\nroad 128 64 128\n", ((0, 0, 0), (128, 64, 128))),
+        ("sky: 0, 0, 0\nroad\t#804080\n", ((0, 0, 0), (128, 64, 128))),
+    ],
+)
+def test_classes_file(tmp_path: Path, text: str, colours: object) -> None:
+    root = write(tmp_path, {("images", "masks"): 5})
+    (root / "classes.txt").write_bytes(text.encode())
+    dataset = read(root)
+    assert [label.name for label in dataset.classes] == ["sky", "road"]
+    assert dataset.splits["train"][0].target.coding.colours == colours
+
+
+def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
+    root = write(tmp_path, {("images", "masks"): 5})
+    (root / "classes.txt").write_text("sky 0 0 0\nignore 224 224 192\nlong road 9 9 9\n")
+    dataset = read(root)
+    assert [label.name for label in dataset.classes] == ["sky", "long road"]
+    assert dataset.splits["train"][0].target.coding.ignored == (224, 224, 192)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sky\n\nroad\n", "line 2: no name of a class"),
+        ("sky\nsky\n", "names sky twice"),
+        ("sky\n", "has 1 line: the background is a class too"),
+        ("sky 0 0 0\nroad\n", "'road' has no colour and others have"),
+        ("sky 0 0 0\nroad 0 0 0\n", "gives the colour 0 0 0 to two classes"),
+        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no colour"),
+        ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_wrong_classes_files(tmp_path: Path, text: str | bytes, words: str) -> None:
+    root = write(tmp_path, {("images", "masks"): 5})
+    (root / "classes.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError, match=rf"classes\.txt.*{words}"):
+        read(root)
+
+
+def masks_of(root: Path, values: np.ndarray) -> Path:
+    for index in range(5):
+        write_pair(root / f"images/{index}.jpg", root / f"masks/{index}.png", index)
+        Image.fromarray(values).save(root / f"masks/{index}.png")
+    return root
+
+
+def test_without_a_classes_file_values_make_classes(tmp_path: Path) -> None:
+    dataset = read(masks_of(tmp_path, np.array([[0, 3, 255]], np.uint8)))
+    assert [label.name for label in dataset.classes] == ["class_0", "class_1", "class_2", "class_3"]
+    assert "class-names" in kinds(dataset)
+
+
+def test_black_and_white_masks(tmp_path: Path) -> None:
+    dataset = read(masks_of(tmp_path, np.array([[0, 255, 255]], np.uint8)))
+    assert [label.name for label in dataset.classes] == ["background", "foreground"]
+    np.testing.assert_array_equal(dataset.splits["train"][0].target.read(), [[0, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colours \(0 0 0; 9 0 0\): write .*classes.txt"),
+        (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are no classes"),
+        (np.zeros((2, 2), np.uint8), "have the values 0, which are no classes"),
+    ],
+)
+def test_values_that_make_no_classes(tmp_path: Path, values: np.ndarray, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        read(masks_of(tmp_path, values))
+
+
+def test_layouts_that_cannot_be_read(tmp_path: Path, squares: Squares) -> None:
+    (tmp_path / "other/folder").mkdir(parents=True)
+    with pytest.raises(DataError, match="has no folders of pictures and masks: expected images/ and masks/"):
+        reader.read(tmp_path / "other", ReadOptions())
+    with pytest.raises(DataError, match="has val and nothing for training"):
+        read(squares({"val": 2}))
+    one = write(tmp_path / "one", {("images", "masks"): 1})
+    with pytest.raises(DataError, match="one picture with a mask: none can be spared"):
+        read(one)
+    strangers = write(tmp_path / "strangers", {("images", "masks"): 3})
+    for path in (strangers / "masks").iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(DataError, match=r"no picture of .* has a mask of its name\. 3 pictures without a mask"):
+        read(strangers)
+    twice = write(tmp_path / "twice", {("images", "masks"): 2})
+    (twice / "masks/000.bmp").write_bytes((twice / "masks/000.png").read_bytes())
+    with pytest.raises(DataError, match="could both be the mask"):
+        read(twice)
+
+
+def test_other_tasks_are_not_claimed(tmp_path: Path) -> None:
+    for index in range(3):
+        for folder in ("classes/train/cat", "classes/train/dog", "yolo/images", "objects/JPEGImages"):
+            write_pair(tmp_path / folder / f"{index}.jpg", tmp_path / "aside" / f"{index}.png")
+    (tmp_path / "yolo/labels").mkdir()
+    (tmp_path / "objects/Annotations").mkdir()
+    assert not any(reader.recognises(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))
