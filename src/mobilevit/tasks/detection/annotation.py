@@ -1,6 +1,8 @@
 """What annotation files state, before it meets the pictures: the shape that every format is read into."""
 
 import os
+import re
+import reprlib
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,8 +66,11 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
 
 
 def class_name(stated: str) -> str:
-    """The name with single spaces for whatever white space it has, so that every format can hold it."""
-    return " ".join(stated.split())
+    """The name in a form that every format can hold: single spaces for white space, no control characters."""
+    return " ".join(UNWRITABLE.sub("", stated).split())
+
+
+UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # in XML, or on a line
 
 
 def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
@@ -90,12 +95,18 @@ def path_inside(root: Path, base: Path, stated: str, where: str) -> Path:
     if path.startswith(os.path.join(os.path.normpath(root), "")):  # noqa: PTH118
         return Path(path)
     inside = os.path.relpath(path, root)  # one of the two may be absolute, or `root` the working folder
-    if Path(inside).parts[0] == os.pardir:
+    if Path(inside).parts[:1] == (os.pardir,):
         raise DataError(f"{where}: the path '{quoted(stated)}' leads out of {root}: write paths inside the data set")
     return root / inside
 
 
 def quoted(text: object, most: int = 60) -> str:
-    """A value for a message: printable, on one line, and not longer than anybody reads."""
-    shown = printable(text).encode("unicode_escape").decode() if not str(text).isprintable() else str(text)
+    """A text for a message: printable, on one line, and not longer than anybody reads."""
+    text = str(text)
+    shown = text if text.isprintable() else printable(text[:1000]).encode("unicode_escape").decode()
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def written(value: object) -> str:
+    """A value for a message as Python writes it, in short: aliases of YAML make small files of endless lists."""
+    return quoted(reprlib.repr(value))

@@ -28,6 +28,7 @@ from mobilevit.tasks.detection.annotation import (
     path_inside,
     quoted,
     read_bytes,
+    written,
 )
 from mobilevit.tasks.detection.notes import Notes
 
@@ -161,17 +162,17 @@ class _Document:
         return places[hits.index(max(hits))] if any(hits) else beside
 
     def _picture(self, root: Path, folder: Path, image: Record) -> Path:
-        name, where = image.get("file_name"), f"{self.path}: image {quoted(image['id'])}"
+        name, where = image.get("file_name"), f"{self.path}: image {written(image['id'])}"
         if not isinstance(name, str):
-            raise DataError(f"{where} has the file_name {quoted(repr(name))}: a path is expected")
+            raise DataError(f"{where} has the file_name {written(name)}: a path is expected")
         return path_inside(root, folder, name, where)
 
     def _size(self, image: Record) -> Size | None:
         """As stated; None where it is not, or where it is nought."""
         sides = [image.get("width") or 0, image.get("height") or 0]
         if not all(_is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
-            stated = quoted(" x ".join(map(repr, sides)))
-            raise DataError(f"{self.path}: image {quoted(image['id'])} has the size {stated}: pixels are expected")
+            stated = " x ".join(map(written, sides))
+            raise DataError(f"{self.path}: image {written(image['id'])} has the size {stated}: pixels are expected")
         width, height = map(round, sides)
         return (width, height) if width and height else None
 
@@ -179,7 +180,7 @@ class _Document:
         bbox = record.get("bbox")
         if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
             raise DataError(
-                f"{self.path}: annotation {quoted(record.get('id'))} has the bbox {quoted(repr(bbox))}: "
+                f"{self.path}: annotation {written(record.get('id'))} has the bbox {written(bbox)}: "
                 "four numbers are expected, left, top, width and height"
             )
         left, top, width, height = map(_float, bbox)
@@ -188,9 +189,9 @@ class _Document:
     def _crowd(self, record: Record) -> bool:
         crowd = record.get("iscrowd", 0)
         if crowd not in (0, 1):
-            stated = quoted(repr(crowd))
+            stated = written(crowd)
             raise DataError(
-                f"{self.path}: annotation {quoted(record.get('id'))} has iscrowd {stated}: 0 or 1 is expected"
+                f"{self.path}: annotation {written(record.get('id'))} has iscrowd {stated}: 0 or 1 is expected"
             )
         return bool(crowd)
 
@@ -222,7 +223,7 @@ def _records(path: Path, key: str, content: Record) -> list[Record]:
         raise DataError(f"{path} has no list '{key}': export it again as COCO")
     for index, record in enumerate(records):
         if not isinstance(record, dict):
-            raise DataError(f"{path}: {key}[{index}] is {quoted(repr(record))}: an object is expected")
+            raise DataError(f"{path}: {key}[{index}] is {written(record)}: an object is expected")
     return records
 
 
@@ -232,9 +233,9 @@ def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
     for index, record in enumerate(_records(path, key, content)):
         identity = record.get("id")
         if not isinstance(identity, kinds) or isinstance(identity, bool):
-            raise DataError(f"{path}: {key}[{index}] has the id {quoted(repr(identity))}: a whole number is expected")
+            raise DataError(f"{path}: {key}[{index}] has the id {written(identity)}: a whole number is expected")
         if identity in found:
-            raise DataError(f"{path}: two of the {key} have the id {quoted(identity)}: ids must differ")
+            raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must differ")
         found[identity] = record
     return found
 
@@ -271,7 +272,7 @@ def _names(documents: Sequence[_Document]) -> dict[int, str]:
         for identity, record in document.categories.items():
             stated = record.get("name")
             if not isinstance(stated, (str, int, float)):
-                raise DataError(f"{document.path}: category {identity} has the name {quoted(repr(stated))}")
+                raise DataError(f"{document.path}: category {identity} has the name {written(stated)}")
             name = class_name(str(stated))
             if names.setdefault(identity, name) != name:
                 raise DataError(

@@ -110,7 +110,7 @@ def _whole_or_not(target: Path) -> Iterator[Path]:
             target.rmdir()
         content.replace(target)
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {target}: {error.strerror or error} ({error.filename})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -56,11 +56,18 @@ def _look(path: Path) -> _Picture | None:
 
 def _boxes(annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
     size = picture.size
-    if size == UNREADABLE or not annotation.boxes:
-        if size != UNREADABLE:
-            notes.add("no-objects", annotation.picture, annotation.where != annotation.picture)
-        return Boxes.of([], [], size)
-    corners = np.array(annotation.boxes, dtype=np.float64)
+    boxes = Boxes.of([], [], size)
+    if size == UNREADABLE:
+        return boxes
+    if annotation.boxes:
+        with np.errstate(invalid="ignore", over="ignore"):  # a box may say that it is infinite, or no number
+            boxes = _mended(np.array(annotation.boxes, dtype=np.float64), annotation, picture, notes)
+    notes.add("no-objects", annotation.picture, not len(boxes))
+    return boxes
+
+
+def _mended(corners: Corners, annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
+    size = picture.size
     if annotation.in_shares:
         corners = corners * np.array(size * 2)
     else:
@@ -101,8 +108,7 @@ def _turned(corners: Corners, stored: Size, orientation: int) -> Corners:
 
 def _kept(stated: Corners, boxes: Boxes, where: Path, notes: Notes) -> NDArray[np.bool_]:
     """(N,) which boxes are some; `stated` are those before clipping."""
-    with np.errstate(invalid="ignore"):
-        has_area = (stated[:, 2] > stated[:, 0]) & (stated[:, 3] > stated[:, 1]) & np.isfinite(stated).all(axis=1)
+    has_area = (stated[:, 2] > stated[:, 0]) & (stated[:, 3] > stated[:, 1]) & np.isfinite(stated).all(axis=1)
     is_inside = boxes.areas > 0
     first = np.zeros(len(boxes), dtype=bool)
     first[np.unique(np.column_stack([boxes.boxes, boxes.labels]), axis=0, return_index=True)[1]] = True

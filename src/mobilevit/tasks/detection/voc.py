@@ -104,8 +104,9 @@ def _image_sets(root: Path) -> dict[str, Path]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Each line once, without empty ones."""
-    return list(dict.fromkeys(line.strip() for line in read_text(path).splitlines() if line.strip()))
+    """Each line once, without empty ones; spaces stay, since names of files may have them."""
+    lines = (line.removesuffix("\r") for line in read_text(path).split("\n"))
+    return list(dict.fromkeys(line for line in lines if line.strip()))
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,9 @@ class _Place:
 
     def _named(self, line: str) -> str:
         """The name that a line means: some lists have suffixes, and those of one class a number behind the name."""
-        known = (name for name in (line, os.path.splitext(line)[0], line.split()[0]) if self._has(name))  # noqa: PTH122
-        return next(known, line)
-
-    def _has(self, name: str) -> bool:
-        return name in self.annotations or name in self.pictures
+        bare = line.strip()
+        spellings = (line, bare, os.path.splitext(bare)[0], bare.split()[0])  # noqa: PTH122
+        return next((name for name in spellings if name in self.annotations or name in self.pictures), bare)
 
     def _read(self, name: str, notes: Notes) -> Iterator[_Stated]:
         """The annotation with its picture: that of its own name, or else the one that it names."""
@@ -238,8 +237,10 @@ def _from_first(start: float, end: float) -> float:
 
 def _number(where: str, box: Element, side: str) -> float:
     text = box.findtext(side)
+    if text is None:
+        raise DataError(f"{where} has no {side}: a number is expected")
     try:
-        return float(text or "")
+        return float(text)
     except ValueError:
         raise DataError(f"{where} has {side} '{quoted(text)}': a number is expected") from None
 

@@ -59,7 +59,13 @@ def _named(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Path]]:
 
 
 def _free(name: Path, taken: set[str]) -> Path:
-    """The name, or the first free one of name-2, name-3, ...: the suffix and the case of letters tell none apart."""
+    """The name, or the first free one of name-2, name-3, ...: the suffix and the case of letters tell none apart.
+
+    What no list of names could hold, such as a line break, becomes an underscore.
+    """
+    name = Path(
+        *("".join(letter if letter.isprintable() and letter != "\\" else "_" for letter in part) for part in name.parts)
+    )
     number, free = 1, name
     while free.with_suffix("").as_posix().casefold() in taken:
         number += 1
@@ -103,7 +109,8 @@ def _coco_boxes(boxes: Boxes) -> Iterator[dict[str, Any]]:
 def _voc(root: Path, splits: Splits, names: Sequence[str]) -> None:
     """`Annotations/`, the lists of `ImageSets/Main/`, and the classes in their order."""
     lists = {split: [one.name.with_suffix("").as_posix() for one in samples] for split, samples in splits.items()}
-    lists[TRAINVAL] = lists["train"] + lists["val"]
+    if {"train", "val"} <= lists.keys():
+        lists[TRAINVAL] = lists["train"] + lists["val"]
     for split, lines in lists.items():
         _write(root / "ImageSets" / "Main" / f"{split}.txt", _lines(lines))
     _write(root / voc.CLASSES, _lines(names))
@@ -138,7 +145,7 @@ def _voc_annotation(one: Placed, names: Sequence[str]) -> Element:
 def _yolo(root: Path, splits: Splits, names: Sequence[str]) -> None:
     """`labels/<split>/` and `data.yaml`. There is no way to say that a box is to be ignored: such are left out."""
     folders = {split: f"images/{split}" for split, samples in splits.items() if samples}
-    content = {"path": ".", **folders, "names": dict(enumerate(names))}
+    content = {**folders, "names": dict(enumerate(names))}  # without `path`, they are relative to this file
     _write(root / "data.yaml", yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     for split, samples in splits.items():
         for one in samples:

@@ -4,6 +4,7 @@ A line is a class number and a box, centre and size in shares of the picture; or
 outline, of which the box around it is taken.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mobilevit.tasks.detection.annotation import (
     path_inside,
     quoted,
     read_text,
+    written,
 )
 from mobilevit.tasks.detection.notes import Notes
 
@@ -61,7 +63,10 @@ Described = tuple[Path, Mapping[int, str], Mapping[str, Sequence[Path]], Sequenc
 def _descriptions(root: Path) -> list[Path]:
     """YAML files at `root` that name classes."""
     files = [path for path in folders.files_in(root) if path.suffix.lower() in (".yaml", ".yml") and path.is_file()]
-    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and b"names" in path.read_bytes()]
+    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and NAMES_KEY.search(path.read_bytes())]
+
+
+NAMES_KEY = re.compile(rb"^[\"']?names[\"']?\s*:", re.MULTILINE)
 
 
 def _described(root: Path, path: Path) -> Described:
@@ -105,12 +110,12 @@ def _names(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
     if isinstance(names, list):
         names = {str(number): name for number, name in enumerate(names)}
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise DataError(f"{path}: names is {quoted(repr(names))}: a list of class names is expected")
+        raise DataError(f"{path}: names is {written(names)}: a list of class names is expected")
     if not all(isinstance(number, str) and number.isascii() and number.isdecimal() for number in names):
-        raise DataError(f"{path}: names has the numbers {quoted(list(names))}: 0, 1, 2, ... are expected")
+        raise DataError(f"{path}: names has the numbers {written(list(names))}: 0, 1, 2, ... are expected")
     count = content.get("nc", str(len(names)))
     if count != str(len(names)):
-        raise DataError(f"{path}: nc is {quoted(count)}, and names has {len(names)}: make them agree")
+        raise DataError(f"{path}: nc is {written(count)}, and names has {len(names)}: make them agree")
     return {int(number): class_name(name) for number, name in names.items()}
 
 
@@ -129,10 +134,8 @@ def _base(root: Path, path: Path, content: Mapping[str, Any]) -> Path:
 def _place(root: Path, base: Path, stated: object, where: str) -> Path:
     """A folder or list of pictures. Roboflow writes `../train/images` for `train/images`."""
     if not isinstance(stated, str):
-        raise DataError(f"{where} is {quoted(repr(stated))}: a folder is expected")
-    if stated.startswith("../") and (base / stated[3:]).exists():
-        stated = stated[3:]
-    return path_inside(root, base, stated, where)
+        raise DataError(f"{where} is {written(stated)}: a folder is expected")
+    return path_inside(root, base, stated.removeprefix("../") if base == root else stated, where)
 
 
 def _pictures(root: Path, place: Path, where: str) -> list[Path]:

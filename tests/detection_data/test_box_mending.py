@@ -1,0 +1,257 @@
+"""What is wrong with boxes and their pictures: mended where that is clear, counted always, with the file."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
+
+from mobilevit.data.finding import Finding
+from mobilevit.data.sample import Dataset
+from mobilevit.errors import DataError
+from mobilevit.tasks import checking
+from mobilevit.tasks.detection.findings import findings, small_shares
+from mobilevit.tasks.detection.target import UNREADABLE, Boxes
+
+
+def pairs(root: Path, boxes: dict[str, list[tuple[int, tuple[float, ...]]]]) -> Dataset:
+    """Pictures to train on; one good one for val."""
+    coco(root / "train.json", boxes)
+    coco(root / "val.json", {"v.jpg": [(3, (5, 5, 9, 9))]})
+    for name in (*boxes, "v.jpg"):
+        picture(root / name)
+    return read(root)
+
+
+def test_boxes_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
+    good = (3, (5, 5, 10, 10))
+    dataset = pairs(
+        tmp_path,
+        {
+            "flat.jpg": [good, (3, (5, 5, 0, 10)), (3, (5, 5, 10, -3)), (3, (float("nan"), 5, 10, 10))],
+            "endless.jpg": [good, (3, (5, 5, float("inf"), 10)), (3, (1e308, 5, 1e308, 10)), (3, (10**400, 5, 9, 9))],
+            "outside.jpg": [good, (3, (64, 5, 10, 10)), (3, (5, -20, 10, 10))],
+            "over.jpg": [good, (7, (-5, -5, 20, 20)), (7, (60, 40, 5, 5))],
+            "rounded.jpg": [good, (7, (-0.5, 0, 64.9, 48.9))],
+            "twice.jpg": [good, good, (7, (5, 5, 10, 10)), good],
+            "strange.jpg": [good, (1, (5, 5, 10, 10))],
+            "nothing.jpg": [],
+        },
+    )
+    found = by_name(dataset, "train")
+    kept = Boxes.of([[5, 5, 15, 15]], [0], (64, 48))
+    assert all(found[name] == kept for name in ("flat", "endless", "outside", "strange"))
+    assert found["over"] == Boxes.of([[5, 5, 15, 15], [0, 0, 15, 15], [60, 40, 64, 45]], [0, 1, 1], (64, 48))
+    assert found["rounded"].boxes.tolist() == [[5, 5, 15, 15], [0, 0, 64, 48]]
+    assert found["twice"] == Boxes.of([[5, 5, 15, 15], [5, 5, 15, 15]], [0, 1], (64, 48))
+    assert len(found["nothing"]) == 0
+    said = notes(dataset)
+    assert said["degenerate-box"].startswith("6 boxes without an area, dropped: flat.jpg, endless.jpg")
+    assert said["outside-box"].startswith("2 boxes wholly outside of the picture, dropped: outside.jpg")
+    assert said["clipped-box"] == "1 box reaching beyond the picture, clipped: over.jpg"
+    assert said["duplicate-box"].startswith("2 boxes given twice with the same class, kept once: twice.jpg")
+    assert said["unknown-class"].startswith("1 box of classes that are not among those named, dropped: strange.jpg")
+    assert said["no-objects"].startswith("1 picture without objects, kept as pictures of nothing: nothing.jpg")
+
+
+def test_no_box_makes_numpy_warn(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pairs(tmp_path, {"a.jpg": [(3, (float("nan"), 1e308, 1e308, float("-inf")))]})
+
+
+def test_pictures_without_annotation_and_annotations_without_picture(tmp_path: Path) -> None:
+    for name in "ab":
+        voc(tmp_path / "train" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
+    picture(tmp_path / "train" / "a.jpg")
+    picture(tmp_path / "train" / "c.jpg")
+    voc(tmp_path / "val" / "d.xml", [("cat", (1, 1, 9, 9))])
+    picture(tmp_path / "val" / "d.jpg")
+    dataset = read(tmp_path)
+    assert sizes(dataset) == {"train": 2, "val": 1}
+    said = notes(dataset)
+    assert said["missing-picture"] == "1 annotated picture not found, so left out: train/b.xml"
+    assert said["no-annotation"].endswith("taken as pictures without objects: train/c.jpg")
+
+
+def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
+    yolo = tmp_path / "yolo"
+    write(yolo / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    for name in "ab":
+        write(yolo / "labels" / f"{name}.txt", "0 0.5 0.5 0.1 0.1")
+    picture(yolo / "images" / "a.jpg")
+    picture(yolo / "images" / "c.jpg")
+    said = notes(read(yolo))
+    assert said["missing-picture"].endswith(": labels/b.txt")
+    assert said["no-annotation"].endswith(": images/c.jpg")
+    json_only = tmp_path / "coco"
+    stray = {"id": 1, "image_id": 99, "category_id": 3, "bbox": [1, 1, 5, 5]}
+    coco(json_only / "train.json", {"a.jpg": [], "b.jpg": []}, annotations=[stray])
+    coco(json_only / "val.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
+    picture(json_only / "a.jpg")
+    said = notes(read(json_only))
+    assert said["missing-picture"].endswith(": b.jpg")
+    assert said["unlisted-picture"] == "1 box of pictures that the file does not list, dropped: train.json"
+
+
+def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:
+    coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
+    coco(tmp_path / "val.json", {"b.jpg": [(3, (1, 1, 5, 5))]})
+    picture(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"no picture of the val split: none of 1 picture is there, .*b\.jpg first"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "box", "expected"),
+    [
+        ("64 48", (11, 11, 20, 20), [10, 10, 20, 20]),
+        ("0 0", (11, 11, 20, 20), [10, 10, 20, 20]),  # as some tools write
+        ("128 96", (21, 21, 40, 40), [10, 10, 20, 20]),  # the picture was made smaller afterwards
+        ("32 24", (6, 6, 10, 10), [10, 10, 20, 20]),
+        ("32 24", (11, 11, 40, 40), [10, 10, 40, 40]),  # the size is wrong: the box would not fit
+        ("50 50", (11, 11, 20, 20), [10, 10, 20, 20]),
+        ("48 64", (11, 11, 20, 20), [10, 10, 20, 20]),  # width and height exchanged, and no EXIF to explain it
+    ],
+)
+def test_a_size_that_is_not_the_pictures(
+    stated: str, box: tuple[int, ...], expected: list[float], tmp_path: Path
+) -> None:
+    for split in ("train", "val"):
+        voc(tmp_path / split / "a.xml", [("cat", box)], size=stated)
+        picture(tmp_path / split / "a.jpg")
+    dataset = read(tmp_path)
+    assert by_name(dataset, "train")["a"].boxes.tolist() == [expected]
+    kinds = {"64 48": set(), "0 0": set(), "128 96": {"scaled"}}.get(stated, {"scaled"} if box[0] == 6 else {"size"})
+    assert notes(dataset).keys() == kinds
+    assert all("train/a.xml" in message for message in notes(dataset).values())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_with_their_picture(orientation: int, tmp_path: Path) -> None:
+    """A white rectangle where the box is, in the picture as stored: upright it must lie in the box that is read."""
+    from PIL import Image
+
+    from mobilevit.data import decoding
+
+    stored = Image.new("RGB", (80, 48))
+    stored.paste("white", (10, 4, 30, 12))
+    exif = stored.getexif()
+    exif[0x0112] = orientation
+    for split in ("train", "val"):
+        voc(tmp_path / split / "a.xml", [("cat", (11, 5, 30, 12))], size="80 48")
+        stored.save(tmp_path / split / "a.png", exif=exif)
+    dataset = read(tmp_path)
+    boxes = by_name(dataset, "train")["a"]
+    upright = decoding.decode(tmp_path / "train" / "a.png")
+    assert boxes.size == upright.size
+    if orientation >= 5:  # else nothing tells whether the tool turned the picture
+        assert tuple(boxes.boxes[0]) == upright.getbbox()
+        assert notes(dataset).keys() == {"turned"}
+
+
+def test_an_annotation_of_the_upright_picture_stays(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        voc(tmp_path / split / "a.xml", [("cat", (11, 5, 30, 12))], size="48 80")
+        picture(tmp_path / split / "a.jpg", (80, 48), orientation=6)
+    dataset = read(tmp_path)
+    assert by_name(dataset, "val")["a"] == Boxes.of([[10, 4, 30, 12]], [0], (48, 80))
+    assert not dataset.notes
+
+
+def test_a_click_without_a_drag_is_no_box_of_voc(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        voc(tmp_path / split / "a.xml", [("cat", (5, 5, 5, 5)), ("cat", (5, 5, 6, 6))])
+        picture(tmp_path / split / "a.jpg")
+    dataset = read(tmp_path)
+    assert by_name(dataset, "val")["a"].boxes.tolist() == [[4, 4, 6, 6]]
+    assert notes(dataset)["degenerate-box"] == "2 boxes without an area, dropped: train/a.xml, val/a.xml"
+
+
+def test_a_broken_picture_stays_for_the_doctor(tmp_path: Path) -> None:
+    dataset = pairs(tmp_path, {"a.jpg": [(3, (5, 5, 9, 9))], "b.jpg": [(3, (5, 5, 9, 9))]})
+    write(tmp_path / "b.jpg", "Dear Sir or Madam")
+    dataset = read(tmp_path)
+    assert by_name(dataset, "train")["b"].size == UNREADABLE
+    report = checking.check(tmp_path, task="detection")
+    assert not report.ok and report.findings[0].kind == "unreadable"
+    assert {finding.kind for finding in report.findings}.isdisjoint({"other-files", "outside"})
+
+
+def said(dataset: Dataset) -> dict[str, Finding]:
+    return {finding.kind: finding for finding in findings(dataset)}
+
+
+def test_classes_that_are_rare_missing_or_small(tmp_path: Path) -> None:
+    large, small = (0, 0, 30, 30), (0, 0, 6, 4)
+    dataset = pairs(
+        tmp_path, {f"{number}.jpg": [(3, large), *([(7, small)] if number < 2 else [])] for number in range(12)}
+    )
+    kinds = said(dataset)
+    assert kinds["few-boxes"].message == "fewer than 10 training boxes: dog (2)"
+    assert kinds["missing-class"].message == "1 class without a box in val, which is not measured there: dog"
+    assert "'cat' has 6.0 times the training boxes of 'dog' (12 and 2)" in kinds["imbalance"].message
+    assert kinds["small-boxes"].message.endswith("dog (100%); train with --anchors data")
+    assert small_shares(dataset) == [0, 1]
+    assert small_shares(dataset, anchors=(((0.05, 0.05),),)) == [0, 0]
+
+
+def test_a_class_that_training_lacks(tmp_path: Path) -> None:
+    coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 30, 30))]})
+    coco(tmp_path / "val.json", {"a.jpg": [(7, (1, 1, 30, 30))]})
+    picture(tmp_path / "a.jpg")
+    kinds = said(read(tmp_path))
+    assert "1 picture listed in more than one split" in kinds["shared-picture"].message
+    messages = [one.message for one in findings(read(tmp_path)) if one.kind == "missing-class"]
+    assert messages[0] == "1 class without a box in train, which cannot be learnt: dog"
+
+
+def test_training_pictures_without_a_single_box(tmp_path: Path) -> None:
+    assert said(pairs(tmp_path, {"a.jpg": []}))["no-boxes"].severity == "error"
+
+
+def test_left_and_right(tmp_path: Path) -> None:
+    categories = [{"id": 3, "name": "left shoe"}, {"id": 7, "name": "right shoe"}]
+    for split in ("train", "val"):
+        coco(tmp_path / f"{split}.json", {f"{split}.jpg": [(3, (1, 1, 30, 30))]}, categories=categories)
+        picture(tmp_path / f"{split}.jpg")
+    assert "--no-flip" in said(read(tmp_path))["mirror"].message
+
+
+def test_a_picture_listed_twice(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": "a.jpg"} for number in range(2)]
+    coco(tmp_path / "train.json", {"a.jpg": []}, images=images)
+    coco(tmp_path / "val.json", {"a.jpg": []})
+    picture(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg is listed 2 times in the train split"):
+        read(tmp_path)
+
+
+def test_boxes_compare_hash_and_relabel() -> None:
+    boxes = Boxes.of([[0, 0, 5, 5], [1, 1, 3, 2]], [0, 2], (9, 9), [False, True])
+    same = Boxes.of(np.array([[-0.0, 0, 5, 5], [1, 1, 3, 2]]), [0, 2], (9, 9), [False, True])
+    assert boxes == same and hash(boxes) == hash(same) and boxes != "boxes"
+    assert boxes != Boxes.of([[0, 0, 5, 5], [1, 1, 3, 2]], [0, 2], (9, 9))
+    assert boxes.relabelled([3, 4, 5]).labels.tolist() == [3, 5]
+    assert boxes.areas.tolist() == [25, 2]
+    assert boxes.occurrences() == {0: 1} and len(boxes.counted()) == 1
+    assert Boxes.of([[-5, 2, 20, 3]], [0], (9, 9)).clipped().boxes.tolist() == [[0, 2, 9, 3]]
+
+
+def test_names_are_one_line_whatever_the_file_says(tmp_path: Path) -> None:
+    categories = [{"id": 3, "name": " big\n  cat\x07 "}, {"id": 7, "name": "Hund\u200d & <Katze>"}]
+    coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 9, 9))]}, categories=categories)
+    coco(tmp_path / "val.json", {"a.jpg": []}, categories=categories)
+    picture(tmp_path / "a.jpg")
+    assert names(read(tmp_path)) == ["big cat", "Hund\u200d & <Katze>"]
+
+
+def test_the_check_reads_everything_it_says_it_reads(tmp_path: Path) -> None:
+    """JSON of the report: every finding names its files."""
+    pairs(tmp_path, {"a.jpg": [(3, (5, 5, 0, 0)), (3, (5, 5, 9, 9))]})
+    report = checking.check(tmp_path)
+    found = json.loads(json.dumps(report.to_dict()))["findings"]
+    degenerate = next(one for one in found if one["kind"] == "degenerate-box")
+    assert any("a.jpg" in path for path in degenerate["paths"])

@@ -1,0 +1,226 @@
+"""Annotation files that are broken, wrong or hostile: one clear DataError each, soon, naming file and record."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from made_boxes import coco, picture, read, write
+
+from mobilevit.errors import DataError
+from mobilevit.tasks.detection import annotation, reader
+
+BOX = [(3, (5, 5, 9, 9))]
+
+
+def refused(root: Path, data_format: str | None = None) -> str:
+    """The message of the DataError, which comes within seconds."""
+    start = time.perf_counter()
+    with pytest.raises(DataError) as caught:
+        read(root, data_format=data_format)
+    assert time.perf_counter() - start < 5
+    message = str(caught.value)
+    assert len(message) < 600 and "\n" not in message and message.isprintable()
+    return message.replace(f"{root}/", "")
+
+
+def coco_with(root: Path, key: str, record: object) -> None:
+    """Two files, one with a record that replaces the first of a list."""
+    coco(root / "val.json", {"a.jpg": BOX})
+    content = json.loads(coco(root / "train.json", {"a.jpg": BOX}).read_text())
+    content[key][0] = content[key][0] | record if isinstance(record, dict) else record
+    write(root / "train.json", json.dumps(content))
+    picture(root / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("key", "record", "said"),
+    [
+        ("annotations", {"bbox": ["5", 5, 9, 9]}, "train.json: annotation 0 has the bbox ['5', 5, 9, 9]: four numbers"),
+        ("annotations", {"bbox": [5, 5, 9]}, "train.json: annotation 0 has the bbox [5, 5, 9]: four numbers"),
+        ("annotations", {"bbox": [True] * 4}, "train.json: annotation 0 has the bbox [True, True, True, True]"),
+        ("annotations", {"bbox": None}, "train.json: annotation 0 has the bbox None: four numbers"),
+        ("annotations", {"bbox": list(range(10**6))}, "train.json: annotation 0 has the bbox [0, 1, 2, 3, 4, 5, ...]"),
+        ("annotations", {"iscrowd": "no"}, "train.json: annotation 0 has iscrowd 'no': 0 or 1"),
+        ("annotations", 5, "train.json: annotations[0] is 5: an object is expected"),
+        ("images", {"file_name": 5}, "train.json: image 0 has the file_name 5: a path"),
+        ("images", {"file_name": "../../etc/passwd"}, "image 0: the path '../../etc/passwd' leads out of"),
+        ("images", {"file_name": "/etc/passwd"}, "image 0: the path '/etc/passwd' leads out of"),
+        ("images", {"file_name": "a\0.jpg"}, "image 0: 'a\\x00.jpg' is no path"),
+        ("images", {"width": "wide"}, "train.json: image 0 has the size 'wide' x 48: pixels"),
+        ("images", {"width": -4}, "train.json: image 0 has the size -4 x 48: pixels"),
+        ("images", {"height": float("nan")}, "train.json: image 0 has the size 64 x nan: pixels"),
+        ("images", {"id": None}, "train.json: images[0] has the id None: a whole number"),
+        ("images", {"id": [1]}, "train.json: images[0] has the id [1]: a whole number"),
+        ("categories", {"id": 3}, "train.json: two of the categories have the id 3"),
+        ("categories", {"name": "cat"}, "calls category 7 'dog', another split 'cat'"),
+        ("categories", {"name": None}, "train.json: category 7 has the name None"),
+    ],
+)
+def test_a_wrong_record(key: str, record: object, said: str, tmp_path: Path) -> None:
+    coco_with(tmp_path, key, record)
+    assert said in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"images": [', "train.json is no whole JSON file (Expecting value: line 1 column"),
+        ('{"images": ["\\ud800"]}', "train.json: images[0] is '\\ud800': an object"),
+        ('{"images": [' + "[" * 200_000, "train.json is refused, because its lists are nested too deep"),
+        ('{"images": [' + "9" * 10_000 + "]}", "train.json is no whole JSON file (Exceeds the limit"),
+        ('[{"images": []}]', "train.json is no COCO file: an object with images, annotations and categories"),
+        ('{"images": [], "annotations": []}', "train.json has no list 'categories'"),
+        ('{"images": [], "annotations": [], "categories": []}', "train.json names no class"),
+    ],
+)
+def test_json_that_is_not_cocos(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "train.json", text)
+    assert said in refused(tmp_path)
+
+
+def test_json_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_bytes(b'{"images": [\xff\xfe]}')
+    assert "train.json is no whole JSON file ('utf-8' codec can't decode" in refused(tmp_path)
+
+
+def test_json_of_which_nobody_knows_the_split(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        coco(tmp_path / "annotations" / f"{name}.json", {"a.jpg": BOX})
+    assert "which splits are one.json, two.json? Name the files train.json" in refused(tmp_path)
+    for name in ("train2014", "train2017"):
+        coco(tmp_path / "annotations" / f"instances_{name}.json", {"a.jpg": BOX})
+    assert "could both be the train split: keep one" in refused(tmp_path)
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    coco_with(tmp_path, "images", {})
+    with (tmp_path / "train.json").open("r+b") as file:
+        file.truncate(annotation.MAX_BYTES + 1)  # a hole, which takes no room
+    assert "train.json is refused, because it is larger than 1024 MB" in refused(tmp_path)
+
+
+XML = "<annotation><object><name>cat</name><bndbox>{}</bndbox></object></annotation>"
+CORNERS = "<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+BOMB = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (XML.format(CORNERS)[:-5], "train/a.xml is no whole XML file (unclosed token: line 1, column"),
+        (
+            f'<!DOCTYPE x [<!ENTITY a "lol">{BOMB}]><annotation>&i;</annotation>',
+            "train/a.xml is refused, because it defines",
+        ),
+        (
+            f'<!DOCTYPE x SYSTEM "file:///etc/passwd">{XML.format(CORNERS)}',
+            "train/a.xml is refused, because it defines",
+        ),
+        (XML.format(CORNERS.replace("<xmin>1", "<xmin>one")), "train/a.xml: object 1 has xmin 'one': a number"),
+        (XML.format(CORNERS.replace("<xmax>9</xmax>", "")), "train/a.xml: object 1 has no xmax: a number"),
+        (XML.replace("bndbox", "polygon").format(CORNERS), "train/a.xml: object 1, 'cat', has no bndbox"),
+        (XML.replace("cat", " ").format(CORNERS), "train/a.xml: object 1 has no name"),
+        (XML.format(CORNERS).replace("</name>", "</name><difficult>very</difficult>"), "object 1 has difficult 'very'"),
+        ("<annotation>&#0;</annotation>", "train/a.xml is no whole XML file (reference to invalid character"),
+        ("<root><annotation/></root>", "train/a.xml is no VOC annotation: its outermost element is <root>"),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "train/a.xml is no whole XML file (unknown encoding"),
+        (f"<annotation>{'<a>' * 100_000}{'</a>' * 100_000}</annotation>", "no VOC annotations with objects"),
+        ("<annotation><size><width>1e9</width><height>5</height></size></annotation>", "the size is 1e+09 x 5: pixels"),
+    ],
+)
+def test_xml_that_is_not_vocs(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "train" / "a.xml", text)
+    picture(tmp_path / "train" / "a.jpg")
+    assert said in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0 0.5 0.5 0.1", "labels/a.txt, line 2: 4 numbers: a class and four are expected"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "labels/a.txt, line 2: 6 numbers: a class and four are expected"),
+        ("0 0.5 0.5 wide 0.1", "labels/a.txt, line 2: '0 0.5 0.5 wide 0.1' is no row of numbers"),
+        ("-1 0.5 0.5 0.1 0.1", "labels/a.txt, line 2: the class is -1: a whole number from 0"),
+        ("0.5 0.5 0.5 0.1 0.1", "labels/a.txt, line 2: the class is 0.5: a whole number from 0"),
+        ("nan 0.5 0.5 0.1 0.1", "labels/a.txt, line 2: the class is nan: a whole number from 0"),
+        ("0" + " 0.5" * 1_000_001, "labels/a.txt, line 2: 1000002 numbers: a class and four are expected"),
+        ("x" * 10_000_000, "labels/a.txt, line 2: 'xxxxx"),
+    ],
+)
+def test_labels_that_are_not_yolos(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    write(tmp_path / "labels" / "a.txt", f"0 0.5 0.5 0.1 0.1\n{text} \n")
+    picture(tmp_path / "images" / "a.jpg")
+    assert said in refused(tmp_path)
+
+
+ALIASES = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("names: [cat\ntrain: images", "data.yaml is no YAML: while parsing a flow sequence"),
+        ("names: cat\ntrain: images", "data.yaml: names is 'cat': a list of class names"),
+        ("names: []\ntrain: images", "data.yaml names no class"),
+        ("names: [cat, cat]\ntrain: images", "data.yaml names the class 'cat' twice"),
+        ("names: [cat, ' ']\ntrain: images", "data.yaml: class 1 has an empty name"),
+        ("names: {a: cat}\ntrain: images", "data.yaml: names has the numbers ['a']: 0, 1, 2, ... are expected"),
+        ("names: [cat]\nnc: 3\ntrain: images", "data.yaml: nc is '3', and names has 1: make them agree"),
+        ("names: [cat]", "data.yaml has no train and no val"),
+        ("names: [cat]\ntrain: imgs", "data.yaml: train: there is no imgs: give the folder"),
+        ("names: [cat]\ntrain: {a: b}", "data.yaml: train is {'a': 'b'}: a folder is expected"),
+        ("names: [cat]\ntrain: ../../etc", "data.yaml: train: the path '../etc' leads out of"),
+        ("names: [cat]\ntrain: /etc", "data.yaml: train: the path '/etc' leads out of"),
+        ("names: [cat]\ntrain: list.txt", "list.txt, line 1: the path '../secret.jpg' leads out of"),
+        (f"a: &a [x]\n{ALIASES}names: *i\ntrain: images", "data.yaml: names is {"),
+        ("names: " + "[" * 100_000, "data.yaml is refused, because it is nested too deep"),
+        ("names: !!python/object/apply:os.system ['touch owned']\ntrain: none", "data.yaml: train: there is no none"),
+    ],
+)
+def test_yaml_that_is_not_yolos(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data.yaml", text)
+    write(tmp_path / "list.txt", "../secret.jpg\n")
+    picture(tmp_path / "images" / "a.jpg")
+    assert said in refused(tmp_path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_labels_without_names(tmp_path: Path) -> None:
+    write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
+    picture(tmp_path / "images" / "a.jpg")
+    assert "has labels and no names for them: write data.yaml with names, train and val" in refused(tmp_path)
+
+
+def test_a_pipe_does_not_block(tmp_path: Path) -> None:
+    for name in ("train.json", "data.yaml"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "train").mkdir()
+    os.mkfifo(tmp_path / "train" / "a.xml")
+    assert not reader.recognises(tmp_path)
+    for data_format in reader.FORMATS:
+        refused(tmp_path, data_format)
+
+
+def test_an_empty_folder_of_each_format(tmp_path: Path) -> None:
+    write(tmp_path / "readme.md", "nothing")
+    assert "no COCO annotations: expected" in refused(tmp_path, "coco")
+    assert "no VOC annotations with objects: expected" in refused(tmp_path, "voc")
+    assert "no names for them" in refused(tmp_path, "yolo")
+
+
+def test_speed(tmp_path: Path) -> None:
+    """100,000 boxes in 2,000 pictures within seconds."""
+    boxes = {f"{number}.png": [(3, (1 + k / 9, 2, 9, 9)) for k in range(50)] for number in range(2000)}
+    coco(tmp_path / "train.json", boxes)
+    one = picture(tmp_path / "images" / "one.png")
+    for name in boxes:
+        (tmp_path / "images" / name).hardlink_to(one)
+    one.unlink()
+    start = time.perf_counter()
+    dataset = read(tmp_path)
+    assert time.perf_counter() - start < 8  # measured: 1.5
+    assert sum(len(sample.target) for samples in dataset.splits.values() for sample in samples) == 100_000
