@@ -11,13 +11,14 @@ VARIANCES = (0.1, 0.2)  # of the coded centre and of the coded size (SSD)
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union. (..., N, 4), (..., M, 4), corners -> (..., N, M), 0-1; 0 where both boxes are empty."""
-    left, top, right, bottom = (side.unsqueeze(-1) for side in a.unbind(-1))
-    left2, top2, right2, bottom2 = (side.unsqueeze(-2) for side in b.unbind(-1))
-    width = (torch.minimum(right, right2) - torch.maximum(left, left2)).clamp_(min=0)
-    height = (torch.minimum(bottom, bottom2) - torch.maximum(top, top2)).clamp_(min=0)
+    # each side by itself in memory, and (N, M) in place: both cost more than the arithmetic
+    left, top, right, bottom = a.movedim(-1, 0).unsqueeze(-1).contiguous()
+    left2, top2, right2, bottom2 = b.movedim(-1, 0).unsqueeze(-2).contiguous()
+    width = torch.minimum(right, right2).sub_(torch.maximum(left, left2)).clamp_(min=0)
+    height = torch.minimum(bottom, bottom2).sub_(torch.maximum(top, top2)).clamp_(min=0)
     shared = width.mul_(height)
-    union = (right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2) - shared
-    return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+    areas = (right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2)
+    return shared.div_(areas.sub_(shared).clamp_(min=torch.finfo(areas.dtype).tiny))
 
 
 def corners(boxes: Tensor) -> Tensor:
@@ -57,19 +58,18 @@ def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tens
     Classes of similar size are handled together, as a batch filled up with empty boxes: 4,000 candidates of 80 classes
     take a few milliseconds on one core (benchmarks/nms.py).
     """
-    order = scores.argsort(descending=True, stable=True)
-    order = order[labels[order].argsort(stable=True)]  # by class, in each the best first
-    sizes = torch.unique_consecutive(labels[order], return_counts=True)[1]
+    order = scores.argsort(descending=True, stable=True)  # what follows counts along it
+    grouped = labels[order].argsort(stable=True)  # by class, in each the best first
+    sizes = torch.unique_consecutive(labels[order[grouped]], return_counts=True)[1]
     starts = sizes.cumsum(0) - sizes
     stays = torch.zeros_like(order, dtype=torch.bool)
     boxes = boxes[order].to(torch.promote_types(boxes.dtype, torch.float32))
     for group in _alike(sizes):
         places = torch.arange(int(sizes[group].max()), device=order.device)
         filled = places < sizes[group, None]  # (classes, places)
-        rows = torch.where(filled, starts[group, None] + places, 0)
+        rows = grouped[torch.where(filled, starts[group, None] + places, 0)]
         stays[rows[filled]] = _greedy(boxes[rows] * filled[..., None], threshold)[filled]
-    kept = order[stays].sort().values
-    return kept[scores[kept].argsort(descending=True, stable=True)]
+    return order[stays]
 
 
 def _alike(sizes: Tensor) -> list[Tensor]:
@@ -81,13 +81,31 @@ def _alike(sizes: Tensor) -> list[Tensor]:
 def _greedy(boxes: Tensor, threshold: float) -> Tensor:
     """Which boxes stay, of (C, M, 4) with the best first in each class -> (C, M) bool.
 
-    A box stays if no better one that stays takes it away. Starting from all and asking again settles one more box of
-    each class a round at least, and mostly everything in a few; what no longer changes is the greedy answer.
+    Block after block: what stays of a block is settled among its own boxes, then takes away from all behind it.
     """
-    takes = (iou(boxes, boxes) > threshold).triu_(diagonal=1).to(boxes.dtype)  # [c, i, j]: i is better than j
     stays = torch.ones_like(boxes[..., 0])
+    better = stays.new_ones(BLOCK, BLOCK).triu(diagonal=1)  # [i, j]: i is better than j
+    for start in range(0, boxes.shape[1], BLOCK):
+        block, behind = slice(start, start + BLOCK), slice(start + BLOCK, None)
+        takes = (iou(boxes[:, block], boxes[:, start:]) > threshold).to(boxes.dtype)  # [c, i, j]: i takes j away
+        own = takes[..., :BLOCK]
+        stays[:, block] = _settled(stays[:, block], own * better[: own.shape[1], : own.shape[1]])
+        stays[:, behind] *= torch.bmm(stays[:, None, block], takes[..., BLOCK:])[:, 0] == 0
+    return stays > 0
+
+
+BLOCK = 64  # boxes of a class; by measurement (benchmarks/nms.py)
+
+
+def _settled(candidates: Tensor, takes: Tensor) -> Tensor:
+    """Which of the candidates (C, M), 0 or 1, stay, where only better ones take away (C, M, M) -> (C, M), 0 or 1.
+
+    Starting from all of them and asking again settles one more box of each class a round at least, and mostly
+    everything in a few; what no longer changes is the greedy answer.
+    """
+    stays = candidates
     while True:
-        asked = (torch.bmm(stays[:, None], takes)[:, 0] == 0).to(boxes.dtype)
+        asked = candidates * (torch.bmm(stays[:, None], takes)[:, 0] == 0)
         if torch.equal(asked, stays):
-            return stays > 0
+            return stays
         stays = asked

@@ -29,6 +29,7 @@ def test_the_papers_anchors() -> None:
     assert [len(sizes) for sizes in PAPER_SIZES] == [6, 6, 6, 6, 6, 4]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), min_size=6, max_size=6))
 def test_each_anchor_lies_where_the_formula_says(extents: list[tuple[int, int]]) -> None:
     """Row by row, at each position the sizes in order; centre form, clamped element by element."""
