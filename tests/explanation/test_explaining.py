@@ -38,7 +38,7 @@ def test_says_what_prediction_says(network: nn.Module, picture: Image.Image) -> 
         assert mine.id == theirs.id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
     assert explanation.result.size == (160, 90)
-    assert explanation.evidence.explained == explanation.result.best
+    assert explanation.evidence.question.name == explanation.result.best.name
     assert "\n" not in explanation.text
 
 
@@ -73,7 +73,7 @@ def test_the_same_from_files(network: nn.Module, picture: Image.Image, tmp_path:
 @pytest.mark.parametrize("name", ["snow goose", "n2", "Snow_Goose"])
 def test_a_class_by_name_or_id(network: nn.Module, picture: Image.Image, name: str) -> None:
     explanation = explain(network, picture, class_name=name)
-    assert explanation.evidence.explained.id == "n2"
+    assert explanation.evidence.question.name == "snow goose"
     assert "snow goose" in explanation.text
 
 

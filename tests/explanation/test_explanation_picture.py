@@ -1,5 +1,7 @@
 """The picture: each pixel of a map is painted over the part of the crop that it stands for, and all is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,14 @@ from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from mobilevit.explanation.attention import PixelAttention
 from mobilevit.explanation.drawing import ATTENTION_COLOURS, draw, paint
 from mobilevit.explanation.evidence import Evidence
-from mobilevit.tasks.classification.result import Classification, Score
+from mobilevit.tasks.base import Question
 
 SIDE_PX = 320
 
@@ -51,12 +55,16 @@ def test_a_weight_is_painted_where_its_pixel_lies_in_the_crop(side: int, row: in
                 assert len(set(middles[r, c])) == 1, "not seen directly: the crop itself, dark and grey"
 
 
+def question(**changes: object) -> Question:
+    bars = (("red $fox", 0.5), ("goose_{x", 0.25), ("a" * 90, 0.125), ("cup", 0.0625))
+    asked = Question(None, "red $fox", "Predicted: red $fox", Tensor.sum, "final", "likeliest classes", bars, 0)
+    return replace(asked, **changes)  # type: ignore[arg-type]
+
+
 def evidence(**changes: object) -> Evidence:
-    top = tuple(Score(f"n{i}", name, 0.5**i) for i, name in enumerate(["red $fox", "goose_{x", "a" * 90, "cup"], 1))
-    best = Classification(top)
     maps = (attention(7, 3, 32, layers=2), attention(3, 1, 16, layers=4), attention(1, 0, 8, layers=3))
     crop = Image.effect_noise((256, 256), 90).convert("RGB")
-    everything = {"crop": crop, "result": best, "explained": top[0], "heat": torch.rand(8, 8), "pixel": (0.1, 0.2)}
+    everything = {"crop": crop, "question": question(), "heat": torch.rand(8, 8), "pixel": (0.1, 0.2)}
     return Evidence(**{**everything, "attention": maps, **changes})  # type: ignore[arg-type]
 
 
@@ -67,15 +75,32 @@ def test_draws_all_panels_and_any_class_name() -> None:
     assert picture.height > 1000
 
 
+def region(*, rows: slice, columns: slice) -> NDArray[np.bool_]:
+    inside = np.zeros((64, 64), dtype=bool)
+    inside[rows, columns] = True
+    return inside
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"heat": torch.zeros(8, 8)},  # nothing speaks for the class
-        {"explained": Score("n9", "far behind", 0.0001)},
+        {"question": question(heading="x" * 300, bar=3)},
+        {"question": question(region=np.ones((64, 64), dtype=bool), bars=(("background", 1.0),))},
         {"attention": (attention(0, 0, 2, layers=7),)},  # another number of blocks and layers
         {"pixel": (1.0, 0.0)},
     ],
-    ids=["cold", "unlikely", "other-network", "corner"],
+    ids=["cold", "long", "everywhere", "other-network", "corner"],
 )
 def test_draws_the_unusual(changes: dict[str, object]) -> None:
     assert draw(evidence(**changes), "How to read").width > 1000
+
+
+def test_outlines_what_is_explained_at_the_border_too() -> None:
+    plain_page = evidence(heat=torch.zeros(8, 8))
+    plain = np.asarray(draw(plain_page, "How to read"), int)
+    corner = question(region=region(rows=slice(0, 16), columns=slice(48, 64)))
+    outlined = np.asarray(draw(replace(plain_page, question=corner), "How to read"), int)
+    blue = (outlined != plain).any(axis=2)
+    assert blue.any()
+    assert blue.mean() < 0.01

@@ -23,6 +23,7 @@ class ExplainOptions:
     picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]  # a file
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
+    object: int = 1  # detection: which object (of that class), the surest is 1
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # picture to write; None: NAME-explained.png, here, numbered where there is one
@@ -44,6 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         options.picture,
         pixel=options.pixel,
         class_name=options.class_name,
+        number=options.object,
         size_px=options.size_px,
         device=options.device,
     )

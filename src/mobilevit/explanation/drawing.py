@@ -1,4 +1,4 @@
-"""The evidence as one picture: the crop, Grad-CAM, the best classes, and the attention of a pixel, block by block."""
+"""The evidence as one picture: the crop, Grad-CAM, parts of the result, and the attention of a pixel, block by block."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,6 @@ from PIL import Image
 from mobilevit.explanation.attention import PixelAttention
 from mobilevit.explanation.evidence import Evidence, Pixel
 from mobilevit.explanation.sheet import Sheet
-from mobilevit.tasks.classification.result import Score
 
 # Both rise evenly in lightness, so a step of colour is a step of value, for the colour-blind and in print too.
 HEAT_COLOURS = "inferno"
@@ -21,7 +20,7 @@ RIM = withStroke(linewidth=4.5, foreground="white")
 
 
 def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
-    """A row for the class, then a row for each block with a column for each of its layers."""
+    """A row for what is explained, then a row for each block with a column for each of its layers."""
     layers = [len(attention.weights) for attention in evidence.attention]
     sheet = Sheet(rows=1 + len(layers), columns=max(4, *layers))
     _class_row(sheet, evidence)
@@ -32,12 +31,10 @@ def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
 
 
 def _class_row(sheet: Sheet, evidence: Evidence) -> None:
-    best, explained = evidence.result.best, evidence.explained
-    other = "" if explained == best else f"    Explained: {_short(explained.name, 36)}  {explained.score:.1%}"
-    sheet.heading(0, f"Predicted: {_short(best.name, 36)}  {best.score:.1%}{other}")
+    sheet.heading(0, _short(evidence.question.heading, 96))
     _crop(sheet.panel(0, 0, f"what the network saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
     _heat(sheet, evidence)
-    _best_classes(sheet.panel(0, 2.45, "likeliest classes"), evidence)
+    _bars(sheet.panel(0, 2.45, evidence.question.bars_title), evidence)
 
 
 def _crop(axes: Axes, evidence: Evidence) -> None:
@@ -45,10 +42,24 @@ def _crop(axes: Axes, evidence: Evidence) -> None:
     axes.imshow(evidence.crop, extent=WHOLE)
     axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.tick_params(labelsize=8)
+    _outline(axes, evidence)
     _cross(axes, evidence.pixel)
 
 
 WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
+
+
+def _outline(axes: Axes, evidence: Evidence) -> None:
+    """Around what is explained, where that is not the whole picture."""
+    region = evidence.question.region
+    if region is None or region.all():
+        return
+    framed = np.pad(region, 1).astype(float)  # so that a region at the border is closed there
+    x, y = ((np.arange(side + 2) - 0.5) / side for side in (region.shape[1], region.shape[0]))
+    axes.contour(x, y, framed, levels=(0.5,), colors=OUTLINE, linewidths=1.6)
+
+
+OUTLINE = "#35e0ff"
 
 
 def _cross(axes: Axes, pixel: Pixel) -> None:
@@ -58,11 +69,12 @@ def _cross(axes: Axes, pixel: Pixel) -> None:
 
 def _heat(sheet: Sheet, evidence: Evidence) -> None:
     says = "Grad-CAM" if evidence.heat.any() else "Grad-CAM: nothing here speaks for"
-    axes = sheet.panel(0, 1, _short(f"{says}: {evidence.explained.name}", 42))
+    axes = sheet.panel(0, 1, _short(f"{says}: {evidence.question.name}", 42))
     axes.imshow(_grey(evidence.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
     smooth = Image.fromarray(evidence.heat.numpy()).resize(evidence.crop.size, Image.Resampling.BICUBIC)
     heat = np.asarray(smooth).clip(0, 1)
     colours = axes.imshow(heat, cmap=HEAT_COLOURS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
+    _outline(axes, evidence)
     _cross(axes, evidence.pixel)
     sheet.colour_scale(axes, colours, "share of the strongest place")
 
@@ -75,24 +87,19 @@ def _grey(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("L"))
 
 
-def _best_classes(axes: Axes, evidence: Evidence) -> None:
-    for place, score in enumerate(_shown(evidence)):
-        colour = BAR_EXPLAINED if score == evidence.explained else BAR
-        axes.barh(place, score.score, height=0.32, color=colour)
-        axes.text(0, place - 0.24, _short(score.name, 36), fontsize=10, va="bottom", parse_math=False)
-        axes.text(score.score + 0.02, place, f"{score.score:.1%}", fontsize=9, va="center")
-    axes.set(xlim=(0, 1.2), ylim=(SHOWN - 0.5, -0.75))
+def _bars(axes: Axes, evidence: Evidence) -> None:
+    question = evidence.question
+    for place, (name, share) in enumerate(question.bars):
+        colour = BAR_EXPLAINED if place == question.bar else BAR
+        axes.barh(place, share, height=0.32, color=colour)
+        axes.text(0, place - 0.24, _short(name, 36), fontsize=10, va="bottom", parse_math=False)
+        axes.text(share + 0.02, place, f"{share:.1%}", fontsize=9, va="center")
+    axes.set(xlim=(0, 1.2), ylim=(MOST_BARS - 0.5, -0.75))
     axes.axis("off")
 
 
-SHOWN = 5
+MOST_BARS = 5
 BAR, BAR_EXPLAINED = "#b9c0ca", "#8c2a6b"
-
-
-def _shown(evidence: Evidence) -> tuple[Score, ...]:
-    """The likeliest classes, the explained one among them."""
-    best = evidence.result.top[:SHOWN]
-    return best if evidence.explained in best else (*best[:-1], evidence.explained)
 
 
 def _attention_row(sheet: Sheet, row: int, attention: PixelAttention, crop: Image.Image) -> None:

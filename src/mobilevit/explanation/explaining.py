@@ -5,6 +5,7 @@ from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import nn
@@ -18,7 +19,6 @@ from mobilevit.files import write_atomically
 from mobilevit.inference import at_size, device_for
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.classification.result import Classification
 from mobilevit.weights.creating import load, spec_of
 
 
@@ -36,12 +36,12 @@ class Explanation:
     @property
     def text(self) -> str:
         """One line that says how to read the picture."""
-        return HOW_TO_READ.format(name=self.evidence.explained.name)
+        return HOW_TO_READ.format(name=self.evidence.question.name)
 
     @property
-    def result(self) -> Classification:
-        """What the network says of the picture: all its classes, the likeliest first."""
-        return self.evidence.result
+    def result(self) -> Any:
+        """What the network says of the picture; a classifier all its classes, the likeliest first."""
+        return self.evidence.question.result
 
     def save(self, path: str | Path) -> None:
         """Write the picture, whole or not at all; OutputError where `path` is not a picture's name or not writable."""
@@ -67,18 +67,20 @@ def explain(
     *,
     pixel: Pixel | None = None,
     class_name: str | None = None,
+    number: int = 1,
     size_px: int | None = None,
     device: str = "auto",
 ) -> Explanation:
-    """Grad-CAM of a class, and what one pixel attends to in each MobileViT block.
+    """Grad-CAM of a class, an object or a region, and what one pixel attends to in each MobileViT block.
 
-    `model` is a classifier: a file, a name of the catalogue, or the network itself, which stays as it is. The class is
-    the predicted one, or `class_name` (a name or an id). The pixel is the one that speaks most for the class, or
-    `pixel`: x from the left and y from the top of the crop that the network sees, each 0-1. `size_px` is the side of
-    that crop, the model's own by default.
+    `model` is a file, a name of the catalogue, or the network itself, which stays as it is. Explained is what is
+    predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
+    detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
+    the left and y from the top of what the network sees, each 0-1. `size_px` is the side of that, the model's own by
+    default.
 
-    UsageError for a class or a pixel that is not there, a size out of range, a network without classes, more than one
-    picture; PictureError; WeightsError.
+    UsageError for a class, an object or a pixel that is not there, a size out of range, a network without classes,
+    more than one picture; PictureError; WeightsError.
     """
     _check_pixel(pixel)
     source = _only(picture)
@@ -87,8 +89,9 @@ def explain(
     index = _class_index(class_name, spec)
     whole = source.picture()
     crop = eval_geometry(whole.size, spec.preprocessing).picture(whole)
-    evidence = gather(network, spec, crop, index, pixel, device_for(device))
-    return Explanation(replace(evidence, result=evidence.result.of(source.name, whole.size)))
+    evidence = gather(network, spec, crop, index, number, pixel, device_for(device))
+    result = evidence.question.result.of(source.name, whole.size)
+    return Explanation(replace(evidence, question=replace(evidence.question, result=result)))
 
 
 HOW_TO_READ = (

@@ -1,4 +1,7 @@
-"""Grad-CAM (Selvaraju et al., ICCV 2017): where in the picture a score comes from.
+"""Grad-CAM (Selvaraju et al., ICCV 2017), without its mean over places: where in the picture a score comes from.
+
+The mean blurs what belongs to one box or region. Without it (HiResCAM, Draelos and Carin, 2020) each place has its own
+gradient; where a mean over the map follows, as in a classifier, all gradients are equal, and so are the two.
 
 Knows a network and a scalar score of its raw output; knows no task, class name, file or drawing.
 """
@@ -16,7 +19,7 @@ def grad_cam(network: nn.Module, picture: Tensor, layer: nn.Module, score: Score
     """What each place of `layer`'s output adds to the score, and the network's raw output.
 
     `picture` is (1, 3, H, W) as the network expects it, `layer` a module of the network with an output of
-    (1, C, h, w); the map is (h, w), signed, in units of the score (equations 1 and 2 of the paper before their ReLU).
+    (1, C, h, w); the map is (h, w), signed, in units of the score: gradient times value, summed over the channels.
     """
     activation: Tensor | None = None
 
@@ -34,8 +37,7 @@ def grad_cam(network: nn.Module, picture: Tensor, layer: nn.Module, score: Score
         handle.remove()
     assert activation is not None, "the layer took no part in the forward pass"
     (gradient,) = torch.autograd.grad(total, activation)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (weights * activation).sum(dim=1)[0].detach(), raw
+    return (gradient * activation).sum(dim=1)[0].detach(), raw
 
 
 def heat(signed_map: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 Training, evaluation, prediction and reports know only this; none of them asks which task it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
@@ -85,6 +86,21 @@ class Result(Protocol):
     def mask(self) -> Image | None:
         """The class of every pixel as a palette picture of the size of the original; None where pixels have none."""
         ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """A part of a result, and the number behind it that is traced back to the picture."""
+
+    result: Any  # of the whole picture
+    name: str  # of the class that it is about
+    heading: str  # for people: what was predicted, and which part of it this is
+    score: Callable[[Any], Tensor]  # the network's raw output -> one number, with its gradient
+    layer: str  # module of the network whose map is looked at, (1, C, h, w)
+    bars_title: str
+    bars: tuple[tuple[str, float], ...]  # the parts of the result and how much of it they are, 0-1
+    bar: int  # which of them is asked about
+    region: NDArray[np.bool_] | None = None  # (H, W) of what the network saw: where that part is; None: everywhere
 
 
 class Scores(Protocol):
@@ -209,6 +225,14 @@ class Task(Protocol):
 
     def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
         """Named outputs of a batch to one Result a picture."""
+        ...
+
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+        """What is to be explained in the outputs of one picture.
+
+        The `number`-th part (from 1, the best first) of class `class_index`, of any class where that is None.
+        UsageError where there is no such part.
+        """
         ...
 
     def truth(self, target: Any) -> Any:

@@ -15,11 +15,12 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
 from mobilevit.tasks.classification import drawing, reader, result
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
 from mobilevit.tasks.classification.metric import ClassificationMetric
+from mobilevit.tasks.classification.question import question
 
 
 class ClassificationTask:
@@ -80,6 +81,9 @@ class ClassificationTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Classification]:
         return result.decode(outputs["probabilities"], spec.classes, limits)
+
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+        return question(outputs, spec, class_index, number)
 
     def truth(self, target: int) -> int:
         return target

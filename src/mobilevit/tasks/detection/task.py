@@ -15,12 +15,13 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
 from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
+from mobilevit.tasks.detection.question import question
 from mobilevit.tasks.detection.target import Boxes
 
 
@@ -90,6 +91,9 @@ class DetectionTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Detections]:
         return result.decode(outputs, spec.classes, limits)
+
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+        return question(outputs, spec, class_index, number)
 
     def truth(self, target: Boxes) -> Boxes:
         return target

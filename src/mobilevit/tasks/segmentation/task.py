@@ -16,11 +16,12 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, ReadOptions
+from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
 from mobilevit.tasks.segmentation import drawing, geometry, reader, result
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
+from mobilevit.tasks.segmentation.question import question
 from mobilevit.tasks.segmentation.target import Classes, Mask
 
 
@@ -90,6 +91,9 @@ class SegmentationTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Segmentation]:
         return result.decode(outputs["classes"], spec.classes, limits)
+
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+        return question(outputs, spec, class_index, number)
 
     def truth(self, target: Mask) -> Classes:
         """(H, W) uint8 at the size of the picture."""

@@ -1,0 +1,82 @@
+"""What is explained: a class, an object, a region; and the number behind it is the one that was asked for."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mobilevit.errors import UsageError
+from mobilevit.explanation import explain
+from mobilevit.inference import Predictor
+from mobilevit.spec import labels
+from mobilevit.weights.creating import create, spec_of
+
+CLASSES = labels(["background", "cat", "dog"])
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture(scope="module")
+def detector() -> nn.Module:
+    torch.manual_seed(0)
+    return create("ssdlite_mobilevit_xxs", classes=CLASSES[1:])
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> nn.Module:
+    torch.manual_seed(0)
+    return create("deeplabv3_mobilevit_xxs", classes=CLASSES)
+
+
+def test_an_object_is_where_prediction_puts_it(detector: nn.Module, picture: Image.Image) -> None:
+    everything = Predictor(detector, device="cpu", size_px=160, min_score=0.0)(picture)[0].objects
+    for number in (1, 2, 9):
+        question = explain(detector, picture, size_px=160, number=number, device="cpu").evidence.question
+        left, top, right, bottom = everything[number - 1].box
+        rows, columns = (np.flatnonzero(question.region.any(axis=axis)) for axis in (1, 0))
+        found = columns[0] / 2, rows[0] * 90 / 320, (columns[-1] + 1) / 2, (rows[-1] + 1) * 90 / 320
+        assert found == pytest.approx((left, top, right, bottom), abs=1)
+        assert question.bars[question.bar][1] == pytest.approx(everything[number - 1].score, abs=1e-5)
+
+
+def test_the_score_is_that_of_the_objects_anchor(detector: nn.Module, picture: Image.Image) -> None:
+    """Softmax of the logits at that anchor is the score that people read."""
+    question = explain(detector, picture, size_px=160, class_name="dog", device="cpu").evidence.question
+    raw = detector.eval()(torch.zeros(1, 3, 160, 160))
+    marked = raw._replace(scores=torch.arange(raw.scores.numel(), dtype=torch.float32).reshape(raw.scores.shape))
+    assert float(question.score(marked)) == 2, "dog is the third column, the background the first"
+    assert question.name == "dog"
+
+
+def test_a_region_is_where_the_class_is(segmenter: nn.Module, picture: Image.Image) -> None:
+    evidence = explain(segmenter, picture, size_px=128, device="cpu").evidence
+    result = Predictor(segmenter, device="cpu", size_px=128)(picture)[0]
+    value = [label.name for label in CLASSES].index(evidence.question.name)
+    assert np.mean(evidence.question.region == (result.coarse == value)) > 0.999
+    assert evidence.heat.shape == (8, 8)
+    assert evidence.question.name != "background" or len(result.areas) == 1
+
+
+def test_the_background_is_explained_when_asked_for(segmenter: nn.Module, picture: Image.Image) -> None:
+    present = [area.name for area in Predictor(segmenter, device="cpu", size_px=128)(picture)[0].areas]
+    for name in present:
+        assert explain(segmenter, picture, size_px=128, class_name=name).evidence.question.name == name
+    for absent in {label.name for label in CLASSES} - set(present):
+        with pytest.raises(UsageError, match=f"no pixel of this picture is {absent}"):
+            explain(segmenter, picture, size_px=128, class_name=absent)
+
+
+def test_parts_that_are_not_there(detector: nn.Module, segmenter: nn.Module, picture: Image.Image) -> None:
+    for number in (0, -1, 10_000):
+        with pytest.raises(UsageError, match=f"there is no object {number}"):
+            explain(detector, picture, size_px=160, number=number)
+    classifier = create("mobilevit_xxs", num_classes=3)
+    for network in (segmenter, classifier):
+        with pytest.raises(UsageError, match="knows no objects"):
+            explain(network, picture, size_px=128, number=2)
+    assert spec_of(classifier).task == "classification"
