@@ -1,5 +1,6 @@
 """What docs/bad-input.md names: one file or folder for everything that can be wrong."""
 
+import json
 import pickle
 import shutil
 import struct
@@ -63,6 +64,45 @@ def write_data_sets(root: Path) -> None:
     (root / "nothing").mkdir()
     shutil.make_archive(str(root / "pets"), "zip", root / "pets")
     (root / "notes.txt").write_text("a file")
+
+
+def write_boxes(root: Path) -> None:
+    """Data sets for detection, one picture each; the label files have one good line first."""
+    for where, label in {
+        "short": "0 0.5 0.5 0.1",
+        "words": "zero 0.5 0.5 0.1 0.1",
+        "hidden": "0 0.5 0.5 0.1 0.1",
+    }.items():
+        folder = root / "boxes" / where
+        (folder / "images").mkdir(parents=True)
+        (folder / "labels").mkdir()
+        noise().save(folder / "images" / "a.jpg")
+        (folder / "labels" / "a.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{label}\n")
+        (folder / "data.yaml").write_text("names: [cat]\ntrain: images\nval: images\n")
+    hidden = root / "boxes" / "hidden"
+    (hidden / "data.yaml").write_text("names: [cat]\ntrain: ../../../pets\nval: images\n")
+    write_json(root / "boxes" / "text" / "train.json", bbox=["12", 4, 30, 30])
+    write_json(root / "boxes" / "outside" / "train.json", file_name="../../pets/a.jpg")
+    write_json(root / "boxes" / "two" / "train.json")
+    shutil.copytree(root / "boxes" / "short", root / "boxes" / "two", dirs_exist_ok=True)
+    cut = root / "boxes" / "cut" / "train.json"
+    write_json(cut)
+    cut.write_bytes(cut.read_bytes()[:-1])
+    bomb = root / "boxes" / "bomb" / "Annotations"
+    bomb.mkdir(parents=True)
+    (bomb / "a.xml").write_text('<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><annotation>&b;</annotation>')
+
+
+def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | None = None) -> None:
+    """A picture with a box, in COCO's way."""
+    path.parent.mkdir(parents=True)
+    noise().save(path.parent / "a.jpg")
+    content = {
+        "images": [{"id": 1, "file_name": file_name, "width": 64, "height": 64}],
+        "annotations": [{"id": 8, "image_id": 1, "category_id": 1, "bbox": bbox or [12, 4, 30, 30]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    path.write_text(json.dumps(content))
 
 
 def write_models(root: Path) -> None:

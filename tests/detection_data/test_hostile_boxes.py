@@ -220,7 +220,7 @@ def test_speed(tmp_path: Path) -> None:
     for name in boxes:
         (tmp_path / "images" / name).hardlink_to(one)
     one.unlink()
-    start = time.perf_counter()
+    start = time.process_time()
     dataset = read(tmp_path)
-    assert time.perf_counter() - start < 8  # measured: 1.5
+    assert time.process_time() - start < 8  # measured: 2.2
     assert sum(len(sample.target) for samples in dataset.splits.values() for sample in samples) == 100_000

@@ -21,7 +21,7 @@ class ConvertDataOptions:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
-    source_format: Annotated[DataFormat | None, tyro.conf.arg(name="from")] = None  # of IN; None: recognised
+    data_format: Annotated[DataFormat | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
     val_fraction: float = 0.2  # share of the pictures that becomes val, where IN has no splits
     split_seed: int = 0  # decides which pictures those are
     link: bool = False  # give the pictures a second name in place of a copy: no room is taken, a change changes both
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
             options.source,
             options.target,
             to=options.to,
-            options=ReadOptions(options.val_fraction, options.split_seed, options.source_format),
+            options=ReadOptions(options.val_fraction, options.split_seed, options.data_format),
             link=options.link,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
