@@ -52,18 +52,18 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     start = time.perf_counter()
     broken, pictures = _sorted_out(in_threads(examine, _paths(dataset), progress))
     groups = [[pictures[index] for index in group] for group in same_pictures(pictures)]
-    readable = _without(dataset, broken, task)
+    readable, occurrences = _without(dataset, broken, task), class_counts.readable_occurrences(task)
     findings = [
         *broken_findings(dataset, broken),
         *task.check(readable, thorough=True),
-        *duplicate_findings(dataset, groups),
+        *duplicate_findings(dataset, groups, occurrences),
         *picture_findings(dataset, pictures),
         *unused_findings(dataset, task),
     ]
     return DataReport(
         dataset=dataset,
         task=task,
-        class_counts=class_counts.class_counts(readable, class_counts.readable_occurrences(task)),
+        class_counts=class_counts.class_counts(readable, occurrences),
         findings=in_order(findings),
         broken=broken,
         duplicates=[[picture.path for picture in group] for group in groups],

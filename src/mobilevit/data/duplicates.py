@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from mobilevit.data.class_counts import Occurrences
 from mobilevit.data.examination import Examined
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset
@@ -19,20 +20,24 @@ MEANINGS: dict[str, tuple[Severity, str]] = {
         "nearly the same picture in more than one split, so that the score counts what was learnt by heart",
     ),
     "label-conflict": ("warning", "the same picture with different labels; keep the right one"),
-    "duplicate": ("info", "the same picture more than once in a split, with the same label"),
+    "duplicate": ("info", "the same picture more than once in a split, with the same labels"),
 }
 
 
-def duplicate_findings(dataset: Dataset, groups: Sequence[Group]) -> Iterator[Finding]:
-    """One finding for each of MEANINGS that some groups have; a group may have two."""
+def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: Occurrences) -> Iterator[Finding]:
+    """One finding for each of MEANINGS that some groups have; a group may have two.
+
+    Labels differ where other classes occur in the target: boxes and masks of two pictures that are nearly the same
+    always differ a little.
+    """
     of_kind: dict[str, list[Group]] = {kind: [] for kind in MEANINGS}
     places = {sample.path: (split, sample.target) for split, samples in dataset.splits.items() for sample in samples}
     for group in groups:
         splits = [places[picture.path][0] for picture in group]
-        targets = [places[picture.path][1] for picture in group]
+        classes = [occurrences(places[picture.path][1]).keys() for picture in group]
         if len(set(splits)) > 1:
             of_kind[f"{'' if _share_a_file(group, splits) else 'near-'}duplicate-across-splits"].append(group)
-        if any(target != targets[0] for target in targets):
+        if any(of_target != classes[0] for of_target in classes):
             of_kind["label-conflict"].append(group)
         elif len(set(splits)) == 1:
             of_kind["duplicate"].append(group)

@@ -37,9 +37,10 @@ def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
 
 
 def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
-    """Files under the root that the data set leaves out, by name alone."""
+    """Files under the root that the data set leaves out, by name alone, but those that the reader spoke of."""
     used_by = ((sample.path, *task.files(sample.target)) for samples in dataset.splits.values() for sample in samples)
-    used = {path for paths in used_by for path in paths} | set(dataset.files)
+    told = {path for note in dataset.notes for path in note.paths}
+    used = {path for paths in used_by for path in paths} | set(dataset.files) | told
     unused = [path for path in folders.files_below(dataset.root) if path not in used]
     outside = tuple(path for path in unused if folders.is_picture(path))
     strangers = [path for path in unused if not folders.is_picture(path)]

@@ -49,7 +49,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
         for split in SPLIT_NAMES
         if split in splits
     }
-    return Dataset(root, TASK, listing.classes, samples, (*notes, *origin, *listing.notes))
+    return Dataset(root, TASK, listing.classes, samples, (*notes, *origin, *listing.notes), _files(root))
 
 
 Masks = Mapping[Path, Path]  # of each picture
@@ -117,3 +117,9 @@ def _classes(root: Path, train: Masks) -> ClassList:
     if file.is_file():
         return class_list.from_file(file)
     return voc.class_list() if voc.recognises(root) else class_list.from_masks(root, list(train.values()))
+
+
+def _files(root: Path) -> tuple[Path, ...]:
+    """What was read beside pictures and masks."""
+    names = root / class_list.FILE
+    return (*([names] if names.is_file() else ()), *voc.lists(root).values())

@@ -25,12 +25,18 @@ def recognises(root: Path) -> bool:
 def matched(root: Path) -> dict[str | None, Matched]:
     """The pictures of each list with their masks; under None all that have masks, where there are no lists."""
     whole = layout.matched(Pair(root / PICTURES, root / MASKS))
-    lists = {split: root / LISTS / name for split, name in SPLITS.items() if (root / LISTS / name).is_file()}
-    if "train" not in lists and (root / LISTS / WHOLE).is_file():
-        lists["train"] = root / LISTS / WHOLE
-    if not lists:
+    found = lists(root)
+    if not found:
         return {None: Matched(whole.masks, (), whole.no_picture)}  # pictures for boxes alone are no mistake
-    return {split: _of_list(root, path, whole) for split, path in lists.items()}
+    return {split: _of_list(root, path, whole) for split, path in found.items()}
+
+
+def lists(root: Path) -> dict[str, Path]:
+    """The list of each split, where there are such files."""
+    found = {split: root / LISTS / name for split, name in SPLITS.items() if (root / LISTS / name).is_file()}
+    if "train" not in found and (root / LISTS / WHOLE).is_file():
+        found["train"] = root / LISTS / WHOLE
+    return found
 
 
 def _of_list(root: Path, path: Path, whole: Matched) -> Matched:
