@@ -14,13 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mobilevit.errors import UsageError
 from mobilevit.models.table import ALIASES, MODELS, resolve
 from mobilevit.models.vit import DEIT_TINY, ViT
-from mobilevit.spec import ModelSpec
+from mobilevit.spec import ModelSpec, Preprocessing
 from mobilevit.weights.blank import blank
 from mobilevit.weights.catalogue import CATALOGUE
+from mobilevit.weights.checkpoint import usual_classes
 from mobilevit.weights.creating import load
 
 DEIT_PX = 224  # where the paper compares with DeiT-Tiny (Table 3)
-SIZES_PX = (32, 4096)  # that make sense: the network halves five times
+SIZES_PX = (32, 4096)  # that make sense: a backbone halves five times
 
 
 @dataclass(frozen=True)
@@ -75,21 +76,17 @@ class Summary:
         return {**asdict(self), "parameters": self.parameters, "macs": {**asdict(self.macs), "total": self.macs.total}}
 
 
-def info(model: str | Path | nn.Module, size_px: int = 256) -> Summary:
+def info(model: str | Path | nn.Module, size_px: int | None = None) -> Summary:
     """The parts of a network for square pictures of `size_px`: a name, a model file, or a network.
 
-    Of the name of a network nothing is downloaded (the name of weights fetches them), and nothing is computed: the
-    forward pass runs on shapes alone. UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a
-    file that is no model.
+    Without `size_px` the pictures are those that the network is made for. Of the name of a network nothing is
+    downloaded (the name of weights fetches them), and nothing is computed: the forward pass runs on shapes alone.
+    UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
     """
-    if not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
+    if size_px is not None and not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
         raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
-    if isinstance(model, nn.Module):
-        return summarise(type(model).__name__, model, size_px)
-    if model in (*MODELS, *ALIASES) or not (model in CATALOGUE or _is_path(model)):
-        name = resolve(str(model))
-        return summarise(name, blank(name, 1000), size_px)
-    return summarise(str(model), load(model), size_px)
+    name, network = _network(model)
+    return summarise(name, network, size_px or _own_size_px(name, network))
 
 
 def deit_tiny() -> Summary:
@@ -106,7 +103,25 @@ def summarise(name: str, network: nn.Module, size_px: int) -> Summary:
         _watch(path, part, counter, stages)
     with torch.no_grad(), counter:
         network(torch.empty(1, 3, size_px, size_px, device="meta", dtype=next(network.parameters()).dtype))
-    return Summary(name, size_px, (*stages, *_rest(network)), getattr(network, "spec", None))
+    rest = _rest(network, {stage.name for stage in stages})
+    return Summary(name, size_px, (*stages, *rest), getattr(network, "spec", None))
+
+
+def _network(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
+    """What `model` means, and how to call it."""
+    if isinstance(model, nn.Module):
+        return type(model).__name__, model
+    if model in (*MODELS, *ALIASES) or not (model in CATALOGUE or _is_path(model)):
+        name = resolve(str(model))
+        return name, blank(name, len(usual_classes(MODELS[name].task)))
+    return str(model), load(model)
+
+
+def _own_size_px(name: str, network: nn.Module) -> int:
+    spec = getattr(network, "spec", None)
+    if isinstance(spec, ModelSpec):
+        return spec.preprocessing.size_px
+    return MODELS[name].size_px if name in MODELS else Preprocessing().size_px
 
 
 def _is_path(model: str | Path) -> bool:
@@ -143,11 +158,20 @@ def _blocks(part: nn.Module) -> str:
     return ", ".join(name if count == 1 else f"{name} x{count}" for name, count in blocks.items())
 
 
-def _rest(network: nn.Module) -> list[Stage]:
-    """Parameters that belong to no part, such as the position embeddings of a ViT."""
-    parts = {parameter for _, part in _parts(network) for parameter in part.parameters()}
-    rest = [(name, parameter) for name, parameter in network.named_parameters() if parameter not in parts]
-    return [Stage(name, "Parameter", tuple(p.shape[1:]), p.numel(), Macs()) for name, p in rest]
+def _rest(network: nn.Module, ran: set[str]) -> list[Stage]:
+    """What the forward pass did not show: parts for training alone, and parameters that belong to no part, such as the
+    position embeddings of a ViT."""
+    parts = list(_parts(network))
+    inside = {parameter for _, part in parts for parameter in part.parameters()}
+    loose = [(name, parameter) for name, parameter in network.named_parameters() if parameter not in inside]
+    return [
+        *(
+            Stage(name, f"{_blocks(part)}, in training only", (), _parameters(part.parameters()), Macs())
+            for name, part in parts
+            if name not in ran
+        ),
+        *(Stage(name, "Parameter", tuple(p.shape[1:]), p.numel(), Macs()) for name, p in loose),
+    ]
 
 
 def _parameters(parameters: Iterator[nn.Parameter]) -> int:

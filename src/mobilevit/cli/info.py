@@ -12,7 +12,7 @@ from mobilevit.cli.options import SIDE, parse
 from mobilevit.data.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
-from mobilevit.spec import ModelSpec
+from mobilevit.spec import ModelSpec, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class InfoOptions:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
         ""  # a name of a network or of weights, or a model file
     )
-    size_px: Annotated[int, SIDE] = 256  # side of the square picture
+    size_px: Annotated[int | None, SIDE] = None  # side of the square picture; None: what the network is made for
     json: bool = False  # print plain values for machines instead
 
 
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         out.print(console.facts(_facts(spec)))
         out.print()
     if options.model:
-        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {options.size_px} px"))
+        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].size_px} px"))
         out.print()
     out.print(console.table(_compared(summaries)))
     out.print("\nMACs are multiply-adds of convolutions, linear layers and attention products.")
@@ -54,14 +54,20 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
         "architecture": spec.architecture,
         "task": spec.task,
         "classes": f"{len(spec.classes):,}: {listed(label.name for label in spec.classes)}",
-        "pictures": f"short side to {before.resize_px} px, centre of {before.size_px} px, {before.interpolation}, "
-        f"{before.channel_order.upper()}, 0-1",
+        "pictures": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
+        "anchors": "its own" if spec.anchors else "",
         "source": origin.source,
         "licence": origin.licence,
         "score": origin.score,
         "note": origin.note,
     }
     return {name: fact for name, fact in facts.items() if fact}
+
+
+def _fitted(before: Preprocessing) -> str:
+    if before.fit == "stretch":
+        return f"stretched to {before.size_px} x {before.size_px} px"
+    return f"short side to {before.resize_px} px, centre of {before.size_px} px"
 
 
 def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
