@@ -1,0 +1,122 @@
+"""What `check` says of masks."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_masks import write_pair
+from PIL import Image
+
+from mobilevit.data.doctor import without_broken
+from mobilevit.data.finding import Finding
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.checking import check
+from mobilevit.tasks.segmentation import findings as module
+from mobilevit.tasks.segmentation.task import SegmentationTask
+
+Squares = Callable[[Mapping[str, int]], Path]
+TASK = SegmentationTask()
+
+
+def said(root: Path, *, thorough: bool = True) -> dict[str, Finding]:
+    dataset = TASK.read(root, ReadOptions())
+    return {finding.kind: finding for finding in TASK.check(dataset, thorough=thorough)}
+
+
+def change(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
+
+
+def test_a_sound_data_set(squares: Squares) -> None:
+    found = said(squares({"train": 5, "val": 3}))
+    assert set(found) == {"ignored", "imbalance"}
+    assert found["ignored"].severity == "info"
+    assert "% of the pixels are left out" in found["ignored"].message
+    assert "'background' has 16 times the pixels of 'square'" in found["imbalance"].message
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
+    root = squares({"train": 6, "val": 2})
+    masks = root / "train/masks"
+    change(masks / "000.png", lambda mask: mask[:20])
+    change(masks / "001.png", lambda mask: np.rot90(mask))
+    change(masks / "002.png", lambda mask: np.where(mask == 1, 9, mask))
+    (masks / "003.png").write_bytes((masks / "003.png").read_bytes()[:60])
+    found = said(root, thorough=thorough)
+    assert found["mask-size"].severity == found["mask"].severity == "error"
+    assert found["mask-size"].paths == (masks / "000.png", masks / "001.png")
+    assert "000.png is 48 x 20, its picture 48 x 36: make it anew" in found["mask-size"].message
+    assert "001.png is 36 x 48, its picture 48 x 36: turn it" in found["mask-size"].message
+    assert found["mask"].paths == (masks / "002.png", masks / "003.png")
+    assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
+    assert "003.png is broken" in found["mask"].message
+
+
+def test_the_size_is_that_of_the_upright_picture(squares: Squares) -> None:
+    root = squares({"train": 4, "val": 1})
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = root / "train/images/002.jpg"
+    Image.open(picture).save(picture, exif=exif)
+    assert "was the picture turned by its EXIF orientation" in said(root)["mask-size"].message
+    change(root / "train/masks/002.png", lambda mask: np.rot90(mask, -1))
+    assert "mask-size" not in said(root)
+
+
+def test_classes_that_never_occur_and_masks_of_nothing(squares: Squares) -> None:
+    root = squares({"train": 4, "val": 2})
+    (root / "classes.txt").write_text("background\nsquare\nzebra\n")
+    for path in (root / "val/masks").iterdir():
+        change(path, lambda mask: np.full_like(mask, 255))
+    dataset = TASK.read(root, ReadOptions())
+    missing = [finding.message for finding in TASK.check(dataset, thorough=True) if finding.kind == "missing-class"]
+    assert missing == [
+        "1 class without a pixel in train: zebra",
+        "3 classes without a pixel in val: background, square, zebra",
+    ]
+    assert len(said(root)["empty-mask"].paths) == 2
+
+
+def test_the_fast_part_reads_a_sample_and_says_so(squares: Squares, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUICK_MASKS", 3)
+    found = said(squares({"train": 5, "val": 2}), thorough=False)
+    assert found["sampled"].message == "read 5 of 7 masks: `mobilevit check` reads all of them"
+    assert "missing-class" not in found
+
+
+def test_the_report_of_a_data_set_with_broken_masks(squares: Squares) -> None:
+    """What can be read is counted, the sheet is drawn, and files that were used are not called unused."""
+    root = squares({"train": 5, "val": 2})
+    (root / "train/masks/003.png").write_bytes(b"")
+    (root / "train/masks/004.png").unlink()
+    report = check(root)
+    assert not report.ok
+    kinds = [finding.kind for finding in report.findings]
+    assert kinds.count("mask") == 1
+    assert "without-mask" in kinds
+    assert not {"outside", "other-files"} & set(kinds)
+    assert report.rows()[1]["train"] > 0
+    assert report.grid().size[0] > 300
+    assert report.to_dict()["task"] == "segmentation"
+
+
+def test_broken_masks_can_be_skipped(squares: Squares) -> None:
+    root = squares({"train": 5, "val": 2})
+    (root / "train/masks/003.png").write_bytes(b"")
+    readable, findings = without_broken(TASK, TASK.read(root, ReadOptions()))
+    assert len(readable.splits["train"]) == 4
+    assert "train/masks/003.png is empty" in findings[0].message
+
+
+def test_the_same_picture_with_other_classes_in_its_mask(tmp_path: Path) -> None:
+    for index in range(6):
+        write_pair(tmp_path / f"train/images/{index}.png", tmp_path / f"train/masks/{index}.png", index, (96, 72))
+    write_pair(tmp_path / "val/images/0.png", tmp_path / "val/masks/0.png", 0, (96, 72))
+    (tmp_path / "classes.txt").write_text("background\nsquare\n")
+    kinds = [finding.kind for finding in check(tmp_path).findings]
+    assert "duplicate-across-splits" in kinds
+    assert "label-conflict" not in kinds
+    change(tmp_path / "val/masks/0.png", np.zeros_like)
+    assert "label-conflict" in [finding.kind for finding in check(tmp_path).findings]
