@@ -3,13 +3,15 @@
 How many anchors each level has is part of the network; what can be chosen is their sizes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mobilevit.boxes import corners, iou
+from mobilevit.data.finding import Finding, listed
+from mobilevit.data.sample import Dataset
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, anchors_of
 from mobilevit.tasks.detection.matching import THRESHOLD
 from mobilevit.tasks.detection.target import Boxes
@@ -36,7 +38,8 @@ def _sizes(targets: Sequence[Boxes]) -> NDArray[np.float64]:
     """(N, 2) widths and heights of all boxes that count, in shares of their pictures."""
     counted = [target.counted() for target in targets]
     shares = [(boxes.boxes[:, 2:] - boxes.boxes[:, :2]) / boxes.size for boxes in counted]
-    return np.concatenate([np.empty((0, 2)), *shares])
+    sizes = np.concatenate([np.empty((0, 2)), *shares])
+    return np.asarray(sizes[(sizes > 0).all(axis=1)])
 
 
 def _borders() -> NDArray[np.float64]:
@@ -89,11 +92,10 @@ def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, si
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
     Such a box still gets its best anchor in training, a single one; so it is learnt late and found badly. `sizes` are
-    the anchors' (those of the paper where empty), `size_px` the side of the network's pictures. Of very many boxes an
-    even choice.
+    the anchors', `size_px` is the side of the network's pictures. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
-    anchors = corners(anchors_of(sizes or PAPER_SIZES, _maps(size_px)))
+    anchors = corners(anchors_of(sizes, _maps(size_px)))
     best = [iou(piece, anchors).amax(dim=1) for piece in torch.split(torch.from_numpy(boxes), PIECE)]
     missed = (torch.cat(best) < THRESHOLD).numpy() if best else np.empty(0, dtype=bool)
     counts = np.bincount(labels, minlength=num_classes)
@@ -102,7 +104,7 @@ def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, si
 
 
 PIECE = 64  # boxes that are compared with all anchors at once
-MOST = 20_000  # boxes that are looked at
+MOST = 5_000  # boxes that are looked at
 
 
 def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -119,3 +121,29 @@ def _maps(size_px: int) -> list[torch.Tensor]:
     """Maps of the extents that the network's levels have for pictures of that side, without a value in them."""
     sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
     return [torch.empty(1, 0, side, side) for side in (*sides, 1)]
+
+
+def reach_findings(dataset: Dataset, size_px: int) -> Iterator[Finding]:
+    """Classes with many boxes beyond the reach of the paper's anchors at `size_px`, and what would help."""
+    targets, count = [sample.target for sample in dataset.splits["train"]], len(dataset.classes)
+    beyond = {f"at {size_px} px": unreached(targets, count, PAPER_SIZES, size_px)}
+    many = [k for k, share in enumerate(beyond[f"at {size_px} px"]) if share is not None and share >= MANY]
+    if not many:
+        return
+    sizes = fitted(targets)
+    for px, option in ((size_px, "with --anchors data"), *((px, f"with them at {px} px") for px in _larger(size_px))):
+        beyond[option] = unreached(targets, count, sizes, px)
+    shares = [
+        f"{dataset.classes[k].name} ({', '.join(f'{of_class[k]:.0%} {option}' for option, of_class in beyond.items())})"
+        for k in many
+    ]
+    message = "boxes that no anchor overlaps by half are learnt late and found badly: share of "
+    yield Finding("warning", "reach", message + listed(shares, 3))
+
+
+MANY = 0.1  # of a class
+
+
+def _larger(size_px: int) -> tuple[int, int]:
+    """A third and two thirds more, in whole patches of the network."""
+    return 32 * round(1.3 * size_px / 32), 32 * round(1.6 * size_px / 32)

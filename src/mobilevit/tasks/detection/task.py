@@ -43,7 +43,8 @@ class DetectionTask:
         return reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        return findings(dataset)
+        reach = fitting.reach_findings(dataset, self.size_px) if thorough else ()
+        return [*findings(dataset), *reach]
 
     def occurrences(self, target: Boxes) -> Mapping[int, int]:
         return target.occurrences()
