@@ -1,5 +1,7 @@
-"""A small picture folder that a network can learn in seconds: stripes that run up or across."""
+"""Small data sets that a network can learn in seconds: stripes that run up or across, and squares in two colours."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +46,60 @@ def config(stripes: Path, tmp_path: Path) -> TrainConfig:
         scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
+
+
+@pytest.fixture(scope="session")
+def boxed_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One square in each picture, and its box."""
+    root = tmp_path_factory.mktemp("boxed_squares")
+    for split, pictures in squares().items():
+        (root / split).mkdir()
+        entries = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 64} for i in range(len(pictures))]
+        boxes = []
+        for i, (picture, (left, top, side, colour)) in enumerate(pictures):
+            picture.save(root / split / f"{i}.png")
+            box = [left, top, side, side]
+            boxes.append({"id": i, "image_id": i, "category_id": colour, "bbox": box, "area": side**2, "iscrowd": 0})
+        classes = [{"id": 0, "name": "red"}, {"id": 1, "name": "blue"}]
+        content = {"images": entries, "categories": classes, "annotations": boxes}
+        (root / split / "_annotations.coco.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture(scope="session")
+def masked_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and its mask."""
+    root = tmp_path_factory.mktemp("masked_squares")
+    for split, pictures in squares().items():
+        for name in ("images", "masks"):
+            (root / split / name).mkdir(parents=True)
+        for i, (picture, (left, top, side, colour)) in enumerate(pictures):
+            mask = np.zeros((64, 64), np.uint8)
+            mask[top : top + side, left : left + side] = 1 + colour
+            picture.save(root / split / "images" / f"{i}.png")
+            Image.fromarray(mask).save(root / split / "masks" / f"{i}.png")
+    (root / "classes.txt").write_text("background\nred\nblue\n")
+    return root
+
+
+def squares() -> dict[str, list[tuple[Image.Image, tuple[int, int, int, int]]]]:
+    """Pictures by split, each with left, top and side of its square, and 0 for red or 1 for blue."""
+    rng = np.random.default_rng(0)
+    found: dict[str, list[tuple[Image.Image, tuple[int, int, int, int]]]] = {"train": [], "val": []}
+    for split, count in (("train", 12), ("val", 4)):
+        for i in range(count):
+            side = int(rng.integers(20, 40))
+            left, top = rng.integers(0, 64 - side, 2).tolist()
+            pixels = rng.normal(128, 20, (64, 64, 3))
+            pixels[top : top + side, left : left + side] = [(220, 30, 30), (30, 30, 220)][i % 2]
+            found[split].append((Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), (left, top, side, i % 2)))
+    return found
+
+
+@pytest.fixture(params=["classification", "detection", "segmentation"])
+def task_config(
+    request: pytest.FixtureRequest, config: TrainConfig, boxed_squares: Path, masked_squares: Path
+) -> TrainConfig:
+    """As `config`, for each task in turn; the model follows the task."""
+    data = {"classification": config.data, "detection": boxed_squares, "segmentation": masked_squares}
+    return replace(config, data=data[request.param])

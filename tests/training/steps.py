@@ -1,18 +1,22 @@
-"""One step of the optimiser on made-up pictures, in as many processes and batches as wanted.
+"""One step of the optimiser on made-up pictures, for each task, in as many processes and batches as wanted.
 
 Under `torchrun` this file is a script: every process takes its share of the same eight pictures, and the leading one
-saves the loss and the gradients.
+saves the losses and the gradients by task.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from mobilevit.data.sample import Batch
-from mobilevit.models.table import build
+from mobilevit.models.table import build, for_task
 from mobilevit.tasks import TASKS
+from mobilevit.tasks.detection.crops import Seen
 from mobilevit.training.config import OptimiserConfig, TrainConfig
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.network import training_mode, wrapped
@@ -29,23 +33,26 @@ class InDouble(nn.Module):
         super().__init__()
         self.network = network.double()
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, pictures: torch.Tensor) -> Any:
         return self.network(pictures.double())
 
 
-def one_step(shares: list[list[int]], group: Group) -> tuple[float, dict[str, torch.Tensor]]:
+Outcome = tuple[float, dict[str, torch.Tensor]]
+
+
+def one_step(task: str, shares: list[list[int]], group: Group) -> Outcome:
     """The mean loss and the gradients of a step that takes the pictures of `shares`, a batch each."""
     torch.manual_seed(0)
-    network = InDouble(build("mobilevit_xxs", 3))
+    network = InDouble(build(for_task("mobilevit_xxs", task), 3))
     for module in network.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
     training_mode(network, CONFIG)
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     step = TrainStep(
         network,
         wrapped(network, CONFIG, group, torch.device("cpu")),
-        TASKS["classification"],
+        TASKS[task],
         sgd(network),
         CONFIG.optim,
         channel_order="rgb",
@@ -54,7 +61,7 @@ def one_step(shares: list[list[int]], group: Group) -> tuple[float, dict[str, to
         group=group,
         class_weights=torch.tensor([0.5, 1.0, 2.0]),
     )
-    outcome = step([_batch(share) for share in shares], lr=1.0, seed=0)
+    outcome = step([_batch(task, share) for share in shares], lr=1.0, seed=0)
     assert outcome.pictures == PICTURES
     return outcome.loss_total / outcome.loss_count, {
         name: before[name] - value.detach() for name, value in network.named_parameters()
@@ -66,14 +73,44 @@ def sgd(network: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD([{"params": network.parameters(), "lr_factor": 1.0}], lr=1.0)
 
 
-def _batch(indices: list[int]) -> Batch:
-    pictures = torch.randint(0, 256, (PICTURES, 3, 64, 64), generator=torch.Generator().manual_seed(1))
-    return Batch(pictures[indices].byte(), torch.arange(PICTURES)[indices] % 3, torch.tensor(indices))
+def _batch(task: str, indices: list[int]) -> Batch:
+    pictures = torch.randint(0, 256, (PICTURES, 3, SIDE_PX, SIDE_PX), generator=torch.Generator().manual_seed(1))
+    targets = TASKS[task].collate([TARGETS[task][index] for index in indices])
+    return Batch(pictures[indices].byte(), targets, torch.tensor(indices))
+
+
+def _boxes() -> Sequence[Seen]:
+    """None in the first picture, one more in each further one."""
+    rng = np.random.default_rng(2)
+    found = []
+    for count in range(PICTURES):
+        low, extent = rng.uniform(0, 0.5, (count, 2)), rng.uniform(0.1, 0.5, (count, 2))
+        boxes = np.concatenate([low, low + extent], axis=1).astype(np.float32)
+        found.append(Seen(boxes, rng.integers(3, size=count)))
+    return found
+
+
+def _masks() -> Sequence[np.ndarray]:
+    """Of each picture another share is ignored, of the first all."""
+    rng = np.random.default_rng(3)
+    masks = rng.integers(3, size=(PICTURES, SIDE_PX, SIDE_PX)).astype(np.uint8)
+    for index, mask in enumerate(masks):
+        mask[: SIDE_PX - 8 * index] = 255
+    return list(masks)
+
+
+SIDE_PX = 64
+TARGETS: dict[str, Sequence[Any]] = {
+    "classification": [index % 3 for index in range(PICTURES)],
+    "detection": _boxes(),
+    "segmentation": _masks(),
+}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined("cpu") as group:
-        loss, gradients = one_step([list(range(group.rank, PICTURES, group.world_size))], group)
+        share = list(range(group.rank, PICTURES, group.world_size))
+        outcomes = {task: one_step(task, [share], group) for task in TARGETS}
         if group.leads:
-            torch.save({"loss": loss, "gradients": gradients}, sys.argv[1])
+            torch.save(outcomes, sys.argv[1])

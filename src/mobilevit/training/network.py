@@ -44,7 +44,7 @@ def _equipped(network: nn.Module, spec: ModelSpec, config: TrainConfig) -> nn.Mo
     network.spec = spec  # type: ignore[assignment]
     if config.dropout is not None:
         for module in network.modules():
-            if isinstance(module, nn.Dropout):
+            if isinstance(module, nn.Dropout | nn.Dropout2d):
                 module.p = config.dropout
     return network
 
