@@ -189,6 +189,12 @@ def test_yaml_that_is_not_yolos(text: str, said: str, tmp_path: Path, monkeypatc
     assert not (tmp_path / "owned").exists()
 
 
+def test_a_list_of_something_else(tmp_path: Path) -> None:
+    write(tmp_path / "data.yaml", "names: [cat]\ntrain: list.txt\n")
+    write(tmp_path / "list.txt", "./\n")
+    assert "list.txt, line 1: './' has no picture's name: one path a line is expected" in refused(tmp_path)
+
+
 def test_labels_without_names(tmp_path: Path) -> None:
     write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
     picture(tmp_path / "images" / "a.jpg")

@@ -148,7 +148,10 @@ def _pictures(root: Path, place: Path, where: str) -> list[Path]:
 
 def _listed(root: Path, place: Path, line: str, where: str) -> Path:
     """A picture of a list: relative to the data set, or to the list where it begins with a dot."""
-    return path_inside(root, place.parent if line.startswith(".") else root, line, where)
+    path = path_inside(root, place.parent if line.startswith(".") else root, line, where)
+    if not folders.is_picture(path):
+        raise DataError(f"{where}: '{quoted(line)}' has no picture's name: one path a line is expected")
+    return path
 
 
 def _numbered(text: str) -> Lines:
