@@ -176,7 +176,8 @@ def _outline(
     width = max(1, min(width, (right - left) // 3, (bottom - top) // 3))
     if rim:
         pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=RIM)
-        pen.rectangle((left + width, top + width, right - width, bottom - width), outline=RIM)
+        if min(right - left, bottom - top) > 2 * width:
+            pen.rectangle((left + width, top + width, right - width, bottom - width), outline=RIM)
     if not dashed:
         pen.rectangle(place, outline=colour, width=width)
         return
