@@ -10,7 +10,7 @@ from PIL import Image
 
 from mobilevit import tasks
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError
+from mobilevit.errors import DataError, UsageError
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.segmentation import reader
 from mobilevit.tasks.segmentation.palette import PALETTE
@@ -131,6 +131,8 @@ def test_voc_lists_may_hold_paths_and_names_without_masks(tmp_path: Path) -> Non
 def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
     assert sizes(read(voc(tmp_path / "a", {}))) == {"train": 3, "val": 1}
     assert sizes(read(voc(tmp_path / "b", {"trainval.txt": "0\n1\n2\n"}))) == {"train": 2, "val": 1}
+    lists = {"trainval.txt": "0\n1\n2\n", "train.txt": "0\n", "test.txt": "3\n"}
+    assert sizes(read(voc(tmp_path / "c", lists))) == {"train": 2, "val": 1, "test": 1}
 
 
 @pytest.mark.parametrize(
@@ -210,12 +212,31 @@ def test_values_that_make_no_classes(tmp_path: Path, values: np.ndarray, words: 
         read(masks_of(tmp_path, values))
 
 
-def test_layouts_that_cannot_be_read(tmp_path: Path, squares: Squares) -> None:
+def test_held_out_pictures_alone_can_be_evaluated(squares: Squares) -> None:
+    dataset = read(squares({"val": 2}))
+    assert sizes(dataset) == {"train": 0, "val": 2}
+    assert [(note.severity, note.kind) for note in dataset.notes] == [("error", "no-train")]
+
+
+def test_a_split_alone_has_the_classes_of_its_data_set(squares: Squares) -> None:
+    dataset = read(squares({"train": 5, "val": 3}) / "val")
+    assert [label.id for label in dataset.classes] == ["background", "square"]
+
+
+def test_two_formats_that_fit(tmp_path: Path) -> None:
+    root = voc(write(tmp_path, {("images", "masks"): 10}), {})
+    with pytest.raises(DataError, match="choose between --data-format masks and --data-format voc"):
+        read(root)
+    assert sizes(reader.read(root, ReadOptions(data_format="voc"))) == {"train": 3, "val": 1}
+    assert sizes(reader.read(root, ReadOptions(data_format="masks"))) == {"train": 8, "val": 2}
+    with pytest.raises(UsageError, match="did you mean voc"):
+        reader.read(root, ReadOptions(data_format="vok"))
+
+
+def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "other/folder").mkdir(parents=True)
     with pytest.raises(DataError, match="has no folders of pictures and masks: expected images/ and masks/"):
         reader.read(tmp_path / "other", ReadOptions())
-    with pytest.raises(DataError, match="has val and nothing for training"):
-        read(squares({"val": 2}))
     one = write(tmp_path / "one", {("images", "masks"): 1})
     with pytest.raises(DataError, match="one picture with a mask: none can be spared"):
         read(one)

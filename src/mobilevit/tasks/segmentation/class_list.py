@@ -9,7 +9,7 @@ import numpy as np
 
 from mobilevit.data import decoding
 from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.splitting import evenly
+from mobilevit.data.splitting import evenly, split_named
 from mobilevit.data.threads import in_threads
 from mobilevit.errors import DataError, PictureError
 from mobilevit.spec import ClassLabel, labels
@@ -27,6 +27,12 @@ class ClassList:
     classes: tuple[ClassLabel, ...]
     coding: Coding
     notes: tuple[Finding, ...] = ()
+
+
+def find(root: Path) -> Path | None:
+    """The file that names the classes of the data set at `root`, or of the one that `root` is a split of."""
+    beside = [root.resolve().parent] if split_named(root.resolve().name) else []
+    return next((folder / FILE for folder in (root, *beside) if (folder / FILE).is_file()), None)
 
 
 def from_file(path: Path) -> ClassList:

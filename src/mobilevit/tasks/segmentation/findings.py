@@ -94,6 +94,8 @@ def _first(dataset: Dataset, problems: Sequence[tuple[Path, str]]) -> str:
 def _missing(dataset: Dataset, read: dict[str, list[Examined]]) -> Iterator[Finding]:
     where: dict[str, list[str]] = defaultdict(list)
     for split, masks in read.items():
+        if not masks:
+            continue
         counts = total((mask.counts for mask in masks), len(dataset.classes))
         where[split] = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]
     for split, names in where.items():

@@ -31,6 +31,15 @@ class Matched:
     no_picture: Sequence[Path]  # masks
 
 
+def recognises(root: Path) -> bool:
+    return bool(folder_pairs(root))
+
+
+def matched_splits(root: Path) -> dict[str | None, Matched]:
+    """Pictures with their masks, by split; under None those of a root that has no splits."""
+    return {split: matched(pair) for split, pair in folder_pairs(root).items()}
+
+
 def folder_pairs(root: Path) -> dict[str | None, Pair]:
     """The folders of each split; under None those of a root that has no splits. Empty where the layout is another."""
     whole = _pair(root)

@@ -4,27 +4,45 @@ Opens no picture, and masks only where nothing else says what their classes are.
 users in docs/data.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.finding import Finding, counted, inside, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
-from mobilevit.errors import DataError
+from mobilevit.errors import DataError, unknown
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.segmentation import class_list, voc
+from mobilevit.tasks.segmentation import class_list, layout, voc
 from mobilevit.tasks.segmentation.class_list import ClassList
-from mobilevit.tasks.segmentation.layout import Matched, folder_pairs, matched
+from mobilevit.tasks.segmentation.layout import Matched
 from mobilevit.tasks.segmentation.target import Mask
 
 TASK = "segmentation"
+Masks = Mapping[Path, Path]  # of each picture
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to lay out pictures and masks."""
+
+    fits: Callable[[Path], bool]
+    matched: Callable[[Path], Mapping[str | None, Matched]]  # by split; under None what is still to be split
+    lists: Callable[[Path], Iterable[Path]]  # files of names
+    classes: Callable[[Path, list[Path]], ClassList]  # of root and masks, where no file names them
+
+
+FORMATS = {
+    "masks": Format(layout.recognises, layout.matched_splits, lambda _: (), class_list.from_masks),
+    "voc": Format(voc.recognises, voc.matched, lambda root: voc.lists(root).values(), lambda *_: voc.class_list()),
+}
 
 
 def recognises(root: Path) -> bool:
     """Whether `root` has pictures and masks in a layout that is known here."""
     try:
-        return bool(voc.recognises(root) or folder_pairs(root))
+        return any(known.fits(root) for known in FORMATS.values())
     except DataError:
         return False
 
@@ -32,37 +50,46 @@ def recognises(root: Path) -> bool:
 def read(root: Path, options: ReadOptions) -> Dataset:
     """The pictures under `root` that have masks, as a data set whose targets are `Mask`s.
 
-    Without a val split, test stands in for it; without either, `options.val_fraction` of the pictures become val.
-    DataError where the folder is missing, empty or no such data set.
+    Without a val split, test stands in for it; without either, `options.val_fraction` of the pictures become val. A
+    data set of held-out pictures alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    where the folder is missing, empty or no such data set.
     """
     root = folders.require_folder(root)
-    found = voc.matched(root) if voc.recognises(root) else _matched(root)
+    known = FORMATS[_format_of(root, options.data_format)]
+    found = known.matched(root)
     notes = [note for split, part in found.items() for note in _unmatched(root, split, part)]
     parts = {split: part.masks for split, part in found.items() if part.masks}
     if not parts:
         raise DataError(f"no picture of {root} has a mask of its name. {listed([note.message for note in notes])}")
-    splits = _with_val(root, parts, options)
-    listing = _classes(root, splits["train"])
-    origin = _origin(parts, len(splits["val"]))
+    splits, origin = _splits(root, parts, options)
+    names = class_list.find(root)
+    every = [mask for masks in parts.values() for mask in masks.values()]
+    listing = class_list.from_file(names) if names else known.classes(root, every)
     samples = {
         split: tuple(Sample(picture, Mask(mask, picture, listing.coding)) for picture, mask in splits[split].items())
         for split in SPLIT_NAMES
         if split in splits
     }
-    return Dataset(root, TASK, listing.classes, samples, (*notes, *origin, *listing.notes), _files(root))
+    files = (*([names] if names else ()), *known.lists(root))
+    return Dataset(root, TASK, listing.classes, samples, (*notes, *origin, *listing.notes), files)
 
 
-Masks = Mapping[Path, Path]  # of each picture
-
-
-def _matched(root: Path) -> dict[str | None, Matched]:
-    pairs = folder_pairs(root)
-    if not pairs:
+def _format_of(root: Path, name: str | None) -> str:
+    """The format by its name, or the one that fits; DataError where none does, or both."""
+    if name is not None:
+        if name not in FORMATS:
+            raise unknown("--data-format", name, FORMATS)
+        return name
+    fitting = [name for name, known in FORMATS.items() if known.fits(root)]
+    if not fitting:
         raise DataError(
             f"{root} has no folders of pictures and masks: expected images/ and masks/ in {root}, in its train/ and "
             "val/, or each with train/ and val/ inside; or JPEGImages/ and SegmentationClass/"
         )
-    return {split: matched(pair) for split, pair in pairs.items()}
+    if len(fitting) > 1:
+        choice = " and ".join(f"--data-format {name}" for name in fitting)
+        raise DataError(f"{root} could be read in different formats: choose between {choice}")
+    return fitting[0]
 
 
 def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
@@ -82,44 +109,31 @@ def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
     ]
 
 
-def _with_val(root: Path, parts: Mapping[str | None, Masks], options: ReadOptions) -> dict[str, Masks]:
-    """The parts by split, with one for val; DataError where none is for training."""
-    splits = {split or "train": masks for split, masks in parts.items()}
-    if "train" not in splits:
-        held_out = listed(splits)
-        raise DataError(
-            f"{root} has {held_out} and nothing for training; to evaluate alone, give the folder of a split"
-        )
-    if "val" in splits:
-        return splits
-    if "test" in splits:
-        return {"train": splits["train"], "val": splits["test"]}
-    masks = splits["train"]
-    train, val = split_by_seed({"": list(masks)}, root, fraction=options.val_fraction, seed=options.split_seed)
-    if not val[""]:
+def _splits(
+    root: Path, parts: Mapping[str | None, Masks], options: ReadOptions
+) -> tuple[Mapping[str, Masks], list[Finding]]:
+    """ "train", "val" and perhaps "test", with a word on where they come from."""
+    named = {split: masks for split, masks in parts.items() if split is not None}
+    if None in parts:
+        return _apart(root, parts[None], named, options)
+    if "train" not in named:
+        note = Finding("error", "no-train", "no training pictures: the data set can be evaluated, not trained on")
+        return {"train": {}, **({} if "val" in named else {"val": named["test"]}), **named}, [note]
+    if "val" in named:
+        return named, []
+    if "test" not in named:
+        return _apart(root, named["train"], named, options)
+    message = "no val split: test stands in for it, so a score that chose the best epoch is too good"
+    return {"train": named["train"], "val": named["test"]}, [Finding("info", "split", message)]
+
+
+def _apart(
+    root: Path, masks: Masks, named: Mapping[str, Masks], options: ReadOptions
+) -> tuple[Mapping[str, Masks], list[Finding]]:
+    """Training and val pictures out of those of `masks`, beside what was found."""
+    chosen = split_by_seed({"": list(masks)}, root, fraction=options.val_fraction, seed=options.split_seed)
+    train, val = ({path: masks[path] for path in part[""]} for part in chosen)
+    if not val:
         raise DataError(f"{root} has one picture with a mask: none can be spared for val; add pictures")
-    return {"train": {path: masks[path] for path in train[""]}, "val": {path: masks[path] for path in val[""]}}
-
-
-def _origin(parts: Mapping[str | None, Masks], val_count: int) -> list[Finding]:
-    """Says where val comes from, unless it is the data set's own."""
-    if "val" in parts:
-        return []
-    if "test" in parts:
-        message = "no val split: test stands in for it, so a score that chose the best epoch is too good"
-    else:
-        message = f"no val split: it is {counted(val_count, 'picture')}, set apart by names and seed"
-    return [Finding("info", "split", message)]
-
-
-def _classes(root: Path, train: Masks) -> ClassList:
-    file = root / class_list.FILE
-    if file.is_file():
-        return class_list.from_file(file)
-    return voc.class_list() if voc.recognises(root) else class_list.from_masks(root, list(train.values()))
-
-
-def _files(root: Path) -> tuple[Path, ...]:
-    """What was read beside pictures and masks."""
-    names = root / class_list.FILE
-    return (*([names] if names.is_file() else ()), *voc.lists(root).values())
+    message = f"no val split: it is {counted(len(val), 'picture')}, set apart by names and seed"
+    return {**named, "train": train, "val": val}, [Finding("info", "split", message)]

@@ -15,7 +15,7 @@ from mobilevit.tasks.segmentation.target import Coding
 
 PICTURES, MASKS, LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
 SPLITS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
-WHOLE = "trainval.txt"  # read where there is no train.txt
+WHOLE = "trainval.txt"  # read where one of its halves has no list
 
 
 def recognises(root: Path) -> bool:
@@ -23,7 +23,7 @@ def recognises(root: Path) -> bool:
 
 
 def matched(root: Path) -> dict[str | None, Matched]:
-    """The pictures of each list with their masks; under None all that have masks, where there are no lists."""
+    """The pictures of each list with their masks; under None those that are still to be split."""
     whole = layout.matched(Pair(root / PICTURES, root / MASKS))
     found = lists(root)
     if not found:
@@ -31,12 +31,14 @@ def matched(root: Path) -> dict[str | None, Matched]:
     return {split: _of_list(root, path, whole) for split, path in found.items()}
 
 
-def lists(root: Path) -> dict[str, Path]:
-    """The list of each split, where there are such files."""
-    found = {split: root / LISTS / name for split, name in SPLITS.items() if (root / LISTS / name).is_file()}
-    if "train" not in found and (root / LISTS / WHOLE).is_file():
-        found["train"] = root / LISTS / WHOLE
-    return found
+def lists(root: Path) -> dict[str | None, Path]:
+    """The list of each split; under None that of training and val pictures, where one of the two has none."""
+    found: dict[str | None, Path] = {split: root / LISTS / name for split, name in SPLITS.items()}
+    found = {split: path for split, path in found.items() if path.is_file()}
+    whole = root / LISTS / WHOLE
+    if found.keys() >= {"train", "val"} or not whole.is_file():
+        return found
+    return {None: whole, **{split: path for split, path in found.items() if split == "test"}}
 
 
 def _of_list(root: Path, path: Path, whole: Matched) -> Matched:
