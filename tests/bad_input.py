@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -103,6 +104,32 @@ def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | Non
         "categories": [{"id": 1, "name": "cat"}],
     }
     path.write_text(json.dumps(content))
+
+
+def write_masks(root: Path) -> None:
+    """Data sets for segmentation, six pictures each, of which some masks are wrong."""
+    good = np.zeros((64, 64), np.uint8)
+    good[16:48, 16:48] = 1
+    coloured = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)
+    data_sets: dict[str, tuple[str, dict[int, NDArray[np.uint8]]]] = {
+        "small": ("background\nsquare\n", {1: good[:32], 2: good[:, :40]}),
+        "values": ("background\nsquare\n", {3: good * 7}),
+        "colours": ("", dict.fromkeys(range(6), coloured)),
+        "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), coloured), 4: coloured + 9}),
+        "half": ("background 0 0 0\nroad\n", {}),
+        "two": ("background\nsquare\n\nsquare\n", {}),
+        "strangers": ("background\nsquare\n", {}),
+    }
+    for name, (classes, wrong) in data_sets.items():
+        folder = root / "masks" / name
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True)
+        for index in range(6):
+            noise().save(folder / "images" / f"{index}.jpg")
+            mask = f"{index}x.png" if name == "strangers" else f"{index}.png"
+            Image.fromarray(wrong.get(index, good)).save(folder / "masks" / mask)
+        if classes:
+            (folder / "classes.txt").write_text(classes)
 
 
 def write_models(root: Path) -> None:

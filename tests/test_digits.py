@@ -1,4 +1,4 @@
-"""The handwritten digits as a picture folder."""
+"""The handwritten digits as a picture folder, and scattered over pictures with boxes and masks."""
 
 import builtins
 from pathlib import Path
@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilevit import digit_scenes, tasks
 from mobilevit.digits import write_digits
 from mobilevit.errors import MissingExtraError, OutputError
+from mobilevit.tasks.base import ReadOptions
 
 pytest.importorskip("sklearn", reason='needs the extra "demo"')
 
@@ -47,6 +49,48 @@ def test_the_seed_decides(digits: Path, tmp_path: Path) -> None:
     assert contents(again) == contents(digits)
     assert contents(other).keys() != contents(digits).keys()
     assert set(contents(other).values()) == set(contents(digits).values())
+
+
+@pytest.fixture
+def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digit_scenes, "PICTURES", {"train": 12, "val": 5})
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_boxes_lie_around_the_ink_of_their_masks(tmp_path: Path) -> None:
+    """Both writers draw the same scenes: each box holds pixels of its digit, up to its border, and no other's."""
+    boxes, masks = tasks.get("detection"), tasks.get("segmentation")
+    boxed = boxes.read(digit_scenes.write_boxes(tmp_path / "boxes"), ReadOptions())
+    masked = masks.read(digit_scenes.write_masks(tmp_path / "masks"), ReadOptions())
+    assert not boxed.notes
+    assert [label.name for label in masked.classes] == ["background", *(label.name for label in boxed.classes)]
+    for split, count in (("train", 12), ("val", 5)):
+        assert len(boxed.splits[split]) == len(masked.splits[split]) == count
+        for with_boxes, with_mask in zip(boxed.splits[split], masked.splits[split], strict=True):
+            assert with_boxes.path.read_bytes() == with_mask.path.read_bytes()
+            mask = masks.truth(with_mask.target)
+            assert len(with_boxes.target) >= 1
+            left_over = mask.copy()
+            for (left, top, right, bottom), label in zip(
+                with_boxes.target.boxes.astype(int), with_boxes.target.labels, strict=True
+            ):
+                inside = mask[top:bottom, left:right]
+                assert set(np.unique(inside)) <= {0, label + 1}
+                assert (inside == label + 1).any(axis=0)[[0, -1]].all()
+                assert (inside == label + 1).any(axis=1)[[0, -1]].all()
+                left_over[top:bottom, left:right] = 0
+            assert not left_over.any()
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_the_seed_decides_the_scenes(tmp_path: Path) -> None:
+    first, again, other = (
+        contents(digit_scenes.write_masks(tmp_path / name, seed=seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert first == again
+    assert first.keys() == other.keys()
+    assert all(first[name] != other[name] for name in first)
+    assert len(set(first.values())) == len(first), "no scene of val is one of training"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

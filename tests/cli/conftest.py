@@ -58,6 +58,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bad_input.write_pictures(root)
     bad_input.write_data_sets(root)
     bad_input.write_boxes(root)
+    bad_input.write_masks(root)
     bad_input.write_models(root)
     return root
 

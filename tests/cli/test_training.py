@@ -9,6 +9,7 @@ from PIL import Image
 
 from mobilevit.cli import main
 from mobilevit.cli.configuring import parse_run
+from mobilevit.cli.demo import EXAMPLES
 from mobilevit.cli.find_lr import FindLrOptions
 from mobilevit.cli.train import TrainOptions
 from mobilevit.training.config import TrainConfig, with_recipe
@@ -73,11 +74,12 @@ def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "never falls clearly, so no rate is suggested" in capsys.readouterr().out
 
 
-def test_demo(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("task", EXAMPLES)
+def test_demo(task: str, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("sklearn", reason='needs the extra "demo"')
-    assert main(["demo", "--output", str(tmp_path / "runs"), "--epochs", "1"]) == 0
+    assert main(["demo", "--task", task, "--output", str(tmp_path / "runs"), "--epochs", "1"]) == 0
     shown = capsys.readouterr().out
-    page = tmp_path / "runs" / "demo" / "report.html"
+    page = tmp_path / "runs" / EXAMPLES[task].run / "report.html"
     assert f"Look at {page}" in shown
     assert [line.split()[2] for line in shown.splitlines() if line.startswith("$ mobilevit")] == [
         "check",
@@ -87,3 +89,8 @@ def test_demo(tmp_path: Path, capsys: Capture) -> None:
     ]
     assert page.is_file()
     assert len(list((page.parent / "predictions").iterdir())) >= 5
+
+
+def test_a_demo_of_a_task_that_is_not_there(capsys: Capture) -> None:
+    assert main(["demo", "--task", "detecton"]) == 2
+    assert "did you mean detection?" in capsys.readouterr().err

@@ -166,3 +166,32 @@ def test_tensors_and_the_networks_input() -> None:
 def test_options_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(options)).replace("_", "-")):
         AugmentConfig(**options)  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 90), st.integers(8, 90), st.integers(0, 2**32), st.booleans())
+def test_boxes_and_masks_follow_the_picture(width: int, height: int, seed: int, flip: bool) -> None:
+    """A white rectangle is where its box says, and where its mask says."""
+    rng = np.random.default_rng(seed)
+    left, top = int(rng.integers(width - 4)), int(rng.integers(height - 4))
+    right, bottom = int(rng.integers(left + 4, width + 1)), int(rng.integers(top + 4, height + 1))
+    pixels = np.zeros((height, width), np.uint8)
+    pixels[top:bottom, left:right] = 255
+    geometry = replace(train_geometry(rng, (width, height), 64, PAPER), flip=flip, reduced=False)
+    seen = np.asarray(geometry.picture(Image.fromarray(pixels).convert("RGB")))[..., 0]
+    mask = np.asarray(geometry.mask(Image.fromarray(pixels)))
+    assert np.abs(mask.astype(int) - seen)[(seen == 0) | (seen == 255)].max(initial=0) == 0
+    (box,) = geometry.boxes(np.array([[left, top, right, bottom]], np.float32)) * 64
+    for axis, (low, high) in enumerate(((box[0], box[2]), (box[1], box[3]))):
+        inside = np.flatnonzero((mask == 255).any(axis=axis))
+        if len(inside):  # a pixel of the mask is inside where its centre is
+            assert inside[0] + 0.5 >= max(low, 0) - 0.51
+            assert inside[-1] + 0.5 <= min(high, 64) + 0.51
+
+
+def test_a_stretched_picture_is_seen_whole() -> None:
+    geometry = eval_geometry((200, 50), Preprocessing(64, fit="stretch"))
+    assert geometry.box == (0, 0, 200, 50)
+    assert geometry.output == (64, 64)
+    boxes = np.array([[0, 0, 200, 50], [50, 25, 100, 50]], np.float32)
+    assert geometry.boxes(boxes).tolist() == [[0, 0, 1, 1], [0.25, 0.5, 0.5, 1]]

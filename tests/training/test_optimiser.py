@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from mobilevit.models.table import build
 from mobilevit.training.config import OptimiserConfig
 from mobilevit.training.ema import Ema
-from mobilevit.training.optimiser import LearningRate
+from mobilevit.training.optimiser import LearningRate, adamw, in_backbone
 
 
 def test_warms_up_in_a_line_and_falls_as_half_a_cosine() -> None:
@@ -29,6 +30,22 @@ def test_is_positive_never_above_the_peak_and_falls_after_the_warm_up(steps: lis
     after = [value for step, value in enumerate(rates) if rate.first_step[epoch] + step >= rate.warmup]
     assert after == sorted(after, reverse=True)
     assert rates[-1] == rate.at(epoch + 1, 0) if epoch + 1 < len(steps) else True
+
+
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
+def test_the_head_learns_at_its_own_rate(name: str) -> None:
+    network = build(name, 3)
+    factors = {
+        p: group["lr_factor"]
+        for group in adamw(network, OptimiserConfig(head_lr=10)).param_groups
+        for p in group["params"]
+    }
+    named = dict(network.named_parameters())
+    assert len(factors) == len(named)
+    assert {name: factors[p] for name, p in named.items()} == {n: 1.0 if in_backbone(n) else 10 for n in named}
+    for parameter in network.backbone.parameters():
+        parameter.requires_grad_(False)
+    assert [group["lr_factor"] for group in adamw(network, OptimiserConfig(head_lr=10)).param_groups] == [10]
 
 
 def test_average_follows_the_weights_and_buffers() -> None:

@@ -1,5 +1,6 @@
 """A run from its configuration to its folder."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import torch
 
 from mobilevit.errors import DataError, MobileViTError, TrainingError
 from mobilevit.training.config import TrainConfig
+from mobilevit.training.distributed import Group
 from mobilevit.training.network import freeze, training_mode
-from mobilevit.training.run import train
+from mobilevit.training.run import prepare, train
+from mobilevit.training.watching import Quiet
 from mobilevit.weights.creating import create, load
 
 
@@ -22,6 +25,33 @@ def test_learns_and_writes_its_folder(config: TrainConfig) -> None:
     model = load(result.folder / "best.safetensors")
     assert [label.id for label in model.spec.classes] == ["across", "up"]
     assert (model.spec.preprocessing.size_px, model.spec.preprocessing.resize_px) == (32, 36)
+
+
+def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None:
+    result = train(replace(task_config, epochs=1, augment=replace(task_config.augment, photometric=True)))
+    evaluation = json.loads((result.folder / "evaluation.json").read_text())
+    page = (result.folder / "report.html").read_text()
+    assert evaluation["pictures"] >= 4
+    assert page.count("data:image") >= 4
+    assert load(result.folder / "best.safetensors").spec.task == evaluation["task"]
+
+
+def test_training_on_val_too_takes_its_pictures_and_says_so(config: TrainConfig) -> None:
+    heard = Notices()
+    parts = prepare(replace(config, train_on=("train", "val")), heard, Group())
+    assert len(parts.dataset.splits["train"]) == 32
+    assert len(parts.dataset.splits["val"]) == 8
+    assert any("val is trained on" in notice for notice in heard.notices)
+    with pytest.raises(DataError, match="no split 'exam'"):
+        prepare(replace(config, train_on=("exam",)), Quiet(), Group())
+
+
+class Notices(Quiet):
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
 
 
 def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> None:

@@ -1,5 +1,6 @@
 """A training run on a terminal: one bar for the whole run, one line for each epoch that is over."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -52,8 +53,8 @@ class TerminalWatcher:
         }
         if not self._headed:
             self._headed = True
-            console.say("".join(f"{name:>12}" for name in cells))
-        console.say("".join(f"{text:>12}" for text in cells.values()))
+            console.say(_line(cells, cells))
+        console.say(_line(cells, cells.values()))
 
     def end(self) -> None:
         self._bar.stop()
@@ -63,3 +64,8 @@ class TerminalWatcher:
             self._bar.start()
             self._task = self._bar.add_task("", total=1.0, state="")
         self._bar.update(self._task, description=title, completed=share, state=state)
+
+
+def _line(names: Iterable[str], texts: Iterable[str]) -> str:
+    """Texts in columns as wide as their names need."""
+    return "".join(f"{text:>{max(12, len(name) + 2)}}" for name, text in zip(names, texts, strict=True))

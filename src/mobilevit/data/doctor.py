@@ -94,7 +94,8 @@ def without_broken(task: Targets, dataset: Dataset, progress: Progress | None = 
 def suggest_size_px(task: Targets, dataset: Dataset, sample: int = 200) -> int:
     """A training size that the pictures can fill: the median short side of `sample` training pictures.
 
-    Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them can be read.
+    Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them
+    can be read.
     """
     chosen = evenly([entry.path for entry in dataset.splits["train"]], sample)
     broken, headers = _sorted_out(in_threads(read_header, chosen))

@@ -132,10 +132,11 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """What evaluation and prediction see of a picture.
 
     Stretched: all of it. Else the short side is resized to `resize_px` and the centre of `size_px` cut out: both in one
-    step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps, within the rounding between
-    Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and a picture of 1 x 10000 pixels
-    never becomes one of 288 x 2880000. As in the official code, the resized long side is rounded down, the offset of
-    the crop to the nearest whole pixel. UsageError where the crop is larger than the resized short side.
+    step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
+    within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and a
+    picture of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
+    rounded down, the offset of the crop to the nearest whole pixel. UsageError where the crop is larger than the
+    resized short side.
     """
     crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
     output = (crop_px, crop_px)

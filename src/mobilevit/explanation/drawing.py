@@ -1,4 +1,4 @@
-"""The evidence as one picture: the crop, Grad-CAM, parts of the result, and the attention of a pixel, block by block."""
+"""The evidence as one picture: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
 
 import numpy as np
 from matplotlib.axes import Axes
