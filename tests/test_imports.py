@@ -30,6 +30,7 @@ ORDER = [
     "sources",
     "inference",
     "evaluation",
+    "exporting",
     "reporting",
     "training",
     "recipes",

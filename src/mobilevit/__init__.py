@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mobilevit.errors import MobileViTError as MobileViTError
     from mobilevit.evaluation import evaluate as evaluate
     from mobilevit.explanation.explaining import explain as explain
+    from mobilevit.exporting.export import export as export
     from mobilevit.inference import Predictor as Predictor
     from mobilevit.inference import predict as predict
     from mobilevit.inspection import info as info
@@ -52,6 +53,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "demo": "mobilevit.cli.demo",
     "evaluate": "mobilevit.evaluation",
     "explain": "mobilevit.explanation.explaining",
+    "export": "mobilevit.exporting.export",
     "find_lr": "mobilevit.training.lr_finder",
     "fuse": "mobilevit.models.fuse",
     "info": "mobilevit.inspection",

@@ -40,6 +40,10 @@ class TrainingError(MobileViTError):
     """Training that cannot go on: a loss that is not finite, a run folder that does not fit the request."""
 
 
+class ParityError(MobileViTError):
+    """An exported file that does not give the network's answers."""
+
+
 class MissingExtraError(MobileViTError):
     """An optional package that the request needs; the message names the extra to install."""
 

@@ -20,6 +20,7 @@ from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
 from mobilevit.errors import PictureError, UsageError, unknown
 from mobilevit.formats import Runner
+from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.models.fuse import fuse
 from mobilevit.sources import AnySource, Source, expand
@@ -46,9 +47,9 @@ class Failure:
 class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
-    Takes a model file, a name of the catalogue, a network with a spec (it stays as it is; a fused copy runs), or any
-    Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, Pillow pictures, or uint8
-    RGB arrays (H, W, 3): one of them, or many.
+    Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
+    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, Pillow
+    pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
     """
 
     def __init__(
@@ -177,16 +178,19 @@ def predict(
 
 
 def runner_for(model: str | Path | nn.Module | Runner, *, device: str = "auto", size_px: int | None = None) -> Runner:
-    """A runner of a model file, a name of the catalogue or a network (fused, on `device`); a Runner as it is.
+    """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
+    its own runtime; a Runner as it is.
 
     `size_px` takes pictures of another size than the network was trained for; the resize before the crop keeps its
     ratio.
     """
     if isinstance(model, str | Path):
-        model = load(model)
+        model = open_artefact(model) if is_artefact(model) else load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:
-            raise UsageError("the size of a runner is decided where it is made: give the model file with the size")
+            raise UsageError(
+                "the size of an exported file or a runner is decided where it is made: give the size there"
+            )
         return model
     spec = spec_of(model)
     if not spec.classes:

@@ -18,11 +18,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 def fuse(model: Network) -> Network:
     """An equal network for inference: a copy in evaluation mode; the original stays as it is."""
-    fused = copy.deepcopy(model).eval().requires_grad_(False)
+    fused = fold_norms(model)
     for module in [*fused.modules()]:
-        if isinstance(module, ConvNormAct) and isinstance(module.norm, nn.BatchNorm2d):
-            module.conv = torch.nn.utils.fusion.fuse_conv_bn_eval(module.conv, module.norm)
-            module.norm = nn.Identity()
         for name, child in module.named_children():
             if isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1):
                 setattr(module, name, Pointwise(child))
@@ -30,6 +27,16 @@ def fuse(model: Network) -> Network:
         if isinstance(module, nn.Linear | Pointwise):
             module.weight.data = _input_major(module.weight)
     return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def fold_norms(model: Network) -> Network:
+    """An equal network whose convolutions do the work of the BatchNorms behind them: a copy in evaluation mode."""
+    folded = copy.deepcopy(model).eval().requires_grad_(False)
+    for module in folded.modules():
+        if isinstance(module, ConvNormAct) and isinstance(module.norm, nn.BatchNorm2d):
+            module.conv = torch.nn.utils.fusion.fuse_conv_bn_eval(module.conv, module.norm)
+            module.norm = nn.Identity()
+    return folded
 
 
 class Pointwise(nn.Module):

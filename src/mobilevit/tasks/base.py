@@ -39,6 +39,15 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class LossOptions:
+    """How a loss weighs its parts. A task takes what it knows of."""
+
+    label_smoothing: float = 0.0  # share of the target spread over all classes
+    class_weights: Tensor | None = None  # (K,) how much each class counts; None: all the same
+    anchors_per_box: int = 1  # least number of anchors that learn an object, as far as they overlap it at all
+
+
+@dataclass(frozen=True)
 class ReadOptions:
     """How a data set on disk is understood."""
 
@@ -103,6 +112,16 @@ class Question:
     region: NDArray[np.bool_] | None = None  # (H, W) of what the network saw: where that part is; None: everywhere
 
 
+@dataclass(frozen=True)
+class Interface:
+    """What a program around an exported network has to know."""
+
+    outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
+    left_to_do: tuple[str, ...]  # after the network, in words
+    thresholds: Mapping[str, float]  # the numbers in those words
+    agreement: str  # what `agree` counts: "top-1", "objects" or "pixels"
+
+
 class Scores(Protocol):
     """The outcome of an evaluation."""
 
@@ -159,6 +178,7 @@ class Task(Protocol):
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    interface: Interface
 
     # -- the data set
 
@@ -213,7 +233,7 @@ class Task(Protocol):
         """What changes whole batches, where the config asks for it; UsageError where the task cannot."""
         ...
 
-    def loss(self, raw: Any, targets: Any, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
+    def loss(self, raw: Any, targets: Any, options: LossOptions) -> Loss:
         """The training loss of the network's raw output for collated targets."""
         ...
 
@@ -225,6 +245,10 @@ class Task(Protocol):
 
     def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
         """Named outputs of a batch to one Result a picture."""
+        ...
+
+    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+        """(B,) of each picture how far the results of two sets of outputs are the same, 0-1."""
         ...
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:

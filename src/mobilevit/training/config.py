@@ -33,6 +33,7 @@ class OptimiserConfig:
     accumulate_steps: int = 1  # batches to one step of the optimiser
     label_smoothing: float = 0.1  # share of the target spread over all classes
     class_weights: bool = False  # weigh classes by their inverse frequency
+    anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
     ema_decay: float = 0.9995  # of the averaged weights, which are evaluated and saved; 0 switches it off
     ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
 
@@ -49,6 +50,7 @@ class OptimiserConfig:
             clip_norm=(0.0, float("inf")),
             accumulate_steps=(1, 10_000),
             label_smoothing=(0.0, 0.99),
+            anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
         )
 

@@ -18,7 +18,7 @@ from mobilevit.data.sample import Batch
 from mobilevit.data.transforms import prepare
 from mobilevit.errors import TrainingError
 from mobilevit.spec import ChannelOrder
-from mobilevit.tasks.base import Task
+from mobilevit.tasks.base import LossOptions, Task
 from mobilevit.training.config import OptimiserConfig
 from mobilevit.training.distributed import Group
 
@@ -62,7 +62,8 @@ class TrainStep:
         numbers of the backward pass in the range of a mean."""
         self.network, self.forward, self.task, self.optimiser, self.config = network, forward, task, optimiser, config
         self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
-        self.group, self.class_weights, self.augment = group, class_weights, augment
+        self.group, self.augment = group, augment
+        self.loss_options = LossOptions(config.label_smoothing, class_weights, config.anchors_per_box)
         self.device = next(network.parameters()).device
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.set_grad_scale(FIRST_GRAD_SCALE)
@@ -102,8 +103,7 @@ class TrainStep:
             pictures = pictures.flip(1)
         with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
             raw = self.forward(pictures)
-        smoothing = self.config.label_smoothing
-        loss = self.task.loss(raw, targets, label_smoothing=smoothing, class_weights=self.class_weights)
+        loss = self.task.loss(raw, targets, self.loss_options)
         self.scaler.scale(loss.total / self.nominal_count).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.total.detach(), loss.count.detach()]).float()
 

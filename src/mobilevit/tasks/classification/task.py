@@ -15,7 +15,7 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
 from mobilevit.tasks.classification import drawing, reader, result
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
@@ -30,6 +30,12 @@ class ClassificationTask:
     counted = "pictures"
     size_px = 256
     layouts = "train/<class>/*.jpg, or one folder of classes"
+    interface = Interface(
+        outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},
+        left_to_do=("The largest probability is the answer.",),
+        thresholds={},
+        agreement="top-1",
+    )
 
     def recognises(self, root: Path) -> bool:
         return reader.recognises(root)
@@ -67,8 +73,8 @@ class ClassificationTask:
     def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
         return BatchAugment(config, num_classes) if BatchAugment.active(config) else None
 
-    def loss(self, raw: Tensor, targets: Tensor, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
-        return cross_entropy(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
+    def loss(self, raw: Tensor, targets: Tensor, options: LossOptions) -> Loss:
+        return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
     def finish(self, raw: Tensor) -> dict[str, Tensor]:
         """(B, K) logits to "probabilities", (B, K), each row adding up to one."""
@@ -81,6 +87,11 @@ class ClassificationTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Classification]:
         return result.decode(outputs["probabilities"], spec.classes, limits)
+
+    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+        """1 where the likeliest class is the same."""
+        best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
+        return (best[0] == best[1]).float()
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)

@@ -6,23 +6,24 @@ from torch import Tensor
 
 from mobilevit.boxes import encode
 from mobilevit.models.ssdlite import SSDOutput
-from mobilevit.tasks.base import Loss
+from mobilevit.tasks.base import Loss, LossOptions
 from mobilevit.tasks.detection.crops import BoxBatch
 from mobilevit.tasks.detection.matching import match
 
 NEGATIVES = 3  # anchors of the background that count, for each that has an object
 
 
-def multibox(raw: SSDOutput, targets: BoxBatch, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
+def multibox(raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
     """Cross entropy over the anchors with objects and the hardest others, plus smooth L1 over the boxes of the former.
 
     The count is that of the anchors with objects, of each picture one at least; so a picture without objects gives its
     hardest NEGATIVES, and one with objects what the official code gives. `label_smoothing` as in classification, over
-    all classes and the background. With `class_weights` (K,) an anchor's terms count as much as its object's class,
+    all classes and the background. With `class_weights` an anchor's terms count as much as its object's class,
     those of the background once.
     """
     scores, locations = _precise(raw.scores), _precise(raw.locations)
-    box = match(targets, raw.anchors)
+    label_smoothing, class_weights = options.label_smoothing, options.class_weights
+    box = match(targets, raw.anchors, options.anchors_per_box)
     positive = box >= 0
     count = positive.sum(dim=1).clamp(min=1)
     negative = _hardest(scores, positive, NEGATIVES * count)

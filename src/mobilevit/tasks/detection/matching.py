@@ -10,29 +10,44 @@ THRESHOLD = 0.5  # least IoU of an anchor with the box it is to find
 
 
 @torch.no_grad()
-def match(targets: BoxBatch, anchors: Tensor) -> Tensor:
+def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
     """(B, A) int64: which of the M boxes every anchor is to find, -1 for none. `anchors` (A, 4), centres.
 
     Every anchor takes the box that it overlaps most, if by THRESHOLD at least; every box gets its best anchor. Where
     two boxes have the same best anchor, the later one gets it; of equal overlaps the first counts as the best.
+
+    With `per_box` above 1 a box also gets those of its `per_box` best anchors that overlap it by LEAST and have no box
+    yet: for boxes too small for any anchor (S3FD, Zhang et al., ICCV 2017, section 3.2, its second stage). Where two
+    boxes want the same anchor, the one gets it that it overlaps more.
 
     Done in pieces of a few pictures, as the overlaps of a large batch would not fit the processor's cache.
     """
     corners = geometry.corners(anchors).t().contiguous().t()  # all left sides beside each other: twice as fast
     pictures = max(1, PIECE // (targets.labels.shape[1] * len(corners)))
     pieces = zip(torch.split(targets.boxes, pictures), torch.split(targets.labels, pictures), strict=True)
-    return torch.cat([_match(boxes, labels >= 0, corners) for boxes, labels in pieces])
+    return torch.cat([_match(boxes, labels >= 0, corners, per_box) for boxes, labels in pieces])
 
 
 PIECE = 2**17  # overlaps
+LEAST = 0.1  # IoU of a box with the anchors that it gets beyond its best
 
 
-def _match(boxes: Tensor, there: Tensor, anchors: Tensor) -> Tensor:
+def _match(boxes: Tensor, there: Tensor, anchors: Tensor, per_box: int) -> Tensor:
     """(B, A) for boxes (B, M, 4), of which only those count that are `there` (B, M), and anchors (A, 4), corners."""
     overlaps = geometry.iou(boxes, anchors).masked_fill_(~there[..., None], -1.0)  # (B, M, A)
     box = torch.full_like(overlaps[:, 0], -1, dtype=torch.int64)
     picture, anchor = (overlaps.amax(dim=1) >= THRESHOLD).nonzero(as_tuple=True)
     box[picture, anchor] = overlaps[picture, :, anchor].argmax(dim=1)
+    if per_box > 1:
+        wanted, owner = _wanted(overlaps, per_box)
+        box = torch.where((box < 0) & (wanted >= LEAST), owner, box)
     places = torch.where(there, torch.arange(there.shape[1], device=there.device), -1)
     forced = torch.full_like(box, -1).scatter_reduce_(1, overlaps.argmax(dim=2), places, "amax")
     return torch.where(forced >= 0, forced, box)
+
+
+def _wanted(overlaps: Tensor, per_box: int) -> tuple[Tensor, Tensor]:
+    """Of the boxes that have an anchor among their best ones the largest overlap with it, 0 where there is none, and
+    which box that is: (B, A) each."""
+    best = overlaps.topk(min(per_box, overlaps.shape[2]), dim=2)
+    return torch.zeros_like(overlaps).scatter_(2, best.indices, best.values).max(dim=1)

@@ -15,8 +15,9 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
 from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
+from mobilevit.tasks.detection.agreement import matched
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
@@ -34,6 +35,28 @@ class DetectionTask:
     layouts = (
         "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
         "labels/train/*.txt with data.yaml (YOLO)"
+    )
+
+    interface = Interface(
+        outputs={
+            "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
+            "scores": "of every anchor for each class, 0-1; the rest up to 1 is the background's",
+        },
+        left_to_do=(
+            f"Of each class keep the {result.CANDIDATES} anchors of the best scores, of those the scores above "
+            f"{result.MIN_SCORE} (min_score).",
+            "Greedy suppression within each class: the best box stays and removes all whose IoU with it is above "
+            f"{result.OVERLAP} (overlap); then the best of the rest, and so on.",
+            f"Of all that stay keep the {result.TOP} (top) best; clip the boxes to 0-1 and multiply them by the width "
+            "and height of the original picture.",
+        ),
+        thresholds={
+            "min_score": result.MIN_SCORE,
+            "candidates": result.CANDIDATES,
+            "overlap": result.OVERLAP,
+            "top": result.TOP,
+        },
+        agreement="objects",
     )
 
     def recognises(self, root: Path) -> bool:
@@ -77,8 +100,8 @@ class DetectionTask:
             )
         return None
 
-    def loss(self, raw: SSDOutput, targets: BoxBatch, *, label_smoothing: float, class_weights: Tensor | None) -> Loss:
-        return multibox(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
+    def loss(self, raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
+        return multibox(raw, targets, options)
 
     def finish(self, raw: SSDOutput) -> dict[str, Tensor]:
         """Of every anchor the "boxes" (B, A, 4), corners in shares of the picture, not clipped to it, and the "scores"
@@ -92,6 +115,10 @@ class DetectionTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Detections]:
         return result.decode(outputs, spec.classes, limits)
+
+    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+        """The share of the objects of both that both have."""
+        return matched(outputs, reference)
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)

@@ -16,7 +16,7 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Limits, Loss, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
 from mobilevit.tasks.segmentation import drawing, geometry, reader, result
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
@@ -32,6 +32,12 @@ class SegmentationTask:
     counted = "pixels"
     size_px = 512
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
+    interface = Interface(
+        outputs={"classes": "the index of the class of every pixel, at the size of the input"},
+        left_to_do=("Enlarge the map to the size of the original picture by nearest, so that indices stay whole.",),
+        thresholds={},
+        agreement="pixels",
+    )
 
     def recognises(self, root: Path) -> bool:
         return reader.recognises(root)
@@ -75,10 +81,8 @@ class SegmentationTask:
             raise UsageError(f"{options} would change pictures and not their masks: leave out for segmentation")
         return None
 
-    def loss(
-        self, raw: SegmentationOutput, targets: Tensor, *, label_smoothing: float, class_weights: Tensor | None
-    ) -> Loss:
-        return cross_entropy(raw, targets, label_smoothing=label_smoothing, class_weights=class_weights)
+    def loss(self, raw: SegmentationOutput, targets: Tensor, options: LossOptions) -> Loss:
+        return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
     def finish(self, raw: SegmentationOutput) -> dict[str, Tensor]:
         """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
@@ -91,6 +95,10 @@ class SegmentationTask:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Segmentation]:
         return result.decode(outputs["classes"], spec.classes, limits)
+
+    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+        """The share of equal pixels."""
+        return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)

@@ -1,0 +1,1 @@
+"""From a network to files for other runtimes, each compared with the network on real pictures."""

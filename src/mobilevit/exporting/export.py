@@ -1,0 +1,198 @@
+"""`export`: a network as files for other runtimes. Each is written whole, compared, and then put in its place."""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, cast
+
+import torch
+from torch import nn
+
+from mobilevit import tasks
+from mobilevit.errors import MobileViTError, OutputError, UsageError
+from mobilevit.exporting import parity
+from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.locating import first_difference
+from mobilevit.exporting.manifests import draft, resize_in_words
+from mobilevit.exporting.parity import Parity
+from mobilevit.exporting.views import Views, views_of
+from mobilevit.files import make_folder, write_atomically
+from mobilevit.formats import Runner, table
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.table import FORMATS, Precision
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.sources import AnySource
+from mobilevit.tasks.base import Task
+from mobilevit.tasks.program import Program
+from mobilevit.weights.creating import load, spec_of
+
+log = logging.getLogger("mobilevit")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """An exported file and its proof."""
+
+    path: Path
+    manifest: Manifest
+    parity: Parity | None  # None: it was not compared
+    seconds: float  # for writing and comparing it
+
+
+def export(
+    model: str | Path | nn.Module,
+    formats: Sequence[str] = ("onnx",),
+    *,
+    verify: AnySource | Iterable[AnySource] = (),
+    output: str | Path | None = None,
+    name: str | None = None,
+    precision: Precision | None = None,
+    size_px: int | None = None,
+) -> list[Artefact]:
+    """Write a network in some formats and, with pictures to `verify` on, compare each with the network in its runtime.
+
+    `model` is a model file, a name of the catalogue, or a network with a spec. The files go beside the model file, or
+    into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
+
+    UsageError for unknown formats; MissingExtraError where a package is missing; PictureError; OutputError where
+    something else has the name; ParityError where a file gives other answers: that file is not kept.
+    """
+    jobs = _jobs(formats, precision)
+    network = load(model) if isinstance(model, str | Path) else model.eval()
+    folder, stem = _place(model, output, name or spec_of(network).architecture, keep=name is not None)
+    task = tasks.get(spec_of(network).task)
+    graph = graph_of(network, task, size_px)
+    views = views_of(verify, graph.spec.preprocessing) if verify else None
+    reference = TorchRunner(Program(network, graph.spec, task), graph.spec, torch.device("cpu"))
+    exporter = Exporter(task, graph, reference, views)
+    for job, _ in jobs:
+        require_ours(folder / f"{stem}{FORMATS[job].suffix}")
+    return [exporter.write(job, folder / f"{stem}{FORMATS[job].suffix}", chosen) for job, chosen in jobs]
+
+
+def _jobs(formats: Sequence[str], precision: Precision | None) -> list[tuple[str, Precision]]:
+    """Each format once, with its precision."""
+    if not formats:
+        raise UsageError(f"no format: choose among {', '.join(FORMATS)}")
+    jobs: list[tuple[str, Precision]] = []
+    for name in dict.fromkeys(formats):
+        table.adapter(name)
+        offered = FORMATS[name].precisions
+        if precision is not None and precision not in offered:
+            raise UsageError(f"{name} is not written in {precision}: choose {' or '.join(offered)}")
+        jobs.append((name, precision or offered[0]))
+    return jobs
+
+
+def _place(model: object, output: str | Path | None, name: str, *, keep: bool) -> tuple[Path, str]:
+    """Folder and stem of the artefacts."""
+    is_file = isinstance(model, str | Path) and Path(model).is_file()
+    beside = Path(cast(str, model)) if is_file else None
+    folder = Path(output) if output is not None else beside.parent if beside else Path()
+    return make_folder(folder), beside.stem if beside and not keep else name
+
+
+def require_ours(path: Path) -> None:
+    """OutputError where something is at `path` that is no artefact of ours, whole as it was written."""
+    if path.exists():
+        try:
+            read_manifest(path)
+        except MobileViTError as error:
+            raise OutputError(
+                f"{path} exists and was not exported here ({error}): move it, or choose --output"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One network on its way into several formats."""
+
+    task: Task
+    graph: Graph
+    reference: Runner
+    views: Views | None
+
+    def write(self, name: str, path: Path, precision: Precision) -> Artefact:
+        """One artefact at `path` with its manifest, compared where there are pictures."""
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+            temporary = Path(folder) / path.name
+            with quiet(FORMATS[name].title):
+                table.adapter(name).write(self.graph, temporary, precision)
+            manifest = self._manifest(name, precision, temporary)
+            found = None
+            if self.views is not None:
+                runner = table.adapter(name).open(temporary, manifest, None)
+                found = self._compared(cast(ArtefactRunner, runner), self.views, temporary)
+                manifest = replace(manifest, parity={"limits": asdict(parity.LIMITS[precision]), **asdict(found)})
+            _put(temporary, path, manifest)
+        return Artefact(path, manifest, found, time.monotonic() - started)
+
+    def _manifest(self, name: str, precision: Precision, path: Path) -> Manifest:
+        interface = self.task.interface
+        before = resize_in_words(self.graph.spec.preprocessing)
+        return replace(
+            draft(self.graph, name, precision, path, meanings=interface.outputs),
+            left_to_do=(before, *interface.left_to_do),
+            thresholds=dict(interface.thresholds),
+        )
+
+    def _compared(self, runner: ArtefactRunner, views: Views, path: Path) -> Parity:
+        name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
+        found = parity.compare(runner, self.reference, views, self.task)
+        if parity.faults(found, precision):
+            with quiet(FORMATS[name].title):
+                where = first_difference(self.graph, name, precision, views.pictures[:4])
+            raise parity.refusal(path, found, precision, where)
+        return found
+
+
+def _put(temporary: Path, path: Path, manifest: Manifest) -> None:
+    """Move the artefact to its place; its manifest last, so that a part of the two is never taken for the whole."""
+    manifest_path(path).unlink(missing_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
+    temporary.replace(path)
+    write_atomically(manifest_path(path), manifest.to_json())
+
+
+@contextmanager
+def quiet(title: str) -> Iterator[None]:
+    """Keeps what a converter prints from the terminal; where it fails, the end of that is part of the error."""
+    with tempfile.TemporaryFile("w+", errors="replace") as said, _redirected(said):
+        try:
+            yield
+        except (MobileViTError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # each converter has its own kinds
+            said.seek(0)
+            log.debug("%s said: %s", title, said.read())
+            raise MobileViTError(f"{title} refused the network: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _redirected(file: IO[str]) -> Iterator[None]:
+    """Standard output and error of this process and of its libraries, into `file`."""
+    streams = (sys.stdout, sys.stderr)
+    for stream in streams:
+        stream.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)

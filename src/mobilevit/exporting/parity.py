@@ -1,0 +1,95 @@
+"""Does the exported file give the same answers? Its outputs beside those of the network, on the same pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mobilevit.errors import ParityError
+from mobilevit.exporting.views import Views
+from mobilevit.formats import Runner
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a file may be from its network."""
+
+    agreement: float  # least share of results that are the same
+    largest: float | None = None  # difference of any output
+    cosine: float | None = None  # least, of any picture
+
+
+LIMITS = {
+    "fp32": Limits(agreement=0.999, largest=1e-4),
+    "fp16": Limits(agreement=0.99, cosine=0.999),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between the values of one output, over all pictures."""
+
+    largest: float
+    mean: float
+    cosine: float  # the least of any picture
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was found; what the manifest records."""
+
+    runtime: str  # that the file ran in
+    pictures: int
+    generated: int  # of these, made up because there were too few in colour
+    outputs: Mapping[str, Difference]  # of the outputs that are no integers
+    agreement_of: str  # what was the same: "top-1", "objects" or "pixels"
+    agreement: float  # mean over the pictures, 0-1
+    agreement_plain_resize: float  # with the network on the usual resize, the file on a plain bilinear one
+
+
+def compare(runner: ArtefactRunner, reference: Runner, views: Views, task: Task) -> Parity:
+    """The outputs of both, for the same pixels and for pixels that were resized as phones do."""
+    outputs, expected = runner(views.pictures), reference(views.pictures)
+    return Parity(
+        runtime=runner.runtime,
+        pictures=len(views.pictures),
+        generated=views.generated,
+        outputs={
+            name: difference(outputs[name], values) for name, values in expected.items() if values.is_floating_point()
+        },
+        agreement_of=task.interface.agreement,
+        agreement=float(task.agree(outputs, expected).mean()),
+        agreement_plain_resize=float(task.agree(runner(views.plain), expected).mean()),
+    )
+
+
+def difference(values: Tensor, expected: Tensor) -> Difference:
+    """Between two tensors whose first axis is that of the pictures; of different shapes it is infinite."""
+    if values.shape != expected.shape:
+        return Difference(float("inf"), float("inf"), -1.0)
+    apart = (values.double() - expected.double()).abs()
+    cosine = torch.nn.functional.cosine_similarity(values.double().flatten(1), expected.double().flatten(1), dim=1)
+    return Difference(float(apart.max()), float(apart.mean()), float(cosine.min()))
+
+
+def faults(parity: Parity, precision: str) -> list[str]:
+    """What is beyond the limits of a precision, for people; a value that is no number is beyond every limit."""
+    limits, found = LIMITS[precision], []
+    for name, apart in parity.outputs.items():
+        if limits.largest is not None and not apart.largest <= limits.largest:
+            found.append(f"{name} differ by up to {apart.largest:.2g} (limit {limits.largest:g})")
+        if limits.cosine is not None and not apart.cosine >= limits.cosine:
+            found.append(f"the cosine of {name} is {apart.cosine:.5f} (limit {limits.cosine:g})")
+    if not parity.agreement >= limits.agreement:
+        found.append(f"{parity.agreement:.1%} of {parity.agreement_of} agree (limit {limits.agreement:.1%})")
+    return found
+
+
+def refusal(path: Path, parity: Parity, precision: str, where: str) -> ParityError:
+    """The error for an exported file with `faults`; `where` says for people where the difference begins."""
+    found = "; ".join(faults(parity, precision))
+    return ParityError(f"{path.name} does not give the network's answers in {parity.runtime}: {found}. {where}")

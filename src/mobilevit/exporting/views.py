@@ -1,0 +1,83 @@
+"""The pictures on which an exported file is compared with its network, as the network sees them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from mobilevit.data.transforms import Geometry, eval_geometry, to_tensor
+from mobilevit.sources import AnySource, expand
+from mobilevit.spec import Preprocessing
+
+ENOUGH = 16  # pictures in colour; grey ones would hide that channels are swapped
+MOST = 64  # pictures that are compared, evenly chosen from all
+
+
+@dataclass(frozen=True)
+class Views:
+    """The same pictures twice, (N, 3, S, S) uint8 RGB."""
+
+    pictures: Tensor  # resized as evaluation does
+    plain: Tensor  # resized bilinearly without antialiasing, as phones do
+    generated: int  # how many of them, the last, were made up because there were too few in colour
+
+
+def views_of(sources: AnySource | Iterable[AnySource], preprocessing: Preprocessing) -> Views:
+    """The views of at most MOST of the pictures, with made-up ones in colour up to ENOUGH.
+
+    PictureError where one cannot be read.
+    """
+    originals = [source.picture() for source in _evenly([*expand(sources)], MOST)]
+    missing = max(0, ENOUGH - sum(_in_colour(picture) for picture in originals))
+    originals += [_made_up(seed, preprocessing.size_px) for seed in range(missing)]
+    geometries = [eval_geometry(picture.size, preprocessing) for picture in originals]
+    pairs = [*zip(originals, geometries, strict=True)]
+    return Views(
+        torch.stack([to_tensor(geometry.picture(picture)) for picture, geometry in pairs]),
+        torch.stack([to_tensor(_plain(picture, geometry)) for picture, geometry in pairs]),
+        missing,
+    )
+
+
+def _evenly(items: Sequence, most: int) -> list:  # type: ignore[type-arg]
+    step = max(1, -(-len(items) // most))
+    return [*items[::step]]
+
+
+def _in_colour(picture: Image.Image) -> bool:
+    """Whether a hundredth of the pixels, or more, is clearly no grey."""
+    small = np.asarray(picture.resize((64, 64)), np.int16)
+    return bool((np.ptp(small, axis=2) > 24).mean() > 0.01)
+
+
+def _made_up(seed: int, size_px: int) -> Image.Image:
+    """Clouds of many colours, coarse and fine."""
+    rng = np.random.default_rng(seed)
+    side = int(rng.integers(3, 24))
+    clouds = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    return clouds.resize((2 * size_px, 2 * size_px), Image.Resampling.BICUBIC)
+
+
+def _plain(picture: Image.Image, geometry: Geometry) -> Image.Image:
+    """The view by bilinear interpolation of the four nearest pixels, however much the picture shrinks."""
+    pixels = np.asarray(picture, np.float32)
+    left, top, right, bottom = geometry.box
+    width, height = geometry.output
+    low_y, high_y, share_y = _neighbours(top, bottom, height, picture.height)
+    low_x, high_x, share_x = _neighbours(left, right, width, picture.width)
+    rows = pixels[low_y] * (1 - share_y[:, None, None]) + pixels[high_y] * share_y[:, None, None]
+    mixed = rows[:, low_x] * (1 - share_x[:, None]) + rows[:, high_x] * share_x[:, None]
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def _neighbours(
+    start: float, end: float, count: int, extent: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """For `count` places between start and end: the pixels before and behind each, and the share of the latter."""
+    places = (start + (np.arange(count) + 0.5) * (end - start) / count - 0.5).clip(0, extent - 1)
+    low = np.floor(places).astype(np.int64)
+    return low, (low + 1).clip(max=extent - 1), (places - low).astype(np.float32)

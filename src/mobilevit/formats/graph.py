@@ -1,0 +1,38 @@
+"""What is exported: one module, from a picture as every program has it to the outputs of the task."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from mobilevit.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network that needs no preparation of its input but the resize.
+
+    `module` takes (B, 3, H, W) float32 RGB, 0-255, and returns a tuple: the tensors that `outputs` names, in order.
+    """
+
+    module: nn.Module
+    outputs: tuple[str, ...]
+    spec: ModelSpec
+
+    @property
+    def size_px(self) -> int:
+        """Side of the square pictures."""
+        return self.spec.preprocessing.size_px
+
+    @cached_property
+    def example(self) -> Tensor:
+        """(1, 3, size_px, size_px) float32, 0-255."""
+        noise = torch.Generator().manual_seed(0)
+        return torch.rand(1, 3, self.size_px, self.size_px, generator=noise) * 255
+
+    @cached_property
+    def captured(self) -> torch.export.ExportedProgram:
+        """The module as torch.export sees it, for one picture at a time."""
+        with torch.no_grad():
+            return torch.export.export(self.module, (self.example,))

@@ -1,0 +1,38 @@
+"""ONNX, run by onnxruntime: on servers, on desktops, in browsers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.onnx_model import onnx_model
+from mobilevit.formats.running import ArtefactRunner, Pictures
+
+CPU_PIXELS = 8 * 256 * 256  # of the pictures at a time: more of them leave the caches
+
+
+def write(graph: Graph, path: Path, precision: str) -> None:
+    """One file, for any number of pictures of the spec's size."""
+    import onnx
+
+    assert precision == "fp32"
+    onnx.save(onnx_model(graph), path)
+
+
+def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [port.name for port in manifest.outputs]
+
+    def run(pictures: Pictures) -> list[NDArray[Any]]:
+        return [np.asarray(output) for output in session.run(names, {"pictures": pictures})]
+
+    at_a_time = max(1, CPU_PIXELS // manifest.spec.preprocessing.size_px**2)
+    return ArtefactRunner(manifest, f"onnxruntime {onnxruntime.__version__}", run, at_a_time)

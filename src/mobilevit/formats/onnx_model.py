@@ -1,0 +1,34 @@
+"""The graph as an ONNX model: the artefact of one format, and the way into another."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from mobilevit.formats.graph import Graph
+
+OPSET = 20
+
+
+@lru_cache(maxsize=1)  # the two formats follow each other, and it takes ten seconds and more
+def onnx_model(graph: Graph) -> Any:
+    """An onnx.ModelProto for any number of pictures of the spec's size; whoever gets it changes nothing in it."""
+    import onnx
+
+    program = torch.onnx.export(
+        graph.module,
+        (torch.cat([graph.example] * 2),),
+        input_names=["pictures"],
+        output_names=list(graph.outputs),
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    model.producer_name = "mobilevit"
+    model.doc_string = f"{graph.spec.architecture}: float32 RGB pictures, 0-255"
+    onnx.helper.set_model_props(model, {"spec": graph.spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    return model

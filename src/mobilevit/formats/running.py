@@ -1,0 +1,43 @@
+"""What all runtimes of exported files share: pictures in as 8-bit RGB, named outputs back as tensors."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobilevit.formats.manifest import Manifest
+from mobilevit.spec import ModelSpec
+
+Pictures = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
+Run = Callable[[Pictures], Sequence[NDArray[np.generic]]]  # the outputs of the manifest, in its order
+
+
+class ArtefactRunner:
+    """Runs an exported file by a function that takes `at_a_time` pictures at most."""
+
+    def __init__(self, manifest: Manifest, runtime: str, run: Run, at_a_time: int = 1) -> None:
+        """`runtime` says for people what runs it, with its version."""
+        self.manifest, self.runtime, self._run, self._at_a_time = manifest, runtime, run, at_a_time
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.manifest.spec
+
+    def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) uint8 RGB -> the task's outputs, float32 or integers."""
+        parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
+        return {
+            port.name: torch.cat([_tensor(part[place]) for part in parts])
+            for place, port in enumerate(self.manifest.outputs)
+        }
+
+
+def _floats(pictures: Tensor) -> Pictures:
+    return np.ascontiguousarray(pictures.cpu().numpy(), dtype=np.float32)
+
+
+def _tensor(values: NDArray[np.generic]) -> Tensor:
+    tensor = torch.from_numpy(np.array(values))  # a copy: runtimes use their memory again
+    return tensor.float() if tensor.is_floating_point() else tensor

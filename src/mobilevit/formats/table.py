@@ -1,0 +1,80 @@
+"""Every format by its name: one literal table. Another one is one module beside this, and one row here."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+from mobilevit.errors import MissingExtraError, UsageError, WeightsError, unknown
+from mobilevit.formats import Runner
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import Manifest, read_manifest
+
+Precision = Literal["fp32", "fp16"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row."""
+
+    title: str  # for people
+    module: str  # of this package
+    suffix: str  # of the artefact, a file or a folder
+    packages: tuple[str, ...]  # that have to be importable, all of the extra "export"
+    precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
+    layout: str = "NCHW"  # of the input
+    any_batch: bool = False  # whether it takes several pictures at a time
+
+
+FORMATS = {
+    "onnx": Format("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True),
+    "openvino": Format(
+        "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
+    ),
+    "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",)),
+    "coreml": Format("Core ML", "coreml", ".mlpackage", ("coremltools",), ("fp16", "fp32"), layout="image"),
+    "litert": Format("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
+}
+
+
+class Adapter(Protocol):
+    """What the module of a format offers. Nothing of its packages is imported before it is called."""
+
+    def write(self, graph: Graph, path: Path, precision: Precision) -> None:
+        """Write the artefact at `path`, where nothing is yet."""
+        ...
+
+    def open(self, path: Path, manifest: Manifest, threads: int | None) -> Runner:
+        """The artefact in its own runtime; `threads` None: as many as the runtime likes."""
+        ...
+
+
+def adapter(name: str) -> Adapter:
+    """The module of a format; UsageError for an unknown name, MissingExtraError where its packages are not there."""
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    row = FORMATS[name]
+    missing = [package for package in row.packages if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(f'{row.title} needs {" and ".join(missing)}: pip install "mobilevit[export]"')
+    return cast(Adapter, import_module(f"mobilevit.formats.{row.module}"))
+
+
+def is_artefact(path: str | Path) -> bool:
+    """Whether the name is that of an exported file or folder."""
+    return Path(path).suffix in {row.suffix for row in FORMATS.values()}
+
+
+def open_artefact(path: str | Path, *, threads: int | None = None) -> Runner:
+    """An exported file, ready to run by its manifest; WeightsError where they do not belong together."""
+    path = Path(path)
+    manifest = read_manifest(path)
+    if manifest.format not in FORMATS or FORMATS[manifest.format].suffix != path.suffix:
+        raise WeightsError(f"{path}: its manifest speaks of another format, '{manifest.format}'")
+    try:
+        return adapter(manifest.format).open(path, manifest, threads)
+    except (UsageError, MissingExtraError):
+        raise
+    except Exception as error:  # each runtime has its own kinds
+        raise WeightsError(f"{path} cannot be opened by {FORMATS[manifest.format].title}: {error}") from error
