@@ -12,7 +12,7 @@ from torch import Tensor
 from mobilevit.boxes import centres, encode
 from mobilevit.models.anchors import PAPER_SIZES, anchors_of
 from mobilevit.models.ssdlite import SSDOutput
-from mobilevit.tasks.base import Loss
+from mobilevit.tasks.base import Loss, LossOptions
 from mobilevit.tasks.detection import matching
 from mobilevit.tasks.detection.crops import BoxBatch, Seen, collate
 from mobilevit.tasks.detection.loss import multibox
@@ -34,16 +34,30 @@ def overlap(a: Corners, b: Corners) -> Fraction:
     return Fraction(shared, sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - shared)
 
 
-def textbook_match(boxes: list[Corners], anchors: list[Corners]) -> list[int]:
-    """The box of each anchor, as the official code finds it."""
+def textbook_match(boxes: list[Corners], anchors: list[Corners], per_box: int = 1) -> list[int]:
+    """The box of each anchor, as the official code finds it; with `per_box` each box's best ones that are free."""
     owners = []
     for anchor in anchors:
         overlaps = [overlap(anchor, box) for box in boxes]
         best = max(range(len(boxes)), key=lambda place: overlaps[place], default=-1)
         owners.append(best if boxes and overlaps[best] >= Fraction(1, 2) else -1)
+    for anchor, wishes in sorted(wanted(boxes, anchors, per_box).items()):
+        if owners[anchor] < 0 and wishes:
+            owners[anchor] = max(wishes, key=lambda place: overlap(anchors[anchor], boxes[place]))
     for place, box in enumerate(boxes):  # a later box takes an anchor from an earlier one
         owners[max(range(len(anchors)), key=lambda anchor: overlap(anchors[anchor], box))] = place
     return owners
+
+
+def wanted(boxes: list[Corners], anchors: list[Corners], per_box: int) -> dict[int, list[int]]:
+    """The boxes that have an anchor among their `per_box` best and overlap it by a tenth."""
+    wishes: dict[int, list[int]] = {}
+    for place, box in enumerate(boxes if per_box > 1 else []):
+        best = sorted(range(len(anchors)), key=lambda anchor: -overlap(anchors[anchor], box))[:per_box]
+        for anchor in best:
+            if overlap(anchors[anchor], box) >= Fraction(1, 10):
+                wishes.setdefault(anchor, []).append(place)
+    return wishes
 
 
 def shares(boxes: list[Corners]) -> Tensor:
@@ -69,6 +83,29 @@ def test_every_box_has_an_anchor_and_a_later_one_takes_it() -> None:
     targets = collate([Seen(shares(far).numpy(), np.array([3, 4]))])
     anchors = centres(shares([(0, 0, 16, 16), (0, 0, 8, 8)]))
     assert match(targets, anchors).tolist() == [[-1, 1]]
+
+
+@given(
+    boxes=st.lists(cells(), max_size=5),
+    anchors=st.lists(cells(), min_size=1, max_size=12, unique=True),
+    per_box=st.integers(2, 6),
+)
+@settings(deadline=None)
+def test_small_boxes_get_their_best_anchors(boxes: list[Corners], anchors: list[Corners], per_box: int) -> None:
+    """Equal overlaps apart, of which any may be the best: every anchor goes to a box that a textbook might give it."""
+    targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64))])
+    (found,) = match(targets, centres(shares(anchors)), per_box).tolist()
+    (plain,) = match(targets, centres(shares(anchors))).tolist()
+    for anchor, (owner, before) in enumerate(zip(found, plain, strict=True)):
+        if before >= 0:
+            assert owner == before, "what SSD's rule gives stays"
+        elif owner >= 0:
+            assert overlap(anchors[anchor], boxes[owner]) >= Fraction(1, 10) - Fraction(1, 10**6)
+            better = sum(overlap(other, boxes[owner]) > overlap(anchors[anchor], boxes[owner]) for other in anchors)
+            assert better < per_box
+    ties = any(len({overlap(anchor, box) for anchor in anchors}) < len(anchors) for box in boxes)
+    if not ties and not any(overlap(a, b) == Fraction(1, 10) for a in anchors for b in boxes):
+        assert found == textbook_match(boxes, anchors, per_box)
 
 
 PAPER_ANCHORS = anchors_of(PAPER_SIZES, [torch.empty(1, 0, side, side) for side in (4, 2, 1, 1, 1, 1)])
@@ -109,7 +146,7 @@ def textbook_loss(
 
 
 def loss_of(raw: SSDOutput, targets: BoxBatch) -> Loss:
-    return multibox(raw, targets, label_smoothing=0.0, class_weights=None)
+    return multibox(raw, targets, LossOptions())
 
 
 @given(
@@ -124,7 +161,7 @@ def test_the_loss_is_the_textbook_s(
 ) -> None:
     raw, targets = a_batch(seed, counts)
     of_classes = None if weights is None else torch.tensor(weights)
-    loss = multibox(raw, targets, label_smoothing=smoothing, class_weights=of_classes)
+    loss = multibox(raw, targets, LossOptions(smoothing, of_classes))
     total, count = textbook_loss(raw, targets, smoothing, of_classes)
     assert loss.total.item() == pytest.approx(total, rel=1e-6)
     assert loss.count.item() == count

@@ -193,7 +193,7 @@ def test_classes_that_are_rare_missing_or_small(tmp_path: Path) -> None:
     assert kinds["few-boxes"].message == "fewer than 10 training boxes: dog (2)"
     assert kinds["missing-class"].message == "1 class without a box in val, which is not measured there: dog"
     assert "'cat' has 6.0 times the training boxes of 'dog' (12 and 2)" in kinds["imbalance"].message
-    assert kinds["small-boxes"].message.endswith("dog (100%); train with --anchors data")
+    assert kinds["small-boxes"].message.endswith("dog (100%); train with --anchors data --anchors-per-box 4")
     assert small_shares(dataset) == [0, 1]
     assert small_shares(dataset, anchors=(((0.05, 0.05),),)) == [0, 0]
 

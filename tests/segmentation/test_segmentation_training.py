@@ -18,7 +18,7 @@ from mobilevit.data.transforms import AugmentConfig, Geometry
 from mobilevit.errors import PictureError, UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks.base import Loss, ReadOptions
+from mobilevit.tasks.base import Loss, LossOptions, ReadOptions
 from mobilevit.tasks.segmentation.geometry import random_crop, train_geometry
 from mobilevit.tasks.segmentation.loss import PIXELS
 from mobilevit.tasks.segmentation.task import SegmentationTask
@@ -120,9 +120,15 @@ def random_batch(seed: int, classes: int = 3) -> tuple[Tensor, Tensor]:
     return logits, targets
 
 
-def loss(logits: Tensor, targets: Tensor, *, auxiliary: Tensor | None = None, **options: object) -> Loss:
-    settings: dict[str, object] = {"label_smoothing": 0.0, "class_weights": None, **options}
-    return TASK.loss(SegmentationOutput(logits, auxiliary), targets, **settings)  # type: ignore[arg-type]
+def loss(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    auxiliary: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Loss:
+    return TASK.loss(SegmentationOutput(logits, auxiliary), targets, LossOptions(label_smoothing, class_weights))
 
 
 @settings(max_examples=25, deadline=None)
