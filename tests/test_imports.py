@@ -44,6 +44,7 @@ NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors"
 
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {
+    "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"data/augment.py"},
     "sklearn": {"digits.py"},
     "tensorboard": {"training/scalars.py"},
@@ -51,7 +52,7 @@ HOMES = {
     "tyro": {"cli/"},
     "yaml": {"tasks/detection/"},
 }
-OPTIONAL = {"kornia", "sklearn", "tensorboard"}
+OPTIONAL = {"faster_coco_eval", "kornia", "sklearn", "tensorboard"}
 
 
 def part(path: Path) -> str:
@@ -119,9 +120,17 @@ def test_every_library_is_declared() -> None:
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
-    declared = {line.split(">=")[0] for line in listed}
+    declared = {_package(line.split(">=")[0]) for line in listed}
     used = set().union(*(others(path) for path in MODULES))
-    assert {{"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}.get(name, name) for name in used} <= declared
+    assert {_package(PACKAGES.get(name, name)) for name in used} <= declared
+
+
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # where the import has another name
+
+
+def _package(name: str) -> str:
+    """A package's name as registries compare it."""
+    return name.lower().replace("_", "-")
 
 
 def test_importing_has_no_side_effects() -> None:
@@ -144,7 +153,7 @@ def world():
         "signals": [str(signal.getsignal(number)) for number in signal.valid_signals()],
         "handlers": len(logging.getLogger().handlers) + len(logging.getLogger("mobilevit").handlers),
         "filters": len(warnings.filters), "pyplot": "matplotlib.pyplot" in sys.modules,
-        "optional": [name for name in ("kornia", "sklearn", "tensorboard") if name in sys.modules],
+        "optional": [name for name in ("faster_coco_eval", "kornia", "sklearn", "tensorboard") if name in sys.modules],
     }
 
 before = world()
