@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobilevit.benchmarking.benchmark import benchmark as benchmark
     from mobilevit.cli.demo import demo as demo
     from mobilevit.data.multiscale import MultiScaleConfig as MultiScaleConfig
     from mobilevit.data.transforms import AugmentConfig as AugmentConfig
@@ -46,6 +47,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "OptimiserConfig": "mobilevit.training.config",
     "Predictor": "mobilevit.inference",
     "TrainConfig": "mobilevit.training.config",
+    "benchmark": "mobilevit.benchmarking.benchmark",
     "check": "mobilevit.tasks.checking",
     "convert": "mobilevit.weights.conversion",
     "convert_data": "mobilevit.tasks.detection.conversion",

@@ -101,6 +101,7 @@ def evaluate(
     batch_size: int = 64,
     workers: int | None = None,
     size_px: int | None = None,
+    runtime: str = "torch",
     read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     skip_broken: bool = False,
     progress: Progress | None = None,
@@ -112,7 +113,7 @@ def evaluate(
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
     The data set may lack classes of the network, not have others: DataError, which shows the difference.
     """
-    runner = runner_for(model, device=device, size_px=size_px)
+    runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
     task = tasks.get(runner.spec.task)
     dataset = task.read(Path(data), read_options)
     if split == "val":

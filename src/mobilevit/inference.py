@@ -23,6 +23,7 @@ from mobilevit.formats import Runner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.models.fuse import fuse
+from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Limits
@@ -61,11 +62,13 @@ class Predictor:
         top: int | None = None,
         min_score: float | None = None,
         size_px: int | None = None,
+        runtime: str = TORCH,
     ) -> None:
-        """`top` and `min_score` limit what a result says: see `Limits`. UsageError where an option is out of range."""
+        """`top` and `min_score` limit what a result says: see `Limits`. `runtime` is "torch", a format that the model
+        file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
-        self.runner = runner_for(model, device=device, size_px=size_px)
+        self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
         self.batch_size, self.limits = batch_size, Limits(top, min_score)
@@ -177,14 +180,21 @@ def predict(
     return predictor(pictures)
 
 
-def runner_for(model: str | Path | nn.Module | Runner, *, device: str = "auto", size_px: int | None = None) -> Runner:
+def runner_for(
+    model: str | Path | nn.Module | Runner,
+    *,
+    device: str = "auto",
+    size_px: int | None = None,
+    runtime: str = TORCH,
+) -> Runner:
     """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
-    its own runtime; a Runner as it is.
+    its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
     `size_px` takes pictures of another size than the network was trained for; the resize before the crop keeps its
     ratio.
     """
     if isinstance(model, str | Path):
+        model = chosen(model, runtime) or model
         model = open_artefact(model) if is_artefact(model) else load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:

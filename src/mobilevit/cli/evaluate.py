@@ -22,6 +22,7 @@ class EvaluateOptions:
     data: Data  # folder of the data set, with the network's classes
     split: str = "val"  # part of the data set: train, val, test where there is one, or all
     device: Device = "auto"  # where to run
+    runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 64  # pictures at a time
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
@@ -43,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
             batch_size=options.batch_size,
             workers=options.workers,
             size_px=options.size_px,
+            runtime=options.runtime,
             read_options=options.reading,
             skip_broken=options.skip_broken,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),

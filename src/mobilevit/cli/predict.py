@@ -36,6 +36,7 @@ class PredictOptions:
     top: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
     min_score: float | None = None  # leave out what is less likely, 0-1; None: 0 for classes, 0.3 for objects
     device: Device = "auto"  # where to run
+    runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 32  # pictures at a time
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
@@ -55,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         top=options.top,
         min_score=options.min_score,
         size_px=options.size_px,
+        runtime=options.runtime,
     )
     drawings = Drawings(make_folder(options.save)) if options.save else None
     masks = Masks(options.save_masks) if options.save_masks else None

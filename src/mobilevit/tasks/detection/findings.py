@@ -97,8 +97,8 @@ def _small(dataset: Dataset) -> Iterator[Finding]:
     shares = zip(dataset.classes, small_shares(dataset), strict=True)
     small = [f"{label.name} ({share:.0%})" for label, share in shares if share >= SMALL_SHARE]
     if small:
-        message = f"many boxes are smaller than the smallest anchor: {listed(small)}; train with --anchors data --anchors-per-box 4"
-        yield Finding("warning", "small-boxes", message)
+        message = f"many boxes are smaller than the smallest anchor: {listed(small)}"
+        yield Finding("warning", "small-boxes", f"{message}; train with --anchors data --anchors-per-box 4")
 
 
 def _counts(dataset: Dataset, split: str) -> Sequence[int]:

@@ -1,0 +1,115 @@
+"""One runtime in a process of its own, that runs when it is asked to and tells what it took.
+
+In one process the threads that one runtime leaves spinning would slow the next, and nobody could tell whose the memory
+is.
+"""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from mobilevit.errors import MobileViTError
+from mobilevit.formats.table import open_artefact
+from mobilevit.inference import runner_for
+
+WARM_UP = 3  # passes that do not count
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run and how."""
+
+    runtime: str
+    path: Path  # a model file for PyTorch, else an exported file
+    threads: int
+    size_px: int
+
+
+class Worker:
+    """A process that holds a runtime; use it in a `with` block."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        context = get_context("spawn")  # a fork would inherit the threads of this process, and its memory
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(job, theirs), daemon=True)
+        self._process.start()
+        self.load_ms: float = self._answer()
+
+    def run(self, batch_size: int, passes: int) -> list[float]:
+        """Milliseconds of each pass over a batch of pictures."""
+        self._ours.send((batch_size, passes))
+        times: list[float] = self._answer()
+        return times
+
+    def peak_mib(self) -> float:
+        """The most memory that the process has had."""
+        self._ours.send(None)
+        peak: float = self._answer()
+        return peak
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._ours.recv()
+        except EOFError:
+            raise MobileViTError(f"{self.job.runtime} ended without a word: is there enough memory?") from None
+        if isinstance(answer, str):
+            raise MobileViTError(f"{self.job.runtime}: {answer}")
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._ours.close()
+        self._process.join(timeout=5)
+        self._process.terminate()
+
+
+def _serve(job: Job, connection: Connection) -> None:
+    try:
+        torch.set_num_threads(job.threads)
+        started = time.perf_counter()
+        if job.runtime == "torch":
+            runner = runner_for(job.path, device="cpu", size_px=job.size_px)
+        else:
+            runner = open_artefact(job.path, threads=job.threads)
+        connection.send((time.perf_counter() - started) * 1000)
+        warm: set[int] = set()
+        while True:
+            asked = connection.recv()
+            if asked is None:
+                connection.send(_peak_mib())
+                continue
+            batch_size, passes = asked
+            pictures = _pictures(batch_size, job.size_px)
+            for _ in range(0 if batch_size in warm else WARM_UP):
+                runner(pictures)
+            warm.add(batch_size)
+            times = []
+            for _ in range(passes):
+                began = time.perf_counter()
+                runner(pictures)
+                times.append((time.perf_counter() - began) * 1000)
+            connection.send(times)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+    except Exception as error:
+        connection.send(str(error) or type(error).__name__)
+
+
+def _pictures(count: int, size_px: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, size_px, size_px), dtype=torch.uint8)
+
+
+def _peak_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,100 @@
+"""`mobilevit benchmark MODEL [ARTEFACTS...]`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
+from mobilevit.cli import console
+from mobilevit.cli.options import Model, parse
+from mobilevit.errors import UsageError
+from mobilevit.files import make_folder, write_atomically
+from mobilevit.runtimes import write_ranking
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """Time a network in PyTorch and in every runtime that it was exported for, in turns."""
+
+    model: Model  # a model file, or a name of the catalogue
+    artefacts: Annotated[  # exported files; without, those beside the model file
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARTEFACTS")
+    ] = ()
+    threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
+    batch_sizes: str = "1,8"  # pictures at a time for the throughput, with commas between
+    runs: int = 100  # timed passes of each
+    save: Path | None = None  # folder for benchmark.json and the chart
+    json: bool = False  # everything as JSON on standard output
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(BenchmarkOptions, "benchmark", arguments)
+    with console.bar() as bar:
+        shown = bar.add_task("timing", total=None)
+        found = benchmark(
+            options.model,
+            options.artefacts,
+            threads=_numbers("threads", options.threads),
+            runs=options.runs,
+            batch_sizes=_numbers("batch-sizes", options.batch_sizes),
+            progress=lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    if options.json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _show(found)
+    if options.save:
+        console.wrote(_save(found, options.save))
+    if Path(options.model).is_file():
+        console.wrote([write_ranking(Path(options.model), found.ranking())])
+    return 0
+
+
+def _numbers(flag: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"--{flag} is '{text}': give whole numbers with commas between, such as 1,2") from None
+
+
+def _show(found: Benchmark) -> None:
+    out = console.results()
+    out.print(console.table([_cells(row) for row in found.rows]))
+    machine = ", ".join(f"{name} {value}" for name, value in found.machine.items() if name != "node")
+    out.print(f"\n{found.size_px} px, {found.runs} passes each, in turns; {machine}")
+    out.print(found.recommendation)
+
+
+def _cells(row: Row) -> dict[str, object]:
+    return {
+        "runtime": row.runtime,
+        "precision": row.precision,
+        "threads": str(row.threads),
+        "median ms": f"{row.median_ms:.2f}",
+        "p90": f"{row.p90_ms:.2f}",
+        "p99": f"{row.p99_ms:.2f}",
+        **{f"pictures/s, {size} at a time": f"{rate:.1f}" for size, rate in row.pictures_per_second.items()},
+        "load ms": f"{row.load_ms:.0f}",
+        "peak MB": f"{row.peak_mib:.0f}",
+        "file MB": f"{row.file_mib:.1f}",
+    }
+
+
+def _save(found: Benchmark, folder: Path) -> list[Path]:
+    from mobilevit.benchmarking.chart import chart  # and with it matplotlib, which takes a second
+
+    make_folder(folder)
+    plot = BytesIO()
+    chart(found).savefig(plot, format="png", dpi=150)
+    contents: dict[str, str | bytes] = {
+        "benchmark.json": json.dumps(found.to_dict(), indent=2),
+        "benchmark.png": plot.getvalue(),
+    }
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]

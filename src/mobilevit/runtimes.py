@@ -1,0 +1,95 @@
+"""Which runtime a model runs in: PyTorch, a file exported beside it, or what was fastest on this machine.
+
+`best.safetensors` may have `best.onnx`, `best.tflite` and others beside it, and `best.benchmark.json`, where
+`mobilevit benchmark` writes how fast each was, and where. Nothing is ever exported here.
+"""
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilevit.errors import UsageError, unknown
+from mobilevit.files import write_atomically
+from mobilevit.formats.table import FORMATS
+
+TORCH, AUTO = "torch", "auto"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a benchmark found for one model."""
+
+    machine: dict[str, str]  # `this_machine` where it ran
+    latency_ms: dict[str, float]  # of one picture, median, by runtime: "torch" or a name of FORMATS
+
+    @property
+    def fastest(self) -> str:
+        return min(self.latency_ms, key=lambda name: self.latency_ms[name])
+
+
+def this_machine() -> dict[str, str]:
+    """What decides how fast a network runs here."""
+    return {"node": platform.node(), "processor": processor(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def processor() -> str:
+    """The model of the processor, as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def ranking_path(model: Path) -> Path:
+    """Where the benchmark of a model file lies."""
+    return model.with_suffix(".benchmark.json")
+
+
+def write_ranking(model: Path, ranking: Ranking) -> Path:
+    """Write it beside the model; its path."""
+    path = ranking_path(model)
+    write_atomically(path, json.dumps(asdict(ranking), indent=2))
+    return path
+
+
+def read_ranking(model: Path) -> Ranking | None:
+    """The last benchmark of a model on this machine; None where there is none that can be read."""
+    try:
+        data: dict[str, Any] = json.loads(ranking_path(model).read_text(encoding="utf-8"))
+        ranking = Ranking(dict(data["machine"]), {str(name): float(ms) for name, ms in data["latency_ms"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return ranking if ranking.machine == this_machine() and ranking.latency_ms else None
+
+
+def artefacts_beside(model: Path) -> dict[str, Path]:
+    """The exported files of a model that lie beside it, by format."""
+    paths = {name: model.with_suffix(row.suffix) for name, row in FORMATS.items()}
+    return {name: path for name, path in paths.items() if path.exists()}
+
+
+def chosen(model: str | Path, runtime: str) -> Path | None:
+    """The exported file to run `model` by; None for PyTorch.
+
+    `runtime` "auto" is the fastest by the last benchmark on this machine, PyTorch where there was none or the file is
+    gone. UsageError for an unknown runtime, and where the file of the one that was asked for is not there.
+    """
+    if runtime not in (TORCH, AUTO, *FORMATS):
+        raise unknown("runtime", runtime, [TORCH, AUTO, *FORMATS])
+    model = Path(model)
+    if runtime == TORCH:
+        return None
+    beside = artefacts_beside(model) if model.is_file() else {}
+    if runtime == AUTO:
+        ranking = read_ranking(model)
+        return beside.get(ranking.fastest) if ranking else None
+    if runtime not in beside:
+        raise UsageError(
+            f"{model} has no {FORMATS[runtime].title} file beside it: "
+            f"`mobilevit export {model} --format {runtime}` makes it"
+        )
+    return beside[runtime]
