@@ -1,4 +1,5 @@
-# make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, report
+# make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, export;
+#              TASK=detection or TASK=segmentation for several digits in each picture
 # make test    all tests
 # make lint    ruff: rules and format
 # make types   mypy, strict
@@ -7,6 +8,7 @@
 # The environment is made once, in .venv, with the versions of constraints.txt; PYTHON=... chooses the interpreter.
 
 PYTHON ?=
+TASK ?= classification
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
@@ -15,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: demo test lint types clean
 
 demo: $(VENV)/demo.stamp
-	@$(BIN)/mobilevit demo
+	@$(BIN)/mobilevit demo --task $(TASK)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest

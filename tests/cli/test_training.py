@@ -86,6 +86,7 @@ def test_demo(task: str, tmp_path: Path, capsys: Capture) -> None:
         "train",
         "evaluate",
         "predict",
+        "export",
     ]
     assert page.is_file()
     assert len(list((page.parent / "predictions").iterdir())) >= 5

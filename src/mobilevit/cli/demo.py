@@ -45,7 +45,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, report."""
+    """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, export."""
 
     task: str = "classification"  # classification, detection or segmentation
     output: Path = Path("runs")  # folder for the digits and the run
@@ -56,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(DemoOptions, "demo", arguments)
     page = demo(options.output, options.epochs, options.task)
     console.results().print(f"\nLook at {page}: curves, scores and example predictions.")
+    console.results().print(f"{page.with_name('best.onnx')} gives the same answers in onnxruntime.")
     console.results().print(f"Next: {EXAMPLES[options.task].own}.")
     return 0
 
@@ -78,6 +79,7 @@ def demo(output: str | Path = "runs", epochs: int | None = None, task: str = "cl
     _type("train", data, *run_options, *([] if epochs is None else ["--epochs", epochs]))
     _type("evaluate", model, data)
     _type("predict", model, data / example.pictures, "--save", folder / "predictions")
+    _type("export", model, "--format", "onnx", "--verify", data / example.pictures)
     return folder / "report.html"
 
 

@@ -16,7 +16,7 @@ def graph_of(network: nn.Module, task: Task, size_px: int | None = None) -> Grap
     spec = spec if size_px is None else at_size(spec, size_px)
     folded = fold_norms(network)
     _fold_input(folded.backbone.stem.conv, spec.preprocessing)  # type: ignore[union-attr,arg-type]
-    return Graph(Finished(folded, task), tuple(task.interface.outputs), spec)
+    return Graph(Finished(folded, task).eval(), tuple(task.interface.outputs), spec)
 
 
 def _fold_input(stem: nn.Conv2d, preprocessing: Preprocessing) -> None:
