@@ -1,0 +1,40 @@
+"""Small pictures in colour, and every export made once for all tests."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported_networks import SIZE_PX, network_of
+from PIL import Image
+
+from mobilevit.exporting.export import Artefact, export
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen pictures in colour, with edges and of several shapes."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(16):
+        pixels = np.zeros((int(rng.integers(90, 200)), int(rng.integers(90, 200)), 3), np.uint8)
+        pixels[:] = rng.integers(0, 256, 3)
+        for _ in range(6):
+            top, left = rng.integers(0, pixels.shape[0] - 20), rng.integers(0, pixels.shape[1] - 20)
+            pixels[top : top + 60, left : left + 40] = rng.integers(0, 256, 3)
+        Image.fromarray(pixels).save(folder / f"{index:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Artefact]:
+    """The artefact of a task in a format, compared on the pictures."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    @cache
+    def made(task: str, name: str) -> Artefact:
+        (artefact,) = export(network_of(task), [name], verify=photos, output=folder / task, size_px=SIZE_PX)
+        return artefact
+
+    return made

@@ -1,0 +1,276 @@
+"""Exported files: the network's answers in every runtime, a manifest that says what there is to know, and proof."""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from exported_networks import SIZE_PX, TASKS, network_of
+from PIL import Image
+from torch import Tensor, nn
+
+from mobilevit import tasks
+from mobilevit.cli import main
+from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
+from mobilevit.exporting import export as exporting
+from mobilevit.exporting import locating, parity
+from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.views import ENOUGH, views_of
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.table import open_artefact
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.inference import Predictor, at_size
+from mobilevit.spec import Preprocessing
+from mobilevit.tasks.program import Program
+from mobilevit.weights import model_file
+from mobilevit.weights.creating import spec_of
+
+pytest.importorskip("onnxruntime", reason='needs the extra "export"')
+pytest.importorskip("onnxscript", reason='needs the extra "export"')
+pytest.importorskip("openvino", reason='needs the extra "export"')
+
+Exported = Callable[[str, str], Artefact]
+FORMATS = ("onnx", "openvino")
+
+
+def pictures(count: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> None:
+    """Scale and channel order are folded into the stem: 0-255 RGB gives what the network makes of 0-1 in its order."""
+    network = copy.deepcopy(network_of(task)).double()
+    spec = spec_of(network)
+    network.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
+    graph = graph_of(network, tasks.get(task), SIZE_PX)
+    seen = pictures(2).double()
+    with torch.no_grad():
+        expected = tasks.get(task).finish(network((seen.flip(1) if order == "bgr" else seen) / 255))
+        found = dict(zip(graph.outputs, graph.module(seen), strict=True))
+    for name, values in expected.items():
+        torch.testing.assert_close(found[name], values, rtol=1e-9, atol=1e-9)
+    assert network.backbone.stem.conv.weight.equal(network_of(task).backbone.stem.conv.weight.double())
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_gives_the_networks_answers(task: str, name: str, exported: Exported) -> None:
+    artefact = exported(task, name)
+    assert artefact.parity is not None
+    assert parity.faults(artefact.parity, "fp32") == []
+    assert artefact.parity.pictures == ENOUGH
+    assert artefact.parity.generated == 0
+    recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
+    assert recorded["agreement"] == artefact.parity.agreement
+    assert recorded["runtime"].split()[0] in ("onnxruntime", "openvino")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
+    mine = Predictor(str(exported(task, name).path), min_score=0.05 if task == "detection" else None)(photos)
+    theirs = Predictor(network_of(task), size_px=SIZE_PX, min_score=0.05 if task == "detection" else None)(photos)
+    for found, expected in zip(mine, theirs, strict=True):
+        assert (found.source, found.size) == (expected.source, expected.size)
+        _same(found.to_dict(), expected.to_dict())
+
+
+def _same(found: Any, expected: Any) -> None:
+    """Equal but for the last digits of numbers."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            _same(found[key], value)
+    elif isinstance(expected, list):
+        for one, other in zip(found, expected, strict=True):
+            _same(one, other)
+    else:
+        assert found == (pytest.approx(expected, abs=2e-2) if isinstance(expected, float) else expected)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_several_pictures_give_what_they_give_alone(name: str, exported: Exported) -> None:
+    runner = open_artefact(exported("classification", name).path, threads=1)
+    many = runner(pictures(5))["probabilities"]
+    one_by_one = torch.cat([runner(picture[None])["probabilities"] for picture in pictures(5)])
+    torch.testing.assert_close(many, one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
+    artefact = exported("detection", "onnx")
+    manifest = read_manifest(artefact.path)
+    assert manifest == artefact.manifest
+    assert manifest == Manifest.from_json(manifest.to_json())
+    assert [(port.name, port.shape, port.dtype) for port in manifest.inputs] == [
+        ("pictures", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
+    ]
+    assert [port.name for port in manifest.outputs] == ["boxes", "scores"]
+    assert all(port.meaning for port in (*manifest.inputs, *manifest.outputs))
+    assert f"{SIZE_PX} x {SIZE_PX}" in manifest.left_to_do[0]
+    said = " ".join(manifest.left_to_do)
+    assert all(f"{value:g}" in said for value in manifest.thresholds.values())
+    assert {"mobilevit", "torch", "onnxruntime"} <= manifest.versions.keys()
+    assert manifest.spec == at_size(spec_of(network_of("detection")), SIZE_PX)
+
+
+def sabotaged(kind: str) -> nn.Module:
+    """The classifier, changed in one way."""
+    network = copy.deepcopy(network_of("classification"))
+    stem = network.backbone.stem.conv.weight
+    if kind == "channels":
+        stem.data = stem.data.flip(1)
+    elif kind == "scale":
+        stem.data *= 255
+    else:
+        network.backbone.stages[3][1].project_out.conv.weight.data *= 1.5
+    return network
+
+
+@pytest.mark.parametrize("kind", ["weights", "channels", "scale"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_of_another_network_is_found_out(kind: str, name: str, exported: Exported, photos: Path) -> None:
+    """The file beside a network that it is no export of, be the difference ever so small a mistake."""
+    runner, task = open_artefact(exported("classification", name).path), tasks.get("classification")
+    reference = TorchRunner(Program(sabotaged(kind), runner.spec, task), runner.spec, torch.device("cpu"))
+    found = parity.compare(cast(ArtefactRunner, runner), reference, views_of(photos, runner.spec.preprocessing), task)
+    assert any("probabilities differ" in fault for fault in parity.faults(found, "fp32"))
+    assert parity.faults(found, "fp16")
+
+
+def test_such_a_file_is_not_kept(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph of a changed network: the export fails, says where it begins, and leaves nothing behind."""
+    changed = graph_of(sabotaged("weights"), tasks.get("classification"), SIZE_PX)
+    monkeypatch.setattr(exporting, "graph_of", lambda *_: changed)
+    said = r"mobilevit_xxs\.onnx does not give the network's answers in onnxruntime .*the file is no export of this"
+    with pytest.raises(ParityError, match=said):
+        export(network_of("classification"), ["onnx"], verify=photos, output=tmp_path, size_px=SIZE_PX)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter that gets stage 3 wrong."""
+    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
+
+    class WrongConverter:
+        def write(self, _graph: Graph, path: Path, _precision: str) -> None:
+            path.touch()
+
+        def open(self, _path: Path, _manifest: Manifest, _threads: None) -> Callable[[Tensor], dict[str, Tensor]]:
+            def run(seen: Tensor) -> dict[str, Tensor]:
+                maps = dict(zip(locating.PARTS, locating.Parts(graph.module.network)(seen.float()), strict=True))
+                return maps | {name: -maps[name] for name in ("stage_3", "stage_4", "stage_5")}
+
+            return run
+
+    monkeypatch.setattr(locating.table, "adapter", lambda _: WrongConverter())
+    with torch.no_grad():
+        assert locating.first_difference(graph, "onnx", "fp32", pictures(2)).endswith("differs is stage 3.")
+
+
+def test_half_the_precision_halves_the_file(photos: Path, exported: Exported, tmp_path: Path) -> None:
+    (artefact,) = export(
+        network_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
+    )
+    whole, half = (
+        (made.path / "model.bin").stat().st_size for made in (exported("classification", "openvino"), artefact)
+    )
+    assert half < 0.55 * whole
+    assert artefact.parity is not None
+    assert artefact.parity.outputs["probabilities"].cosine > 0.999
+
+
+def test_without_pictures_nothing_is_claimed(tmp_path: Path) -> None:
+    (artefact,) = export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    assert artefact.parity is None
+    assert json.loads(manifest_path(artefact.path).read_text())["parity"] == "not run"
+
+
+def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, exported: Exported) -> None:
+    made = exported("classification", "onnx")
+    target = tmp_path / "mobilevit_xxs.onnx"
+    target.write_text("somebody's")
+    with pytest.raises(OutputError, match="was not exported here"):
+        export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    assert target.read_text() == "somebody's"
+    shutil.copy(made.path, target)
+    shutil.copy(manifest_path(made.path), manifest_path(target))
+    export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mobilevit_xxs.onnx", "mobilevit_xxs.onnx.json"]
+
+
+def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, exported: Exported) -> None:
+    made = exported("classification", "onnx")
+    alone = tmp_path / "alone.onnx"
+    shutil.copy(made.path, alone)
+    with pytest.raises(WeightsError, match=r"has no manifest beside it that can be read \(alone\.onnx\.json\)"):
+        Predictor(alone)
+    shutil.copy(manifest_path(made.path), manifest_path(alone))
+    alone.write_bytes(alone.read_bytes() + b" ")
+    with pytest.raises(WeightsError, match="is not what its manifest was written for"):
+        Predictor(alone)
+    with pytest.raises(WeightsError, match="not found"):
+        Predictor(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"manifest": 99}', '{"manifest": 1}'])
+def test_a_manifest_that_is_none(text: str) -> None:
+    with pytest.raises(WeightsError, match="manifest"):
+        Manifest.from_json(text)
+
+
+def test_grey_pictures_get_company_in_colour(tmp_path: Path) -> None:
+    for index in range(3):
+        Image.fromarray(np.full((40, 50), 60 * index, np.uint8)).save(tmp_path / f"{index}.png")
+    views = views_of(tmp_path, Preprocessing(32, 36))
+    assert views.generated == ENOUGH
+    assert views.pictures.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
+    assert (views.pictures[3:].float().std(dim=1) > 5).any()
+
+
+def test_a_plain_resize_is_torchs() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    views = views_of(pixels, Preprocessing(32, fit="stretch"))
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    expected = nn.functional.interpolate(planes, (32, 32), mode="bilinear", align_corners=False, antialias=False)
+    assert (views.plain[:1].float() - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("formats", "options", "message"),
+    [
+        (["onxx"], {}, "did you mean onnx"),
+        ([], {}, "no format"),
+        (["onnx"], {"precision": "fp16"}, "onnx is not written in fp16: choose fp32"),
+        (["onnx"], {"size_px": 8}, "out of range"),
+    ],
+)
+def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        export(network_of("classification"), formats, output=tmp_path, **options)
+
+
+def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine.safetensors"
+    network = network_of("classification")
+    model_file.save(model, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
+    said = capfd.readouterr()
+    assert "same top-1" in said.out
+    assert "100.0%" in said.out
+    assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
+    assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)[0]["top"]
+    assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--size", "64"]) == 2
+    assert "is decided where it is made" in capfd.readouterr().err
