@@ -11,13 +11,14 @@ from mobilevit.errors import DataError, MobileViTError, TrainingError
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.network import freeze, training_mode
-from mobilevit.training.run import prepare, train
+from mobilevit.training.run import prepare, resume, train
+from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.watching import Quiet
 from mobilevit.weights.creating import create, load
 
 
 def test_learns_and_writes_its_folder(config: TrainConfig) -> None:
-    result = train(replace(config, epochs=8, optim=replace(config.optim, lr=3e-3, ema_decay=0.0)))
+    result = train(replace(config, epochs=16, optim=replace(config.optim, lr=3e-3, ema_decay=0.0)))
     assert result.finished
     assert result.best_score > 0.7
     names = {path.name for path in result.folder.iterdir()}
@@ -75,6 +76,16 @@ def test_a_name_that_is_taken_is_refused(config: TrainConfig) -> None:
     with pytest.raises(TrainingError, match="--resume"):
         train(short)
     assert train(replace(short, overwrite=True)).finished
+
+
+def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
+    run = train(replace(config, epochs=1)).folder
+    with RunFolder(run).held():
+        for again in (lambda: resume(run), lambda: train(replace(config, name=run.name, overwrite=True))):
+            with pytest.raises(TrainingError, match="another process is training in"):
+                again()
+    assert (run / "best.safetensors").is_file()
+    assert resume(run).finished
 
 
 def test_weights_that_are_not_there_write_nothing(config: TrainConfig) -> None:

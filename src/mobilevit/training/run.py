@@ -54,13 +54,14 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
         watcher = watcher if watcher and group.leads else Quiet()
         parts = prepare(config, watcher, group)
         folder = RunFolder(group.share(new_run(parts.config).path if group.leads else None))
-        return _sitting(parts, folder, None, watcher)
+        with folder.held(group.leads):
+            return _sitting(parts, folder, None, watcher)
 
 
 def resume(run: Path, watcher: Watcher | None = None) -> RunResult:
     """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped."""
     folder, config = open_run(run)
-    with joined(config.device) as group:
+    with joined(config.device) as group, folder.held(group.leads):
         watcher = watcher if watcher and group.leads else Quiet()
         if not folder.checkpoint.is_file():
             watcher.notice("no checkpoint yet: the run starts from its beginning")

@@ -2,9 +2,13 @@
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+
+from filelock import FileLock, Timeout
 
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.files import make_folder, write_atomically
@@ -45,6 +49,19 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
+    @contextmanager
+    def held(self, leads: bool = True) -> Iterator[None]:
+        """Keeps other processes from training in the folder, where this process `leads`; TrainingError where one does.
+
+        A process that is killed lets go.
+        """
+        lock = FileLock(self.path / ".lock", blocking=False)
+        try:
+            with lock if leads else nullcontext():
+                yield
+        except Timeout:
+            raise TrainingError(f"another process is training in {self.path}: stop it, or wait for its end") from None
+
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """The whole history, a row an epoch."""
         text = io.StringIO()
@@ -63,8 +80,9 @@ def new_run(config: TrainConfig) -> RunFolder:
                 f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
                 "or replace it with --overwrite."
             )
-        open_run(folder.path)  # nothing is removed that is not a run
-        rmtree(folder.path)
+        open_run(folder.path)  # nothing is removed that is not a run, or still goes on
+        with folder.held():
+            rmtree(folder.path)
     make_folder(folder.path)
     write_atomically(folder.config, to_json(config))
     return folder
