@@ -26,6 +26,7 @@ ORDER = [
     "weights",
     "tasks",
     "formats",
+    "runtimes",
     "fetching",
     "sources",
     "inference",
@@ -36,6 +37,7 @@ ORDER = [
     "recipes",
     "explanation",
     "inspection",
+    "benchmarking",
     "digits",
     "digit_scenes",
     "cli",
@@ -44,15 +46,25 @@ NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors"
 
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {
+    "ai_edge_litert": {"formats/litert.py"},
+    "coremltools": {"formats/coreml.py"},
+    "executorch": {"formats/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"data/augment.py"},
+    "litert_torch": {"formats/litert.py"},
+    "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py"},
+    "onnxruntime": {"formats/onnx.py"},
+    "openvino": {"formats/openvino.py"},
     "sklearn": {"digits.py"},
     "tensorboard": {"training/scalars.py"},
     "huggingface_hub": {"weights/download.py"},
     "tyro": {"cli/"},
     "yaml": {"tasks/detection/"},
 }
-OPTIONAL = {"faster_coco_eval", "kornia", "sklearn", "tensorboard"}
+OPTIONAL = {
+    "ai_edge_litert", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch", "onnx", "onnxruntime",
+    "openvino", "sklearn", "tensorboard",
+}  # fmt: skip
 
 
 def part(path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mobilevit import digit_scenes
 from mobilevit.cli import main
 from mobilevit.cli.configuring import parse_run
 from mobilevit.cli.demo import EXAMPLES
@@ -75,8 +76,9 @@ def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("task", EXAMPLES)
-def test_demo(task: str, tmp_path: Path, capsys: Capture) -> None:
+def test_demo(task: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn", reason='needs the extra "demo"')
+    monkeypatch.setattr(digit_scenes, "PICTURES", {"train": 60, "val": 12})
     assert main(["demo", "--task", task, "--output", str(tmp_path / "runs"), "--epochs", "1"]) == 0
     shown = capsys.readouterr().out
     page = tmp_path / "runs" / EXAMPLES[task].run / "report.html"

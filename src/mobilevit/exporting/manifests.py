@@ -23,16 +23,20 @@ def draft(graph: Graph, name: str, precision: Precision, path: Path, *, meanings
     with torch.no_grad():
         tensors = graph.module(graph.example)
     batch = "batch" if row.any_batch else 1
-    shape = (batch, side, side, 3) if row.layout == "NHWC" else (batch, 3, side, side)
+    shapes = {"NCHW": (batch, 3, side, side), "NHWC": (batch, side, side, 3), "image": (side, side)}
+    dtype = "image" if row.layout == "image" else "float32"
     return Manifest(
         format=name,
         precision=precision,
         file=path.name,
         sha256=sha256_of(path),
         spec=graph.spec,
-        inputs=(Port("pictures", shape, "float32", f"{row.layout}, {CHANNELS}"),),
+        inputs=(Port("pictures", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
-            _port(name, tensor, batch, meanings) for name, tensor in zip(graph.outputs, tensors, strict=True)
+            _dictionary(output, len(graph.spec.classes), meanings)
+            if output == row.dictionary and graph.spec.classes
+            else _port(output, tensor, batch, meanings)
+            for output, tensor in zip(graph.outputs, tensors, strict=True)
         ),
         left_to_do=(),
         versions=_versions(row),
@@ -41,6 +45,12 @@ def draft(graph: Graph, name: str, precision: Precision, path: Path, *, meanings
 
 def _port(name: str, tensor: Tensor, batch: int | str, meanings: Mapping[str, str]) -> Port:
     return Port(name, (batch, *tensor.shape[1:]), DTYPES[tensor.dtype], meanings.get(name, ""))
+
+
+def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
+    """An output that the format hands out by the classes' names; `count` is how many these are."""
+    meaning = f"a dictionary, by the names of the classes (with the id where several share one): {meanings[name]}"
+    return Port(name, (count,), "dictionary", f"{meaning}; the likeliest name itself is the output classLabel")
 
 
 def resize_in_words(preprocessing: Preprocessing) -> str:

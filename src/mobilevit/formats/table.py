@@ -25,6 +25,7 @@ class Format:
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
     any_batch: bool = False  # whether it takes several pictures at a time
+    dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
 
 
 FORMATS = {
@@ -33,7 +34,9 @@ FORMATS = {
         "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
     ),
     "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",)),
-    "coreml": Format("Core ML", "coreml", ".mlpackage", ("coremltools",), ("fp16", "fp32"), layout="image"),
+    "coreml": Format(
+        "Core ML", "coreml", ".mlpackage", ("coremltools",), ("fp16", "fp32"), "image", dictionary="probabilities"
+    ),
     "litert": Format("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
 }
 

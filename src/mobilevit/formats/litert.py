@@ -1,0 +1,59 @@
+"""LiteRT, once TensorFlow Lite: Android, and wherever XNNPACK is. One .tflite file, with the channels last.
+
+Its inputs and outputs have names in the file, those of the manifest: a program asks for them by signature.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.running import ArtefactRunner, Pictures
+from mobilevit.formats.silence import silent
+
+
+def write(graph: Graph, path: Path, precision: str) -> None:
+    """For one picture of the spec's size, (1, size, size, 3)."""
+    import litert_torch
+
+    assert precision == "fp32"
+    pictures = graph.example.permute(0, 2, 3, 1).contiguous()
+    litert_torch.convert(ChannelsLast(graph).eval(), sample_kwargs={"pictures": pictures}).export(str(path))
+
+
+class ChannelsLast(nn.Module):
+    """(1, H, W, 3) float32 RGB, 0-255 -> the outputs of a graph by name."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.module, self.names = graph.module, graph.outputs
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.module(pictures.permute(0, 3, 1, 2)), strict=True))
+
+
+def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+    """With as many threads as torch takes, where it is not said: LiteRT itself would take one."""
+    with silent():
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_path=str(path), num_threads=threads or torch.get_num_threads())
+        interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()
+
+    def run(pictures: Pictures) -> list[NDArray[Any]]:
+        found = signature(pictures=np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)))
+        return [found[port.name] for port in manifest.outputs]
+
+    return ArtefactRunner(manifest, f"LiteRT {_version()}", run)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("ai-edge-litert")

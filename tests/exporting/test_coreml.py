@@ -1,0 +1,293 @@
+"""Core ML packages: what is in them, and that a program which differs from the network is found out.
+
+On macOS the runtime runs here; elsewhere the saved program is evaluated, and says so.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exported_networks import SIZE_PX, TASKS, network_of
+from PIL import Image
+from torch import nn
+
+from mobilevit import tasks
+from mobilevit.errors import WeightsError
+from mobilevit.exporting import parity
+from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.manifests import draft
+from mobilevit.exporting.views import views_of
+from mobilevit.formats import coreml
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.manifest import read_manifest
+from mobilevit.formats.mil_program import MilProgram
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.inference import Predictor, at_size
+from mobilevit.spec import ClassLabel, ModelSpec
+from mobilevit.tasks.program import Program
+from mobilevit.weights.creating import spec_of
+
+ct = pytest.importorskip("coremltools", reason='needs the extra "export"')
+mb = ct.converters.mil.Builder
+
+Exported = Callable[[str, str], Artefact]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_gives_the_networks_answers(task: str, exported: Exported) -> None:
+    artefact = exported(task, "coreml")
+    assert artefact.parity is not None
+    assert parity.faults(artefact.parity, "fp16") == []
+    assert artefact.manifest.precision == "fp16"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
+def test_nothing_claims_that_the_runtime_ran(exported: Exported) -> None:
+    artefact = exported("classification", "coreml")
+    recorded = read_manifest(artefact.path).parity
+    assert isinstance(recorded, dict)
+    assert recorded["runtime"] == "torch (Core ML program checked, runtime not run)"
+
+
+class Start(nn.Module):
+    """(B, 3, H, W) float32 RGB, 0-255 -> a tuple of one map, that of the first block with transformers."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(backbone.stem, *backbone.stages[:3])  # type: ignore[misc,index]
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.parts(pictures),)
+
+
+def test_float32_is_closer_and_twice_as_large(tmp_path: Path) -> None:
+    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
+    start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
+    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    with torch.no_grad():
+        (expected,) = start.module(pictures.float())
+    apart, sizes = {}, {}
+    for precision in ("fp16", "fp32"):
+        path = tmp_path / f"{precision}.mlpackage"
+        coreml.write(start, path, precision)
+        runner = coreml.open(path, draft(start, "coreml", precision, path, meanings={}), None)
+        apart[precision] = parity.difference(runner(pictures)["map"], expected)
+        sizes[precision] = _weights(path).stat().st_size
+    assert apart["fp32"].largest < 1e-4 < apart["fp16"].largest
+    assert apart["fp16"].cosine > 0.9999
+    assert sizes["fp16"] < 0.6 * sizes["fp32"]
+
+
+def _weights(package: Path) -> Path:
+    (path,) = package.rglob("weight.bin")
+    return path
+
+
+def test_a_classifier_knows_its_classes(exported: Exported) -> None:
+    artefact = exported("classification", "coreml")
+    spec, names = _description(artefact.path), [label.name for label in artefact.manifest.spec.classes]
+    assert spec.description.predictedFeatureName == "classLabel"
+    assert spec.description.predictedProbabilitiesName == "probabilities"
+    kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
+    assert kinds == {"classLabel": "stringType", "probabilities": "dictionaryType"}
+    (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+    (classify,) = [op for op in block.operations if op.type == "classify"]
+    labels = classify.inputs["classes"].arguments[0].value.immediateValue.list.values
+    assert [label.immediateValue.tensor.strings.values[0] for label in labels] == names
+
+
+def _description(package: Path) -> Any:
+    return ct.models.MLModel(str(package), skip_model_load=True).get_spec()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
+    artefact = exported(task, "coreml")
+    spec = _description(artefact.path)
+    (pictures,) = spec.description.input
+    image = pictures.type.imageType
+    assert pictures.name == "pictures"
+    assert (image.height, image.width) == (SIZE_PX, SIZE_PX)
+    assert image.colorSpace == type(image).ColorSpace.RGB
+    assert spec.specificationVersion == ct.target.iOS17
+    about = spec.description.metadata
+    assert spec_of(network_of(task)).architecture in about.shortDescription
+    assert about.license == spec_of(network_of(task)).provenance.licence
+    assert about.author == ""
+    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(network_of(task)), SIZE_PX)
+
+
+def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> None:
+    found = {
+        output.name: output.type.multiArrayType
+        for task in ("detection", "segmentation")
+        for output in _description(exported(task, "coreml").path).description.output
+    }
+    kinds = ct.proto.FeatureTypes_pb2.ArrayFeatureType
+    assert {name: array.dataType for name, array in found.items()} == {
+        "boxes": kinds.FLOAT32,
+        "scores": kinds.FLOAT32,
+        "classes": kinds.INT32,
+    }
+    assert [*found["classes"].shape] == [1, SIZE_PX, SIZE_PX]
+
+
+def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) -> None:
+    manifest = read_manifest(exported("classification", "coreml").path)
+    (pictures,), (probabilities,) = manifest.inputs, manifest.outputs
+    assert (pictures.name, pictures.shape, pictures.dtype) == ("pictures", (SIZE_PX, SIZE_PX), "image")
+    assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
+    assert "classLabel" in probabilities.meaning
+    boxes, scores = read_manifest(exported("detection", "coreml").path).outputs
+    assert (boxes.name, scores.name, boxes.dtype) == ("boxes", "scores", "float32")
+
+
+def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:
+    classes = (ClassLabel("n1", "crane"), ClassLabel("n2", "crane"), ClassLabel("n3", "heron"))
+    assert coreml.class_names(ModelSpec("any", "classification", classes)) == ["crane (n1)", "crane (n2)", "heron"]
+
+
+@pytest.mark.parametrize("kind", ["weights", "channels", "scale"])
+def test_a_package_that_was_changed_fails(kind: str, exported: Exported, photos: Path, tmp_path: Path) -> None:
+    """In the saved file, one convolution is replaced by another one."""
+    artefact = exported("classification", "coreml")
+    network, task = network_of("classification"), tasks.get("classification")
+    changed = tmp_path / "changed.mlpackage"
+    shutil.copytree(artefact.path, changed)
+    backbone = graph_of(network, task, SIZE_PX).module.network.backbone
+    stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
+    old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, 255 * stem)}[kind]
+    content = _weights(changed).read_bytes()
+    assert content.count(_float16(old)) == 1
+    _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
+
+    views = views_of(photos, artefact.manifest.spec.preprocessing)
+    reference = TorchRunner(Program(network, artefact.manifest.spec, task), artefact.manifest.spec, torch.device("cpu"))
+    found = parity.compare(coreml.open(changed, artefact.manifest, None), reference, views, task)
+    assert parity.faults(found, "fp16") != []
+
+
+def _float16(weights: torch.Tensor) -> bytes:
+    return weights.detach().half().contiguous().numpy().tobytes()
+
+
+@pytest.mark.parametrize("task", ["classification", "detection"])
+def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
+    picture = photos / "00.png"
+    (mine,) = Predictor(str(exported(task, "coreml").path), min_score=0.05)(picture)
+    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, min_score=0.05)(picture)
+    assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
+    if task == "classification":
+        assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
+@pytest.mark.parametrize("task", TASKS)
+def test_on_macos_the_runtime_would_get_pictures(
+    task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given to the runtime and what is made of its answers, with an evaluation of the program in its place."""
+    artefact = exported(task, "coreml")
+    here = coreml.open(artefact.path, artefact.manifest, None)
+    predict, _ = coreml._checked(artefact.path)
+
+    def predicted(_: object, inputs: dict[str, Any]) -> dict[str, Any]:
+        image = inputs["pictures"]
+        assert isinstance(image, Image.Image)
+        assert (image.mode, image.size) == ("RGB", (SIZE_PX, SIZE_PX))
+        return predict(np.asarray(image, np.float32).transpose(2, 0, 1)[None].copy())
+
+    monkeypatch.setattr(coreml, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(ct.models.MLModel, "predict", predicted)
+    there = coreml.open(artefact.path, artefact.manifest, None)
+    assert there.runtime.startswith("Core ML")
+    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    for name, values in here(pictures).items():
+        assert there(pictures)[name].equal(values)
+        assert len(values) == 2
+
+
+def test_an_operation_that_is_unknown_is_named() -> None:
+    @mb.program(input_specs=[mb.TensorSpec(shape=(2, 3))])
+    def program(x: Any) -> Any:
+        return mb.erf(x=mb.tan(x=mb.relu(x=x)))
+
+    with pytest.raises(WeightsError, match=r"operations that cannot be checked here: erf, tan\. Compare it on macOS"):
+        MilProgram(program)
+
+
+ROWS = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+MORE = np.random.default_rng(1).uniform(0.5, 2, size=(2, 1, 4, 5)).astype(np.float32)
+NONE = [False] * 4
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: mb.add(x=x, y=MORE),
+        lambda x: mb.sub(x=x, y=MORE),
+        lambda x: mb.mul(x=MORE, y=x),
+        lambda x: mb.real_div(x=x, y=MORE),
+        lambda x: mb.exp(x=x),
+        lambda x: mb.relu(x=x),
+        lambda x: mb.softmax(x=x, axis=1),
+        lambda x: mb.reduce_mean(x=x, axes=[0, -1], keep_dims=True),
+        lambda x: mb.reduce_argmax(x=x, axis=1, keep_dims=False),
+        lambda x: mb.cast(x=x, dtype="int32"),
+        lambda x: mb.transpose(x=x, perm=[2, 0, 3, 1]),
+        lambda x: mb.reshape(x=x, shape=[6, -1]),
+        lambda x: mb.concat(values=[x, x], axis=-1),
+        lambda x: mb.split(x=x, split_sizes=[1, 3, 1], axis=-1),
+        lambda x: mb.split(x=x, num_splits=2, axis=2),
+        lambda x: mb.expand_dims(x=mb.reduce_mean(x=x, axes=[3]), axes=[0, -1]),
+        lambda x: mb.squeeze(x=mb.reduce_mean(x=x, axes=[0, 2], keep_dims=True), axes=[0, -2]),
+        lambda x: mb.tile(x=x, reps=[1, 2, 1, 3]),
+        lambda x: mb.slice_by_index(x=x, begin=[0, 1, 0, 1], end=[2, 3, 3, 5], stride=[1, 1, 2, 2]),
+        lambda x: mb.slice_by_index(
+            x=x,
+            begin=[1, 2, 1, -2],
+            end=[2, 0, 2, 0],
+            begin_mask=[False, True, False, False],
+            end_mask=[False, True, False, True],
+            squeeze_mask=[True, False, False, False],
+        ),
+    ],
+)
+def test_operations_give_what_coremltools_makes_of_constants(made: Callable[[Any], Any]) -> None:
+    """coremltools computes an operation itself where its inputs are constant: a second opinion on the table."""
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=ROWS.shape)])
+    def program(x: Any) -> Any:
+        return made(x)
+
+    expected: list[Any] = []
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1,))])
+    def folded(x: Any) -> Any:
+        found = made(mb.const(val=ROWS))
+        expected.extend(var.val for var in (found if isinstance(found, list | tuple) else [found]))
+        return mb.relu(x=x)
+
+    found = MilProgram(program)(x=torch.from_numpy(ROWS))
+    for values, wanted in zip(found.values(), expected, strict=True):
+        assert wanted is not None, "coremltools does not compute this"
+        torch.testing.assert_close(values, torch.as_tensor(wanted), check_dtype=False, rtol=1e-5, atol=1e-6)
+
+
+def test_what_passes_between_operations_has_the_declared_precision() -> None:
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 2))])
+    def program(x: Any) -> Any:
+        half = mb.cast(x=x, dtype="fp16")
+        return mb.cast(x=mb.mul(x=half, y=np.float16(3)), dtype="fp32")
+
+    (found,) = MilProgram(program)(x=torch.tensor([[1.0001, 50000.0]])).values()
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[3.0, float("inf")]]

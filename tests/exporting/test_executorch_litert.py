@@ -1,0 +1,112 @@
+"""ExecuTorch and LiteRT: the network's answers in all tasks, picture by picture."""
+
+import copy
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from exported_networks import SIZE_PX, TASKS, network_of
+from torch import nn
+
+from mobilevit import tasks
+from mobilevit.exporting import parity
+from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.views import ENOUGH, views_of
+from mobilevit.formats import executorch
+from mobilevit.formats.manifest import read_manifest
+from mobilevit.formats.rewriting import rewritten
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.table import FORMATS, open_artefact
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.tasks.program import Program
+
+Exported = Callable[[str, str], Artefact]
+
+
+def where_installed(name: str) -> object:
+    missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
+    return pytest.param(name, marks=pytest.mark.skipif(bool(missing), reason=f'extra "export" lacks {missing}'))
+
+
+BOTH = [where_installed("executorch"), where_installed("litert")]
+
+
+def pictures(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", BOTH)
+def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
+    artefact = exported(task, name)
+    found = artefact.parity
+    assert found is not None
+    assert parity.faults(found, "fp32") == []
+    assert (found.pictures, found.generated) == (ENOUGH, 0)
+    assert set(found.outputs) == {name for name in tasks.get(task).interface.outputs if name != "classes"}
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_several_pictures_are_what_they_are_alone(name: str, exported: Exported) -> None:
+    runner = open_artefact(exported("detection", name).path, threads=1)
+    many = runner(pictures(3))
+    assert many["boxes"].dtype == many["scores"].dtype == torch.float32
+    for output, values in many.items():
+        alone = [runner(picture[None])[output] for picture in pictures(3)]
+        assert torch.equal(values, torch.cat(alone))
+        assert not torch.equal(values[0], values[1]), "memory that a runtime used again"
+
+
+@pytest.mark.parametrize("kind", ["weights", "channels", "scale"])
+@pytest.mark.parametrize("name", BOTH)
+def test_the_file_of_another_network_is_found_out(kind: str, name: str, exported: Exported, photos: Path) -> None:
+    runner, task = open_artefact(exported("classification", name).path), tasks.get("classification")
+    reference = TorchRunner(Program(sabotaged(kind), runner.spec, task), runner.spec, torch.device("cpu"))
+    found = parity.compare(cast(ArtefactRunner, runner), reference, views_of(photos, runner.spec.preprocessing), task)
+    assert any("probabilities differ" in fault for fault in parity.faults(found, "fp32"))
+
+
+def sabotaged(kind: str) -> nn.Module:
+    """The classifier, changed in one way."""
+    network = copy.deepcopy(network_of("classification"))
+    stem = network.backbone.stem.conv.weight
+    if kind == "channels":
+        stem.data = stem.data.flip(1)
+    elif kind == "scale":
+        stem.data *= 255
+    else:
+        network.backbone.stages[4][1].project_out.conv.weight.data *= 1.5
+    return network
+
+
+@where_installed("litert").marks[0]  # type: ignore[attr-defined]
+def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    artefact = exported("detection", "litert")
+    signature = Interpreter(model_path=str(artefact.path)).get_signature_runner()
+    manifest = read_manifest(artefact.path)
+    for ports, found in (
+        (manifest.inputs, signature.get_input_details()),
+        (manifest.outputs, signature.get_output_details()),
+    ):
+        assert {port.name: port.shape for port in ports} == {
+            name: tuple(details["shape"].tolist()) for name, details in found.items()
+        }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_other_words_for_the_same(task: str) -> None:
+    """In double precision nothing is left of a difference."""
+    graph = graph_of(copy.deepcopy(network_of(task)).double(), tasks.get(task), SIZE_PX)
+    seen = graph.example.double()
+    with torch.no_grad():
+        program = torch.export.export(graph.module, (seen,))
+        expected, found = graph.module(seen), rewritten(program, executorch.REPLACEMENTS)(seen)
+    for values, others in zip(expected, found, strict=True):
+        torch.testing.assert_close(others, values, rtol=1e-9, atol=1e-9)
