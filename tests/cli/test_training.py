@@ -96,4 +96,4 @@ def test_demo(task: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.Mo
 
 def test_a_demo_of_a_task_that_is_not_there(capsys: Capture) -> None:
     assert main(["demo", "--task", "detecton"]) == 2
-    assert "did you mean detection?" in capsys.readouterr().err
+    assert "did you mean detection or segmentation?" in capsys.readouterr().err

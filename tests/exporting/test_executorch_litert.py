@@ -40,7 +40,7 @@ def pictures(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["classification", "detection"])
 @pytest.mark.parametrize("name", BOTH)
 def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
     artefact = exported(task, name)

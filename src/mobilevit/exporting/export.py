@@ -128,10 +128,10 @@ class Exporter:
             temporary = Path(folder) / path.name
             with quiet(FORMATS[name].title):
                 table.adapter(name).write(self.graph, temporary, precision)
-            manifest = self._manifest(name, precision, temporary)
+                manifest = self._manifest(name, precision, temporary)
+                runner = table.adapter(name).open(temporary, manifest, None)
             found = None
             if self.views is not None:
-                runner = table.adapter(name).open(temporary, manifest, None)
                 found = self._compared(cast(ArtefactRunner, runner), self.views, temporary)
                 manifest = replace(manifest, parity={"limits": asdict(parity.LIMITS[precision]), **asdict(found)})
             _put(temporary, path, manifest)
