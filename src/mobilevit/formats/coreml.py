@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.manifest import Manifest, Port
 from mobilevit.formats.mil_program import MilProgram
 from mobilevit.formats.running import ArtefactRunner, Pictures
 from mobilevit.formats.silence import silent
@@ -94,15 +94,18 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     predict, runtime = _core_ml(path) if on_mac else _checked(path)
     labels = class_names(manifest.spec)
 
-    def values(output: Any) -> NDArray[Any]:
-        """A dictionary of classes back as a row of their probabilities."""
-        return np.array([[output[label] for label in labels]]) if isinstance(output, dict) else np.asarray(output)
-
     def run(pictures: Pictures) -> list[NDArray[Any]]:
         found = predict(pictures)
-        return [values(found[port.name]) for port in manifest.outputs]
+        return [_values(found[port.name], port, labels) for port in manifest.outputs]
 
     return ArtefactRunner(manifest, runtime, run)
+
+
+def _values(output: Any, port: Port, labels: list[str]) -> NDArray[Any]:
+    """An output as an array: a dictionary of classes as a row of their probabilities."""
+    if isinstance(output, dict):
+        return np.array([[output[label] for label in labels]], np.float32)
+    return np.asarray(output, port.dtype)
 
 
 def _core_ml(path: Path) -> tuple[Predict, str]:
