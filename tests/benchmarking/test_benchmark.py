@@ -3,6 +3,8 @@
 import json
 import shutil
 import statistics
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mobilevit.benchmarking.chart import chart
 from mobilevit.cli import main
 from mobilevit.errors import MobileViTError, UsageError
 from mobilevit.exporting.export import export
+from mobilevit.formats.table import FORMATS
 from mobilevit.inference import at_size, runner_for
 from mobilevit.runtimes import (
     Ranking,
@@ -62,6 +65,19 @@ def test_a_file_that_cannot_be_opened_is_named(model: Path, tmp_path: Path) -> N
     broken.write_bytes(b"")
     with pytest.raises(MobileViTError, match=r"small\.onnx is not what its manifest was written for"):
         benchmark(model, [broken], threads=[1], runs=1)
+
+
+@pytest.mark.parametrize(("system", "times"), [("another", False), (sys.platform, True)])
+def test_a_file_is_timed_where_its_runtime_is(
+    model: Path, system: str, times: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Core ML's files are evaluated on Linux, and not run: nobody is told how fast that is."""
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], system=system))
+    found = benchmark(model, threads=[1], runs=1, batch_sizes=[1])
+    assert [row.runtime for row in found.rows] == (["torch", "onnx"] if times else ["torch"])
+    if not times:
+        with pytest.raises(UsageError, match=r"small\.onnx cannot be timed here: ONNX runs on another alone"):
+            benchmark(model, [model.with_suffix(".onnx")], threads=[1], runs=1)
 
 
 @pytest.mark.parametrize("options", [{"runs": 0}, {"threads": [0]}, {"batch_sizes": []}, {"batch_sizes": [0]}])

@@ -30,15 +30,14 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def config(stripes: Path, tmp_path: Path) -> TrainConfig:
+@pytest.fixture(scope="session")
+def short(stripes: Path) -> TrainConfig:
     """Three epochs of a few steps at two sizes."""
     return TrainConfig(
         data=stripes,
         model="mobilevit_xxs",
         weights="none",
         epochs=3,
-        output=tmp_path / "runs",
         name="run",
         device="cpu",
         workers=0,
@@ -46,6 +45,12 @@ def config(stripes: Path, tmp_path: Path) -> TrainConfig:
         scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
+
+
+@pytest.fixture
+def config(short: TrainConfig, tmp_path: Path) -> TrainConfig:
+    """As `short`, into a folder of the test's own."""
+    return replace(short, output=tmp_path / "runs")
 
 
 @pytest.fixture(scope="session")

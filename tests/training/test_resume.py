@@ -1,6 +1,7 @@
 """A run that was stopped and resumed is, bit for bit, the run that never stopped."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,9 +44,10 @@ def assert_same_run(found: Path, expected: Path) -> None:
         assert all(torch.equal(a[key], b[key]) for key in b)
 
 
-@pytest.fixture
-def uninterrupted(config: TrainConfig) -> RunResult:
-    return train(config)
+@pytest.fixture(scope="module")
+def uninterrupted(short: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """One for the whole file: leave it as it is."""
+    return train(replace(short, output=tmp_path_factory.mktemp("uninterrupted")))
 
 
 def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
@@ -94,16 +96,15 @@ def test_what_is_no_run_is_named(tmp_path: Path) -> None:
         resume(tmp_path)
 
 
-def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult) -> None:
-    checkpoint = uninterrupted.folder / "checkpoint" / "state.safetensors"
+def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    checkpoint = run / "checkpoint" / "state.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be read"):
-        resume(uninterrupted.folder)
+        resume(run)
 
 
 def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
-    import shutil
-
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder
     next((copy / "train" / "up").iterdir()).unlink()

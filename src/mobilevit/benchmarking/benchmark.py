@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from mobilevit.benchmarking.worker import Job, Worker
 from mobilevit.errors import UsageError
 from mobilevit.formats.manifest import read_manifest
+from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import TORCH, Ranking, artefacts_beside, this_machine
 
@@ -92,7 +93,9 @@ def benchmark(
     threads = tuple(threads) or tuple(dict.fromkeys((1, os.cpu_count() or 1)))
     if runs < 1 or min(threads) < 1 or not batch_sizes or min(batch_sizes) < 1:
         raise UsageError("--runs, --threads and --batch-sizes are whole numbers from 1 up")
-    paths = [Path(path) for path in artefacts] or [*artefacts_beside(Path(model)).values()]
+    paths = [Path(path) for path in artefacts] or _that_run(artefacts_beside(Path(model)))
+    for path in paths:
+        _must_run(path)
     size_px = _common_size(model, paths)
     measured: list[Row] = []
     for count in threads:
@@ -105,6 +108,17 @@ def benchmark(
         "torch": torch.__version__,
     }
     return Benchmark(str(model), size_px, runs, machine, tuple(measured))
+
+
+def _that_run(artefacts: Mapping[str, Path]) -> list[Path]:
+    """Those whose runtime is on this system: what only evaluates them elsewhere has no speed worth a word."""
+    return [path for name, path in artefacts.items() if FORMATS[name].runs_here]
+
+
+def _must_run(path: Path) -> None:
+    row = FORMATS.get(read_manifest(path).format)
+    if row is not None and not row.runs_here:
+        raise UsageError(f"{path} cannot be timed here: {row.title} runs on {row.system} alone")
 
 
 def _common_size(model: str | Path, paths: Sequence[Path]) -> int:

@@ -1,5 +1,6 @@
 """Every format by its name: one literal table. Another one is one module beside this, and one row here."""
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,7 +26,13 @@ class Format:
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
     any_batch: bool = False  # whether it takes several pictures at a time
+    system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this system has the runtime."""
+        return self.system in ("", sys.platform)
 
 
 FORMATS = {
@@ -35,7 +42,14 @@ FORMATS = {
     ),
     "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",)),
     "coreml": Format(
-        "Core ML", "coreml", ".mlpackage", ("coremltools",), ("fp16", "fp32"), "image", dictionary="probabilities"
+        "Core ML",
+        "coreml",
+        ".mlpackage",
+        ("coremltools",),
+        ("fp16", "fp32"),
+        layout="image",
+        system="darwin",
+        dictionary="probabilities",
     ),
     "litert": Format("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
 }
