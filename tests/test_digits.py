@@ -57,8 +57,9 @@ def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_scenes")
-def test_boxes_lie_around_the_ink_of_their_masks(tmp_path: Path) -> None:
-    """Both writers draw the same scenes: each box holds pixels of its digit, up to its border, and no other's."""
+def test_boxes_lie_around_the_ink_of_their_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same crowd both writers draw the same scenes: a box holds its digit, up to its border, and no other."""
+    monkeypatch.setattr(digit_scenes, "CUT_OUT", digit_scenes.BOXED)
     boxes, masks = tasks.get("detection"), tasks.get("segmentation")
     boxed = boxes.read(digit_scenes.write_boxes(tmp_path / "boxes"), ReadOptions())
     masked = masks.read(digit_scenes.write_masks(tmp_path / "masks"), ReadOptions())

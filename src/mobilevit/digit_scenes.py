@@ -17,11 +17,21 @@ from mobilevit.files import make_folder, write_atomically
 
 SIDE_PX = 160
 PICTURES = {"train": 480, "val": 120}
-DIGITS = (3, 6)  # fewest and most in a picture
-DIGIT_PX = (32, 64)  # side of a digit's square
-TRIES = 30  # at a place that is free
+TRIES = 60  # at a place that is free
 INK = 0.35  # of full ink, from which a pixel belongs to its digit
 NAMES = tuple(str(digit) for digit in range(10))
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How many digits a picture has where there is room for them, and how high they are: fewest and most."""
+
+    digits: tuple[int, int]
+    height_px: tuple[int, int]
+
+
+BOXED = Crowd((3, 6), (32, 64))
+CUT_OUT = Crowd((3, 5), (56, 92))  # strokes about as wide as what one value of a map at stride 16 stands for
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,13 @@ class Placed:
     digit: int
     left: int
     top: int
-    ink: NDArray[np.float64]  # (side, side) 0-1
+    ink: NDArray[np.float64]  # (height, width) 0-1
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that its ink covers."""
+        height, width = self.ink.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -43,7 +59,7 @@ class Placed:
 
 def write_boxes(folder: Path, *, seed: int = 0) -> Path:
     """Write train/ and val/ with pictures and `_annotations.coco.json`; `folder`. Errors as for `write_digits`."""
-    for split, scenes in _splits(seed):
+    for split, scenes in _splits(BOXED, seed):
         target, entries = make_folder(folder / split), []
         for index, (picture, placed) in enumerate(scenes):
             picture.save(target / f"{index:04}.png")
@@ -54,7 +70,7 @@ def write_boxes(folder: Path, *, seed: int = 0) -> Path:
 
 def write_masks(folder: Path, *, seed: int = 0) -> Path:
     """Write train/ and val/ with images/ and masks/, and classes.txt; `folder`. Errors as for `write_digits`."""
-    for split, scenes in _splits(seed):
+    for split, scenes in _splits(CUT_OUT, seed):
         pictures, masks = (make_folder(folder / split / name) for name in ("images", "masks"))
         for index, (picture, placed) in enumerate(scenes):
             picture.save(pictures / f"{index:04}.png")
@@ -66,46 +82,51 @@ def write_masks(folder: Path, *, seed: int = 0) -> Path:
 Scene = tuple[Image.Image, list[Placed]]
 
 
-def _splits(seed: int) -> Iterator[tuple[str, Iterator[Scene]]]:
+def _splits(crowd: Crowd, seed: int) -> Iterator[tuple[str, Iterator[Scene]]]:
     drawings, digits = load()
     held = held_out(digits, seed)
     for split, chosen in (("train", np.flatnonzero(~held)), ("val", np.flatnonzero(held))):
         rng = np.random.default_rng((seed, split == "val"))
-        yield split, (_scene(rng, drawings[chosen], digits[chosen]) for _ in range(PICTURES[split]))
+        yield split, (_scene(rng, crowd, drawings[chosen], digits[chosen]) for _ in range(PICTURES[split]))
 
 
-def _scene(rng: np.random.Generator, drawings: NDArray[np.float64], digits: NDArray[np.int64]) -> Scene:
+def _scene(rng: np.random.Generator, crowd: Crowd, drawings: NDArray[np.float64], digits: NDArray[np.int64]) -> Scene:
     """Dark digits of many colours on light paper, none over another."""
     placed: list[Placed] = []
-    for _ in range(rng.integers(DIGITS[0], DIGITS[1], endpoint=True)):
-        which, side = int(rng.integers(len(digits))), int(rng.integers(DIGIT_PX[0], DIGIT_PX[1], endpoint=True))
-        place = _free(rng, side, placed)
+    for _ in range(rng.integers(*crowd.digits, endpoint=True)):
+        which, height = int(rng.integers(len(digits))), int(rng.integers(*crowd.height_px, endpoint=True))
+        ink = _enlarged(drawings[which], height)
+        place = _free(rng, ink.shape, placed)
         if place is not None:
-            placed.append(Placed(int(digits[which]), *place, _enlarged(drawings[which], side)))
+            placed.append(Placed(int(digits[which]), *place, ink))
     pixels = _paper(rng)
     for item in placed:
-        side, colour = len(item.ink), rng.uniform(0, 110, 3)
-        part = pixels[item.top : item.top + side, item.left : item.left + side]
-        part += item.ink[..., None] * (colour - part)
+        part = pixels[item.area]
+        part += item.ink[..., None] * (rng.uniform(0, 110, 3) - part)
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8)), placed
 
 
-def _free(rng: np.random.Generator, side: int, placed: Sequence[Placed]) -> tuple[int, int] | None:
-    """Left and top of a square that meets no other one; None where none was found."""
-    for left, top in rng.integers(SIDE_PX - side, size=(TRIES, 2), endpoint=True).tolist():
+def _free(rng: np.random.Generator, shape: tuple[int, ...], placed: Sequence[Placed]) -> tuple[int, int] | None:
+    """Left and top of a rectangle of this (height, width) that meets no other one; None where none was found."""
+    height, width = shape
+    for left, top in rng.integers((SIDE_PX - width, SIDE_PX - height), size=(TRIES, 2), endpoint=True).tolist():
         if not any(
-            left < other.left + len(other.ink) and other.left < left + side
-            and top < other.top + len(other.ink) and other.top < top + side
+            left < other.left + other.ink.shape[1] and other.left < left + width
+            and top < other.top + other.ink.shape[0] and other.top < top + height
             for other in placed
         ):  # fmt: skip
             return left, top
     return None
 
 
-def _enlarged(drawing: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """(8, 8) ink of 0-16 to (side, side) of 0-1."""
-    image = Image.fromarray((drawing / SHADES).astype(np.float32))
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), np.float64).clip(0, 1)
+def _enlarged(drawing: NDArray[np.float64], height: int) -> NDArray[np.float64]:
+    """(8, 8) ink of 0-16 to (height, width) of 0-1: what it covers and half a pixel of paper around it."""
+    rows, columns = (np.flatnonzero(drawing.any(axis=axis)) for axis in (1, 0))
+    inked = np.pad(drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] / SHADES, 1)
+    width = height * (inked.shape[1] - 1) // (inked.shape[0] - 1)
+    image = Image.fromarray(inked.astype(np.float32))
+    box = (0.5, 0.5, inked.shape[1] - 0.5, inked.shape[0] - 0.5)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box), np.float64).clip(0, 1)
 
 
 def _paper(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -141,6 +162,5 @@ def _mask(placed: Sequence[Placed]) -> Image.Image:
     """0 for the background, 1 + digit where a digit has ink."""
     values = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
     for item in placed:
-        side = len(item.ink)
-        values[item.top : item.top + side, item.left : item.left + side][item.ink > INK] = 1 + item.digit
+        values[item.area][item.ink > INK] = 1 + item.digit
     return Image.fromarray(values)

@@ -1,5 +1,6 @@
 """What every command has in common: the table, exit codes, errors without tracebacks."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,18 @@ def test_the_table_is_there_at_once() -> None:
         times.append(time.perf_counter() - start)
     assert shown.splitlines()[-1] == "set()"
     assert min(times) < 0.5
+
+
+def test_a_name_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(
+        [sys.executable, "-m", "mobilevit", "check", str(tmp_path / "猫")],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("error: ") and "\\u732b" in told.stderr
 
 
 def test_no_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 Imports nothing heavy: `mobilevit --help` answers at once.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get("MOBILEVIT_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
+    _spell_what_the_terminal_lacks()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -50,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {said}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _spell_what_the_terminal_lacks() -> None:
+    """A name in letters that the terminal's encoding lacks is shown by their code points, and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -74,7 +74,7 @@ def _by_class(result: Detections, view: Image.Image) -> tuple[list[Mark], list[E
         for place, found in zip(_scaled(result.boxes, result.size, view), result.objects, strict=True)
     ]
     counts = Counter((mark.colour, mark.name) for mark in marks)
-    entries = [Entry(f"{count} {name}", _solid(colour)) for (colour, name), count in counts.most_common(NAMED)]
+    entries = [Entry(f"{count} x {name}", _solid(colour)) for (colour, name), count in counts.most_common(NAMED)]
     if len(counts) > NAMED:
         entries.append(Entry(f"and {len(counts) - NAMED} more classes"))
     return marks, entries or [Entry("no objects found")]

@@ -68,7 +68,7 @@ class Detections:
     def row(self) -> dict[str, str]:
         """How many objects of which class, the commonest first."""
         counts = Counter(found.name for found in self.objects)
-        found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        found = ", ".join(f"{count} x {name}" for name, count in counts.most_common())
         return {"picture": self.source, "objects": str(len(self.objects)), "found": found or "nothing"}
 
     def records(self) -> list[dict[str, Any]]:
