@@ -19,8 +19,9 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/demo.stamp
 	@$(BIN)/mobilevit demo --task $(TASK)
 
+# A process for each core, each with one thread: small tensors gain nothing from more.
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
