@@ -1,16 +1,12 @@
 """`export`: a network as files for other runtimes. Each is written whole, compared, and then put in its place."""
 
-import logging
-import os
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -28,14 +24,13 @@ from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
 from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, Precision
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.sources import AnySource
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
-
-log = logging.getLogger("mobilevit")
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ class Exporter:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
             temporary = Path(folder) / path.name
-            with quiet(FORMATS[name].title):
+            with refusal_of(FORMATS[name].title):
                 table.adapter(name).write(self.graph, temporary, precision)
                 manifest = self._manifest(name, precision, temporary)
                 runner = table.adapter(name).open(temporary, manifest, None)
@@ -150,7 +145,7 @@ class Exporter:
         name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
         found = parity.compare(runner, self.reference, views, self.task)
         if parity.faults(found, precision):
-            with quiet(FORMATS[name].title):
+            with refusal_of(FORMATS[name].title):
                 where = first_difference(self.graph, name, precision, views.pictures[:4])
             raise parity.refusal(path, found, precision, where)
         return found
@@ -163,36 +158,3 @@ def _put(temporary: Path, path: Path, manifest: Manifest) -> None:
         shutil.rmtree(path)
     temporary.replace(path)
     write_atomically(manifest_path(path), manifest.to_json())
-
-
-@contextmanager
-def quiet(title: str) -> Iterator[None]:
-    """Keeps what a converter prints from the terminal; where it fails, the end of that is part of the error."""
-    with tempfile.TemporaryFile("w+", errors="replace") as said, _redirected(said):
-        try:
-            yield
-        except (MobileViTError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # each converter has its own kinds
-            said.seek(0)
-            log.debug("%s said: %s", title, said.read())
-            raise MobileViTError(f"{title} refused the network: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _redirected(file: IO[str]) -> Iterator[None]:
-    """Standard output and error of this process and of its libraries, into `file`."""
-    streams = (sys.stdout, sys.stderr)
-    for stream in streams:
-        stream.flush()
-    kept = [os.dup(number) for number in (1, 2)]
-    try:
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
-        yield
-    finally:
-        for stream in streams:
-            stream.flush()
-        for number, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, number)
-            os.close(copy)

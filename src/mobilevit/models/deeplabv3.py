@@ -84,8 +84,9 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = [branch(x) for branch in self.branches]
-        mean = self.pooled(x.mean(dim=(2, 3), keepdim=True))  # one pixel: resizing it bilinearly is repeating it
-        return self.project(torch.cat([*seen, mean.expand_as(seen[0])], dim=1))  # type: ignore[no-any-return]
+        mean = self.pooled(x.mean(dim=(2, 3), keepdim=True))
+        mean = F.interpolate(mean, size=x.shape[2:], mode="bilinear", align_corners=False)  # LiteRT knows no `expand`
+        return self.project(torch.cat([*seen, mean], dim=1))  # type: ignore[no-any-return]
 
 
 class Auxiliary(nn.Module):

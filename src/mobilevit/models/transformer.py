@@ -15,18 +15,19 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (dim // heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self._split(x)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
         return self.proj(mixed.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
 
     def weights(self, x: Tensor) -> Tensor:
         """Who attends to whom: (S, N, d) -> (S, heads, N, N); rows sum to one."""
         query, key, _ = self._split(x)
-        scores: Tensor = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        scores: Tensor = (query * self.scale) @ key.transpose(-2, -1)
         return scores.softmax(dim=-1)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
