@@ -102,7 +102,9 @@ def test_a_scale_that_is_wrong_is_found_out(
         onnx.save(made, path)
 
     monkeypatch.setattr(module, "choices_of", lambda _: {"destroyed": destroyed})
-    with pytest.raises(LossError, match=r"no choice of ONNX loses 15 points at most; the nearest is 'destroyed'") as found:
+    with pytest.raises(
+        LossError, match=r"no choice of ONNX loses 15 points at most; the nearest is 'destroyed'"
+    ) as found:
         quantize(model, "onnx", calibrate=pictures, evaluate=pictures, output=tmp_path, config=CONFIG)
     assert [variant.choice for variant in found.value.variants] == ["fp32", "destroyed"]
     assert list(tmp_path.iterdir()) == []

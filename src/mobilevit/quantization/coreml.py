@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobilevit.formats.silence import silent
 from mobilevit.quantization.table import Choice, Source
 
 LEAST = 256  # numbers: fewer are not worth a scale

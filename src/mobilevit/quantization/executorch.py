@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from mobilevit.formats.executorch import lowered, spelled_out
 from mobilevit.quantization.table import Choice, Source
@@ -21,27 +21,37 @@ class Rule(NamedTuple):
     dynamic: bool  # by the range of each input; else by the ranges that the pictures have
 
 
-CONVOLUTIONS = Rule(aten.conv2d.default, dynamic=False)
-CONVOLUTIONS_DYNAMIC = Rule(aten.conv2d.default, dynamic=True)
-LINEAR = Rule(aten.linear.default, dynamic=False)
-LINEAR_DYNAMIC = Rule(aten.linear.default, dynamic=True)
-
-
 def _by(source: Source, path: Path, rules: Sequence[Rule]) -> None:
+    """The operations of some kinds in 8 bits, and all others in float32."""
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
     )
-    from torchao.quantization.pt2e import move_exported_model_to_eval
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantizer = XNNPACKQuantizer().set_filter_function(_has_weights)
-    for kind, dynamic in rules:
-        quantizer.set_operator_type(kind, get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic))
-    example = (source.graph.example,)
+    quantizer = XNNPACKQuantizer().set_filter_function(_worth_it)
+    for rule in rules:
+        config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=rule.dynamic)
+        quantizer.set_operator_type(rule.kind, config)
     with torch.no_grad():
-        prepared = prepare_pt2e(torch.export.export(spelled_out(source.graph), example).module(), quantizer)
+        prepared = prepare_pt2e(spelled_out(source.graph).module(), quantizer)
         for picture in source.pictures:
             prepared(picture[None].float())
-        converted = torch.export.export(convert_pt2e(prepared), example)
+        converted = torch.export.export(convert_pt2e(prepared), (source.graph.example,))
     path.write_bytes(lowered(converted))
+
+
+def _worth_it(node: fx.Node) -> bool:
+    """Not the products by which a layer norm takes its averages: they have one row, and need their precision."""
+    return node.target is not aten.linear.default or node.args[1].meta["val"].shape[0] > 1  # type: ignore[union-attr]
+
+
+CONVOLUTIONS, LINEAR = aten.conv2d.default, aten.linear.default
+
+CHOICES: Mapping[str, Choice] = {
+    "linear": partial(_by, rules=[Rule(LINEAR, dynamic=True)]),
+    "convolutions": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False)]),
+    "mixed": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False), Rule(LINEAR, dynamic=True)]),
+    "dynamic": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=True), Rule(LINEAR, dynamic=True)]),
+    "all": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False), Rule(LINEAR, dynamic=False)]),
+}

@@ -1,7 +1,8 @@
 """8 bits in ONNX, by onnxruntime's own tools.
 
-Whatever a choice leaves in float32, its weights are stored in 8 bits. Those of convolutions and products that are
-computed in 8 bits have 7 (`reduce_range`): processors without VNNI add two products of 8 bits in 16, which overflow.
+Whatever a choice computes in float32, its weights are stored in 8 bits, and multiplied by their scales when the file is
+loaded. What is computed in 8 bits has weights of 7 (`reduce_range`): processors without VNNI add two products of 8 bits
+in 16, which overflow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +22,8 @@ LEAST = 256  # numbers: fewer are not worth a scale
 
 
 def _weights(source: Source, path: Path) -> None:
-    """Small and slow to load; computed in float32."""
-    import onnx
-
-    _save(onnx.load(source.file), path)
+    """Small; computed in float32."""
+    _save(_model(source), path)
 
 
 def _linear(source: Source, path: Path) -> None:
@@ -33,7 +32,7 @@ def _linear(source: Source, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
-        source.file,
+        _model(source),
         path,
         op_types_to_quantize=["MatMul", "Gemm"],
         weight_type=QuantType.QInt8,
@@ -50,7 +49,7 @@ def _calibrated(source: Source, path: Path, kinds: Sequence[str] | None) -> None
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(
-        source.file,
+        _model(source),
         path,
         _Pictures(source.pictures),
         quant_format=QuantFormat.QDQ,
@@ -84,38 +83,50 @@ class _Pictures:
         return None if batch is None else {"pictures": batch.numpy().astype(np.float32)}
 
 
-def _save(model: Any, path: Path) -> None:
-    """Write the model, with the weights that are in float32 stored in 8 bits and a scale for each output."""
+def _model(source: Source) -> Any:
+    """Without the shapes between the operations: the tools turn a Gemm's weights, and then take offence at them."""
     import onnx
 
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    made: dict[str, list[Any]] = {}
-    for node in model.graph.node:
-        name = node.input[1] if node.op_type in AXES else ""
-        tensor = stored.get(name)
-        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < LEAST:
-            continue
-        if name not in made:
-            made[name] = _in_8_bits(tensor, AXES[node.op_type])
-        node.input[1] = f"{name}_restored"
-    for name, (numbers, scales, restore) in made.items():
-        model.graph.initializer.remove(stored[name])
-        model.graph.initializer.extend([numbers, scales])
-        model.graph.node.insert(0, restore)
+    model = onnx.load(source.file)
+    model.graph.ClearField("value_info")
+    return model
+
+
+def _save(model: Any, path: Path) -> None:
+    """Write the model, with the weights that are still in float32 stored in 8 bits."""
+    import onnx
+
+    graph, made = model.graph, {}
+    stored = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    for node in graph.node:
+        tensor = stored.get(node.input[1]) if node.op_type in AXES else None
+        if tensor is not None and np.prod(tensor.dims) >= LEAST:
+            made[tensor.name] = _in_8_bits(tensor, AXES[node.op_type])
+    for name, (numbers, scales, nodes) in made.items():
+        graph.initializer.remove(stored[name])
+        graph.initializer.extend([numbers, scales])
+        for node in reversed(nodes):
+            graph.node.insert(0, node)
     onnx.save(model, path)
 
 
-def _in_8_bits(tensor: Any, axis: int) -> list[Any]:
-    """The numbers, their scales along `axis`, and the node that makes float32 of them."""
+def _in_8_bits(tensor: Any, axis: int) -> tuple[Any, Any, list[Any]]:
+    """The numbers of a tensor, a scale for each place along `axis`, and what makes the tensor of them.
+
+    No DequantizeLinear: onnxruntime would compute that at every picture, and these two once.
+    """
     import onnx
 
     weights = onnx.numpy_helper.to_array(tensor)
     others = tuple(other for other in range(weights.ndim) if other != axis)
     scales = np.maximum(np.abs(weights).max(axis=others, keepdims=True) / 127, np.finfo(np.float32).tiny)
     numbers = np.round(weights / scales).astype(np.int8)
-    names = [f"{tensor.name}_{part}" for part in ("numbers", "scales")]
-    return [
-        onnx.numpy_helper.from_array(numbers, names[0]),
-        onnx.numpy_helper.from_array(scales.reshape(-1).astype(np.float32), names[1]),
-        onnx.helper.make_node("DequantizeLinear", names, [f"{tensor.name}_restored"], axis=axis),
-    ]
+    name, whole = tensor.name, f"{tensor.name}_whole"
+    return (
+        onnx.numpy_helper.from_array(numbers, f"{name}_numbers"),
+        onnx.numpy_helper.from_array(scales.astype(np.float32), f"{name}_scales"),
+        [
+            onnx.helper.make_node("Cast", [f"{name}_numbers"], [whole], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", [whole, f"{name}_scales"], [name]),
+        ],
+    )

@@ -16,6 +16,10 @@ from mobilevit.formats.table import FORMATS
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {  # that have to be importable beside those of the format
     "onnx": (),
+    "openvino": ("nncf",),
+    "litert": ("ai_edge_quantizer",),
+    "executorch": ("torchao",),
+    "coreml": (),
 }
 
 
