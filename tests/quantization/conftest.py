@@ -4,9 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from mobilevit import tasks
+from mobilevit.exporting.folding import graph_of
+from mobilevit.formats.graph import Graph
 from mobilevit.inference import Predictor, at_size
+from mobilevit.quantization import quantize
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
 
@@ -21,6 +26,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = load("imagenette")
     model_file.save(path, network.state_dict(), at_size(spec_of(network), SIZE_PX))
     return path
+
+
+@pytest.fixture(scope="session")
+def graph(model: Path) -> Graph:
+    return graph_of(load(model), tasks.get("classification"))
+
+
+@pytest.fixture(autouse=True)
+def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting takes ten seconds; one graph is exported once."""
+    monkeypatch.setattr(quantize, "graph_of", lambda *_: graph)
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +58,8 @@ def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def clouds(rng: np.random.Generator) -> np.ndarray:
-    """(72, 72, 3) uint8: blocks of colours, coarse or fine."""
+def clouds(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(72, 72, 3): colours in patches, coarse or fine."""
     side = int(rng.integers(3, 24))
     small = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
-    return np.asarray(small.resize((72, 72), Image.Resampling(int(rng.integers(0, 4)))))
+    return np.asarray(small.resize((72, 72), Image.Resampling.BICUBIC))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mobilevit.quantization.table import Choice, Source
 
-Mode = Literal["weights", "dynamic", "calibrated"]
+Mode = Literal["weights", "dynamic", "calibrated", "float"]
 EVERY = "*"
 
 
@@ -21,7 +21,8 @@ class Rule(NamedTuple):
 
 
 def _by(source: Source, path: Path, rules: Sequence[Rule]) -> None:
-    """Weights in 8 bits with the arithmetic in float32, by the range of each input, or by ranges of the pictures."""
+    """Each kind in 8 bits by one of the modes: its weights alone, with the arithmetic in float32; by the range of each
+    input; by the ranges that the pictures have; or not at all."""
     from ai_edge_quantizer import quantizer
 
     made = quantizer.Quantizer(str(source.file))
@@ -36,6 +37,8 @@ def _add(quantizer: Any, rule: Rule) -> None:
         quantizer.add_weight_only_config(".*", rule.kind, num_bits=8)
     elif rule.mode == "dynamic":
         quantizer.add_dynamic_config(".*", rule.kind, num_bits=8)
+    elif rule.mode == "float":
+        quantizer.update_quantization_recipe(".*", rule.kind, algorithm_key="no_quantize")
     else:
         quantizer.add_static_config(".*", rule.kind, activation_num_bits=8, weight_num_bits=8)
 
@@ -54,5 +57,5 @@ CHOICES: Mapping[str, Choice] = {
         _by,
         rules=[Rule(EVERY, "weights"), Rule("CONV_2D", "calibrated"), Rule("DEPTHWISE_CONV_2D", "calibrated")],
     ),
-    "all": partial(_by, rules=[Rule(EVERY, "calibrated")]),
+    "all": partial(_by, rules=[Rule(EVERY, "calibrated"), Rule("INPUT", "float"), Rule("OUTPUT", "float")]),
 }
