@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -76,7 +77,7 @@ class _Pictures:
     """The pictures as onnxruntime asks for them while it calibrates."""
 
     def __init__(self, pictures: Tensor) -> None:
-        self._batches: Iterator[Tensor] = iter(pictures.split(BATCH))
+        self._batches: Iterator[Tensor] = iter(torch.split(pictures, BATCH))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self._batches, None)

@@ -2,9 +2,10 @@
 
 import logging
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -75,7 +76,7 @@ class Trial:
         found = [self._scored(base, score)]
         for name, choice in choices.items():
             try:
-                self._write(name, INT8, lambda path, choice=choice: choice(source, path))
+                self._write(name, INT8, partial(choice, source))
                 found.append(self._scored(name, score))
             except MobileViTError as error:
                 log.warning("'%s' is left out: %s", name, error)
@@ -86,7 +87,7 @@ class Trial:
         """The file of that name, with its manifest."""
         self._tell(f"making {name}", 0, 1)
         path = self.path(name)
-        with quiet(self.title):
+        with quiet(self.title), own_log():
             write(path)
         manifest = manifest_of(self.task, self.graph, self.format, precision, path)
         write_atomically(manifest_path(path), manifest.to_json())
@@ -123,6 +124,17 @@ class Trial:
     def _tell(self, what: str, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(what, done, total)
+
+
+@contextmanager
+def own_log() -> Iterator[None]:
+    """Whatever the tools hang on the root of all logs goes again: else our lines would come twice."""
+    root = logging.getLogger()
+    handlers = [*root.handlers]
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
 
 
 def size_of(path: Path) -> int:
