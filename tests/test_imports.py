@@ -38,6 +38,7 @@ ORDER = [
     "explanation",
     "inspection",
     "benchmarking",
+    "quantization",
     "digits",
     "digit_scenes",
     "cli",
@@ -47,23 +48,26 @@ NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors"
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
-    "coremltools": {"formats/coreml.py"},
-    "executorch": {"formats/executorch.py"},
+    "ai_edge_quantizer": {"quantization/litert.py"},
+    "coremltools": {"formats/coreml.py", "quantization/coreml.py"},
+    "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"data/augment.py"},
     "litert_torch": {"formats/litert.py"},
-    "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py"},
-    "onnxruntime": {"formats/onnx.py"},
-    "openvino": {"formats/openvino.py"},
+    "nncf": {"quantization/openvino.py"},
+    "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py", "quantization/onnx.py"},
+    "onnxruntime": {"formats/onnx.py", "quantization/onnx.py"},
+    "openvino": {"formats/openvino.py", "quantization/openvino.py"},
     "sklearn": {"digits.py"},
+    "torchao": {"quantization/executorch.py"},
     "tensorboard": {"training/scalars.py"},
     "huggingface_hub": {"weights/download.py"},
     "tyro": {"cli/"},
     "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch", "onnx", "onnxruntime",
-    "openvino", "sklearn", "tensorboard",
+    "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
+    "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mobilevit.inspection import info as info
     from mobilevit.models.fuse import fuse as fuse
     from mobilevit.models.table import list_models as list_models
+    from mobilevit.quantization.quantize import QuantizeConfig as QuantizeConfig
+    from mobilevit.quantization.quantize import quantize as quantize
     from mobilevit.spec import ModelSpec as ModelSpec
     from mobilevit.tasks.checking import check as check
     from mobilevit.tasks.detection.conversion import convert_data as convert_data
@@ -46,6 +48,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "MultiScaleConfig": "mobilevit.data.multiscale",
     "OptimiserConfig": "mobilevit.training.config",
     "Predictor": "mobilevit.inference",
+    "QuantizeConfig": "mobilevit.quantization.quantize",
     "TrainConfig": "mobilevit.training.config",
     "benchmark": "mobilevit.benchmarking.benchmark",
     "check": "mobilevit.tasks.checking",
@@ -62,6 +65,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "list_models": "mobilevit.models.table",
     "load": "mobilevit.weights.creating",
     "predict": "mobilevit.inference",
+    "quantize": "mobilevit.quantization.quantize",
     "resume": "mobilevit.training.run",
     "train": "mobilevit.training.run",
 }

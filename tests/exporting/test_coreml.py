@@ -284,6 +284,49 @@ def test_operations_give_what_coremltools_makes_of_constants(made: Callable[[Any
         torch.testing.assert_close(values, torch.as_tensor(wanted), check_dtype=False, rtol=1e-5, atol=1e-6)
 
 
+NUMBERS = np.random.default_rng(2).integers(0, 256, (4, 3, 2, 2), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (
+            lambda: mb.constexpr_affine_dequantize(
+                quantized_data=NUMBERS.astype(np.int8),
+                zero_point=np.int8(3),
+                scale=np.array([1, 2, 3], np.float32),
+                axis=np.int32(1),
+            ),
+            (NUMBERS.astype(np.int8) - 3.0) * np.array([1, 2, 3])[:, None, None],
+        ),
+        (
+            lambda: mb.constexpr_affine_dequantize(
+                quantized_data=NUMBERS,
+                zero_point=np.array([0, 1, 2, 3], np.uint8),
+                scale=np.float32(0.5),
+                axis=np.int32(0),
+            ),
+            (NUMBERS - np.arange(4.0)[:, None, None, None]) * 0.5,
+        ),
+        (
+            lambda: mb.constexpr_lut_to_dense(
+                indices=NUMBERS.reshape(-1),
+                lut=np.arange(256, dtype=np.float32)[::-1].copy(),
+                shape=np.array(NUMBERS.shape, np.uint32),
+            ),
+            255.0 - NUMBERS,
+        ),
+    ],
+)
+def test_weights_in_8_bits(made: Callable[[], Any], expected: np.ndarray) -> None:
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1,))], opset_version=ct.target.iOS16)
+    def program(x: Any) -> Any:
+        return mb.add(x=made(), y=x)
+
+    (found,) = MilProgram(program)(x=torch.zeros(1)).values()
+    torch.testing.assert_close(found, torch.from_numpy(expected).float())
+
+
 def test_what_passes_between_operations_has_the_declared_precision() -> None:
     @mb.program(input_specs=[mb.TensorSpec(shape=(1, 2))])
     def program(x: Any) -> Any:

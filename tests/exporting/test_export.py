@@ -125,6 +125,14 @@ def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
     assert manifest.spec == at_size(spec_of(network_of("detection")), SIZE_PX)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_nobodys_folders_are_in_the_file(name: str, exported: Exported) -> None:
+    """Exporters note where in the sources each operation came from."""
+    path = exported("classification", name).path
+    for file in [path] if path.is_file() else path.iterdir():
+        assert str(Path(exporting.__file__).parents[1]).encode() not in file.read_bytes()
+
+
 def sabotaged(kind: str) -> nn.Module:
     """The classifier, changed in one way."""
     network = copy.deepcopy(network_of("classification"))

@@ -20,6 +20,7 @@ COMMANDS = {  # verb: module, one line for the table; in the order of a first vi
     "predict": ("predict", "what is in pictures: files, folders, addresses, standard input"),
     "explain": ("explain", "where a network looks, as a picture"),
     "export": ("export", "files for other runtimes, compared with the network"),
+    "quantize": ("quantize", "a file in 8 bits: choices tried, measured, the best kept"),
     "benchmark": ("benchmark", "how fast a network is here, in every runtime"),
     "info": ("info", "a network's stages, shapes, parameters and operations"),
     "find-lr": ("find_lr", "the learning rate to start from"),

@@ -16,7 +16,7 @@ from mobilevit.errors import MobileViTError, OutputError, UsageError
 from mobilevit.exporting import parity
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.locating import first_difference
-from mobilevit.exporting.manifests import draft, resize_in_words
+from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.parity import Parity
 from mobilevit.exporting.views import Views, views_of
 from mobilevit.files import make_folder, write_atomically
@@ -63,7 +63,7 @@ def export(
     """
     jobs = _jobs(formats, precision)
     network = load(model) if isinstance(model, str | Path) else model.eval()
-    folder, stem = _place(model, output, name or spec_of(network).architecture, keep=name is not None)
+    folder, stem = place(model, output, name or spec_of(network).architecture, keep=name is not None)
     task = tasks.get(spec_of(network).task)
     graph = graph_of(network, task, size_px)
     views = views_of(verify, graph.spec.preprocessing) if verify else None
@@ -88,7 +88,7 @@ def _jobs(formats: Sequence[str], precision: Precision | None) -> list[tuple[str
     return jobs
 
 
-def _place(model: object, output: str | Path | None, name: str, *, keep: bool) -> tuple[Path, str]:
+def place(model: object, output: str | Path | None, name: str, *, keep: bool) -> tuple[Path, str]:
     """Folder and stem of the artefacts."""
     is_file = isinstance(model, str | Path) and Path(model).is_file()
     beside = Path(cast(str, model)) if is_file else None
@@ -123,23 +123,14 @@ class Exporter:
             temporary = Path(folder) / path.name
             with refusal_of(FORMATS[name].title):
                 table.adapter(name).write(self.graph, temporary, precision)
-                manifest = self._manifest(name, precision, temporary)
+                manifest = manifest_of(self.task, self.graph, name, precision, temporary)
                 runner = table.adapter(name).open(temporary, manifest, None)
             found = None
             if self.views is not None:
                 found = self._compared(cast(ArtefactRunner, runner), self.views, temporary)
                 manifest = replace(manifest, parity={"limits": asdict(parity.LIMITS[precision]), **asdict(found)})
-            _put(temporary, path, manifest)
+            put(temporary, path, manifest)
         return Artefact(path, manifest, found, time.monotonic() - started)
-
-    def _manifest(self, name: str, precision: Precision, path: Path) -> Manifest:
-        interface = self.task.interface
-        before = resize_in_words(self.graph.spec.preprocessing)
-        return replace(
-            draft(self.graph, name, precision, path, meanings=interface.outputs),
-            left_to_do=(before, *interface.left_to_do),
-            thresholds=dict(interface.thresholds),
-        )
 
     def _compared(self, runner: ArtefactRunner, views: Views, path: Path) -> Parity:
         name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
@@ -151,7 +142,7 @@ class Exporter:
         return found
 
 
-def _put(temporary: Path, path: Path, manifest: Manifest) -> None:
+def put(temporary: Path, path: Path, manifest: Manifest) -> None:
     """Move the artefact to its place; its manifest last, so that a part of the two is never taken for the whole."""
     manifest_path(path).unlink(missing_ok=True)
     if path.is_dir():

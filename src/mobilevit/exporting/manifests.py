@@ -1,6 +1,7 @@
 """What a manifest says of an exported file before it was compared."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,14 +11,24 @@ from torch import Tensor
 from mobilevit import __version__
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, Port, sha256_of
-from mobilevit.formats.table import FORMATS, Format, Precision
+from mobilevit.formats.table import FORMATS, Format
 from mobilevit.spec import Preprocessing
+from mobilevit.tasks.base import Task
 
 DTYPES = {torch.float32: "float32", torch.int32: "int32"}
 CHANNELS = "channels red, green, blue, 0-255; their scale and order are the network's business"
 
 
-def draft(graph: Graph, name: str, precision: Precision, path: Path, *, meanings: Mapping[str, str]) -> Manifest:
+def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path) -> Manifest:
+    """All that a program has to know of the file at `path`, which nothing is claimed of yet."""
+    return replace(
+        draft(graph, name, precision, path, meanings=task.interface.outputs),
+        left_to_do=(resize_in_words(graph.spec.preprocessing), *task.interface.left_to_do),
+        thresholds=dict(task.interface.thresholds),
+    )
+
+
+def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapping[str, str]) -> Manifest:
     """The manifest of the file at `path`; `meanings` says for people what the outputs are."""
     row, side = FORMATS[name], graph.size_px
     with torch.no_grad():

@@ -24,14 +24,24 @@ aten = torch.ops.aten
 
 def write(graph: Graph, path: Path, precision: str) -> None:
     """For one picture of the spec's size."""
+    assert precision == "fp32"
+    path.write_bytes(lowered(spelled_out(graph)))
+
+
+def spelled_out(graph: Graph) -> torch.export.ExportedProgram:
+    """The graph in operations that XNNPACK has."""
+    with torch.no_grad():
+        return torch.export.export(rewritten(graph.captured, REPLACEMENTS), (graph.example,))
+
+
+def lowered(program: torch.export.ExportedProgram) -> bytes:
+    """The file of a program."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    assert precision == "fp32"
-    with torch.no_grad():
-        program = torch.export.export(rewritten(graph.captured, REPLACEMENTS), (graph.example,))
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-    path.write_bytes(edge.to_executorch().buffer)
+    buffer: bytes = edge.to_executorch().buffer
+    return buffer
 
 
 def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:

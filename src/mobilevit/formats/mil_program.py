@@ -65,8 +65,11 @@ class Step:
 
 
 def _constant(value: Any) -> Any:
-    """Numbers with a point as a float32 tensor; shapes, axes, names and switches as plain Python."""
+    """Numbers with a point as a float32 tensor, those of 8 bits as they are; shapes, axes, names and switches as plain
+    Python."""
     value = getattr(value, "ls", value)  # a list of labels
+    if getattr(value, "dtype", None) in ("int8", "uint8"):
+        return torch.tensor(value)
     if getattr(value, "dtype", None) in ("float16", "float32"):
         return torch.tensor(value).float()
     return value.tolist() if hasattr(value, "tolist") else value
@@ -174,6 +177,18 @@ def concat(values: list[Tensor], axis: int, interleave: bool = False) -> Tensor:
     return torch.cat(values, axis)
 
 
+def affine(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: int) -> Tensor:
+    """Weights in 8 bits; zero and scale are one number, or one for each place along the axis."""
+    shape = [-1 if place == axis % quantized_data.dim() else 1 for place in range(quantized_data.dim())]
+    return (quantized_data.float() - torch.as_tensor(zero_point).float().reshape(shape)) * scale.reshape(shape)
+
+
+def looked_up(indices: Tensor, lut: Tensor, shape: list[int]) -> Tensor:
+    """Weights as places in a table of 256."""
+    assert len(lut) == 256, "indices of 8 bits"
+    return lut[indices.long()].reshape(shape)
+
+
 def classify(probabilities: Tensor, classes: list[str]) -> tuple[str, dict[str, float]]:
     """The likeliest class, and all with their probabilities."""
     every = dict(zip(classes, probabilities.flatten().tolist(), strict=True))
@@ -185,6 +200,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x,  # noqa: ARG005 (every result is given the type that is declared for it)
     "classify": classify,
     "concat": concat,
+    "constexpr_affine_dequantize": affine,
+    "constexpr_lut_to_dense": looked_up,
     "conv": conv,
     "exp": lambda x: x.exp(),
     "expand_dims": expand_dims,

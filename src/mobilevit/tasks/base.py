@@ -23,6 +23,7 @@ from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
     from matplotlib.figure import Figure
 
+Places = NDArray[np.int64]
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
 
 
@@ -161,6 +162,10 @@ class Metric(Protocol):
     def merge(self, other: "Metric") -> None: ...
 
     def compute(self) -> Scores: ...
+
+    def resampled(self, places: Places) -> Scores:
+        """The scores of the samples at `places` in the order of their indices; one may be there several times."""
+        ...
 
     def worst(self, count: int) -> list[tuple[int, Outputs]]:
         """The worst mistakes: index of the sample and its outputs (each with a batch axis of one)."""

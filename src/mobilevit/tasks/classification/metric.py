@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Metric, Outputs
+from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.classification.scores import RECORD, ClassificationScores, Records, score
 from mobilevit.tasks.outputs import require_finite
 
@@ -49,9 +49,16 @@ class ClassificationMetric:
         self._examples.merge(other._examples)
 
     def compute(self) -> ClassificationScores:
+        return score(self._once(), self.classes)
+
+    def resampled(self, places: Places) -> ClassificationScores:
+        return score(self._once()[places], self.classes)
+
+    def _once(self) -> Records:
+        """Each sample, by its index."""
         records = np.concatenate(self._records)
         _, first = np.unique(records["index"], return_index=True)
-        return score(records[first], self.classes)
+        return records[first]
 
     def worst(self, count: int) -> list[tuple[int, Outputs]]:
         """Wrong ones, those whose true class was thought least likely first; at most KEPT."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Metric, Outputs
+from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.detection import coco_scores
 from mobilevit.tasks.detection.result import TOP, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
@@ -46,6 +46,11 @@ class DetectionMetric:
 
     def compute(self) -> DetectionScores:
         return score(dict(sorted(self._records.items())), self.classes)
+
+    def resampled(self, places: Places) -> DetectionScores:
+        indices = sorted(self._records)
+        chosen = [self._records[indices[place]] for place in places.tolist()]
+        return score(dict(enumerate(chosen)), self.classes)
 
     def worst(self, count: int) -> list[tuple[int, Outputs]]:
         """Those with the most missed and false boxes."""

@@ -1,11 +1,12 @@
-"""Gathers what the scores of a segmenter need: one confusion matrix, and the maps of a few chosen pictures.
+"""Gathers what the scores of a segmenter need: each picture's confusion matrix, and the maps of a few chosen ones.
 
 Every picture counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
-order of the pictures, or on how they were divided between processes; each must be given once.
+order of the pictures, on how they were divided between processes, or on whether two of these saw the same one.
 """
 
 import heapq
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Metric, Outputs
+from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.scores import Counts, SegmentationScores
 from mobilevit.tasks.segmentation.target import IGNORED, Classes
@@ -26,8 +27,7 @@ class SegmentationMetric:
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
-        self._confusion: Counts = np.zeros((len(classes), len(classes)), np.int64)
-        self._pictures = 0
+        self._parts: dict[int, Part] = {}
         self._worst: list[Entry] = []
         self._examples: list[Entry] = []
 
@@ -36,8 +36,7 @@ class SegmentationMetric:
         for coarse, truth, index in zip(predicted, targets, indices.tolist(), strict=True):
             fine = maps.resized(coarse, (truth.shape[1], truth.shape[0]))
             confusion = confusion_of(fine, truth, len(self.classes))
-            self._confusion += confusion
-            self._pictures += 1
+            self._parts[index] = Part.of(confusion)
             _keep(self._examples, Entry(_scatter(index), index, coarse))
             iou = mean_iou(confusion)
             if iou < 1:
@@ -46,14 +45,23 @@ class SegmentationMetric:
     def merge(self, other: Metric) -> None:
         assert isinstance(other, SegmentationMetric)
         assert other.classes == self.classes
-        self._confusion += other._confusion
-        self._pictures += other._pictures
+        self._parts |= other._parts
         for mine, theirs in ((self._worst, other._worst), (self._examples, other._examples)):
             for entry in theirs:
                 _keep(mine, entry)
 
     def compute(self) -> SegmentationScores:
-        return SegmentationScores(self.classes, self._confusion, self._pictures)
+        return self._scores([*self._parts.values()])
+
+    def resampled(self, places: Places) -> SegmentationScores:
+        indices = sorted(self._parts)
+        return self._scores([self._parts[indices[place]] for place in places.tolist()])
+
+    def _scores(self, parts: Sequence["Part"]) -> SegmentationScores:
+        confusion: Counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        for part in parts:
+            confusion.flat[part.places] += part.pixels
+        return SegmentationScores(self.classes, confusion, len(parts))
 
     def worst(self, count: int) -> list[tuple[int, Outputs]]:
         """Those of the lowest mean IoU first, none that is perfect; at most KEPT."""
@@ -62,6 +70,18 @@ class SegmentationMetric:
     def examples(self, count: int) -> list[tuple[int, Outputs]]:
         """A choice by the hash of the index; at most KEPT."""
         return [entry.sample for entry in sorted(self._examples, reverse=True)][:count]
+
+
+class Part(NamedTuple):
+    """What one picture adds to the confusion matrix: few classes are in a picture, and most of its matrix is zero."""
+
+    places: npt.NDArray[np.int32]  # in the flat matrix
+    pixels: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, confusion: Counts) -> "Part":
+        places = np.flatnonzero(confusion)
+        return cls(places.astype(np.int32), confusion.flat[places].astype(np.int32))
 
 
 def confusion_of(predicted: Classes, truth: Classes, num_classes: int) -> Counts:

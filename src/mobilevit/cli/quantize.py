@@ -1,0 +1,85 @@
+"""`mobilevit quantize MODEL --format onnx --calibrate DATA --evaluate DATA`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+
+from mobilevit.cli import console
+from mobilevit.cli.options import SIDE, Model, parse
+from mobilevit.formats.manifest import manifest_path
+from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, quantize
+from mobilevit.quantization.trial import Variant
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
+
+    model: Model  # a model file, or a name of the catalogue
+    calibrate: Path  # data set whose training pictures give the ranges, and choose
+    evaluate: Path  # data set with pictures that training has not seen; may be the same one
+    format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
+    output: Path | None = None  # folder for the file; None: that of the model file
+    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    config: QuantizeConfig = field(default_factory=QuantizeConfig)
+    json: bool = False  # everything as JSON on standard output
+
+
+def run(arguments: Sequence[str]) -> int:
+    options = parse(QuantizeOptions, "quantize", arguments)
+    try:
+        found = _quantized(options)
+    except LossError as error:
+        console.results().print(_table(error.variants))
+        raise
+    if options.json:
+        print(found.manifest.to_json())
+    else:
+        console.results().print(_table(found.variants))
+        console.results().print(f"\n{_sentence(found)}")
+    console.wrote([found.path, manifest_path(found.path)])
+    return 0
+
+
+def _quantized(options: QuantizeOptions) -> Quantized:
+    with console.bar() as bar:
+        shown = bar.add_task("quantizing", total=None)
+        return quantize(
+            options.model,
+            options.format,
+            calibrate=options.calibrate,
+            evaluate=options.evaluate,
+            output=options.output,
+            size_px=options.size_px,
+            config=options.config,
+            progress=lambda what, done, total: bar.update(shown, description=what, completed=done, total=total),
+        )
+
+
+def _table(variants: Sequence[Variant]) -> Table:
+    return console.table([_row(variant, variants[0]) for variant in variants])
+
+
+def _row(variant: Variant, base: Variant) -> dict[str, object]:
+    row: dict[str, object] = {
+        "choice": variant.choice,
+        "score": f"{variant.score:.2%}",
+        "points lost": f"{variant.loss:.2f}",
+        "MB": f"{variant.size_bytes / 2**20:.2f}",
+        "size": f"{variant.size_bytes / base.size_bytes:.0%}",
+    }
+    if variant.latency_ms and base.latency_ms:
+        row |= {"ms": f"{variant.latency_ms:.2f}", "times as fast": f"{base.latency_ms / variant.latency_ms:.2f}"}
+    return row
+
+
+def _sentence(found: Quantized) -> str:
+    judged = found.judgement
+    return (
+        f"Kept '{found.kept.choice}'. On {judged.pictures:,} held-out pictures: {judged.metric} {judged.int8:.2%}, the "
+        f"network {judged.network:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
+        f"{judged.high:+.2f}."
+    )

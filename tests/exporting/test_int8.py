@@ -1,0 +1,54 @@
+"""8 bits in every format but ONNX: made of the exported file, run, close to the network, and small."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from exported_networks import SIZE_PX, network_of
+
+from mobilevit import tasks
+from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.manifests import manifest_of
+from mobilevit.exporting.views import views_of
+from mobilevit.formats.graph import Graph
+from mobilevit.formats.table import FORMATS, adapter
+from mobilevit.quantization.table import PACKAGES, Source, choices_of
+from mobilevit.quantization.trial import size_of
+
+Exported = Callable[[str, str], Artefact]
+
+CHOICES = [  # one of each format: writing them takes long; and what the file may be of the one it was made of
+    ("openvino", "convolutions", 0.45),
+    ("litert", "all", 0.39),
+    ("executorch", "mixed", 0.45),
+    ("coreml", "weights", 0.6),  # of float16
+]
+
+
+@pytest.fixture(scope="session")
+def graph() -> Graph:
+    return graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
+
+
+@pytest.mark.parametrize(("name", "choice", "share"), CHOICES)
+def test_is_smaller_and_says_the_same(
+    name: str, choice: str, share: float, exported: Exported, graph: Graph, photos: Path, tmp_path: Path
+) -> None:
+    missing = [package for package in (*FORMATS[name].packages, *PACKAGES[name]) if find_spec(package) is None]
+    if missing:
+        pytest.skip(f'extra "quantize" lacks {missing}')
+    base = exported("classification", name)
+    pictures = views_of(photos, graph.spec.preprocessing).pictures
+    path = tmp_path / f"small{FORMATS[name].suffix}"
+    choices_of(name)[choice](Source(graph, base.path, pictures), path)
+    assert size_of(path) < share * size_of(base.path)
+
+    manifest = manifest_of(tasks.get("classification"), graph, name, "int8", path)
+    found = adapter(name).open(path, manifest, None)(pictures)["probabilities"]
+    with torch.no_grad():
+        (expected,) = graph.module(pictures.float())
+    assert (found - expected).abs().mean() < 0.02
+    assert not torch.equal(found, expected)

@@ -1,0 +1,65 @@
+"""A small data set whose classes are what the packaged classifier says of its pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilevit import tasks
+from mobilevit.exporting.folding import graph_of
+from mobilevit.formats.graph import Graph
+from mobilevit.inference import Predictor, at_size
+from mobilevit.quantization import quantize
+from mobilevit.weights import model_file
+from mobilevit.weights.creating import load, spec_of
+
+SIZE_PX = 64
+COUNTS = {"train": 48, "val": 24}
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged classifier for small pictures."""
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    network = load("imagenette")
+    model_file.save(path, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    return path
+
+
+@pytest.fixture(scope="session")
+def graph(model: Path) -> Graph:
+    return graph_of(load(model), tasks.get("classification"))
+
+
+@pytest.fixture(autouse=True)
+def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting takes ten seconds; one graph is exported once."""
+    monkeypatch.setattr(quantize, "graph_of", lambda *_: graph)
+
+
+@pytest.fixture(scope="session")
+def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/<class>/ and val/<class>/, of which the network gets every picture right."""
+    folder = tmp_path_factory.mktemp("pictures")
+    network = Predictor(model)
+    rng = np.random.default_rng(0)
+    for split, count in COUNTS.items():
+        for label in network.spec.classes:
+            (folder / split / label.id).mkdir(parents=True)
+        for number in range(count):
+            pixels = clouds(rng)
+            (prediction,) = network(pixels)
+            Image.fromarray(pixels).save(folder / split / prediction.best.id / f"{number:02}.png")
+        for label in network.spec.classes:
+            if not any((folder / split / label.id).iterdir()):
+                (folder / split / label.id).rmdir()
+    return folder
+
+
+def clouds(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(72, 72, 3): colours in patches, coarse or fine."""
+    side = int(rng.integers(3, 24))
+    small = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    return np.asarray(small.resize((72, 72), Image.Resampling.BICUBIC))
