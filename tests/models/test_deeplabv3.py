@@ -38,7 +38,7 @@ def test_the_pyramid_sees_as_far_as_its_widest_rate_and_all_of_it_a_little(rates
     assert x.grad is not None
     seen = x.grad.abs().sum(dim=(0, 1))
     assert bool((seen > 0).all())  # by the mean
-    strong = (seen > 2 * seen.median()).nonzero() - 20
+    strong = ((seen / seen.median() - 1).abs() > 1e-6).nonzero() - 20  # all else is seen by the mean alone, evenly
     assert {abs(int(distance)) for distance in strong.flatten()} == {0, *rates} and int(strong.max()) == reach
 
 

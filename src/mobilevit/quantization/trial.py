@@ -15,13 +15,13 @@ from mobilevit.data.loader import auto_workers
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import MobileViTError
 from mobilevit.evaluation import Evaluation, evaluate_runner
-from mobilevit.exporting.export import quiet
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.files import write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, adapter, open_artefact
 from mobilevit.quantization.pictures import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source
@@ -87,7 +87,7 @@ class Trial:
         """The file of that name, with its manifest."""
         self._tell(f"making {name}", 0, 1)
         path = self.path(name)
-        with quiet(self.title), own_log():
+        with refusal_of(self.title), own_log():
             write(path)
         manifest = manifest_of(self.task, self.graph, self.format, precision, path)
         write_atomically(manifest_path(path), manifest.to_json())
