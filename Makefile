@@ -1,6 +1,6 @@
 # make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, export;
 #              TASK=detection or TASK=segmentation for several digits in each picture
-# make test    all tests
+# make test    all tests; make test-all adds the export of every network in every format
 # make lint    ruff: rules and format
 # make types   mypy, strict
 # make clean   takes the environment and the caches away
@@ -14,14 +14,19 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint types clean
+.PHONY: demo test test-all lint types clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/mobilevit demo --task $(TASK)
 
 # A process for each core, each with one thread: small tensors gain nothing from more.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
 test: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	@$(PYTEST)
+
+test-all: $(VENV)/dev.stamp
+	@$(PYTEST) -m "every_size or not every_size"
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check && $(BIN)/ruff format --check

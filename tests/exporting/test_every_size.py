@@ -1,0 +1,30 @@
+"""Every network in every format, compared on pictures: for `make test-all` alone, since it takes long."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import official
+import pytest
+from exported_networks import SIZE_PX
+
+from mobilevit.exporting.export import export
+from mobilevit.formats.table import FORMATS
+from mobilevit.models.table import MODELS
+from mobilevit.weights.creating import create
+
+NEEDED = {package for row in FORMATS.values() for package in row.packages}
+MISSING = sorted(package for package in NEEDED if find_spec(package) is None)
+
+
+@pytest.mark.every_size
+@pytest.mark.skipif(bool(MISSING), reason=f'extra "export" lacks {MISSING}')
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("architecture", MODELS)
+def test_gives_the_networks_answers(architecture: str, name: str, photos: Path, tmp_path: Path) -> None:
+    """With the weights of the reference outputs; a file beyond the limits would be a ParityError."""
+    classes = official.num_classes(architecture)
+    network = create(architecture, num_classes=classes)
+    network.load_state_dict(official.state(architecture, classes))
+    (artefact,) = export(network, [name], verify=photos, output=tmp_path, size_px=SIZE_PX)
+    assert artefact.parity is not None
+    assert (artefact.parity.generated, artefact.path.exists()) == (0, True)
