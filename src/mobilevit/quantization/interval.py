@@ -6,7 +6,7 @@ import numpy as np
 
 from mobilevit.tasks.base import Metric
 
-RESAMPLES = 400  # a detector's score takes up to a tenth of a second, and there are two of them
+RESAMPLES = 400  # a detector's score takes 25 ms and more, and there are two of them
 CONFIDENCE = 0.95
 
 
