@@ -4,6 +4,7 @@ import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -142,7 +143,7 @@ def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
     """Both on the held-out pictures; the only time that these are looked at."""
     network = trial.score(reference, JUDGING, "the network, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
-    low, high = paired_interval(int8.metric, network.metric, int8.pictures)
+    low, high = paired_interval(int8.metric, network.metric, int8.pictures, partial(trial.tell, "the interval"))
     metric, score = network.scores.primary
     mine = int8.scores.primary[1]
     return Judgement(metric, int8.pictures, score, mine, 100 * (mine - score), 100 * low, 100 * high)

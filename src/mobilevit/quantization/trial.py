@@ -85,7 +85,7 @@ class Trial:
 
     def _write(self, name: str, precision: str, write: Callable[[Path], None]) -> None:
         """The file of that name, with its manifest."""
-        self._tell(f"making {name}", 0, 1)
+        self.tell(f"making {name}", 0, 1)
         path = self.path(name)
         with refusal_of(self.title), own_log():
             write(path)
@@ -108,7 +108,7 @@ class Trial:
             split,
             batch_size=BATCH,
             workers=auto_workers(),
-            progress=lambda done, total: self._tell(f"scoring {name}", done, total),
+            progress=lambda done, total: self.tell(f"scoring {name}", done, total),
         )
 
     def _latencies(self, names: Sequence[str], threads: int, runs: int) -> dict[str, float]:
@@ -118,10 +118,11 @@ class Trial:
         jobs = [Job(self.format, self.path(name), threads, self.graph.size_px) for name in names]
         with ExitStack() as stack:
             workers = [stack.enter_context(Worker(job)) for job in jobs]
-            times = in_turns(workers, runs, lambda done, total: self._tell("timing", done, total))
+            times = in_turns(workers, runs, lambda done, total: self.tell("timing", done, total))
         return {name: statistics.median(times[job]) for name, job in zip(names, jobs, strict=True)}
 
-    def _tell(self, what: str, done: int, total: int) -> None:
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Whoever wants to know."""
         if self.progress is not None:
             self.progress(what, done, total)
 
