@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import pytest
@@ -16,7 +17,7 @@ from mobilevit.exporting import parity
 from mobilevit.exporting.export import Artefact
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
-from mobilevit.formats import executorch
+from mobilevit.formats import executorch, litert
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.rewriting import rewritten
 from mobilevit.formats.running import ArtefactRunner
@@ -40,7 +41,7 @@ def pictures(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize("task", ["classification", "detection"])
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", BOTH)
 def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
     artefact = exported(task, name)
@@ -101,12 +102,19 @@ def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_other_words_for_the_same(task: str) -> None:
+@where_installed("executorch").marks[0]  # type: ignore[attr-defined]
+def test_xnnpack_computes_all_of_an_executorch_file_in_one_piece(task: str, exported: Exported) -> None:
+    assert executorch.outside(exported(task, "executorch").path) == {"delegate": 1}
+
+
+@pytest.mark.parametrize("adapter", [executorch, litert])
+@pytest.mark.parametrize("task", TASKS)
+def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""
     graph = graph_of(copy.deepcopy(network_of(task)).double(), tasks.get(task), SIZE_PX)
     seen = graph.example.double()
     with torch.no_grad():
         program = torch.export.export(graph.module, (seen,))
-        expected, found = graph.module(seen), rewritten(program, executorch.REPLACEMENTS)(seen)
+        expected, found = graph.module(seen), rewritten(program, adapter.REPLACEMENTS)(seen)
     for values, others in zip(expected, found, strict=True):
         torch.testing.assert_close(others, values, rtol=1e-9, atol=1e-9)

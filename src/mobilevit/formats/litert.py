@@ -13,8 +13,12 @@ from torch import Tensor, nn
 
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.rewriting import Replacements, rewritten
 from mobilevit.formats.running import ArtefactRunner, Pictures
 from mobilevit.formats.silence import silent
+from mobilevit.formats.xnnpack import attention, layer_norm_by
+
+aten = torch.ops.aten
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
@@ -23,15 +27,16 @@ def write(graph: Graph, path: Path, precision: str) -> None:
 
     assert precision == "fp32"
     pictures = graph.example.permute(0, 2, 3, 1).contiguous()
-    litert_torch.convert(ChannelsLast(graph).eval(), sample_kwargs={"pictures": pictures}).export(str(path))
+    program = ChannelsLast(rewritten(graph.captured, REPLACEMENTS), graph.outputs)
+    litert_torch.convert(program.eval(), sample_kwargs={"pictures": pictures}).export(str(path))
 
 
 class ChannelsLast(nn.Module):
-    """(1, H, W, 3) float32 RGB, 0-255 -> the outputs of a graph by name."""
+    """(1, H, W, 3) float32 RGB, 0-255 -> the outputs of `module` by name."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, module: nn.Module, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.module, self.names = graph.module, graph.outputs
+        self.module, self.names = module, names
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.names, self.module(pictures.permute(0, 3, 1, 2)), strict=True))
@@ -51,6 +56,16 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         return [found[port.name] for port in manifest.outputs]
 
     return ArtefactRunner(manifest, f"LiteRT {_version()}", run)
+
+
+def _variance(x: Tensor, eps: float) -> Tensor:
+    return (x * x).mean(dim=-1, keepdim=True) + eps
+
+
+REPLACEMENTS: Replacements = {
+    aten.scaled_dot_product_attention.default: attention,
+    aten.layer_norm.default: layer_norm_by(_variance),
+}
 
 
 def _version() -> str:
