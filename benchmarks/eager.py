@@ -30,17 +30,16 @@ keeps private), the inverted residuals in strips that fit the cache (slower), th
 import importlib.util
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from functools import partial
 
 import torch
 import tyro
 from torch import Tensor, nn
 from torch.nn import functional
+from turns import Player, Prepared, ratio
 
 from mobilevit.models.fuse import fuse
 from mobilevit.models.table import build
@@ -65,7 +64,7 @@ class Options:
 
 def main(options: Options) -> None:
     networks = [name for name in NETWORKS if not (options.train and name == FUSED)]
-    if not _timm_is_there():
+    if not timm_is_there():
         print("timm cannot be imported here: only our networks are timed")
         networks = [name for name in networks if not name.startswith("timm")]
     what = "training step" if options.train else "inference"
@@ -79,24 +78,26 @@ def main(options: Options) -> None:
 
 def _print_rows(threads: int, networks: list[str], options: Options) -> None:
     with ExitStack() as stack:
-        players = {name: stack.enter_context(Player(name, threads, options)) for name in networks}
+        players = {
+            name: stack.enter_context(Player(partial(prepare, name, options), threads, options.passes))
+            for name in networks
+        }
         outputs = {name: player.output() for name, player in players.items()}
         for _ in range(options.rounds):
             for player in players.values():
                 player.take_turn()
         base = players.get("timm", players[OURS])
         for name, player in players.items():
-            ratio = statistics.median(a / b for a, b in zip(base.times_ms, player.times_ms, strict=True))
             each_ms = [time_ms / options.batch_size for time_ms in player.times_ms]
             difference = float((outputs[name] - outputs[OURS]).abs().max())
             print(
                 f"| {threads} | {name} | {statistics.median(each_ms):.1f} | {min(each_ms):.1f} "
-                f"| {f'{ratio:.2f}' if 'timm' in players else '-'} | {difference:.1e} |",
+                f"| {f'{ratio(base, player):.2f}' if 'timm' in players else '-'} | {difference:.1e} |",
                 flush=True,
             )
 
 
-def _ours(options: Options) -> nn.Module:
+def ours(options: Options) -> nn.Module:
     """Random weights, the same in every process, with BatchNorm statistics that a fusion must not overlook."""
     torch.manual_seed(0)
     network = build(options.model, CLASSES)
@@ -107,11 +108,12 @@ def _ours(options: Options) -> nn.Module:
     return network
 
 
-def _timm(options: Options) -> nn.Module:
+def timm_network(options: Options, *, exportable: bool = False) -> nn.Module:
+    """The peer with the same weights; `exportable` writes attention as timm does for exports."""
     import timm
 
-    network: nn.Module = timm.create_model(options.model)
-    network.load_state_dict(from_ours(_ours(options).state_dict(), Recognised("timm", options.model, CLASSES)))
+    network: nn.Module = timm.create_model(options.model, exportable=exportable)
+    network.load_state_dict(from_ours(ours(options).state_dict(), Recognised("timm", options.model, CLASSES)))
     return network
 
 
@@ -121,40 +123,15 @@ def _channels_last(network: nn.Module) -> nn.Module:
 
 OURS, FUSED = "mobilevit", "mobilevit, fused"
 NETWORKS: dict[str, Callable[[Options], nn.Module]] = {
-    "timm": _timm,
-    "timm, channels_last": lambda options: _channels_last(_timm(options)),
-    OURS: lambda options: _channels_last(_ours(options)),
-    FUSED: lambda options: fuse(_ours(options)),
+    "timm": timm_network,
+    "timm, channels_last": lambda options: _channels_last(timm_network(options)),
+    OURS: lambda options: _channels_last(ours(options)),
+    FUSED: lambda options: fuse(ours(options)),
 }
 
 
-class Player:
-    """A network in a process of its own, which waits for its turn."""
-
-    def __init__(self, name: str, threads: int, options: Options) -> None:
-        context = get_context("spawn")
-        self.pipe, other_end = context.Pipe()
-        self.process = context.Process(target=_play, args=(other_end, name, threads, options), daemon=True)
-        self.times_ms: list[float] = []
-
-    def __enter__(self) -> "Player":
-        self.process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.join()
-
-    def output(self) -> Tensor:
-        return torch.tensor(self.pipe.recv())
-
-    def take_turn(self) -> None:
-        self.pipe.send("go")
-        self.times_ms.append(self.pipe.recv())
-
-
-def _play(pipe: Connection, name: str, threads: int, options: Options) -> None:
-    torch.set_num_threads(threads)
+def prepare(name: str, options: Options) -> Prepared:
+    """A network in the process where it is timed."""
     network = NETWORKS[name](options)
     pictures = torch.rand(
         options.batch_size, 3, options.size_px, options.size_px, generator=torch.Generator().manual_seed(0)
@@ -162,13 +139,8 @@ def _play(pipe: Connection, name: str, threads: int, options: Options) -> None:
     if name != "timm":
         pictures = pictures.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        pipe.send(network.eval()(pictures).tolist())
-    step = _training(network.train(), pictures) if options.train else _inference(network, pictures)
-    for _ in range(3):
-        step()
-    while pipe.recv():
-        step()  # the caches are another's
-        pipe.send(statistics.median(_milliseconds(step) for _ in range(options.passes)))
+        output = network.eval()(pictures)
+    return output, _training(network.train(), pictures) if options.train else _inference(network, pictures)
 
 
 def _inference(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
@@ -189,13 +161,7 @@ def _training(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
     return step
 
 
-def _milliseconds(step: Callable[[], None]) -> float:
-    start_s = time.perf_counter()
-    step()
-    return 1e3 * (time.perf_counter() - start_s)
-
-
-def _timm_is_there() -> bool:
+def timm_is_there() -> bool:
     if importlib.util.find_spec("timm") is None:
         return False
     try:
