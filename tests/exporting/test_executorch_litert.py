@@ -1,7 +1,7 @@
 """ExecuTorch and LiteRT: the network's answers in all tasks, picture by picture."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -106,8 +106,17 @@ def test_xnnpack_computes_all_of_a_classifier_in_one_piece(exported: Exported) -
     assert executorch.outside(exported("classification", "executorch").path) == {"delegate": 1}
 
 
+@pytest.fixture
+def in_double() -> Iterator[None]:
+    """Tensors that a replacement makes are of the program's type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("adapter", [executorch, litert])
 @pytest.mark.parametrize("task", TASKS)
+@pytest.mark.usefixtures("in_double")
 def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""
     graph = graph_of(copy.deepcopy(network_of(task)).double(), tasks.get(task), SIZE_PX)

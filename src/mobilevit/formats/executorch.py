@@ -79,10 +79,9 @@ def outside(path: Path) -> dict[str, int]:
     return dict(found)
 
 
-def _variance(x: Tensor, eps: float) -> Tensor:
-    """By a product: this XNNPACK takes no mean along the last axis."""
-    average = torch.full((1, x.shape[-1]), 1 / x.shape[-1], dtype=x.dtype)
-    return F.linear(x * x, average, torch.full((1,), eps, dtype=x.dtype))
+def _variance(x: Tensor, dim: int, eps: float) -> Tensor:
+    """By a product: this XNNPACK takes no mean along the last axis. Its weights must not depend on the tensor."""
+    return F.linear(x * x, torch.full((1, dim), 1 / dim), torch.full((1,), eps))
 
 
 def _select(x: Tensor, axis: int, index: int) -> Tensor:

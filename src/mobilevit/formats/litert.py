@@ -58,7 +58,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     return ArtefactRunner(manifest, f"LiteRT {_version()}", run)
 
 
-def _variance(x: Tensor, eps: float) -> Tensor:
+def _variance(x: Tensor, _dim: int, eps: float) -> Tensor:
     return (x * x).mean(dim=-1, keepdim=True) + eps
 
 

@@ -17,16 +17,16 @@ def attention(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Ten
     return torch.bmm(scores.softmax(dim=-1), value.flatten(0, 1)).reshape_as(query)
 
 
-def layer_norm_by(variance: Callable[[Tensor, float], Tensor]) -> Callable[..., Tensor]:
+def layer_norm_by(variance: Callable[[Tensor, int, float], Tensor]) -> Callable[..., Tensor]:
     """The LayerNorm of folded tokens: their mean is zero, and scale and shift are elsewhere (`models.fuse.fold_norms`).
 
-    `variance` is the mean of the squares along the last axis, which stays, plus a number.
+    `variance` is the mean of the squares along the last axis, which stays, plus a number; it gets that axis's length.
     """
 
     def layer_norm(
         x: Tensor, shape: list[int], weight: None = None, bias: None = None, eps: float = 1e-5, _cudnn: bool = True
     ) -> Tensor:
         assert len(shape) == 1 and weight is bias is None
-        return x * variance(x, eps).rsqrt()
+        return x * variance(x, shape[0], eps).rsqrt()
 
     return layer_norm
