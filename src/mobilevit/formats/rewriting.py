@@ -42,7 +42,8 @@ class _Folded(nn.Module):
             computed = node.op != "get_attr" and isinstance(value, Tensor)
             if computed and any(user not in values for user in node.users):
                 self.names[node] = f"constant_{len(self.names)}"
-                self.register_buffer(self.names[node], value)
+                # a copy: converters take two views of one tensor's memory for the same constant
+                self.register_buffer(self.names[node], value.clone(memory_format=torch.contiguous_format))
 
     def forward(self, *inputs: Tensor) -> Any:
         known = {node: getattr(self, name) for node, name in self.names.items()}
