@@ -17,7 +17,7 @@ from mobilevit.data import doctor
 from mobilevit.data.finding import counted, listed
 from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.errors import DataError
+from mobilevit.errors import DataError, UsageError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
 from mobilevit.inference import runner_for
@@ -111,8 +111,11 @@ def evaluate(
     `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
     name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
-    The data set may lack classes of the network, not have others: DataError, which shows the difference.
+    The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
+    a batch size or a number of workers out of range.
     """
+    if batch_size < 1 or (workers is not None and workers < 0):
+        raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
     runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
     task = tasks.get(runner.spec.task)
     dataset = task.read(Path(data), read_options)

@@ -93,7 +93,7 @@ def test_each_choice_is_as_likely() -> None:
 def configs(draw: st.DrawFn) -> MultiScaleConfig:
     return MultiScaleConfig(
         sampler=draw(st.sampled_from(list(RULES))),
-        size_px=draw(st.integers(1, 512)),
+        size_px=draw(st.integers(32, 512)),
         sizes=draw(st.integers(1, 7)),
         divisor=draw(st.none() | st.integers(1, 64)),
         batch_size=draw(st.integers(1, 40)),
@@ -197,6 +197,8 @@ def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean"):
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
+        MultiScaleConfig(size_px=16)
     with pytest.raises(UsageError, match="batch-size is 0"):
         MultiScaleConfig(batch_size=0)
     with pytest.raises(UsageError, match="larger than"):

@@ -11,7 +11,7 @@ from torch import nn
 
 from mobilevit import class_tables, tasks
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, OutputError, PictureError
+from mobilevit.errors import DataError, OutputError, PictureError, UsageError
 from mobilevit.evaluation import evaluate, evaluate_runner, in_order_of
 from mobilevit.inference import Predictor, runner_for
 from mobilevit.spec import ClassLabel, labels
@@ -32,6 +32,12 @@ def test_counts_what_the_predictor_gets_right(network: nn.Module, pictures_by_cl
     assert "6 pictures of" in evaluation.summary
     assert "(val), all 3 classes" in evaluation.summary
     assert evaluation.pictures_per_second == pytest.approx(6 / evaluation.seconds)
+
+
+@pytest.mark.parametrize("numbers", [{"batch_size": 0}, {"batch_size": -3}, {"workers": -1}])
+def test_numbers_out_of_range(numbers: dict[str, int], network: nn.Module, pictures_by_class: Path) -> None:
+    with pytest.raises(UsageError, match="take 1 or more pictures, 0 or more workers"):
+        evaluate(network, pictures_by_class, device="cpu", **numbers)  # type: ignore[arg-type]
 
 
 def test_the_class_order_is_the_networks(pictures_by_class: Path) -> None:

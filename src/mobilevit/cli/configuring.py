@@ -18,7 +18,7 @@ class RunOptions(TrainConfig):
     """A TrainConfig as a command line has it."""
 
     data: Data  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
-    # other defaults: paper, imagenette, digits, or a TOML file
+    # other defaults: paper, paper-detection, paper-segmentation, imagenette, bccd, pets, digits, or a TOML file
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN
 
     @property

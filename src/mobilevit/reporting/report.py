@@ -60,7 +60,7 @@ def write(
         gallery.section(
             "Worst mistakes",
             evaluation.metric.worst(max_examples // 2),
-            "The least likely truth comes first.",
+            "The worst comes first.",
         ),
         gallery.section("Examples", evaluation.metric.examples(max_examples), "An even choice, right and wrong."),
         _configuration(folder / "config.json"),
