@@ -80,6 +80,16 @@ def test_json_that_is_not_cocos(text: str, said: str, tmp_path: Path) -> None:
     assert said in refused(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "null", "[1, 2]"])
+def test_a_file_by_cocos_name_is_never_passed_over(text: str, tmp_path: Path) -> None:
+    """Else a whole split would be missing without a word."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    coco(tmp_path / "val" / "_annotations.coco.json", {"a.jpg": BOX})
+    write(tmp_path / "train" / "_annotations.coco.json", text)
+    assert refused(tmp_path).startswith("train/_annotations.coco.json is no ")
+
+
 def test_json_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_bytes(b'{"images": [\xff\xfe]}')
     assert "train.json is no whole JSON file ('utf-8' codec can't decode" in refused(tmp_path)

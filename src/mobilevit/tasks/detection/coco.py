@@ -89,8 +89,11 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 
 def _looks_like_coco(path: Path) -> bool:
+    """By what it holds. A file of a name that only COCO has is read in any case, and says what is wrong with it."""
     if path.suffix.lower() != ".json" or not path.is_file():
         return False
+    if path.name == "_annotations.coco.json" or path.name.startswith("instances_"):
+        return True
     with path.open("rb") as file:
         return HEAD.search(file.read(HEAD_BYTES)) is not None
 
