@@ -13,7 +13,7 @@ from mobilevit import __version__
 from mobilevit.errors import MobileViTError, UsageError, unknown
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
-    "demo": ("demo", "the whole path on handwritten digits, in about two minutes"),
+    "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
     "check": ("check", "what is wrong with a data set, before any training"),
     "train": ("train", "train a network on a folder of pictures, or go on with a run"),
     "evaluate": ("evaluate", "how good a network is on a data set"),
