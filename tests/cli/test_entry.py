@@ -75,7 +75,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--resume", "{tmp}"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--epochs", "3"], 2, "--epochs"),
         (["train", "{tmp}", "--name", "../elsewhere"], 2, "plain name"),
-        (["train", "{tmp}", "--size-px", "10000"], 2, "between 1 and 4096"),
+        (["train", "{tmp}", "--size-px", "10000"], 2, "between 32 and 4096"),
         (["train", "{data}", "--sync-norm", "--weights", "none", "--device", "cpu"], 2, "on cpu"),
         (["check", "{tmp}/nowhere"], 1, "nowhere"),
         (["check", "{tmp}"], 1, "{tmp}"),
