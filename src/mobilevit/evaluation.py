@@ -193,7 +193,7 @@ def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> 
 
 
 def _difference(classes: Sequence[ClassLabel], dataset: Dataset, found: Sequence[int | None]) -> str:
-    """What each side has that the other lacks, and folders that mean the same class."""
+    """What each side has that the other lacks, and classes of the data that mean the same one."""
     unknown = [label.id for label, index in zip(dataset.classes, found, strict=True) if index is None]
     missing = [label.name for index, label in enumerate(classes) if index not in found]
     folders: dict[int, list[str]] = {}
@@ -209,7 +209,7 @@ def _difference(classes: Sequence[ClassLabel], dataset: Dataset, found: Sequence
     shown = "; ".join(f"{counted(len(names), 'class')} {where}: {listed(names)}" for names, where in parts if names)
     return (
         f"the classes of {dataset.root} are not those of the network. {shown}. "
-        "Name the folders by the ids or names of the network's classes, or evaluate a network of these classes."
+        "Give the data the ids or names of the network's classes, or evaluate a network of these classes."
     )
 
 

@@ -32,6 +32,21 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def picture_format(path: Path) -> str:
+    """The format that the name of a picture to be written asks for.
+
+    OutputError for another name, or where nothing can be written: to be asked before the work whose outcome it shows.
+    """
+    if path.suffix.lower() not in PICTURE_FORMATS:
+        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(PICTURE_FORMATS)}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: {path.parent} is no folder that can be written to")
+    return PICTURE_FORMATS[path.suffix.lower()]
+
+
+PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
 def make_folder(path: Path) -> Path:
     """`path` as a folder that exists; OutputError where it cannot be made."""
     try:

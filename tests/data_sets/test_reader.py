@@ -72,7 +72,7 @@ def test_split_differs_between_seeds_and_between_classes():
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 7.0])
 def test_split_refuses_a_share_outside_its_range(fraction):
     with pytest.raises(UsageError, match="between 0 and 1"):
-        split_by_seed(groups_of({"a": 5}), Path("root"), fraction=fraction, seed=0)
+        ReadOptions(val_fraction=fraction)
 
 
 @given(st.integers(0, 50), st.integers(1, 50))

@@ -53,6 +53,13 @@ def test_the_score_is_that_of_the_objects_anchor(detector: nn.Module, picture: I
     assert question.name == "dog"
 
 
+def test_nothing_sure_enough_to_be_shown(picture: Image.Image) -> None:
+    torch.manual_seed(0)
+    untrained = create("ssdlite_mobilevit_xxs", num_classes=20)
+    question = explain(untrained, picture, size_px=160, device="cpu").evidence.question
+    assert question.heading.endswith("too unsure to be shown: an object takes 30%")
+
+
 def test_a_region_is_where_the_class_is(segmenter: nn.Module, picture: Image.Image) -> None:
     evidence = explain(segmenter, picture, size_px=128, device="cpu").evidence
     result = Predictor(segmenter, device="cpu", size_px=128)(picture)[0]

@@ -1,6 +1,7 @@
 """What `check` says of masks."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from made_masks import write_pair
 from PIL import Image
 
-from mobilevit.data.doctor import without_broken
+from mobilevit.data.doctor import check as check_read
+from mobilevit.data.doctor import quick_check, without_broken
 from mobilevit.data.finding import Finding
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
@@ -52,6 +54,35 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
     assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
     assert "003.png is broken" in found["mask"].message
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_training_masks_that_leave_everything_out(squares: Squares, thorough: bool) -> None:
+    root = squares({"train": 3, "val": 1})
+    for mask in (root / "train/masks").iterdir():
+        change(mask, lambda pixels: np.full_like(pixels, 255))
+    found = said(root, thorough=thorough)
+    assert found["no-pixels"].severity == "error"
+    assert "Is 255 one of the classes?" in found["no-pixels"].message
+
+
+def test_masks_of_fractions(squares: Squares) -> None:
+    root = squares({"train": 3, "val": 1})
+    path = root / "train/masks/000.png"
+    Image.fromarray(np.asarray(Image.open(path)).astype(np.float32) / 3).save(path.with_suffix(".tiff"))
+    path.unlink()
+    assert "000.tiff is of floating-point numbers: store whole ones" in said(root)["mask"].message
+
+
+def test_a_picture_in_two_lists(squares: Squares) -> None:
+    """Is told as that, not as a copy of itself."""
+    root = squares({"train": 3, "val": 1})
+    dataset = TASK.read(root, ReadOptions())
+    shared = replace(dataset, splits={"train": dataset.splits["train"], "val": dataset.splits["train"][:1]})
+    for report in (check_read(TASK, shared).findings, quick_check(TASK, shared)):
+        found = {finding.kind: finding.message for finding in report}
+        assert "1 picture listed in more than one split" in found["shared-picture"]
+        assert not {"duplicate", "duplicate-across-splits"} & set(found)
 
 
 def test_the_size_is_that_of_the_upright_picture(squares: Squares) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from mobilevit.cli import console
 from mobilevit.cli.options import Data, parse
 from mobilevit.data.report import DataReport
-from mobilevit.files import write_atomically
+from mobilevit.files import picture_format, write_atomically
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
@@ -23,7 +23,7 @@ LONGEST_TABLE = 40  # classes that people still read; --json has them all
 class CheckOptions:
     """Say what is wrong with a data set before any training. The exit code is 1 where training would not start."""
 
-    data: Data  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
+    data: Data  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
     task: str | None = None  # None: recognised from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
     grid: Path | None = None  # picture to write: samples of every class on one sheet
@@ -32,6 +32,8 @@ class CheckOptions:
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(CheckOptions, "check", arguments)
+    if options.grid:
+        picture_format(options.grid)  # before the work
     with console.bar() as bar:
         shown = bar.add_task("checking", total=None)
         report = check(
@@ -80,6 +82,6 @@ def _facts(report: DataReport) -> dict[str, object]:
 
 def _write_grid(report: DataReport, path: Path) -> None:
     encoded = BytesIO()
-    report.grid().save(encoded, "PNG")
+    report.grid().save(encoded, picture_format(path))
     write_atomically(path, encoded.getvalue())
     console.wrote([path])

@@ -9,6 +9,7 @@ from typing import Annotated
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
 from mobilevit.evaluation import Evaluation, evaluate
+from mobilevit.files import make_folder
 from mobilevit.tasks.base import ReadOptions
 
 LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
@@ -34,6 +35,8 @@ class EvaluateOptions:
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(EvaluateOptions, "evaluate", arguments)
+    if options.save:
+        make_folder(options.save)  # before the work
     with console.bar() as bar:
         shown = bar.add_task("evaluating", total=None)
         evaluation = evaluate(

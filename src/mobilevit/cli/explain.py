@@ -10,8 +10,8 @@ import tyro
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.errors import UsageError
-from mobilevit.explanation.explaining import check_name, explain
-from mobilevit.files import unused
+from mobilevit.explanation.explaining import explain
+from mobilevit.files import picture_format, unused
 from mobilevit.sources import STANDARD_INPUT
 
 
@@ -37,7 +37,7 @@ class ExplainOptions:
 def run(arguments: Sequence[str]) -> int:
     options = parse(ExplainOptions, "explain", arguments)
     target = options.target
-    check_name(target)
+    picture_format(target)  # before the work
     if target.exists() and Path(options.picture).exists() and target.samefile(options.picture):
         raise UsageError(f"{target} is the picture itself: give another name to write to")
     explanation = explain(

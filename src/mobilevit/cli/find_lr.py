@@ -9,7 +9,7 @@ from pathlib import Path
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.watcher import TerminalWatcher
-from mobilevit.files import write_atomically
+from mobilevit.files import picture_format, write_atomically
 from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 
@@ -24,13 +24,14 @@ class FindLrOptions(RunOptions):
 
 def run(arguments: Sequence[str]) -> int:
     options = parse_run(FindLrOptions, "find-lr", arguments)
+    form = picture_format(options.save)  # before the work
     watcher = TerminalWatcher()
     try:
         curve = find_lr(options.config, options.search, watcher)
     finally:
         watcher.end()
     plot = BytesIO()
-    curve.plot().savefig(plot, format="png", dpi=150)
+    curve.plot().savefig(plot, format=form.lower(), dpi=150)
     write_atomically(options.save, plot.getvalue())
     if options.json:
         print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}))

@@ -103,8 +103,11 @@ class OpenPicture:
     def values(self) -> NDArray[Any]:
         """What is stored, upright: (H, W) integers, those of a palette picture its indices, or (H, W, 3) uint8 RGB.
 
-        For masks, whose values are no colours: nothing is scaled, converted or laid on white.
+        For masks, whose values are no colours: nothing is scaled, converted or laid on white. PictureError where it is
+        broken, or of floating-point numbers.
         """
+        if self.image.mode == "F":
+            raise PictureError(f"{self.name}: is of floating-point numbers: store whole ones, as an 8-bit PNG")
         with _decoder_errors(self.name):
             step = PNG_STEPS.get(_png_raw_mode(self.image), 1)
             self.image.load()

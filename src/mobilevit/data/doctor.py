@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from mobilevit.data import class_counts
-from mobilevit.data.duplicates import duplicate_findings
+from mobilevit.data.duplicates import duplicate_findings, shared_findings
 from mobilevit.data.examination import Broken, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.oddities import broken_findings, first_reasons, picture_findings, unused_findings
@@ -37,7 +37,7 @@ def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
     paths = _paths(dataset)
     chosen = evenly(paths, QUICK_PICTURES)
     broken, _ = _sorted_out(in_threads(read_header, chosen))
-    findings = [*broken_findings(dataset, broken), *task.check(dataset, thorough=False)]
+    findings = [*broken_findings(dataset, broken), *shared_findings(dataset), *task.check(dataset, thorough=False)]
     if len(chosen) < len(paths):
         message = f"looked at {len(chosen):,} of {len(paths):,} pictures: `mobilevit check` looks at all of them"
         findings.append(Finding("info", "sampled", message))
@@ -56,6 +56,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     findings = [
         *broken_findings(dataset, broken),
         *task.check(readable, thorough=True),
+        *shared_findings(dataset),
         *duplicate_findings(dataset, groups, occurrences),
         *picture_findings(dataset, pictures),
         *unused_findings(dataset, task),
@@ -112,7 +113,8 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _paths(dataset: Dataset) -> list[Path]:
-    return [sample.path for samples in dataset.splits.values() for sample in samples]
+    """Every picture once, in however many splits it is."""
+    return list(dict.fromkeys(sample.path for samples in dataset.splits.values() for sample in samples))
 
 
 Fine = TypeVar("Fine")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mobilevit.data.class_counts import Occurrences
 from mobilevit.data.examination import Examined
@@ -10,18 +11,32 @@ from mobilevit.data.sample import Dataset
 
 Group = Sequence[Examined]  # the same picture, or nearly
 
+BY_HEART = "so that the score counts what was learnt by heart"
 MEANINGS: dict[str, tuple[Severity, str]] = {
     "duplicate-across-splits": (
         "warning",
-        "the same file in more than one split, so that the score counts what was learnt by heart; keep one of each",
+        f"the same file in more than one split, {BY_HEART}; keep one of each",
     ),
     "near-duplicate-across-splits": (
         "warning",
-        "nearly the same picture in more than one split, so that the score counts what was learnt by heart",
+        f"nearly the same picture in more than one split, {BY_HEART}",
     ),
     "label-conflict": ("warning", "the same picture with different labels; keep the right one"),
     "duplicate": ("info", "the same picture more than once in a split, with the same labels"),
 }
+
+
+def shared_findings(dataset: Dataset) -> Iterator[Finding]:
+    """The files that more than one split lists."""
+    splits: dict[Path, int] = defaultdict(int)
+    for samples in dataset.splits.values():
+        for sample in samples:
+            splits[sample.path] += 1
+    shared = tuple(path for path, count in splits.items() if count > 1)
+    if shared:
+        what = f"{counted(len(shared), 'picture')} listed in more than one split"
+        some = listed([inside(dataset.root, path) for path in shared], 3)
+        yield Finding("warning", "shared-picture", f"{what}, {BY_HEART}; keep each in one: {some}", shared)
 
 
 def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: Occurrences) -> Iterator[Finding]:

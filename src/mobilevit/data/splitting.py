@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mobilevit.errors import UsageError
-
 Thing = TypeVar("Thing")
 Groups = dict[str, list[Path]]
 
@@ -32,10 +30,8 @@ def split_by_seed(
 
     A picture's rank is the hash of the seed and its path below `root`, so neither the order of files nor where the
     folder lies matters. A group keeps at least one picture for training, and has one in val where it has two.
-    `fraction` goes to val, 0-1, both excluded; UsageError.
+    `fraction` goes to val, 0-1, both excluded.
     """
-    if not 0 < fraction < 1:
-        raise UsageError(f"the share of pictures for val is {fraction}: it must lie between 0 and 1")
     train: Groups = {}
     val: Groups = {}
     for name, paths in groups.items():

@@ -12,10 +12,10 @@ from torch import nn
 
 from mobilevit import class_tables
 from mobilevit.data.transforms import eval_geometry
-from mobilevit.errors import OutputError, UsageError, unknown
+from mobilevit.errors import UsageError, unknown
 from mobilevit.explanation.drawing import draw
 from mobilevit.explanation.evidence import Evidence, Pixel, gather
-from mobilevit.files import write_atomically
+from mobilevit.files import picture_format, write_atomically
 from mobilevit.inference import at_size, device_for
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec
@@ -46,19 +46,9 @@ class Explanation:
     def save(self, path: str | Path) -> None:
         """Write the picture, whole or not at all; OutputError where `path` is not a picture's name or not writable."""
         path = Path(path)
-        check_name(path)
         encoded = BytesIO()
-        self.image.save(encoded, FORMATS[path.suffix.lower()])
+        self.image.save(encoded, picture_format(path))
         write_atomically(path, encoded.getvalue())
-
-
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-
-
-def check_name(path: Path) -> None:
-    """OutputError where no picture of that name can be written."""
-    if path.suffix.lower() not in FORMATS:
-        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(FORMATS)}")
 
 
 def explain(

@@ -17,7 +17,7 @@ from mobilevit.data.augment import BatchAugment
 from mobilevit.data.finding import Finding as Finding
 from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
-from mobilevit.errors import check_ranges
+from mobilevit.errors import UsageError, check_ranges
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
@@ -55,6 +55,11 @@ class ReadOptions:
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
     split_seed: int = 0  # decides which pictures those are
     data_format: str | None = None  # of the annotations; None: recognised from what is there
+
+    def __post_init__(self) -> None:
+        """UsageError for a share that leaves nothing for training or for val."""
+        if not 0 < self.val_fraction < 1:
+            raise UsageError(f"--val-fraction is {self.val_fraction}: it must lie between 0 and 1, both excluded")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class OptimiserConfig:
 class TrainConfig:
     """One training run."""
 
-    data: Path  # folder of the data set: train/<class>/*, val/<class>/*, or one folder of classes
+    data: Path  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
     model: str = "mobilevit_xs"  # a name of `mobilevit info`; one of another task stands for the task's of its size
     weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
     task: str | None = None  # None: recognised from the data

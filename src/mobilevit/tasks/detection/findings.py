@@ -1,15 +1,13 @@
 """What to say about the boxes of a data set; the pictures themselves are the doctor's."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilevit.data.class_counts import imbalance, total
 from mobilevit.data.class_hints import name_findings
-from mobilevit.data.finding import Finding, counted, inside, listed
+from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
@@ -19,8 +17,8 @@ SMALL_SHARE = 0.25  # of a class below the smallest anchor, from which other anc
 
 
 def findings(dataset: Dataset) -> list[Finding]:
-    """What the reader found and mended; splits that share pictures; classes that are missing, few or small."""
-    checks = (_shared, _nothing, _missing, _few, _imbalance, _small)
+    """What the reader found and mended; classes that are missing, few or small."""
+    checks = (_nothing, _missing, _few, _imbalance, _small)
     said = [finding for check in checks for finding in check(dataset)]
     return [*dataset.notes, *name_findings(dataset.classes), *said]
 
@@ -42,20 +40,6 @@ def _longer_sides(dataset: Dataset) -> list[NDArray[np.float32]]:
     all_sides = np.concatenate([np.empty(0, np.float32), *sides])
     classes = np.concatenate([np.empty(0, np.int64), *(one.labels for one in targets)])
     return [all_sides[classes == index] for index in range(len(dataset.classes))]
-
-
-def _shared(dataset: Dataset) -> Iterator[Finding]:
-    splits: dict[Path, list[str]] = defaultdict(list)
-    for split, samples in dataset.splits.items():
-        for sample in samples:
-            splits[sample.path].append(split)
-    shared = tuple(path for path, found in splits.items() if len(found) > 1)
-    if shared:
-        what = (
-            f"{counted(len(shared), 'picture')} listed in more than one split, so that the score counts what was learnt"
-        )
-        message = f"{what} by heart; keep each in one: {listed([inside(dataset.root, path) for path in shared], 3)}"
-        yield Finding("warning", "shared-picture", message, shared)
 
 
 def _nothing(dataset: Dataset) -> Iterator[Finding]:

@@ -5,11 +5,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobilevit.data.finding import counted
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Limits, Outputs, Question
-from mobilevit.tasks.detection.result import Detections, Object, decode
+from mobilevit.tasks.detection.result import MIN_SCORE, Detections, Object, decode
 
 SHOWN = 5  # objects
 REGION_PX = 320  # side of the map on which the box is marked
@@ -31,7 +32,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     return Question(
         result=result,
         name=found.name,
-        heading=f"{len(result.objects)} objects. Explained: {found.name}  {found.score:.1%}",
+        heading=_heading(result, found),
         score=log_odds,
         layer="backbone.stages.3",
         bars_title="objects",
@@ -39,6 +40,13 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
         bar=place,
         region=_region(found),
     )
+
+
+def _heading(result: Detections, found: Object) -> str:
+    explained = f"Explained: {found.name}  {found.score:.1%}"
+    if found.score < MIN_SCORE:
+        return f"{explained}, too unsure to be shown: an object takes {MIN_SCORE:.0%}"
+    return f"{counted(len(result.objects), 'object')}. {explained}"
 
 
 def _objects(outputs: Outputs, spec: ModelSpec, class_index: int | None) -> tuple[Object, ...]:

@@ -36,6 +36,7 @@ def findings(dataset: Dataset, *, thorough: bool) -> list[Finding]:
         *dataset.notes,
         *_wrong_sizes(dataset, sizes),
         *_unusable(dataset, [mask for part in read.values() for mask in part]),
+        *_nothing(read["train"]),
         *(_missing(dataset, read) if all_read else ()),
         *_imbalance(dataset, read["train"]),
         *_ignored(dataset, [mask for part in read.values() for mask in part]),
@@ -89,6 +90,14 @@ def _unusable(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:
 
 def _first(dataset: Dataset, problems: Sequence[tuple[Path, str]]) -> str:
     return listed([f"{inside(dataset.root, path)} {problem}" for path, problem in problems], 3, between="; ")
+
+
+def _nothing(masks: Sequence[Examined]) -> Iterator[Finding]:
+    """Training masks among which none has a class."""
+    usable = [mask for mask in masks if not mask.problem]
+    if usable and not any(mask.counts for mask in usable):
+        message = "every pixel of the training masks is left out: there is nothing to learn. Is 255 one of the classes?"
+        yield Finding("error", "no-pixels", f"{message} Then store it as another number.")
 
 
 def _missing(dataset: Dataset, read: dict[str, list[Examined]]) -> Iterator[Finding]:
