@@ -92,7 +92,7 @@ def test_says_the_same_to_machines_and_people() -> None:
     assert said["objects"][0] == {"id": "c", "name": "cat", "score": 0.9, "box": [10, 10, 60, 60]}
     row = RESULT.row()
     assert (row["objects"], row["found"].startswith("1 x cat, 1 x dog")) == ("3", True)
-    assert Detections(()).row()["found"] == "nothing"
+    assert Detections(()).row()["found"] == "nothing sure enough"
     first, *others = RESULT.records()
     assert (first["source"], first["class"], first["score"], first["right"]) == ("photos/pets.jpg", "cat", 0.9, 60)
     assert all(record.keys() == first.keys() for record in others)

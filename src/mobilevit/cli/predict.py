@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     if masks:
         console.say(f"{counted(masks.count, 'mask')} in {options.save_masks}")
     if failures.count:
-        console.say(f"{failures.count:,} of {count:,} pictures could not be read")
+        console.say(f"{failures.count:,} of {counted(count, 'picture')} could not be read")
     return 1 if failures.count else 0
 
 

@@ -15,6 +15,7 @@ import torch
 
 from mobilevit import __version__
 from mobilevit.data.decoding import decode
+from mobilevit.data.finding import counted
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import PictureError
 from mobilevit.evaluation import Evaluation, in_order_of, samples_of
@@ -81,8 +82,8 @@ def write(
 
 
 def _about(evaluation: Evaluation) -> str:
-    measured_on = f"{evaluation.pictures:,} pictures of {evaluation.data} ({evaluation.split})"
-    return f"{measured_on}, {len(evaluation.spec.classes):,} classes"
+    measured_on = f"{counted(evaluation.pictures, 'picture')} of {evaluation.data} ({evaluation.split})"
+    return f"{measured_on}, {counted(len(evaluation.spec.classes), 'class')}"
 
 
 def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: Mapping[str, str]) -> dict[str, str]:

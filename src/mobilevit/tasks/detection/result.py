@@ -69,7 +69,7 @@ class Detections:
         """How many objects of which class, the commonest first."""
         counts = Counter(found.name for found in self.objects)
         found = ", ".join(f"{count} x {name}" for name, count in counts.most_common())
-        return {"picture": self.source, "objects": str(len(self.objects)), "found": found or "nothing"}
+        return {"picture": self.source, "objects": str(len(self.objects)), "found": found or "nothing sure enough"}
 
     def records(self) -> list[dict[str, Any]]:
         """A row an object; none for a picture without."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mobilevit.data.finding import listed
+from mobilevit.data.finding import counted, listed
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import ModelSpec
@@ -32,7 +32,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     return Question(
         result=result,
         name=area.name,
-        heading=f"{len(result.areas)} classes. Explained: {area.name}  {area.share:.1%} of the picture",
+        heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the picture",
         score=mean_logit,
         layer="backbone.stages.4",
         bars_title="shares of the picture",
