@@ -32,6 +32,12 @@ class Annotation:
     ignore: Sequence[bool] = ()
     size: Size | None = None
     in_shares: bool = False
+    record: str = "box"  # what a message calls a box in the file: "line", "object", "annotation"
+    numbers: Sequence[object] = ()  # of each box there
+
+    def place(self, index: int) -> str:
+        """Where in the file a box is."""
+        return f"{self.record} {written(self.numbers[index])}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # 
 def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
     """Class names as they are; DataError where there is none, one is empty, or two are the same."""
     if not names:
-        raise DataError(f"{where} names no class")
+        raise DataError(f"{where} names no class: write the names of the classes there")
     for index, name in enumerate(names):
         if not name:
             raise DataError(f"{where}: class {index} has an empty name")

@@ -89,10 +89,7 @@ def _split_of(root: Path, path: Path) -> str | None:
 
 def _class_ids(documents: Sequence[Document]) -> list[int]:
     """Category ids in their order. Roboflow's first, which is only what the others are kinds of, is left out."""
-    names, used = (
-        _names(documents),
-        {record.get("category_id") for one in documents for record in one.boxes if _hashable(record)},
-    )
+    names, used = _names(documents), {record["category_id"] for one in documents for record in one.boxes}
     ids = sorted(names)
     above = (
         {_above(record) for one in documents for key, record in one.categories.items() if key != ids[0]}
@@ -102,10 +99,6 @@ def _class_ids(documents: Sequence[Document]) -> list[int]:
     if len(ids) > 1 and ids[0] == 0 and 0 not in used and above == {names[0]}:
         return ids[1:]
     return ids
-
-
-def _hashable(record: Record) -> bool:
-    return isinstance(record.get("category_id"), int)
 
 
 def _above(record: Record) -> str:

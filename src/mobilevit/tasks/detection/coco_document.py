@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,36 +37,42 @@ class Document:
 
     @classmethod
     def read(cls, path: Path, split: str) -> "Document":
+        """DataError where a list is missing, a record or an id is of the wrong kind, or no picture is listed."""
         content = _parsed(path)
-        return cls(
-            path,
-            split,
-            _by_id(path, "images", content),
-            _records(path, "annotations", content),
-            _by_id(path, "categories", content),
-        )
+        images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
+        categories = _by_id(path, "categories", content)
+        if not images:
+            raise DataError(f"{path} lists no picture, its 'images' are empty: export it again, or remove the file")
+        kinds = {type(identity) for identity in images}
+        for record in boxes:
+            _check_kind(record, "image_id", kinds, f"{path}: {_place(record)}")
+            _check_kind(record, "category_id", {int}, f"{path}: {_place(record)}")
+        return cls(path, split, images, boxes, categories)
 
     def annotations(self, root: Path, class_ids: Sequence[int], notes: Notes) -> list[Annotation]:
         index = {identity: place for place, identity in enumerate(class_ids)}
         folder = self._pictures_folder(root)
-        of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool]]] = {
-            key: ([], [], []) for key in self.images
+        of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
+            key: ([], [], [], []) for key in self.images
         }
         paths = {key: self._picture(root, folder, image) for key, image in self.images.items()}
         for record in self.boxes:
-            picture, category = record.get("image_id"), record.get("category_id")
-            if not isinstance(picture, (int, str)) or picture not in of_picture:
-                notes.add("unlisted-picture", self.path)
-            elif not isinstance(category, int) or category not in index:
-                notes.add("unknown-class", paths[picture])
+            picture, category = record["image_id"], record["category_id"]
+            if picture not in of_picture:
+                notes.add("unlisted-picture", self.path, places=[f"{_place(record)} (image_id {written(picture)})"])
+            elif category not in index:
+                notes.add("unknown-class", paths[picture], places=[f"{_place(record)} (category_id {category})"])
             else:
-                corners, labels, ignore = of_picture[picture]
+                corners, labels, ignore, ids = of_picture[picture]
                 corners.append(self._corners(record))
                 labels.append(index[category])
                 ignore.append(self._crowd(record))
+                ids.append(record.get("id"))
         return [
-            Annotation(paths[key], paths[key], *of_picture[key], size=self._size(image))
-            for key, image in self.images.items()
+            Annotation(path, path, boxes, labels, ignore, self._size(image), record="annotation", numbers=ids)
+            for path, (boxes, labels, ignore, ids), image in zip(
+                paths.values(), of_picture.values(), self.images.values(), strict=True
+            )
         ]
 
     def _pictures_folder(self, root: Path) -> Path:
@@ -102,7 +108,7 @@ class Document:
         bbox = record.get("bbox")
         if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
             raise DataError(
-                f"{self.path}: annotation {written(record.get('id'))} has the bbox {written(bbox)}: "
+                f"{self.path}: {_place(record)} has the bbox {written(bbox)}: "
                 "four numbers are expected, left, top, width and height"
             )
         left, top, width, height = map(_float, bbox)
@@ -111,10 +117,7 @@ class Document:
     def _crowd(self, record: Record) -> bool:
         crowd = record.get("iscrowd", 0)
         if crowd not in (0, 1):
-            stated = written(crowd)
-            raise DataError(
-                f"{self.path}: annotation {written(record.get('id'))} has iscrowd {stated}: 0 or 1 is expected"
-            )
+            raise DataError(f"{self.path}: {_place(record)} has iscrowd {written(crowd)}: 0 or 1 is expected")
         return bool(crowd)
 
 
@@ -151,15 +154,29 @@ def _records(path: Path, key: str, content: Record) -> list[Record]:
 
 def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
     found: dict[Any, Record] = {}
-    kinds = (int, str) if key == "images" else int
+    kinds = {int, str} if key == "images" else {int}
     for index, record in enumerate(_records(path, key, content)):
-        identity = record.get("id")
-        if not isinstance(identity, kinds) or isinstance(identity, bool):
-            raise DataError(f"{path}: {key}[{index}] has the id {written(identity)}: a whole number is expected")
+        _check_kind(record, "id", kinds, f"{path}: {key}[{index}]")
+        identity = record["id"]
         if identity in found:
             raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must differ")
         found[identity] = record
     return found
+
+
+def _check_kind(record: Record, key: str, kinds: Collection[type], where: str) -> None:
+    """DataError where the id under `key` is of none of the `kinds`: a whole number, a text, or either."""
+    stated = record.get(key)
+    if type(stated) in kinds:
+        return
+    hint = "a whole number is expected" if int in kinds else "a text is expected, as the ids of the images are"
+    remedy = ", not text: remove the quotes" if isinstance(stated, str) else ""
+    raise DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
+
+
+def _place(record: Record) -> str:
+    """What a message calls a box."""
+    return f"annotation {written(record.get('id'))}"
 
 
 def _is_number(value: object) -> bool:
