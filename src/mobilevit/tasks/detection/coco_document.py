@@ -43,10 +43,11 @@ class Document:
         categories = _by_id(path, "categories", content)
         if not images:
             raise DataError(f"{path} lists no picture, its 'images' are empty: export it again, or remove the file")
-        kinds = {type(identity) for identity in images}
+        ids: Mapping[str, Collection[type]] = {"image_id": {type(one) for one in images}, "category_id": {int}}
         for record in boxes:
-            _check_kind(record, "image_id", kinds, f"{path}: {_place(record)}")
-            _check_kind(record, "category_id", {int}, f"{path}: {_place(record)}")
+            for key, kinds in ids.items():
+                if type(record.get(key)) not in kinds:
+                    raise _wrong_id(record, key, kinds, f"{path}: {_place(record)}")
         return cls(path, split, images, boxes, categories)
 
     def annotations(self, root: Path, class_ids: Sequence[int], notes: Notes) -> list[Annotation]:
@@ -156,22 +157,21 @@ def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
     found: dict[Any, Record] = {}
     kinds = {int, str} if key == "images" else {int}
     for index, record in enumerate(_records(path, key, content)):
-        _check_kind(record, "id", kinds, f"{path}: {key}[{index}]")
-        identity = record["id"]
+        identity = record.get("id")
+        if type(identity) not in kinds:
+            raise _wrong_id(record, "id", kinds, f"{path}: {key}[{index}]")
         if identity in found:
             raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must differ")
         found[identity] = record
     return found
 
 
-def _check_kind(record: Record, key: str, kinds: Collection[type], where: str) -> None:
-    """DataError where the id under `key` is of none of the `kinds`: a whole number, a text, or either."""
+def _wrong_id(record: Record, key: str, kinds: Collection[type], where: str) -> DataError:
+    """The error for an id that is of none of the `kinds`: a whole number, a text, or either."""
     stated = record.get(key)
-    if type(stated) in kinds:
-        return
     hint = "a whole number is expected" if int in kinds else "a text is expected, as the ids of the images are"
     remedy = ", not text: remove the quotes" if isinstance(stated, str) else ""
-    raise DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
+    return DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
 
 
 def _place(record: Record) -> str:
