@@ -28,8 +28,7 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "size": ("warning", "picture", "of another size than stated, the boxes taken as they are: look at them"),
     "polygon": ("info", "polygon", "read as the box around it"),
 }
-
-
+DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
 FIRST = 3  # cases of a kind that are named
 
 
@@ -41,9 +40,6 @@ class _Found:
     files: dict[Path, None] = field(default_factory=dict)
     first: dict[tuple[Path, str], None] = field(default_factory=dict)  # FIRST of them: the file, and the place in it
     named: int = 0  # by the first: more than there are where a file is read for two splits
-
-
-DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")
 
 
 class Notes:

@@ -50,7 +50,7 @@ def read(root: Path) -> Statements:
     notes, lists = Notes(), _image_sets(root)
     if lists:
         place = _Place(root)
-        stated = {split: place.stated(notes, _named(path)) for split, path in lists.items()}
+        stated = {split: place.stated(notes, _listed(path)) for split, path in lists.items()}
     else:
         stated = {split: _Place(folder).stated(notes) for split, folder in _places(root).items()}
     if not any(one.objects for some in stated.values() for one in some):
@@ -103,7 +103,7 @@ def _image_sets(root: Path) -> dict[str, Path]:
     return found
 
 
-def _named(path: Path) -> list[str]:
+def _listed(path: Path) -> list[str]:
     """The lines of a list of pictures; DataError where there is none."""
     lines = _lines(path)
     if not lines:
