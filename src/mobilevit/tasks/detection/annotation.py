@@ -85,7 +85,7 @@ def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
         raise DataError(f"{where} names no class: write the names of the classes there")
     for index, name in enumerate(names):
         if not name:
-            raise DataError(f"{where}: class {index} has an empty name")
+            raise DataError(f"{where}: class {index} has an empty name: write one")
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
         raise DataError(f"{where} names the class '{quoted(twice)}' twice: join the two, or rename one")
