@@ -73,6 +73,7 @@ def write_boxes(root: Path) -> None:
         "short": "0 0.5 0.5 0.1",
         "words": "zero 0.5 0.5 0.1 0.1",
         "hidden": "0 0.5 0.5 0.1 0.1",
+        "pixels": "",
     }.items():
         folder = root / "boxes" / where
         (folder / "images").mkdir(parents=True)
@@ -82,6 +83,7 @@ def write_boxes(root: Path) -> None:
         (folder / "data.yaml").write_text("names: [cat]\ntrain: images\nval: images\n")
     hidden = root / "boxes" / "hidden"
     (hidden / "data.yaml").write_text("names: [cat]\ntrain: ../../../pets\nval: images\n")
+    (root / "boxes" / "pixels" / "labels" / "a.txt").write_text("0 32 32 10 10\n")
     write_json(root / "boxes" / "text" / "train.json", bbox=["12", 4, 30, 30])
     write_json(root / "boxes" / "outside" / "train.json", file_name="../../pets/a.jpg")
     write_json(root / "boxes" / "two" / "train.json")
@@ -118,6 +120,7 @@ def write_masks(root: Path) -> None:
         "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), coloured), 4: coloured + 9}),
         "half": ("background 0 0 0\nroad\n", {}),
         "two": ("background\nsquare\n\nsquare\n", {}),
+        "ignore": ("background\nsquare\nignore\n", {}),
         "strangers": ("background\nsquare\n", {}),
     }
     for name, (classes, wrong) in data_sets.items():

@@ -48,12 +48,47 @@ def test_boxes_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
     assert found["twice"] == Boxes.of([[5, 5, 15, 15], [5, 5, 15, 15]], [0, 1], (64, 48))
     assert len(found["nothing"]) == 0
     said = notes(dataset)
-    assert said["degenerate-box"].startswith("6 boxes without an area, dropped: flat.jpg, endless.jpg")
-    assert said["outside-box"].startswith("2 boxes wholly outside of the picture, dropped: outside.jpg")
-    assert said["clipped-box"] == "1 box reaching beyond the picture, clipped: over.jpg"
-    assert said["duplicate-box"].startswith("2 boxes given twice with the same class, kept once: twice.jpg")
-    assert said["unknown-class"].startswith("1 box of classes that are not among those named, dropped: strange.jpg")
+    assert said["degenerate-box"] == (
+        "6 boxes without an area, dropped: flat.jpg annotation 1 (no area), "
+        "flat.jpg annotation 2 (negative width or height), flat.jpg annotation 3 (not a number) and 3 more"
+    )
+    assert said["outside-box"].startswith("2 boxes wholly outside of the picture, dropped: outside.jpg annotation 201,")
+    assert said["clipped-box"] == "1 box reaching beyond the picture, clipped: over.jpg annotation 301"
+    assert said["duplicate-box"].startswith("2 boxes given twice with the same class, kept once: twice.jpg annotation")
+    strange = "1 box of classes that are not among those named, dropped: strange.jpg annotation 601 (category_id 1)"
+    assert said["unknown-class"] == strange
     assert said["no-objects"].startswith("1 picture without objects, kept as pictures of nothing: nothing.jpg")
+
+
+def test_yolo_and_voc_name_the_line_and_the_object(tmp_path: Path) -> None:
+    yolo, xml = tmp_path / "yolo", tmp_path / "voc"
+    write(yolo / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    write(yolo / "labels" / "a.txt", "0 0.5 0.5 0.2 0.2\n\n7 0.5 0.5 0.2 0.2\n0 0.5 0.5 inf 0.2\n0 1.5 0.5 0.2 0.2\n")
+    picture(yolo / "images" / "a.jpg")
+    said = notes(read(yolo))
+    assert said["unknown-class"].endswith("dropped: labels/a.txt line 3 (class 7)")
+    assert "labels/a.txt line 4 (infinite)" in said["degenerate-box"]
+    assert "wholly outside of the picture, dropped: labels/a.txt line 5" in said["outside-box"]
+    for split in ("train", "val"):
+        voc(xml / split / "a.xml", [("owl", (1, 1, 9, 9)), ("cat", (9, 1, 5, 9)), ("cat", (1, 1, 9, 9))])
+        picture(xml / split / "a.jpg")
+    write(xml / "classes.txt", "cat\n")
+    said = notes(read(xml))
+    assert "dropped: train/a.xml object 1 ('owl')" in said["unknown-class"]
+    assert "dropped: train/a.xml object 2 (negative width or height)" in said["degenerate-box"]
+
+
+def test_boxes_of_yolo_in_pixels(tmp_path: Path) -> None:
+    """Dropped with the reason, which also stands beside the error where no box is left."""
+    write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    write(tmp_path / "labels" / "a.txt", "0 32 24 10 10\n0 32 24 64 48\n")
+    picture(tmp_path / "images" / "a.jpg")
+    dataset = read(tmp_path)
+    hint = "dropped (YOLO boxes are shares of the picture, 0 to 1; these look like pixels"
+    assert len(by_name(dataset, "train")["a"]) == 0
+    assert notes(dataset)["pixel-box"].startswith(f"4 boxes {hint}")
+    assert "labels/a.txt line 1, labels/a.txt line 2" in notes(dataset)["pixel-box"]
+    assert f"there is nothing to learn. 4 boxes {hint}" in said(dataset)["no-boxes"].message
 
 
 def test_no_box_makes_numpy_warn(tmp_path: Path) -> None:
@@ -93,7 +128,8 @@ def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
     picture(json_only / "a.jpg")
     said = notes(read(json_only))
     assert said["missing-picture"].endswith(": b.jpg")
-    assert said["unlisted-picture"] == "1 box of pictures that the file does not list, dropped: train.json"
+    place = "train.json annotation 1 (image_id 99)"
+    assert said["unlisted-picture"] == f"1 box of pictures that the file does not list, dropped: {place}"
 
 
 def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:
@@ -167,7 +203,9 @@ def test_a_click_without_a_drag_is_no_box_of_voc(tmp_path: Path) -> None:
         picture(tmp_path / split / "a.jpg")
     dataset = read(tmp_path)
     assert by_name(dataset, "val")["a"].boxes.tolist() == [[4, 4, 6, 6]]
-    assert notes(dataset)["degenerate-box"] == "2 boxes without an area, dropped: train/a.xml, val/a.xml"
+    assert notes(dataset)["degenerate-box"] == (
+        "2 boxes without an area, dropped: train/a.xml object 1 (no area), val/a.xml object 1 (no area)"
+    )
 
 
 def test_a_broken_picture_stays_for_the_doctor(tmp_path: Path) -> None:

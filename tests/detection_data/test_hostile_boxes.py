@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from made_boxes import coco, picture, read, write
+from made_boxes import coco, picture, read, voc, write
 
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import annotation, reader
@@ -43,6 +43,14 @@ def coco_with(root: Path, key: str, record: object) -> None:
         ("annotations", {"bbox": None}, "train.json: annotation 0 has the bbox None: four numbers"),
         ("annotations", {"bbox": list(range(10**6))}, "train.json: annotation 0 has the bbox [0, 1, 2, 3, 4, 5, ...]"),
         ("annotations", {"iscrowd": "no"}, "train.json: annotation 0 has iscrowd 'no': 0 or 1"),
+        (
+            "annotations",
+            {"category_id": "3"},
+            "annotation 0 has the category_id '3': a whole number is expected, not text",
+        ),
+        ("annotations", {"category_id": 3.0}, "annotation 0 has the category_id 3.0: a whole number is expected"),
+        ("annotations", {"image_id": "0"}, "annotation 0 has the image_id '0': a whole number is expected, not text"),
+        ("annotations", {"image_id": [0]}, "annotation 0 has the image_id [0]: a whole number is expected"),
         ("annotations", 5, "train.json: annotations[0] is 5: an object is expected"),
         ("images", {"file_name": 5}, "train.json: image 0 has the file_name 5: a path"),
         ("images", {"file_name": "../../etc/passwd"}, "image 0: the path '../../etc/passwd' leads out of"),
@@ -53,6 +61,8 @@ def coco_with(root: Path, key: str, record: object) -> None:
         ("images", {"height": float("nan")}, "train.json: image 0 has the size 64 x nan: pixels"),
         ("images", {"id": None}, "train.json: images[0] has the id None: a whole number"),
         ("images", {"id": [1]}, "train.json: images[0] has the id [1]: a whole number"),
+        ("images", {"id": "0"}, "annotation 0 has the image_id 0: a text is expected, as the ids of the images are"),
+        ("categories", {"id": "7"}, "train.json: categories[0] has the id '7': a whole number is expected, not text"),
         ("categories", {"id": 3}, "train.json: two of the categories have the id 3"),
         ("categories", {"name": "cat"}, "calls category 7 'dog', another split 'cat'"),
         ("categories", {"name": None}, "train.json: category 7 has the name None"),
@@ -72,7 +82,14 @@ def test_a_wrong_record(key: str, record: object, said: str, tmp_path: Path) -> 
         ('{"images": [' + "9" * 10_000 + "]}", "train.json is no whole JSON file (Exceeds the limit"),
         ('[{"images": []}]', "train.json is no COCO file: an object with images, annotations and categories"),
         ('{"images": [], "annotations": []}', "train.json has no list 'categories'"),
-        ('{"images": [], "annotations": [], "categories": []}', "train.json names no class"),
+        (
+            '{"images": [], "annotations": [], "categories": []}',
+            "train.json lists no picture, its 'images' are empty: ",
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": []}',
+            "json names no class: write",
+        ),
     ],
 )
 def test_json_that_is_not_cocos(text: str, said: str, tmp_path: Path) -> None:
@@ -180,6 +197,7 @@ ALIASES = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("
         ("names: {a: cat}\ntrain: images", "data.yaml: names has the numbers ['a']: 0, 1, 2, ... are expected"),
         ("names: [cat]\nnc: 3\ntrain: images", "data.yaml: nc is '3', and names has 1: make them agree"),
         ("names: [cat]", "data.yaml has no train and no val"),
+        ("names: [cat, ]\nnc: 1\ntrain: empty", "data.yaml: train: there is no picture in empty: add some, or remove"),
         ("names: [cat]\ntrain: imgs", "data.yaml: train: there is no imgs: give the folder"),
         ("names: [cat]\ntrain: {a: b}", "data.yaml: train is {'a': 'b'}: a folder is expected"),
         ("names: [cat]\ntrain: ../../etc", "data.yaml: train: the path '../etc' leads out of"),
@@ -195,6 +213,7 @@ def test_yaml_that_is_not_yolos(text: str, said: str, tmp_path: Path, monkeypatc
     write(tmp_path / "data.yaml", text)
     write(tmp_path / "list.txt", "../secret.jpg\n")
     picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "empty").mkdir()
     assert said in refused(tmp_path)
     assert not (tmp_path / "owned").exists()
 
@@ -205,10 +224,21 @@ def test_a_list_of_something_else(tmp_path: Path) -> None:
     assert "list.txt, line 1: './' has no picture's name: one path a line is expected" in refused(tmp_path)
 
 
+def test_a_list_of_voc_that_is_empty(tmp_path: Path) -> None:
+    voc(tmp_path / "Annotations" / "a.xml", [("cat", (1, 1, 9, 9))])
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    write(tmp_path / "ImageSets" / "Main" / "train.txt", "a\n")
+    write(tmp_path / "ImageSets" / "Main" / "val.txt", "\n \n")
+    said = "ImageSets/Main/val.txt is empty: write the name of a picture on each line, or remove the file"
+    assert refused(tmp_path) == said
+
+
 def test_labels_without_names(tmp_path: Path) -> None:
     write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
     picture(tmp_path / "images" / "a.jpg")
     assert "has labels and no names for them: write data.yaml with names, train and val" in refused(tmp_path)
+    write(tmp_path / "data.yaml", "train: images\nval: images\n")
+    assert refused(tmp_path).startswith("data.yaml has no `names`: add the names of the classes, such as")
 
 
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mobilevit.tasks.segmentation.target import IGNORED, Coding, Mask, decoded
 
 THREE = Coding((0, 1, 2))
 COLOURED = Coding((0, 1, 2), ((0, 0, 0), (255, 0, 0), (0, 0, 255)), ignored=(255, 255, 255))
+BLACK = Coding((0,), ((0, 0, 0),))
 VALUES = np.array([[0, 1, 2, 1], [2, 2, 255, 0], [1, 0, 0, 255]], np.uint8)
 
 
@@ -123,6 +124,8 @@ def test_indices_stay_indices_beside_a_colour_table() -> None:
         ([[0, 300]], THREE, "has the value 300"),
         ([[0, -1]], THREE, "has the value -1"),
         ([[[0, 0, 0], [1, 2, 3]]], COLOURED, "has the colour #010203: no class has such a colour"),
+        ([[[0, 0, 0], [255] * 3]], BLACK, "has the colour #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[0, 1, 255]], BLACK, "has the colours #010101, #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
         ([[[0, 0, 0], [1, 2, 3]]], THREE, "is in colours, whose classes are not known"),
     ],
 )

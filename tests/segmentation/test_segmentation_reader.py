@@ -141,6 +141,9 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
         ("sky\nroad\n", ()),
         ("\ufeffsky\r\nroad\r\n\r\n", ()),
         ("sky 0 0 0\nroad 128 64 128\n", ((0, 0, 0), (128, 64, 128))),
+        ("# of the masks\nsky\n  #and more\nroad\n", ()),
+        ("0 sky\n1: road\n", ()),
+        ("0,sky,0,0,0\nignore 9 9 9\n1,road,128,64,128\n", ((0, 0, 0), (128, 64, 128))),
         ("sky: 0, 0, 0\nroad\t#804080\n", ((0, 0, 0), (128, 64, 128))),
     ],
 )
@@ -150,6 +153,13 @@ def test_classes_file(tmp_path: Path, text: str, colours: object) -> None:
     dataset = read(root)
     assert [label.name for label in dataset.classes] == ["sky", "road"]
     assert dataset.splits["train"][0].target.coding.colours == colours
+
+
+@pytest.mark.parametrize("text", ["2 wheels\nroad\n", "0 0 0 0\n1 #804080\n"])
+def test_numbers_that_are_no_values_stay_in_the_names(tmp_path: Path, text: str) -> None:
+    root = write(tmp_path, {("images", "masks"): 5})
+    (root / "classes.txt").write_text(text)
+    assert read(root).classes[0].name == ("2 wheels" if "wheels" in text else "0")
 
 
 def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
@@ -170,7 +180,15 @@ def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
         ("sky 0 0 0\nroad 0 0 0\n", "gives the colour 0 0 0 to two classes"),
         ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no colour"),
         ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is the class of value 0, since the lines are 0, 1, 2"),
+        ("sky\nroad\nignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
+        ("sky 0 0 0\nroad 1 1 1\nignore 2 2 2\nignore 3 3 3", "has the line 'ignore' twice"),
+        ("0 0 0 sky\n1 1 1 road\n", "line 1: the colour stands first: write 'road 128 64 128'"),
+        ("sky 0 0 0\n1 #804080 road\n", "line 2: the colour stands first"),
+        ("sky\n#804080\n", "line 2: the colour stands first"),
+        ("sky\nroad\n".encode("utf-16"), "looks like UTF-16: save it as UTF-8"),
+        ("sky\nroad\n".encode("utf-16-le"), "looks like UTF-16: save it as UTF-8"),
+        ("sky\nSpaßbad\n".encode("latin-1"), "line 2: this is not UTF-8 text: save the file as UTF-8"),
     ],
 )
 def test_wrong_classes_files(tmp_path: Path, text: str | bytes, words: str) -> None:

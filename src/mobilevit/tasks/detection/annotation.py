@@ -32,6 +32,12 @@ class Annotation:
     ignore: Sequence[bool] = ()
     size: Size | None = None
     in_shares: bool = False
+    record: str = "box"  # what a message calls a box in the file: "line", "object", "annotation"
+    numbers: Sequence[object] = ()  # of each box there
+
+    def place(self, index: int) -> str:
+        """Where in the file a box is."""
+        return f"{self.record} {written(self.numbers[index])}"
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,10 @@ UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # 
 def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
     """Class names as they are; DataError where there is none, one is empty, or two are the same."""
     if not names:
-        raise DataError(f"{where} names no class")
+        raise DataError(f"{where} names no class: write the names of the classes there")
     for index, name in enumerate(names):
         if not name:
-            raise DataError(f"{where}: class {index} has an empty name")
+            raise DataError(f"{where}: class {index} has an empty name: write one")
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
         raise DataError(f"{where} names the class '{quoted(twice)}' twice: join the two, or rename one")

@@ -10,6 +10,7 @@ from mobilevit.data.class_hints import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
+from mobilevit.tasks.detection.notes import DROPPED
 
 FEW_BOXES = 10  # in training, below which a class is hardly learnt
 IMBALANCE_RATIO = 5.0  # commonest class over the rarest, from which class weights are worth a try
@@ -45,7 +46,9 @@ def _longer_sides(dataset: Dataset) -> list[NDArray[np.float32]]:
 def _nothing(dataset: Dataset) -> Iterator[Finding]:
     """Training pictures among which none has an object."""
     if dataset.splits["train"] and not sum(_counts(dataset, "train")):
-        yield Finding("error", "no-boxes", "the training pictures have no boxes: there is nothing to learn")
+        dropped = [f". {note.message}" for note in dataset.notes if note.kind in DROPPED]
+        message = f"the training pictures have no boxes: there is nothing to learn{''.join(dropped)}"
+        yield Finding("error", "no-boxes", message)
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:

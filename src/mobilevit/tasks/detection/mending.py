@@ -17,6 +17,7 @@ from mobilevit.tasks.detection.notes import Notes
 from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 
 ROUNDING_PX = 1.0  # a box that reaches so far beyond its picture was rounded, and is no mistake worth a word
+FARTHEST_SHARE = 2.0  # of a side, beyond which a corner that should be a share of it is one in pixels
 SHAPE_TOLERANCE = 0.01  # by which the aspect of a picture changes where it is resized to whole pixels
 
 Corners = NDArray[np.float64]  # (N, 4) left, top, right, bottom
@@ -73,7 +74,7 @@ def _mended(corners: Corners, annotation: Annotation, picture: _Picture, notes: 
     else:
         corners = _in_this_picture(corners, annotation, picture, notes)
     boxes = Boxes.of(np.clip(corners, 0, size * 2), annotation.labels, size, annotation.ignore)
-    return boxes.chosen(_kept(corners, boxes, annotation.where, notes))
+    return boxes.chosen(_kept(corners, boxes, annotation, notes))
 
 
 def _in_this_picture(corners: Corners, annotation: Annotation, picture: _Picture, notes: Notes) -> Corners:
@@ -106,16 +107,37 @@ def _turned(corners: Corners, stored: Size, orientation: int) -> Corners:
     return np.stack([x[0], y[0], x[1], y[1]], axis=1)
 
 
-def _kept(stated: Corners, boxes: Boxes, where: Path, notes: Notes) -> NDArray[np.bool_]:
+def _kept(stated: Corners, boxes: Boxes, annotation: Annotation, notes: Notes) -> NDArray[np.bool_]:
     """(N,) which boxes are some; `stated` are those before clipping."""
-    has_area = (stated[:, 2] > stated[:, 0]) & (stated[:, 3] > stated[:, 1]) & np.isfinite(stated).all(axis=1)
-    is_inside = boxes.areas > 0
+    size = np.array(boxes.size * 2)
+    has_area = (stated[:, 2:] > stated[:, :2]).all(axis=1) & np.isfinite(stated).all(axis=1)
     first = np.zeros(len(boxes), dtype=bool)
     first[np.unique(np.column_stack([boxes.boxes, boxes.labels]), axis=0, return_index=True)[1]] = True
-    reaches_out = np.abs(stated - np.clip(stated, 0, boxes.size * 2)).max(axis=1) > ROUNDING_PX
-    notes.add("degenerate-box", where, int((~has_area).sum()))
-    notes.add("outside-box", where, int((has_area & ~is_inside).sum()))
-    kept = has_area & is_inside
-    notes.add("duplicate-box", where, int((kept & ~first).sum()))
-    notes.add("clipped-box", where, int((kept & first & reaches_out).sum()))
-    return kept & first
+    kept = np.ones(len(boxes), dtype=bool)
+    for kind, is_none in (
+        ("degenerate-box", ~has_area),
+        ("pixel-box", annotation.in_shares & (stated > FARTHEST_SHARE * size).any(axis=1)),
+        ("outside-box", boxes.areas <= 0),
+        ("duplicate-box", ~first),
+    ):
+        _note(kind, kept & is_none, stated, annotation, notes)
+        kept &= ~is_none
+    reaches_out = np.abs(stated - np.clip(stated, 0, size)).max(axis=1) > ROUNDING_PX
+    _note("clipped-box", kept & reaches_out, stated, annotation, notes)
+    return kept
+
+
+def _note(kind: str, which: NDArray[np.bool_], stated: Corners, annotation: Annotation, notes: Notes) -> None:
+    reason = _why_degenerate if kind == "degenerate-box" else lambda _: ""
+    indices = np.flatnonzero(which).tolist()
+    places = (f"{annotation.place(index)}{reason(stated[index])}" for index in indices)
+    notes.add(kind, annotation.where, len(indices), places)
+
+
+def _why_degenerate(corners: Corners) -> str:
+    """Of one box, (4,)."""
+    if np.isnan(corners).any():
+        return " (not a number)"
+    if np.isinf(corners).any():
+        return " (infinite)"
+    return " (negative width or height)" if (corners[2:] < corners[:2]).any() else " (no area)"

@@ -1,10 +1,12 @@
 """What the readers found and mended, kind by kind, to be counted aloud."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.finding import Finding, Severity, counted, inside, printable
 
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
     "missing-picture": ("warning", "annotated picture", "not found, so left out"),
@@ -13,6 +15,11 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "unlisted-picture": ("warning", "box", "of pictures that the file does not list, dropped"),
     "unknown-class": ("warning", "box", "of classes that are not among those named, dropped"),
     "degenerate-box": ("warning", "box", "without an area, dropped"),
+    "pixel-box": (
+        "warning",
+        "box",
+        "dropped (YOLO boxes are shares of the picture, 0 to 1; these look like pixels: divide them by its size)",
+    ),
     "outside-box": ("warning", "box", "wholly outside of the picture, dropped"),
     "clipped-box": ("warning", "box", "reaching beyond the picture, clipped"),
     "duplicate-box": ("warning", "box", "given twice with the same class, kept once"),
@@ -21,26 +28,44 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "size": ("warning", "picture", "of another size than stated, the boxes taken as they are: look at them"),
     "polygon": ("info", "polygon", "read as the box around it"),
 }
+DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
+FIRST = 3  # cases of a kind that are named
+
+
+@dataclass
+class _Found:
+    """Cases of one kind."""
+
+    times: int = 0
+    files: dict[Path, None] = field(default_factory=dict)
+    first: dict[tuple[Path, str], None] = field(default_factory=dict)  # FIRST of them: the file, and the place in it
+    named: int = 0  # by the first: more than there are where a file is read for two splits
 
 
 class Notes:
     """Counts what happened, and where."""
 
     def __init__(self) -> None:
-        self._places: dict[str, dict[Path, int]] = defaultdict(dict)
+        self._found: dict[str, _Found] = defaultdict(_Found)
 
-    def add(self, kind: str, where: Path, times: int = 1) -> None:
-        """`kind` is one of KINDS; `where` the file to look at."""
+    def add(self, kind: str, where: Path, times: int = 1, places: Iterable[str] = ("",)) -> None:
+        """`kind` is one of KINDS; `where` the file to look at; `places` those in it: "line 3 (not a number)"."""
         assert kind in KINDS, kind
         if times:
-            self._places[kind][where] = self._places[kind].get(where, 0) + times
+            found = self._found[kind]
+            found.times += times
+            found.files[where] = None
+            first = [(where, place) for place in islice(places, FIRST - len(found.first))]
+            found.first |= dict.fromkeys(first)
+            found.named += len(first)
 
     def findings(self, root: Path) -> tuple[Finding, ...]:
         """One finding for each kind that happened, in the order of KINDS."""
-        return tuple(self._finding(kind, root) for kind in KINDS if kind in self._places)
+        return tuple(self._finding(kind, root) for kind in KINDS if kind in self._found)
 
     def _finding(self, kind: str, root: Path) -> Finding:
         severity, noun, text = KINDS[kind]
-        places = self._places[kind]
-        first = listed([inside(root, path) for path in places], most=3)
-        return Finding(severity, kind, f"{counted(sum(places.values()), noun)} {text}: {first}", tuple(places))
+        found = self._found[kind]
+        shown = ", ".join(printable(f"{inside(root, path)} {place}".rstrip()) for path, place in found.first)
+        more = f" and {found.times - found.named:,} more" if found.times > found.named else ""
+        return Finding(severity, kind, f"{counted(found.times, noun)} {text}: {shown}{more}", tuple(found.files))

@@ -87,7 +87,7 @@ def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> 
 
 def _first_missing(annotations: Sequence[Annotation]) -> str:
     if not annotations:
-        return ""
+        return ": add some, or remove what names that split"
     return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first"
 
 

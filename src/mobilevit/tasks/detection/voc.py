@@ -50,7 +50,7 @@ def read(root: Path) -> Statements:
     notes, lists = Notes(), _image_sets(root)
     if lists:
         place = _Place(root)
-        stated = {split: place.stated(notes, _lines(path)) for split, path in lists.items()}
+        stated = {split: place.stated(notes, _listed(path)) for split, path in lists.items()}
     else:
         stated = {split: _Place(folder).stated(notes) for split, folder in _places(root).items()}
     if not any(one.objects for some in stated.values() for one in some):
@@ -103,6 +103,14 @@ def _image_sets(root: Path) -> dict[str, Path]:
     return found
 
 
+def _listed(path: Path) -> list[str]:
+    """The lines of a list of pictures; DataError where there is none."""
+    lines = _lines(path)
+    if not lines:
+        raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
+    return lines
+
+
 def _lines(path: Path) -> list[str]:
     """Each line once, without empty ones; spaces stay, since names of files may have them."""
     lines = (line.removesuffix("\r") for line in read_text(path).split("\n"))
@@ -126,8 +134,10 @@ class _Stated:
     objects: Sequence[_Object] = ()
 
     def annotation(self, index: Mapping[str, int], notes: Notes) -> Annotation:
+        numbered = list(enumerate(self.objects, start=1))
         known = [thing for thing in self.objects if thing.name in index]
-        notes.add("unknown-class", self.where, len(self.objects) - len(known))
+        strange = [f"object {number} ('{quoted(thing.name)}')" for number, thing in numbered if thing.name not in index]
+        notes.add("unknown-class", self.where, len(strange), strange)
         return Annotation(
             self.picture,
             self.where,
@@ -135,6 +145,8 @@ class _Stated:
             [index[thing.name] for thing in known],
             [thing.difficult for thing in known],
             self.size,
+            record="object",
+            numbers=[number for number, thing in numbered if thing.name in index],
         )
 
 

@@ -31,6 +31,9 @@ from mobilevit.tasks.detection.notes import Notes
 
 LAYOUT = "data.yaml with images/ and labels/"
 NAMES = ("classes.txt", "obj.names")  # of the classes, one a line, where there is no data.yaml
+NAMES_KEY, OTHER_KEYS = (
+    re.compile(rb"^[\"']?" + key + rb"[\"']?\s*:", re.MULTILINE) for key in (rb"names", rb"(train|val|path|nc)")
+)
 MAX_YAML_BYTES = 2**20
 MAX_LABEL_BYTES = 2**24
 
@@ -60,13 +63,10 @@ def read(root: Path) -> Statements:
 Described = tuple[Path, Mapping[int, str], Mapping[str, Sequence[Path]], Sequence[Path]]
 
 
-def _descriptions(root: Path) -> list[Path]:
-    """YAML files at `root` that name classes."""
+def _descriptions(root: Path, key: re.Pattern[bytes] = NAMES_KEY) -> list[Path]:
+    """YAML files at `root` that name classes, or have another key."""
     files = [path for path in folders.files_in(root) if path.suffix.lower() in (".yaml", ".yml") and path.is_file()]
-    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and NAMES_KEY.search(path.read_bytes())]
-
-
-NAMES_KEY = re.compile(rb"^[\"']?names[\"']?\s*:", re.MULTILINE)
+    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and key.search(path.read_bytes())]
 
 
 def _described(root: Path, path: Path) -> Described:
@@ -85,6 +85,8 @@ def _described(root: Path, path: Path) -> Described:
         if key.casefold() in SPLIT_NAMES["test"] and not any(place.exists() for place in found):
             continue  # Roboflow names a test split that it did not write
         pictures[split] = [picture for place in found for picture in _pictures(root, place, f"{path}: {key}")]
+        if not pictures[split]:
+            raise DataError(f"{path}: {key}: there is no picture in {listed(found)}: add some, or remove '{key}'")
         lists += [place for place in found if place.is_file()]
     if not pictures:
         raise DataError(f"{path} has no train and no val: name the folders of their pictures")
@@ -162,6 +164,9 @@ def _undescribed(root: Path) -> Described:
     """As `_described`, from folders alone."""
     places = [root, *(folder.with_name("labels") for folder in _image_folders(root))]
     files = [place / name for place in places for name in NAMES if (place / name).is_file()]
+    nameless = _descriptions(root, OTHER_KEYS)
+    if not files and nameless:
+        raise DataError(f"{nameless[0]} has no `names`: add the names of the classes, such as names: [cat, dog]")
     if not files:
         raise DataError(
             f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"
@@ -201,15 +206,18 @@ class _Labels:
         self.read[path] = None
         boxes: list[Corners] = []
         labels: list[int] = []
+        numbers: list[int] = []
         for number, line in _numbered(read_text(path, MAX_LABEL_BYTES)):
             label, corners, is_polygon = _parsed_line(line, f"{path}, line {number}")
             if label not in self.numbers:
-                self.notes.add("unknown-class", path)
+                self.notes.add("unknown-class", path, places=[f"line {number} (class {label})"])
                 continue
-            self.notes.add("polygon", path, is_polygon)
+            self.notes.add("polygon", path, is_polygon, [f"line {number}"])
             boxes.append(corners)
             labels.append(self.numbers[label])
-        return Annotation(picture, path, boxes, labels, [False] * len(boxes), in_shares=True)
+            numbers.append(number)
+        ignore = [False] * len(boxes)
+        return Annotation(picture, path, boxes, labels, ignore, in_shares=True, record="line", numbers=numbers)
 
     def note_orphans(self) -> None:
         """Labels whose picture is not there."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,38 +36,92 @@ def find(root: Path) -> Path | None:
 
 
 def from_file(path: Path) -> ClassList:
-    """One class a line, that of value 0 first: "name", or all of them "name red green blue" or "name #rrggbb"."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}): write one class a line, as UTF-8 text") from error
-    rows = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
-    ignored = [colour for name, colour in rows if name == IGNORE and colour]
-    named = [(name, colour) for name, colour in rows if not (name == IGNORE and colour)]
-    names, colours = [name for name, _ in named], [colour for _, colour in named if colour]
+    """One class a line, that of value 0 first: "name", or all of them "name red green blue" or "name #rrggbb".
+
+    Lines that begin with # are comments; the value may stand before every name. DataError with the line where one is
+    something else.
+    """
+    lines = enumerate(_text(path).rstrip().splitlines(), start=1)
+    rows = [_parsed(path, number, line) for number, line in lines if not COMMENT.match(line)]
+    ignored = [row.colour for row in rows if row.name == IGNORE and row.colour]
+    named = _without_values(path, [row for row in rows if row.name != IGNORE])
+    names, colours = [row.name for row in named], [row.colour for row in named if row.colour]
     _check(path, names, [*colours, *ignored])
+    if len(ignored) > 1:
+        raise DataError(f"{path} has the line '{IGNORE}' twice: one colour can be left out")
     if colours and len(colours) < len(names):
-        plain = next(name for name, colour in named if not colour)
+        plain = next(row.name for row in named if not row.colour)
         raise DataError(f"{path}: '{plain}' has no colour and others have: give every class one, or none")
     coding = Coding(tuple(range(len(names))), tuple(colours), ignored[0] if ignored else None)
     return ClassList(labels(names), coding)
 
 
+COMMENT = re.compile(r"\s*#(?![0-9a-fA-F]{6}\b)")  # and no colour
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if b"\0" in content:
+            raise DataError(f"{path} looks like UTF-16: save it as UTF-8")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line}: this is not UTF-8 text: save the file as UTF-8") from error
+
+
+@dataclass(frozen=True)
+class _Row:
+    number: int  # of the line
+    name: str
+    colour: Colour | None = None
+
+
 COLOUR = re.compile(r"(?P<name>.*?)[\s,:]+(?:(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})|#([0-9a-fA-F]{6}))")
+COLOUR_FIRST = re.compile(
+    r"#[0-9a-fA-F]{6}\b|(\d+[\s,:]+)??(\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}|#[0-9a-fA-F]{6})[\s,:]+[^\W\d]"
+)
 
 
-def _parsed(path: Path, number: int, line: str) -> tuple[str, Colour | None]:
+def _parsed(path: Path, number: int, line: str) -> _Row:
     """Name and colour of a line."""
-    found = COLOUR.fullmatch(line.strip())
+    line = line.strip()
+    if COLOUR_FIRST.match(line):
+        raise DataError(f"{path}, line {number}: the colour stands first: write 'road 128 64 128', the name before it")
+    found = COLOUR.fullmatch(line)
     name = (found["name"] if found else line).strip()
     if not name:
         raise DataError(f"{path}, line {number}: no name of a class: the lines are the values 0, 1, 2, ... in order")
+    if not found and name == IGNORE:
+        hint = f"add it, such as '{IGNORE} 224 224 192'; or remove the line, since the value 255 is left out without it"
+        raise DataError(f"{path}, line {number}: '{IGNORE}' has no colour: {hint}")
     if not found:
-        return name, None
+        return _Row(number, name)
     red, green, blue = tuple(bytes.fromhex(found[5])) if found[5] else (int(found[place]) for place in (2, 3, 4))
     if max(red, green, blue) > 255:
         raise DataError(f"{path}, line {number}: {red} {green} {blue} is no colour: each part lies between 0 and 255")
-    return name, (red, green, blue)
+    return _Row(number, name, (red, green, blue))
+
+
+def _without_values(path: Path, rows: Sequence[_Row]) -> Sequence[_Row]:
+    """Names without the value of their class, where all have one before them: "0 sky", "1: road"."""
+    found = [VALUE.fullmatch(row.name) for row in rows]
+    matches = [match for match in found if match]
+    if len(matches) < len(rows):
+        return rows
+    for value, (row, match) in enumerate(zip(rows, matches, strict=True)):
+        if int(match[1]) != value:
+            hint = "add those that are missing, or leave the numbers out"
+            raise DataError(
+                f"{path}, line {row.number}: '{row.name}' is the class of value {value}, since the lines are 0, 1, 2, "
+                f"... in order: {hint}"
+            )
+    return [replace(row, name=match[2]) for row, match in zip(rows, matches, strict=True)]
+
+
+VALUE = re.compile(r"(\d+)(?:\s*[:.,)]\s*|\s+)(\S.*)")
 
 
 def _check(path: Path, names: Sequence[str], colours: Sequence[Colour]) -> None:

@@ -132,9 +132,21 @@ def _by_colour(stored: NDArray[Any], coding: Coding) -> Classes:
     place = np.searchsorted(colours, packed).clip(max=len(colours) - 1)
     strange: NDArray[np.bool_] = colours[place] != packed
     if strange.any():
-        values = [f"#{value:06x}" for value in np.unique(packed[strange]).tolist()]
-        raise UnknownValuesError(f"{_values(values, 'colour')}: no class has such a colour")
+        values = np.unique(packed[strange]).tolist()
+        said = _values([f"#{value:06x}" for value in values], "colour")
+        raise UnknownValuesError(f"{said}: no class has such a colour{_remedy(values, coding)}")
     return np.asarray(classes[place])
+
+
+def _remedy(values: Sequence[int], coding: Coding) -> str:
+    """Where one colour is strange, or white is among them, which often stands for edges."""
+    if coding.ignored is not None or (len(values) > 1 and values[-1] != WHITE):
+        return ""
+    red, green, blue = values[-1].to_bytes(3, "big")
+    return f"; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
+
+
+WHITE = 0xFFFFFF
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,191 @@
+"""One file of COCO's JSON: its lists, checked record by record, and what they state about each picture."""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilevit.data import folders
+from mobilevit.data.splitting import split_named
+from mobilevit.errors import DataError
+from mobilevit.tasks.detection.annotation import (
+    MAX_SIZE_PX,
+    Annotation,
+    Corners,
+    Size,
+    path_inside,
+    quoted,
+    read_bytes,
+    written,
+)
+from mobilevit.tasks.detection.notes import Notes
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file, its lists and records of the right types."""
+
+    path: Path
+    split: str
+    images: Mapping[int | str, Record]
+    boxes: Sequence[Record]
+    categories: Mapping[int, Record]
+
+    @classmethod
+    def read(cls, path: Path, split: str) -> "Document":
+        """DataError where a list is missing, a record or an id is of the wrong kind, or no picture is listed."""
+        content = _parsed(path)
+        images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
+        categories = _by_id(path, "categories", content)
+        if not images:
+            raise DataError(f"{path} lists no picture, its 'images' are empty: export it again, or remove the file")
+        ids: Mapping[str, Collection[type]] = {"image_id": {type(one) for one in images}, "category_id": {int}}
+        for record in boxes:
+            for key, kinds in ids.items():
+                if type(record.get(key)) not in kinds:
+                    raise _wrong_id(record, key, kinds, f"{path}: {_place(record)}")
+        return cls(path, split, images, boxes, categories)
+
+    def annotations(self, root: Path, class_ids: Sequence[int], notes: Notes) -> list[Annotation]:
+        index = {identity: place for place, identity in enumerate(class_ids)}
+        folder = self._pictures_folder(root)
+        of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
+            key: ([], [], [], []) for key in self.images
+        }
+        paths = {key: self._picture(root, folder, image) for key, image in self.images.items()}
+        for record in self.boxes:
+            picture, category = record["image_id"], record["category_id"]
+            if picture not in of_picture:
+                notes.add("unlisted-picture", self.path, places=[f"{_place(record)} (image_id {written(picture)})"])
+            elif category not in index:
+                notes.add("unknown-class", paths[picture], places=[f"{_place(record)} (category_id {category})"])
+            else:
+                corners, labels, ignore, ids = of_picture[picture]
+                corners.append(self._corners(record))
+                labels.append(index[category])
+                ignore.append(self._crowd(record))
+                ids.append(record.get("id"))
+        return [
+            Annotation(path, path, boxes, labels, ignore, self._size(image), record="annotation", numbers=ids)
+            for path, (boxes, labels, ignore, ids), image in zip(
+                paths.values(), of_picture.values(), self.images.values(), strict=True
+            )
+        ]
+
+    def _pictures_folder(self, root: Path) -> Path:
+        """Where most of the first pictures lie; beside the file where none is found."""
+        beside = self.path.parent
+        roots = [beside] if beside != root and split_named(beside.name) else [root, *folders.sub_folders(root)]
+        inner = [folder for outer in roots for folder in folders.sub_folders(outer)]
+        word = self.path.stem.removeprefix("instances_")
+        ours = [folder for folder in (*roots, *inner) if folder.name == word or split_named(folder.name) == self.split]
+        places = list(dict.fromkeys([*ours, beside, *roots, *inner]))
+        names = [str(image.get("file_name")) for image in list(self.images.values())[:FIRST]]
+        hits = [
+            sum((place / name.replace("\\", "/")).is_file() for name in names if "\0" not in name) for place in places
+        ]
+        return places[hits.index(max(hits))] if any(hits) else beside
+
+    def _picture(self, root: Path, folder: Path, image: Record) -> Path:
+        name, where = image.get("file_name"), f"{self.path}: image {written(image['id'])}"
+        if not isinstance(name, str):
+            raise DataError(f"{where} has the file_name {written(name)}: a path is expected")
+        return path_inside(root, folder, name, where)
+
+    def _size(self, image: Record) -> Size | None:
+        """As stated; None where it is not, or where it is nought."""
+        sides = [image.get("width") or 0, image.get("height") or 0]
+        if not all(_is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+            stated = " x ".join(map(written, sides))
+            raise DataError(f"{self.path}: image {written(image['id'])} has the size {stated}: pixels are expected")
+        width, height = map(round, sides)
+        return (width, height) if width and height else None
+
+    def _corners(self, record: Record) -> Corners:
+        bbox = record.get("bbox")
+        if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+            raise DataError(
+                f"{self.path}: {_place(record)} has the bbox {written(bbox)}: "
+                "four numbers are expected, left, top, width and height"
+            )
+        left, top, width, height = map(_float, bbox)
+        return left, top, left + width, top + height
+
+    def _crowd(self, record: Record) -> bool:
+        crowd = record.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            raise DataError(f"{self.path}: {_place(record)} has iscrowd {written(crowd)}: 0 or 1 is expected")
+        return bool(crowd)
+
+
+FIRST = 20  # pictures that decide which folder they lie in
+
+
+def _parsed(path: Path) -> Record:
+    """The file's outermost object. Outlines are dropped while it is read: they are most of it."""
+    try:
+        content = json.loads(read_bytes(path), object_hook=_without_outline)
+    except RecursionError:
+        raise DataError(f"{path} is refused, because its lists are nested too deep") from None
+    except ValueError as error:  # a JSONDecodeError names line and column
+        raise DataError(f"{path} is no whole JSON file ({quoted(error, 100)}): copy or export it again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no COCO file: an object with images, annotations and categories is expected")
+    return content
+
+
+def _without_outline(record: dict[str, Any]) -> dict[str, Any]:
+    record.pop("segmentation", None)
+    return record
+
+
+def _records(path: Path, key: str, content: Record) -> list[Record]:
+    records = content.get(key)
+    if not isinstance(records, list):
+        raise DataError(f"{path} has no list '{key}': export it again as COCO")
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise DataError(f"{path}: {key}[{index}] is {written(record)}: an object is expected")
+    return records
+
+
+def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
+    found: dict[Any, Record] = {}
+    kinds = {int, str} if key == "images" else {int}
+    for index, record in enumerate(_records(path, key, content)):
+        identity = record.get("id")
+        if type(identity) not in kinds:
+            raise _wrong_id(record, "id", kinds, f"{path}: {key}[{index}]")
+        if identity in found:
+            raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must differ")
+        found[identity] = record
+    return found
+
+
+def _wrong_id(record: Record, key: str, kinds: Collection[type], where: str) -> DataError:
+    """The error for an id that is of none of the `kinds`: a whole number, a text, or either."""
+    stated = record.get(key)
+    hint = "a whole number is expected" if int in kinds else "a text is expected, as the ids of the images are"
+    remedy = ", not text: remove the quotes" if isinstance(stated, str) else ""
+    return DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
+
+
+def _place(record: Record) -> str:
+    """What a message calls a box."""
+    return f"annotation {written(record.get('id'))}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _float(value: float) -> float:
+    """As a float; a whole number too large for one is as good as infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
