@@ -9,22 +9,23 @@ faults. The processes take turns, a few passes each; whatever else the machine d
 the median over the rounds, a ratio the median of the ratios within a round. timm is optional: without it (or where
 it cannot be imported: it needs torchvision) the benchmark says so and times the rest.
 
-Measured on two cores of an AMD EPYC (AVX2) that others were using too, torch 2.13.0, timm 1.0.31, `--rounds 15`, at
-two moments; ms a picture:
+Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, timm 1.0.31, nothing else running on the
+two, `--rounds 40` and `--rounds 20`; ms a picture:
 
 | network | 1 thread | 2 threads |
 |---|---|---|
-| timm | 136.9, 150.0 | 96.9, 98.0 |
-| timm, channels_last | 108.1, 130.5 | 79.4, 90.7 |
-| mobilevit | 136.3, 138.4 | 97.2, 91.7 |
-| mobilevit, fused | 95.1, 108.6 | 66.3, 64.7 |
-| timm over fused | 1.41, 1.34 | 1.46, 1.45 |
+| timm | 137.6, 141.4 | 93.9, 142.6 |
+| timm, channels_last | 140.0, 144.3 | 77.6, 116.8 |
+| mobilevit | 154.8, 125.0 | 75.3, 106.9 |
+| mobilevit, fused | 100.3, 101.4 | 62.7, 86.4 |
+| timm over fused | 1.39, 1.41 | 1.51, 1.72 |
 
-The goal was 1.6. What is left is shared with timm: alone on a quiet core the fused network takes about 78 ms, of which
-the multiply-adds need 44 at the rate of the best convolutions here (45 a nanosecond), the exponentials of SiLU 13, and
-attention 7. Tried without success: oneDNN's packed weights with SiLU inside (4 to 7 % faster, by operators that torch
-keeps private), the inverted residuals in strips that fit the cache (slower), the 1x1 convolutions through oneDNN (0 to
-2 %), attention as two products and a softmax (slower), padded heads (equal).
+The goal of 1.6 is reached on two threads in one run of two, and not on one. What is left is shared with timm: alone on
+a quiet core the fused network takes about 78 ms, of which the multiply-adds need 44 at the rate of the best
+convolutions here (45 a nanosecond), the exponentials of SiLU 13, and attention 7. Tried without success: oneDNN's
+packed weights with SiLU inside (4 to 7 % faster, by operators that torch keeps private), the inverted residuals in
+strips that fit the cache (slower), the 1x1 convolutions through oneDNN (0 to 2 %), attention as two products and a
+softmax (slower), padded heads (equal).
 """
 
 import importlib.util
