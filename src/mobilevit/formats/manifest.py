@@ -68,9 +68,7 @@ class Manifest:
             return self
         if size_px not in self.sizes_px:
             sizes = ", ".join(map(str, sorted(self.sizes_px)))
-            raise UsageError(
-                f"{self.file} takes pictures of {sizes} px, not of {size_px}: other sizes were not exported"
-            )
+            raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
         return replace(self, spec=at_size(self.spec, size_px))
 
 
