@@ -6,7 +6,7 @@ Pictures are decoded in full, by threads, while the network runs on those before
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from mobilevit.formats.torch import TorchRunner
 from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
-from mobilevit.spec import ModelSpec
+from mobilevit.spec import at_size
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
@@ -190,35 +190,23 @@ def runner_for(
     """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
-    `size_px` takes pictures of another size than the network was trained for; the resize before the crop keeps its
-    ratio.
+    `size_px` takes pictures of another size than the network was trained for, an exported file one that it was exported
+    for; the resize before the crop keeps its ratio.
     """
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
-        model = open_artefact(model) if is_artefact(model) else load(model)
+        if is_artefact(model):
+            return open_artefact(model, size_px=size_px)
+        model = load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:
-            raise UsageError(
-                "the size of an exported file or a runner is decided where it is made: give the size there"
-            )
+            raise UsageError("the size of a runner is decided where it is made: give the size there")
         return model
     spec = spec_of(model)
     if not spec.classes:
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
     spec = spec if size_px is None else at_size(spec, size_px)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
-
-
-def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
-    """The spec with another size of the crop, and of the resize before it in the same ratio."""
-    if not SMALLEST_PX <= size_px <= LARGEST_PX:
-        raise UsageError(f"a size of {size_px} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}")
-    before = spec.preprocessing
-    resize_px = round(size_px * before.resize_px / before.size_px)
-    return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
-
-
-SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the network halves it five times; attention grows with its square
 
 
 def device_for(name: str) -> torch.device:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from mobilevit.errors import WeightsError
+from mobilevit.errors import UsageError, WeightsError
 
 ChannelOrder = Literal["rgb", "bgr"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -76,6 +76,17 @@ class ModelSpec:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"the model file's spec cannot be read: {error!r}") from error
 
+
+def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
+    """The spec with another size of the crop, and of the resize before it in its ratio; UsageError out of range."""
+    if not SMALLEST_PX <= size_px <= LARGEST_PX:
+        raise UsageError(f"a size of {size_px} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}")
+    before = spec.preprocessing
+    resize_px = round(size_px * before.resize_px / before.size_px)
+    return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
+
+
+SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the network halves it five times; attention grows with its square
 
 FORMAT = 1  # of the stored spec; raised when an older reader would misread it
 

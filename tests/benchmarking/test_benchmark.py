@@ -17,7 +17,7 @@ from mobilevit.cli import main
 from mobilevit.errors import MobileViTError, UsageError
 from mobilevit.exporting.export import export
 from mobilevit.formats.table import FORMATS
-from mobilevit.inference import at_size, runner_for
+from mobilevit.inference import runner_for
 from mobilevit.runtimes import (
     Ranking,
     artefacts_beside,
@@ -27,6 +27,7 @@ from mobilevit.runtimes import (
     this_machine,
     write_ranking,
 )
+from mobilevit.spec import at_size
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
 

@@ -1,19 +1,91 @@
-"""A trained network of each task, to be exported at a small size."""
+"""A trained network of each task, to be exported at a small size; changed ones, and how a file compares with them."""
 
+import copy
 from functools import cache
+from pathlib import Path
+from typing import Any, cast
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-from mobilevit.weights.creating import create, load
+from mobilevit import tasks
+from mobilevit.data.transforms import prepare
+from mobilevit.exporting import parity
+from mobilevit.exporting.parity import Parity
+from mobilevit.exporting.views import views_of
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.table import open_artefact
+from mobilevit.formats.torch import TorchRunner
+from mobilevit.tasks.base import LossOptions
+from mobilevit.tasks.detection.crops import Seen
+from mobilevit.tasks.program import Program
+from mobilevit.weights.creating import create, load, spec_of
 
 SIZE_PX = 96  # a map of 3 x 3 in the last stage: the resize inside the block is part of what is compared
 TASKS = ("classification", "detection", "segmentation")
+SABOTAGE = ("weights", "channels", "scale")
+STEPS = 40
 
 
 @cache
 def network_of(task: str) -> nn.Module:
-    """The packaged classifier, or a new head on its backbone; in evaluation mode."""
+    """The packaged classifier, or its backbone with a head that has learnt to find squares; in evaluation mode."""
     if task == "classification":
         return load("imagenette")
     name = {"detection": "ssdlite_mobilevit_xxs", "segmentation": "deeplabv3_mobilevit_xxs"}[task]
-    return create(name, num_classes=3, weights="imagenette").eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = create(name, num_classes=3, weights="imagenette").train()
+        network.backbone.requires_grad_(False).eval()  # type: ignore[union-attr]
+        _teach(network, task)
+    return network.eval()
+
+
+def _teach(network: nn.Module, task: str) -> None:
+    optimiser = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-2)
+    pictures, targets = squares(task, 8)
+    for _ in range(STEPS):
+        raw = network(prepare(pictures, spec_of(network).preprocessing.channel_order))
+        loss = tasks.get(task).loss(raw, targets, LossOptions())
+        optimiser.zero_grad()
+        (loss.total / loss.count).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
+    """Pictures of a red or a blue square each, (count, 3, SIZE_PX, SIZE_PX) uint8, and the targets of the task."""
+    rng, seen = np.random.default_rng(seed), []
+    pixels = rng.normal(128, 20, (count, SIZE_PX, SIZE_PX, 3))
+    for index, picture in enumerate(pixels):
+        side, colour = int(rng.integers(30, 60)), index % 2
+        left, top = rng.integers(0, SIZE_PX - side, 2).tolist()
+        place = np.s_[top : top + side, left : left + side]
+        picture[place] = [(220, 30, 30), (30, 30, 220)][colour]
+        mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+        mask[place] = 1 + colour
+        box = np.array([[left, top, left + side, top + side]], np.float32) / SIZE_PX
+        seen.append({"detection": Seen(box, np.array([colour])), "segmentation": mask}[task])
+    pictures = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(0, 3, 1, 2)
+    return pictures.contiguous(), tasks.get(task).collate(seen)
+
+
+def sabotaged(task: str, kind: str) -> nn.Module:
+    """The network, changed in one way."""
+    network = copy.deepcopy(network_of(task))
+    stem = cast(Tensor, network.backbone.stem.conv.weight)
+    if kind == "channels":
+        stem.data = stem.data.flip(1)
+    elif kind == "scale":
+        stem.data *= 255
+    else:
+        network.backbone.stages[3][1].project_out.conv.weight.data *= 1.5
+    return network
+
+
+def compared(artefact: Path, network: nn.Module, photos: Path) -> Parity:
+    """What the parity check finds of an exported file beside a network, whether it was made of it or not."""
+    runner = cast(ArtefactRunner, open_artefact(artefact))
+    task = tasks.get(runner.spec.task)
+    reference = TorchRunner(Program(network, runner.spec, task), runner.spec, torch.device("cpu"))
+    return parity.compare(runner, reference, views_of(photos, runner.spec.preprocessing), task)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SIZE_PX, TASKS, network_of
+from exported_networks import SABOTAGE, SIZE_PX, TASKS, network_of
 from PIL import Image
 from torch import nn
 
@@ -30,8 +30,8 @@ from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.mil_program import MilProgram
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.inference import Predictor, at_size
-from mobilevit.spec import ClassLabel, ModelSpec
+from mobilevit.inference import Predictor
+from mobilevit.spec import ClassLabel, ModelSpec, at_size
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import spec_of
 
@@ -155,11 +155,14 @@ def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:
     assert coreml.class_names(ModelSpec("any", "classification", classes)) == ["crane (n1)", "crane (n2)", "heron"]
 
 
-@pytest.mark.parametrize("kind", ["weights", "channels", "scale"])
-def test_a_package_that_was_changed_fails(kind: str, exported: Exported, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", SABOTAGE)
+@pytest.mark.parametrize("name", TASKS)
+def test_a_package_that_was_changed_fails(
+    kind: str, name: str, exported: Exported, photos: Path, tmp_path: Path
+) -> None:
     """In the saved file, one convolution is replaced by another one."""
-    artefact = exported("classification", "coreml")
-    network, task = network_of("classification"), tasks.get("classification")
+    artefact = exported(name, "coreml")
+    network, task = network_of(name), tasks.get(name)
     changed = tmp_path / "changed.mlpackage"
     shutil.copytree(artefact.path, changed)
     backbone = graph_of(network, task, SIZE_PX).module.network.backbone

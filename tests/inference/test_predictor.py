@@ -13,8 +13,8 @@ from torch import nn
 import mobilevit
 from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
 from mobilevit.errors import PictureError, UsageError
-from mobilevit.inference import DRAWN_PX, Failure, Predictor, at_size, device_for, predict, runner_for
-from mobilevit.spec import labels
+from mobilevit.inference import DRAWN_PX, Failure, Predictor, device_for, predict, runner_for
+from mobilevit.spec import at_size, labels
 from mobilevit.tasks.classification.result import Classification
 from mobilevit.weights.creating import create, spec_of
 

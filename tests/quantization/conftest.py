@@ -10,8 +10,9 @@ from PIL import Image
 from mobilevit import tasks
 from mobilevit.exporting.folding import graph_of
 from mobilevit.formats.graph import Graph
-from mobilevit.inference import Predictor, at_size
+from mobilevit.inference import Predictor
 from mobilevit.quantization import quantize
+from mobilevit.spec import at_size
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
 

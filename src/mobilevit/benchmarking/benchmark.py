@@ -81,15 +81,17 @@ def benchmark(
     threads: Sequence[int] = (),
     runs: int = 100,
     batch_sizes: Sequence[int] = (1, 8),
+    size_px: int | None = None,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Time a model file in PyTorch and exported files in their runtimes, on pictures of noise in memory.
 
     Without `artefacts` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
-    runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it.
+    runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `size_px` None: the
+    size of the exported files, or of the model.
 
-    UsageError where an option is out of range or the files are of different sizes; WeightsError where one cannot be
-    opened.
+    UsageError where an option is out of range, the files are of different sizes or were not exported for `size_px`;
+    WeightsError where one cannot be opened.
     """
     threads = tuple(threads) or tuple(dict.fromkeys((1, os.cpu_count() or 1)))
     if runs < 1 or min(threads) < 1 or not batch_sizes or min(batch_sizes) < 1:
@@ -97,7 +99,7 @@ def benchmark(
     paths = [Path(path) for path in artefacts] or _that_run(artefacts_beside(Path(model)))
     for path in paths:
         _must_run(path)
-    size_px = _common_size(model, paths)
+    size_px = _common_size(model, paths, size_px)
     measured: list[Row] = []
     for count in threads:
         jobs = [Job(TORCH, Path(model), count, size_px)]
@@ -122,13 +124,15 @@ def _must_run(path: Path) -> None:
         raise UsageError(f"{path} cannot be timed here: {row.title} runs on {row.system} alone")
 
 
-def _common_size(model: str | Path, paths: Sequence[Path]) -> int:
-    """The size of the exported files' pictures, or the model's own where there are none."""
-    sizes = {path: read_manifest(path).spec.preprocessing.size_px for path in paths}
+def _common_size(model: str | Path, paths: Sequence[Path], size_px: int | None) -> int:
+    """The size of the exported files' pictures, or the model's own where there are none, unless one is asked for."""
+    sizes = {path: read_manifest(path).at(size_px).spec.preprocessing.size_px for path in paths}
     if len(set(sizes.values())) > 1:
-        said = ", ".join(f"{path} {size_px} px" for path, size_px in sizes.items())
+        said = ", ".join(f"{path} {side} px" for path, side in sizes.items())
         raise UsageError(f"the exported files take pictures of different sizes: {said}")
-    return next(iter(sizes.values())) if sizes else runner_for(model, device="cpu").spec.preprocessing.size_px
+    if sizes:
+        return next(iter(sizes.values()))
+    return runner_for(model, device="cpu", size_px=size_px).spec.preprocessing.size_px
 
 
 def _turns(jobs: Sequence[Job], runs: int, batch_sizes: Sequence[int], progress: Progress | None) -> Iterator[Row]:

@@ -81,7 +81,7 @@ def _serve(job: Job, connection: Connection) -> None:
         if job.runtime == "torch":
             runner = runner_for(job.path, device="cpu", size_px=job.size_px)
         else:
-            runner = open_artefact(job.path, threads=job.threads)
+            runner = open_artefact(job.path, threads=job.threads, size_px=job.size_px)
         connection.send((time.perf_counter() - started) * 1000)
         warm: set[int] = set()
         while True:

@@ -11,8 +11,7 @@ import tyro
 
 from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
 from mobilevit.cli import console
-from mobilevit.cli.options import Model, parse
-from mobilevit.errors import UsageError
+from mobilevit.cli.options import SIDE, Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.runtimes import write_ranking
 
@@ -28,6 +27,7 @@ class BenchmarkOptions:
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
     batch_sizes: str = "1,8"  # pictures at a time for the throughput, with commas between
     runs: int = 100  # timed passes of each
+    size_px: Annotated[int | None, SIDE] = None  # side of the pictures; None: that of the files, or the model's own
     save: Path | None = None  # folder for benchmark.json and the chart
     json: bool = False  # everything as JSON on standard output
 
@@ -39,9 +39,10 @@ def run(arguments: Sequence[str]) -> int:
         found = benchmark(
             options.model,
             options.artefacts,
-            threads=_numbers("threads", options.threads),
+            threads=numbers("threads", options.threads),
             runs=options.runs,
-            batch_sizes=_numbers("batch-sizes", options.batch_sizes),
+            batch_sizes=numbers("batch-sizes", options.batch_sizes),
+            size_px=options.size_px,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
@@ -53,13 +54,6 @@ def run(arguments: Sequence[str]) -> int:
     if Path(options.model).is_file():
         console.wrote([write_ranking(Path(options.model), found.ranking())])
     return 0
-
-
-def _numbers(flag: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UsageError(f"--{flag} is '{text}': give whole numbers with commas between, such as 1,2") from None
 
 
 def _show(found: Benchmark) -> None:

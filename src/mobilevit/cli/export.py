@@ -1,14 +1,15 @@
 """`mobilevit export MODEL --format onnx,openvino --verify PICTURES`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, parse
+from mobilevit.cli.options import SIDE, Model, numbers, parse
 from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.parity import Parity
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.table import Precision
 
@@ -24,6 +25,7 @@ class ExportOptions:
     name: str | None = None  # of the files; None: the model's
     precision: Precision | None = None  # None: fp32, for Core ML fp16
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    sizes_px: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
     json: bool = False  # the manifests as a JSON list on standard output
 
 
@@ -38,11 +40,12 @@ def run(arguments: Sequence[str]) -> int:
         name=options.name,
         precision=options.precision,
         size_px=options.size_px,
+        sizes_px=numbers("sizes-px", options.sizes_px),
     )
     if options.json:
         print(json.dumps([json.loads(artefact.manifest.to_json()) for artefact in artefacts], ensure_ascii=False))
     else:
-        console.results().print(console.table([_row(artefact) for artefact in artefacts]))
+        console.results().print(console.table([row for artefact in artefacts for row in _rows(artefact)]))
     if not options.verify:
         console.say("not compared with the network: give pictures to --verify")
     elif generated := artefacts[0].parity and artefacts[0].parity.generated:
@@ -51,18 +54,23 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _row(artefact: Artefact) -> dict[str, object]:
-    parity, size = artefact.parity, _bytes(artefact.path) / 2**20
+def _rows(artefact: Artefact) -> Iterator[dict[str, object]]:
+    """One for each size that was compared."""
     row: dict[str, object] = {
         "format": artefact.manifest.format,
         "precision": artefact.manifest.precision,
-        "MB": f"{size:.1f}",
+        "MB": f"{_bytes(artefact.path) / 2**20:.1f}",
         "seconds": f"{artefact.seconds:.0f}",
     }
-    if parity is None:
-        return row
+    if not artefact.parities:
+        yield row
+    for size_px, parity in artefact.parities.items():
+        yield row | {"px": str(size_px)} | _found(parity)
+
+
+def _found(parity: Parity) -> dict[str, object]:
     largest = max((apart.largest for apart in parity.outputs.values()), default=None)
-    return row | {
+    return {
         "largest difference": "-" if largest is None else f"{largest:.1e}",
         f"same {parity.agreement_of}": f"{parity.agreement:.1%}",
         "plain resize": f"{parity.agreement_plain_resize:.1%}",

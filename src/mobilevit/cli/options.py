@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 
+from mobilevit.errors import UsageError
+
 Options = TypeVar("Options")
 
 INTERRUPTED = 130  # what a shell expects of a command that was asked to stop
@@ -14,6 +16,14 @@ Model = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
 SIDE = tyro.conf.arg(aliases=["--size"])  # of a size_px: what people type first
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Data = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+
+
+def numbers(flag: str, text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between; UsageError where the text of that flag is something else."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"--{flag} is '{text}': give whole numbers with commas between, such as 1,2") from None
 
 
 def parse(

@@ -16,9 +16,9 @@ from mobilevit.errors import UsageError, unknown
 from mobilevit.explanation.drawing import draw
 from mobilevit.explanation.evidence import Evidence, Pixel, gather
 from mobilevit.files import picture_format, write_atomically
-from mobilevit.inference import at_size, device_for
+from mobilevit.inference import device_for
 from mobilevit.sources import AnySource, Source, expand
-from mobilevit.spec import ModelSpec
+from mobilevit.spec import ModelSpec, at_size
 from mobilevit.weights.creating import load, spec_of
 
 

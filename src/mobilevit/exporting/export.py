@@ -3,10 +3,10 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.locating import first_difference
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.parity import Parity
-from mobilevit.exporting.views import Views, views_of
+from mobilevit.exporting.views import Views, chosen, views_of
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
@@ -28,6 +28,7 @@ from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, Precision
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.sources import AnySource
+from mobilevit.spec import at_size
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
@@ -39,8 +40,13 @@ class Artefact:
 
     path: Path
     manifest: Manifest
-    parity: Parity | None  # None: it was not compared
+    parities: Mapping[int, Parity]  # by the side of the pictures in px; empty: it was not compared
     seconds: float  # for writing and comparing it
+
+    @property
+    def parity(self) -> Parity | None:
+        """At the file's own size; None where it was not compared."""
+        return self.parities.get(self.manifest.spec.preprocessing.size_px)
 
 
 def export(
@@ -52,21 +58,27 @@ def export(
     name: str | None = None,
     precision: Precision | None = None,
     size_px: int | None = None,
+    sizes_px: Sequence[int] = (),
 ) -> list[Artefact]:
     """Write a network in some formats and, with pictures to `verify` on, compare each with the network in its runtime.
 
     `model` is a model file, a name of the catalogue, or a network with a spec. The files go beside the model file, or
     into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
+    `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
 
-    UsageError for unknown formats; MissingExtraError where a package is missing; PictureError; OutputError where
-    something else has the name; ParityError where a file gives other answers: that file is not kept.
+    UsageError for unknown formats, and for sizes that a file cannot take; MissingExtraError where a package is missing;
+    PictureError; OutputError where something else has the name; ParityError where a file gives other answers: that file
+    is not kept.
     """
     jobs = _jobs(formats, precision)
+    _must_be_comparable(jobs, sizes_px, bool(verify))
     network = load(model) if isinstance(model, str | Path) else model.eval()
     folder, stem = place(model, output, name or spec_of(network).architecture, keep=name is not None)
     task = tasks.get(spec_of(network).task)
-    graph = graph_of(network, task, size_px)
-    views = views_of(verify, graph.spec.preprocessing) if verify else None
+    graph = graph_of(network, task, size_px, sizes_px)
+    pictures = chosen(verify) if verify else None
+    preprocessings = [at_size(graph.spec, side).preprocessing for side in graph.sizes_px]
+    views = {} if pictures is None else {how.size_px: views_of(pictures, how) for how in preprocessings}
     reference = TorchRunner(Program(network, graph.spec, task), graph.spec, torch.device("cpu"))
     exporter = Exporter(task, graph, reference, views)
     for job, _ in jobs:
@@ -86,6 +98,15 @@ def _jobs(formats: Sequence[str], precision: Precision | None) -> list[tuple[str
             raise UsageError(f"{name} is not written in {precision}: choose {' or '.join(offered)}")
         jobs.append((name, precision or offered[0]))
     return jobs
+
+
+def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], sizes_px: Sequence[int], verify: bool) -> None:
+    """UsageError where several sizes are asked of a format of one, or without pictures to compare on."""
+    fixed = [name for name, _ in jobs if not FORMATS[name].any_size]
+    if sizes_px and fixed:
+        raise UsageError(f"a file of {fixed[0]} has one size: several are for onnx; choose it by --size-px")
+    if sizes_px and not verify:
+        raise UsageError("several sizes are promised where each was compared: give pictures to --verify")
 
 
 def place(model: object, output: str | Path | None, name: str, *, keep: bool) -> tuple[Path, str]:
@@ -114,7 +135,7 @@ class Exporter:
     task: Task
     graph: Graph
     reference: Runner
-    views: Views | None
+    views: Mapping[int, Views]  # by their side; none: nothing is compared
 
     def write(self, name: str, path: Path, precision: Precision) -> Artefact:
         """One artefact at `path` with its manifest, compared where there are pictures."""
@@ -124,22 +145,34 @@ class Exporter:
             with refusal_of(FORMATS[name].title):
                 table.adapter(name).write(self.graph, temporary, precision)
                 manifest = manifest_of(self.task, self.graph, name, precision, temporary)
-                runner = table.adapter(name).open(temporary, manifest, None)
-            found = None
-            if self.views is not None:
-                found = self._compared(cast(ArtefactRunner, runner), self.views, temporary)
-                manifest = replace(manifest, parity={"limits": asdict(parity.LIMITS[precision]), **asdict(found)})
+                opened = [table.adapter(name).open(temporary, manifest.at(side), None) for side in self.graph.sizes_px]
+            found = {
+                side: self._compared(cast(ArtefactRunner, runner), self.views[side], temporary)
+                for side, runner in zip(self.graph.sizes_px, opened, strict=True)
+                if self.views
+            }
+            if found:
+                manifest = replace(manifest, parity=_proof(precision, found))
             put(temporary, path, manifest)
         return Artefact(path, manifest, found, time.monotonic() - started)
 
     def _compared(self, runner: ArtefactRunner, views: Views, path: Path) -> Parity:
         name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
-        found = parity.compare(runner, self.reference, views, self.task)
+        side = runner.spec.preprocessing.size_px
+        with refusal_of(FORMATS[name].title):
+            found = parity.compare(runner, self.reference, views, self.task)
         if parity.faults(found, precision):
             with refusal_of(FORMATS[name].title):
                 where = first_difference(self.graph, name, precision, views.pictures[:4])
-            raise parity.refusal(path, found, precision, where)
+            raise parity.refusal(path, found, precision, f"That is at {side} px. {where}")
         return found
+
+
+def _proof(precision: Precision, found: Mapping[int, Parity]) -> dict[str, Any]:
+    """What the manifest records: what was found at the file's own size, which comes first, and at further ones."""
+    (_, own), *others = found.items()
+    proof = {"limits": asdict(parity.LIMITS[precision]), **asdict(own)}
+    return proof | ({"further_px": {str(side): asdict(one) for side, one in others}} if others else {})
 
 
 def put(temporary: Path, path: Path, manifest: Manifest) -> None:

@@ -1,22 +1,38 @@
 """The network as it is exported: it takes pictures as programs have them, 0-255 and RGB, at no cost."""
 
+from collections.abc import Sequence
+from typing import cast
+
 from torch import Tensor, nn
 
+from mobilevit.errors import UsageError
 from mobilevit.formats.graph import Graph
-from mobilevit.inference import at_size
 from mobilevit.models.fuse import fold_norms
-from mobilevit.spec import Preprocessing
+from mobilevit.models.mobilevit import Backbone
+from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.base import Task
 from mobilevit.weights.creating import spec_of
 
 
-def graph_of(network: nn.Module, task: Task, size_px: int | None = None) -> Graph:
-    """The graph of a network of `task`, for squares of `size_px` (None: the network's own); the network stays."""
+def graph_of(network: nn.Module, task: Task, size_px: int | None = None, sizes_px: Sequence[int] = ()) -> Graph:
+    """The graph of a network of `task`, for squares of `size_px` (None: the network's own); the network stays.
+
+    `sizes_px` are other sides that the same artefact has to take. UsageError where one graph cannot.
+    """
     spec = spec_of(network)
     spec = spec if size_px is None else at_size(spec, size_px)
     folded = fold_norms(network)
-    _fold_input(folded.backbone.stem.conv, spec.preprocessing)  # type: ignore[union-attr,arg-type]
-    return Graph(Finished(folded, task).eval(), tuple(task.interface.outputs), spec)
+    backbone = cast(Backbone, folded.backbone)
+    _fold_input(backbone.stem.conv, spec.preprocessing)
+    further = tuple(sorted({*sizes_px} - {spec.preprocessing.size_px}))
+    graph = Graph(Finished(folded, task).eval(), tuple(task.interface.outputs), spec, further)
+    odd = [str(side) for side in graph.sizes_px if side % backbone.step_px]
+    if further and odd:
+        raise UsageError(
+            f"one file takes several sizes where all are multiples of {backbone.step_px} px, not {', '.join(odd)}: "
+            "else some maps would be resized inside the network and others not"
+        )
+    return graph
 
 
 def _fold_input(stem: nn.Conv2d, preprocessing: Preprocessing) -> None:

@@ -1,6 +1,7 @@
 """Where does the difference begin? The parts of the network, exported in one graph and compared one by one."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def first_difference(graph: Graph, name: str, precision: Precision, pictures: Te
 
     `pictures` (N, 3, S, S) uint8 RGB.
     """
-    parts = Graph(Parts(graph.module.network), PARTS, graph.spec)
+    parts = replace(graph, module=Parts(graph.module.network), outputs=PARTS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"parts{table.FORMATS[name].suffix}"
         adapter = table.adapter(name)

@@ -1,6 +1,6 @@
 """What a manifest says of an exported file before it was compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,10 +12,11 @@ from mobilevit import __version__
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, Port, sha256_of
 from mobilevit.formats.table import FORMATS, Format
-from mobilevit.spec import Preprocessing
+from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.base import Task
 
 DTYPES = {torch.float32: "float32", torch.int32: "int32"}
+BY_SIZE = "by size"  # a length that follows from the size of the pictures
 CHANNELS = "channels red, green, blue, 0-255; their scale and order are the network's business"
 
 
@@ -23,16 +24,16 @@ def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path)
     """All that a program has to know of the file at `path`, which nothing is claimed of yet."""
     return replace(
         draft(graph, name, precision, path, meanings=task.interface.outputs),
-        left_to_do=(resize_in_words(graph.spec.preprocessing), *task.interface.left_to_do),
+        left_to_do=(resize_in_words(graph.spec.preprocessing), *_further_sizes(graph), *task.interface.left_to_do),
         thresholds=dict(task.interface.thresholds),
     )
 
 
 def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapping[str, str]) -> Manifest:
     """The manifest of the file at `path`; `meanings` says for people what the outputs are."""
-    row, side = FORMATS[name], graph.size_px
+    row, side = FORMATS[name], BY_SIZE if graph.further_px else graph.size_px
     with torch.no_grad():
-        tensors = graph.module(graph.example)
+        by_size = [graph.module(graph.example_of(size_px)) for size_px in graph.sizes_px]
     batch = "batch" if row.any_batch else 1
     shapes = {"NCHW": (batch, 3, side, side), "NHWC": (batch, side, side, 3), "image": (side, side)}
     dtype = "image" if row.layout == "image" else "float32"
@@ -42,20 +43,24 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         file=path.name,
         sha256=sha256_of(path),
         spec=graph.spec,
+        sizes_px=graph.sizes_px,
         inputs=(Port("pictures", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
             _dictionary(output, len(graph.spec.classes), meanings)
             if output == row.dictionary and graph.spec.classes
-            else _port(output, tensor, batch, meanings)
-            for output, tensor in zip(graph.outputs, tensors, strict=True)
+            else _port(output, tensors, batch, meanings)
+            for output, tensors in zip(graph.outputs, zip(*by_size, strict=True), strict=True)
         ),
         left_to_do=(),
         versions=_versions(row),
     )
 
 
-def _port(name: str, tensor: Tensor, batch: int | str, meanings: Mapping[str, str]) -> Port:
-    return Port(name, (batch, *tensor.shape[1:]), DTYPES[tensor.dtype], meanings.get(name, ""))
+def _port(name: str, by_size: Sequence[Tensor], batch: int | str, meanings: Mapping[str, str]) -> Port:
+    """An output that has one shape, or one for each size of the pictures."""
+    extents = zip(*(tensor.shape[1:] for tensor in by_size), strict=True)
+    shape = (lengths[0] if len({*lengths}) == 1 else BY_SIZE for lengths in extents)
+    return Port(name, (batch, *shape), DTYPES[by_size[0].dtype], meanings.get(name, ""))
 
 
 def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
@@ -73,6 +78,14 @@ def resize_in_words(preprocessing: Preprocessing) -> str:
     else:
         how = f"resize its short side to {short}, its aspect kept, and cut out the centre of {side} x {side}"
     return f"{upright}; {how} ({preprocessing.interpolation}, antialiased where that can be had)."
+
+
+def _further_sizes(graph: Graph) -> tuple[str, ...]:
+    """What else the picture may be resized to, where the file takes several sizes."""
+    others = [at_size(graph.spec, side).preprocessing for side in graph.further_px]
+    short = [f" (short side {other.resize_px})" if other.fit == "crop" else "" for other in others]
+    said = [f"{other.size_px} x {other.size_px}{more}" for other, more in zip(others, short, strict=True)]
+    return (f"In place of it the network takes {' or '.join(said)}.",) if said else ()
 
 
 def _versions(row: Format) -> dict[str, str]:

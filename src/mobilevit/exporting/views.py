@@ -31,7 +31,7 @@ def views_of(sources: AnySource | Iterable[AnySource], preprocessing: Preprocess
 
     PictureError where one cannot be read.
     """
-    originals = [source.picture() for source in _evenly([*expand(sources)], MOST)]
+    originals = chosen(sources)
     missing = max(0, ENOUGH - sum(_in_colour(picture) for picture in originals))
     originals += [_made_up(seed, preprocessing.size_px) for seed in range(missing)]
     geometries = [eval_geometry(picture.size, preprocessing) for picture in originals]
@@ -41,6 +41,11 @@ def views_of(sources: AnySource | Iterable[AnySource], preprocessing: Preprocess
         torch.stack([to_tensor(_plain(picture, geometry)) for picture, geometry in pairs]),
         missing,
     )
+
+
+def chosen(sources: AnySource | Iterable[AnySource]) -> list[Image.Image]:
+    """At most MOST of the pictures, decoded. PictureError where one cannot be read."""
+    return [source.picture() for source in _evenly([*expand(sources)], MOST)]
 
 
 def _evenly(items: Sequence, most: int) -> list:  # type: ignore[type-arg]

@@ -19,17 +19,27 @@ class Graph:
     module: nn.Module
     outputs: tuple[str, ...]
     spec: ModelSpec
+    further_px: tuple[int, ...] = ()  # sides of other squares that the same artefact has to take
 
     @property
     def size_px(self) -> int:
         """Side of the square pictures."""
         return self.spec.preprocessing.size_px
 
+    @property
+    def sizes_px(self) -> tuple[int, ...]:
+        """Sides of all squares that the artefact has to take, its own first."""
+        return (self.size_px, *self.further_px)
+
     @cached_property
     def example(self) -> Tensor:
         """(1, 3, size_px, size_px) float32, 0-255."""
+        return self.example_of(self.size_px)
+
+    def example_of(self, size_px: int) -> Tensor:
+        """The same at another size."""
         noise = torch.Generator().manual_seed(0)
-        return torch.rand(1, 3, self.size_px, self.size_px, generator=noise) * 255
+        return torch.rand(1, 3, size_px, size_px, generator=noise) * 255
 
     @cached_property
     def captured(self) -> torch.export.ExportedProgram:

@@ -5,12 +5,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mobilevit.errors import WeightsError
-from mobilevit.spec import ModelSpec
+from mobilevit.errors import UsageError, WeightsError
+from mobilevit.spec import ModelSpec, at_size
 
 MANIFEST_FORMAT = 1  # raised when an older reader would misread it
 NOT_RUN = "not run"
@@ -35,6 +35,7 @@ class Manifest:
     file: str  # name of the artefact, which lies beside
     sha256: str
     spec: ModelSpec
+    sizes_px: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
@@ -56,10 +57,19 @@ class Manifest:
             data["spec"] = ModelSpec.from_json(json.dumps(data["spec"]))
             for side in ("inputs", "outputs"):
                 data[side] = tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data[side])
-            data["left_to_do"] = tuple(data["left_to_do"])
+            data["left_to_do"], data["sizes_px"] = tuple(data["left_to_do"]), tuple(data["sizes_px"])
             return cls(**data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"the manifest cannot be read: {error!r}") from error
+
+    def at(self, size_px: int | None) -> "Manifest":
+        """The same for another of its sizes (None: its own); UsageError for one that it was not exported for."""
+        if size_px is None:
+            return self
+        if size_px not in self.sizes_px:
+            sizes = ", ".join(map(str, sorted(self.sizes_px)))
+            raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
+        return replace(self, spec=at_size(self.spec, size_px))
 
 
 def manifest_path(artefact: Path) -> Path:

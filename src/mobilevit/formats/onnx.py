@@ -15,7 +15,7 @@ CPU_PIXELS = 8 * 256 * 256  # of the pictures at a time: more of them leave the 
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """One file, for any number of pictures of the spec's size."""
+    """One file, for any number of pictures of the graph's sizes."""
     import onnx
 
     assert precision == "fp32"

@@ -26,6 +26,7 @@ class Format:
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
     any_batch: bool = False  # whether it takes several pictures at a time
+    any_size: bool = False  # whether one artefact may take pictures of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
 
@@ -36,7 +37,7 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True),
+    "onnx": Format("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True, any_size=True),
     "openvino": Format(
         "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
     ),
@@ -83,10 +84,13 @@ def is_artefact(path: str | Path) -> bool:
     return Path(path).suffix in {row.suffix for row in FORMATS.values()}
 
 
-def open_artefact(path: str | Path, *, threads: int | None = None) -> Runner:
-    """An exported file, ready to run by its manifest; WeightsError where they do not belong together."""
+def open_artefact(path: str | Path, *, threads: int | None = None, size_px: int | None = None) -> Runner:
+    """An exported file, ready to run by its manifest; WeightsError where they do not belong together.
+
+    `size_px` None: its own size; UsageError for one that it was not exported for.
+    """
     path = Path(path)
-    manifest = read_manifest(path)
+    manifest = read_manifest(path).at(size_px)
     if manifest.format not in FORMATS or FORMATS[manifest.format].suffix != path.suffix:
         raise WeightsError(f"{path}: its manifest speaks of another format, '{manifest.format}'")
     try:

@@ -66,6 +66,8 @@ class Backbone(nn.Module):
     `output_stride` 16 keeps the resolution of stage 5, and 8 that of stages 4 and 5. As in the official code only the
     depth-wise convolution of a MobileNetv2 block is dilated, and by the dilation of the stage before it: at stride 16
     nothing is dilated, at stride 8 only stage 5, by 2.
+
+    Of pictures whose sides are multiples of `step_px` (64; at strides 16 and 8 of 32 and 16) no block resizes a map.
     """
 
     def __init__(
@@ -91,7 +93,10 @@ class Backbone(nn.Module):
                 ),
             ]
         )
+        self.step_px, stride = 1, 4
         for i in range(3):
+            stride *= strides[i]
+            self.step_px = math.lcm(self.step_px, stride * patch_sizes[i])
             channels_in, channels_out = variant.channels[i + 2], variant.channels[i + 3]
             down = InvertedResidual(channels_in, channels_out, expansion, stride=strides[i], dilation=dilations[i])
             block = MobileViTBlock(
@@ -154,7 +159,7 @@ class MobileViTBlock(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         """(B, d, H, W) -> (B, d, H, W), every pixel seeing those at its place in every patch."""
         size, p = x.shape[2:], self.patch_size
-        height, width = math.ceil(size[0] / p) * p, math.ceil(size[1] / p) * p
+        height, width = (-(-side // p) * p for side in size)
         resized = (height, width) != tuple(size)
         if resized:
             x = F.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
