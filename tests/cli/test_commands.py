@@ -205,6 +205,7 @@ def test_explain(model: Path, pictures: list[str], tmp_path: Path, capsys: Captu
     assert main(["explain", str(model), pictures[0], "--output", str(target), "--class-name", "dog"]) == 0
     shown = capsys.readouterr().out
     assert pictures[0] in shown and "speaks for dog" in shown
+    assert "Predicted: " in shown
     assert Image.open(target).width > 100
 
 

@@ -59,7 +59,9 @@ def history(epochs: int) -> list[dict[str, float]]:
 
 def write(folder: Path, evaluated: tuple[Any, Evaluation], epochs: int = 3) -> "Page":
     dataset, evaluation = evaluated
-    (folder / "config.json").write_text('{"model": "<b>mobilevit_xxs</b>", "seed": 0, "optim": {"lr": 0.001}}')
+    (folder / "config.json").write_text(
+        '{"model": "<b>mobilevit_xxs</b>", "seed": 0, "train_on": ["train", "val"], "optim": {"ema_decay": 0.9995}}'
+    )
     path = report.write(
         folder,
         task=tasks.get(dataset.task),
@@ -124,6 +126,19 @@ def test_has_every_section(page: Page) -> None:
     assert "0.95 M" in page.text  # parameters of XXS with three classes
     assert page.text.count("Øresund") >= 2
     assert page.open == []
+
+
+def test_options_stand_as_they_were_given(page: Page) -> None:
+    assert "0.9995" in page.text
+    assert "train, val" in page.text
+
+
+def test_says_that_it_was_trained_on_what_it_is_scored_on(
+    page: Page, tmp_path: Path, evaluated: tuple[Any, Evaluation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "say nothing of new ones" not in page.text
+    monkeypatch.setitem(FACTS, report.TRAINED_ON, "train, val")
+    assert "say nothing of new ones" in write(tmp_path, evaluated).text
 
 
 def test_explains_what_names_do_not_say(page: Page) -> None:

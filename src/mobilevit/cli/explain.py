@@ -52,6 +52,6 @@ def run(arguments: Sequence[str]) -> int:
     explanation.save(target)
     out = console.results()
     out.print(console.table([explanation.result.row()]))
-    out.print(f"\n{explanation.text}")
+    out.print(f"\n{explanation.heading}\n\n{explanation.text}")
     console.wrote([target])
     return 0

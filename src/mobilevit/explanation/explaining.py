@@ -34,6 +34,11 @@ class Explanation:
         return draw(self.evidence, self.text)
 
     @property
+    def heading(self) -> str:
+        """What was predicted, and which part of it is explained."""
+        return self.evidence.question.heading
+
+    @property
     def text(self) -> str:
         """One line that says how to read the picture."""
         return HOW_TO_READ.format(name=self.evidence.question.name)

@@ -28,7 +28,8 @@ from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Outputs, Task
 
 COMMAND, TIME = "command", "training time"  # facts that stand at the head of the page
-SIZE_NOTE = "The picture size is what the multi-scale sampler drew, the mean of each epoch: a setting, no result."
+TRAINED_ON = "trained on"  # splits, with commas between
+SIZE_NOTE = "The picture size is the mean of each epoch, as the sampler drew it: a setting, no result."
 TERMS = {  # of scores whose names do not say what they are
     "nll": "nll: mean of -log(probability of the true class). 0 is perfect, log(number of classes) is guessing.",
     "ece": "ece: expected calibration error, how far confidence and accuracy lie apart. 0 is perfect; of few pictures "
@@ -71,7 +72,7 @@ def write(
         title=markup.safe(folder.resolve().name),
         style=_resource("page.css"),
         kind=markup.safe(f"MobileViT · {spec.task}"),
-        about=markup.safe(_about(evaluation)),
+        about=markup.safe(_about(evaluation, facts)),
         cards=markup.cards(_key_figures(folder, spec, evaluation, facts)),
         command=markup.code(facts[COMMAND]) if COMMAND in facts else "",
         sections="\n".join(filter(None, sections)),
@@ -81,9 +82,11 @@ def write(
     return folder / "report.html"
 
 
-def _about(evaluation: Evaluation) -> str:
+def _about(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
     measured_on = f"{counted(evaluation.pictures, 'picture')} of {evaluation.data} ({evaluation.split})"
-    return f"{measured_on}, {counted(len(evaluation.spec.classes), 'class')}"
+    known = evaluation.split in facts.get(TRAINED_ON, "").split(", ")
+    warning = ". It was trained on these pictures too: its scores say nothing of new ones" if known else ""
+    return f"{measured_on}, {counted(len(evaluation.spec.classes), 'class')}{warning}"
 
 
 def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: Mapping[str, str]) -> dict[str, str]:
@@ -158,10 +161,19 @@ def _configuration(path: Path) -> str:
     options: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     groups = {name: value for name, value in options.items() if isinstance(value, dict)}
     plain = {name: value for name, value in options.items() if name not in groups}
-    content = markup.pairs(plain) + "".join(
-        markup.heading(name) + markup.pairs(values) for name, values in groups.items()
-    )
+    content = _settings(plain) + "".join(markup.heading(name) + _settings(values) for name, values in groups.items())
     return markup.folded("Configuration", content)
+
+
+def _settings(options: Mapping[str, Any]) -> str:
+    return markup.pairs({name: _exact(value) for name, value in options.items()})
+
+
+def _exact(value: Any) -> Any:
+    """An option as it was given: 0.9995 is not 1.000."""
+    if isinstance(value, list):
+        return ", ".join(str(_exact(each)) for each in value)
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _environment(facts: Mapping[str, str]) -> str:

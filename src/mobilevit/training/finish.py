@@ -46,6 +46,7 @@ def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
     return {
         "command": shlex.join(["mobilevit", *sys.argv[1:]]),
         "started from": parts.config.weights,
+        report.TRAINED_ON: ", ".join(parts.config.train_on),
         "best epoch": f"{progress.best_epoch + 1} of {len(progress.history)}",
         "training time": f"{progress.seconds / 60:.1f} min",
         "device": f"{parts.device} ({torch.get_num_threads()} threads, {platform.machine()})",
