@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobilevit.errors import WeightsError
 from mobilevit.formats.manifest import Manifest
 from mobilevit.spec import ModelSpec
 
@@ -26,8 +27,12 @@ class ArtefactRunner:
         return self.manifest.spec
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB -> the task's outputs, float32 or integers."""
-        parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
+        """(B, 3, H, W) uint8 RGB -> the task's outputs, float32 or integers; WeightsError where the runtime gives up."""
+        try:
+            parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
+        except Exception as error:  # each runtime has its own kinds
+            message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {error}"
+            raise WeightsError(f"{message}. Export it again.") from error
         return {
             port.name: torch.cat([_tensor(part[place]) for part in parts])
             for place, port in enumerate(self.manifest.outputs)

@@ -52,6 +52,5 @@ CHOICES: Mapping[str, Choice] = {
     "linear": partial(_by, rules=[Rule(LINEAR, dynamic=True)]),
     "convolutions": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False)]),
     "mixed": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False), Rule(LINEAR, dynamic=True)]),
-    "dynamic": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=True), Rule(LINEAR, dynamic=True)]),
     "all": partial(_by, rules=[Rule(CONVOLUTIONS, dynamic=False), Rule(LINEAR, dynamic=False)]),
 }
