@@ -19,8 +19,9 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/demo.stamp
 	@$(BIN)/mobilevit demo --task $(TASK)
 
-# A process for each core, each with one thread: small tensors gain nothing from more.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# A process for each core, each with one thread: small tensors gain nothing from more. A file of tests stays in one
+# process, which shares what it made; in the order of names, so that the long ones are not last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev.stamp
 	@$(PYTEST)

@@ -27,7 +27,7 @@ class ArtefactRunner:
         return self.manifest.spec
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB -> the task's outputs, float32 or integers; WeightsError where the runtime gives up."""
+        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers; WeightsError where the runtime cannot run it."""
         try:
             parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
         except Exception as error:  # each runtime has its own kinds
