@@ -243,6 +243,20 @@ def test_classes_that_yaml_would_take_for_something_else(tmp_path: Path) -> None
     assert names(read(tmp_path)) == ["no", "1.0", "null", "2024-01-01"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffnames: [cat, dog]\ntrain: images/train\nval: images/val\n",
+        "{train: images/train, val: images/val, names: [cat, dog]}",
+        '\ufeff---\n{\n  "names": ["cat", "dog"],\n  "train": "images/train", "val": "images/val"\n}\n',
+    ],
+)
+def test_every_way_of_writing_data_yaml(text: str, tmp_path: Path) -> None:
+    yolo_folders(tmp_path)
+    write(tmp_path / "data.yaml", text)
+    assert names(read(tmp_path)) == ["cat", "dog"]
+
+
 def test_yolo_numbers_may_have_gaps(tmp_path: Path) -> None:
     yolo_folders(tmp_path)
     write(tmp_path / "data.yaml", YAML.replace("[cat, dog]", "{1: dog, 0: cat, 9: owl}"))

@@ -241,6 +241,14 @@ def test_labels_without_names(tmp_path: Path) -> None:
     assert refused(tmp_path).startswith("data.yaml has no `names`: add the names of the classes, such as")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_yaml_in_utf_16(encoding: str, tmp_path: Path) -> None:
+    write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "data.yaml").write_bytes("names: [cat]\ntrain: images\nval: images\n".encode(encoding))
+    assert refused(tmp_path) == "data.yaml looks like UTF-16: save it as UTF-8"
+
+
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     for name in ("train.json", "data.yaml"):
         os.mkfifo(tmp_path / name)

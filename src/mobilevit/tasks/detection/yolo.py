@@ -31,9 +31,11 @@ from mobilevit.tasks.detection.notes import Notes
 
 LAYOUT = "data.yaml with images/ and labels/"
 NAMES = ("classes.txt", "obj.names")  # of the classes, one a line, where there is no data.yaml
-NAMES_KEY, OTHER_KEYS = (
-    re.compile(rb"^[\"']?" + key + rb"[\"']?\s*:", re.MULTILINE) for key in (rb"names", rb"(train|val|path|nc)")
+NAMES_KEY, OTHER_KEYS = (  # of the outermost mapping: at the beginning of a line, or in braces
+    re.compile(rb"(?:^|\A[\s-]*\{(?s:.*,)?\s*)[\"']?(?:" + keys + rb")[\"']?\s*:", re.MULTILINE)
+    for keys in (b"names", b"train|val|path|nc")
 )
+ENCODING_MARKS = b"\xef\xbb\xbf\xff\xfe"  # with which UTF-8 and UTF-16 may begin
 MAX_YAML_BYTES = 2**20
 MAX_LABEL_BYTES = 2**24
 
@@ -66,7 +68,12 @@ Described = tuple[Path, Mapping[int, str], Mapping[str, Sequence[Path]], Sequenc
 def _descriptions(root: Path, key: re.Pattern[bytes] = NAMES_KEY) -> list[Path]:
     """YAML files at `root` that name classes, or have another key."""
     files = [path for path in folders.files_in(root) if path.suffix.lower() in (".yaml", ".yml") and path.is_file()]
-    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and key.search(path.read_bytes())]
+    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and key.search(_ascii(path))]
+
+
+def _ascii(path: Path) -> bytes:
+    """The content as far as a key shows in it, be it UTF-8 or the UTF-16 that is refused when it is read."""
+    return path.read_bytes().replace(b"\0", b"").lstrip(ENCODING_MARKS)
 
 
 def _described(root: Path, path: Path) -> Described:
