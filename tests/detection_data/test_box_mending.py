@@ -132,6 +132,22 @@ def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
     assert said["unlisted-picture"] == f"1 box of pictures that the file does not list, dropped: {place}"
 
 
+def test_a_list_that_names_a_part_of_the_pictures(tmp_path: Path) -> None:
+    """What is not listed is there; what is listed and missing is said once."""
+    write(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat]\n")
+    write(tmp_path / "train.txt", "images/a.jpg\nimages/99.png\n")
+    write(tmp_path / "val.txt", "images/a.jpg\n")
+    for name in "abc":
+        write(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.1 0.1")
+    picture(tmp_path / "images" / "a.jpg")
+    picture(tmp_path / "images" / "b.jpg")
+    said = notes(read(tmp_path))
+    assert said["not-listed"] == "1 picture that no list names, left out: images/b.jpg"
+    assert said["missing-picture"].endswith("not found, so left out: labels/c.txt, images/99.png")
+    assert said.keys() == {"not-listed", "missing-picture"}
+    assert "outside" not in {finding.kind for finding in checking.check(tmp_path).findings}
+
+
 def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
     coco(tmp_path / "val.json", {"b.jpg": [(3, (1, 1, 5, 5))]})

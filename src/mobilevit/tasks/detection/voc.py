@@ -6,7 +6,7 @@ drag, and no box of one pixel.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,7 @@ def read(root: Path) -> Statements:
     if lists:
         place = _Place(root)
         stated = {split: place.stated(notes, _listed(path)) for split, path in lists.items()}
+        place.note_unlisted([one.picture for some in stated.values() for one in some], notes)
     else:
         stated = {split: _Place(folder).stated(notes) for split, folder in _places(root).items()}
     if not any(one.objects for some in stated.values() for one in some):
@@ -175,6 +176,12 @@ class _Place:
         for picture in alone:
             notes.add("no-annotation", picture)
         return sorted([*annotated, *(_Stated(path, path) for path in alone)], key=lambda one: one.picture)
+
+    def note_unlisted(self, listed: Iterable[Path], notes: Notes) -> None:
+        """Pictures beside those that the lists name."""
+        names = {_stem(self.folder, picture) for picture in listed}
+        for picture in (path for name, paths in self.pictures.items() if name not in names for path in paths):
+            notes.add("not-listed", picture)
 
     def _named(self, line: str) -> str:
         """The name that a line means: some lists have suffixes, and those of one class a number behind the name."""

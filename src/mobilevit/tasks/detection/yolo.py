@@ -5,7 +5,7 @@ outline, of which the box around it is taken.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def read(root: Path) -> Statements:
     checked = checked_names([names[number] for number in numbers], names_file)
     reader = _Labels(root, numbers, notes)
     splits = {split: [reader.annotation(path) for path in paths] for split, paths in pictures.items()}
-    reader.note_orphans()
+    reader.note_unused({picture for paths in pictures.values() for picture in paths})
     return Statements(checked, splits, notes, (names_file, *lists, *reader.read))
 
 
@@ -208,7 +208,7 @@ class _Labels:
     def annotation(self, picture: Path) -> Annotation:
         path = label_path(self.root, picture)
         if not path.is_file():
-            self.notes.add("no-annotation", picture)
+            self.notes.add("no-annotation", picture, picture.exists())  # else it is counted as missing, later
             return Annotation(picture, picture)
         self.read[path] = None
         boxes: list[Corners] = []
@@ -226,12 +226,22 @@ class _Labels:
         ignore = [False] * len(boxes)
         return Annotation(picture, path, boxes, labels, ignore, in_shares=True, record="line", numbers=numbers)
 
-    def note_orphans(self) -> None:
-        """Labels whose picture is not there."""
-        for folder in dict.fromkeys(path.parent for path in self.read):
-            for path in folders.files_in(folder):
-                if path.suffix.lower() == ".txt" and path not in self.read and path.name not in NAMES:
-                    self.notes.add("missing-picture", path)
+    def note_unused(self, pictures: Collection[Path]) -> None:
+        """What lies beside the `pictures` and is not listed, and labels whose picture is not there."""
+        beside = _files_beside(pictures)
+        unlisted = [path for path in beside if folders.is_picture(path) and path not in pictures]
+        for path in unlisted:
+            self.notes.add("not-listed", path)
+        known = {*self.read, *(label_path(self.root, path) for path in unlisted)}
+        for path in _files_beside(self.read):
+            if path.suffix.lower() == ".txt" and path not in known and path.name not in NAMES:
+                self.notes.add("missing-picture", path)
+
+
+def _files_beside(paths: Iterable[Path]) -> list[Path]:
+    """All files of the folders of `paths`, as far as there are such."""
+    places = [folder for folder in dict.fromkeys(path.parent for path in paths) if folder.is_dir()]
+    return [path for folder in places for path in folders.files_in(folder)]
 
 
 def label_path(root: Path, picture: Path) -> Path:
