@@ -197,6 +197,7 @@ ALIASES = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("
         ("names: {a: cat}\ntrain: images", "data.yaml: names has the numbers ['a']: 0, 1, 2, ... are expected"),
         ("names: [cat]\nnc: 3\ntrain: images", "data.yaml: nc is '3', and names has 1: make them agree"),
         ("names: [cat]", "data.yaml has no train and no val"),
+        ("names: [cat]\ntrain:\nval: images", "data.yaml: train is empty: name the folder of the training pictures"),
         ("names: [cat, ]\nnc: 1\ntrain: empty", "data.yaml: train: there is no picture in empty: add some, or remove"),
         ("names: [cat]\ntrain: imgs", "data.yaml: train: there is no imgs: give the folder"),
         ("names: [cat]\ntrain: {a: b}", "data.yaml: train is {'a': 'b'}: a folder is expected"),

@@ -4,6 +4,7 @@ A line is a class number and a box, centre and size in shares of the picture; or
 outline, of which the box around it is taken.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,8 @@ def _described(root: Path, path: Path) -> Described:
     lists: list[Path] = []
     for key, value in content.items():
         split = split_named(key)
+        if split == "train" and not value:
+            raise DataError(f"{path}: {key} is empty: name the folder of the training pictures, or remove '{key}'")
         if split is None or not value:
             continue
         if split in pictures:
@@ -217,7 +220,7 @@ class _Labels:
         for number, line in _numbered(read_text(path, MAX_LABEL_BYTES)):
             label, corners, is_polygon = _parsed_line(line, f"{path}, line {number}")
             if label not in self.numbers:
-                self.notes.add("unknown-class", path, places=[f"line {number} (class {label})"])
+                self.notes.add("unknown-class", path, places=[f"line {number} (class {label:.15g})"])
                 continue
             self.notes.add("polygon", path, is_polygon, [f"line {number}"])
             boxes.append(corners)
@@ -266,4 +269,6 @@ def _parsed_line(line: str, where: str) -> tuple[int, Corners, bool]:
         return int(number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2), False
     if len(values) < 6 or len(values) % 2:
         raise DataError(f"{where}: {len(values) + 1} numbers: a class and four are expected, or a class and an outline")
+    if strange := [value for value in values if not math.isfinite(value)]:  # which min and max may pass over
+        return int(number), (strange[0],) * 4, True
     return int(number), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])), True
