@@ -65,12 +65,23 @@ def coco_with(root: Path, key: str, record: object) -> None:
         ("categories", {"id": "7"}, "train.json: categories[0] has the id '7': a whole number is expected, not text"),
         ("categories", {"id": 3}, "train.json: two of the categories have the id 3"),
         ("categories", {"name": "cat"}, "calls category 7 'dog', another split 'cat'"),
-        ("categories", {"name": None}, "train.json: category 7 has the name None"),
+        ("categories", {"name": None}, 'train.json: category 7 has the name None: write a text, such as "cat"'),
     ],
 )
 def test_a_wrong_record(key: str, record: object, said: str, tmp_path: Path) -> None:
     coco_with(tmp_path, key, record)
     assert said in refused(tmp_path)
+
+
+def test_one_image_id_as_text(tmp_path: Path) -> None:
+    """Where the others are numbers; else every box of it would be one of a picture that is not listed."""
+    coco_with(tmp_path, "images", {"id": "0"})
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["images"].append({"id": 1, "file_name": "b.jpg"})
+    write(tmp_path / "train.json", json.dumps(content))
+    assert refused(tmp_path) == (
+        "train.json: images[0] has the id '0': a whole number is expected, not text: remove the quotes"
+    )
 
 
 @pytest.mark.parametrize(
