@@ -267,6 +267,26 @@ def test_yolo_numbers_may_have_gaps(tmp_path: Path) -> None:
     assert by_name(dataset, "val")["b"].labels.tolist() == [2]
 
 
+@pytest.mark.parametrize("text", ["# my pets\ncat\n#\ndog\n\n", "0 cat\n1: dog", "\ufeff 00, cat\r\n01. dog\r\n"])
+def test_comments_and_numbers_in_a_file_of_names(text: str, tmp_path: Path) -> None:
+    yolo_names(tmp_path / "yolo")
+    voc_pairs(tmp_path / "voc")
+    for root in (tmp_path / "yolo", tmp_path / "voc"):
+        write(root / "classes.txt", text)
+        assert names(read(root)) == ["cat", "dog"]
+
+
+def test_names_that_look_like_something_else(tmp_path: Path) -> None:
+    yolo_names(tmp_path)
+    write(tmp_path / "classes.txt", "#hashtag\n0 cat\n")
+    assert names(read(tmp_path)) == ["#hashtag", "0 cat"]
+    for split, name in (("train", "# 1"), ("val", "2 euro")):
+        voc(tmp_path / "voc" / split / "a.xml", [(name, (1, 1, 9, 9))])
+        picture(tmp_path / "voc" / split / "a.jpg")
+    write(tmp_path / "voc" / "classes.txt", "# 1\n2 euro\n")
+    assert names(read(tmp_path / "voc")) == ["# 1", "2 euro"]
+
+
 def test_classes_txt_orders_the_classes_of_voc(tmp_path: Path) -> None:
     voc_pairs(tmp_path)
     write(tmp_path / "classes.txt", "owl\ndog\n")

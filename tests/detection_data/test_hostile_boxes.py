@@ -253,6 +253,25 @@ def test_labels_without_names(tmp_path: Path) -> None:
     assert refused(tmp_path).startswith("data.yaml has no `names`: add the names of the classes, such as")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cat\n\ndog\n", "classes.txt, line 2: no name of a class: the lines are the classes 0, 1, 2, ... in order"),
+        ("0 cat\n# two\n2 dog\n", "classes.txt, line 3: '2 dog' is class 1, since the lines are 0, 1, 2, ..."),
+        ("cat\ncat\n", "classes.txt names the class 'cat' twice"),
+        ("# nothing\n", "classes.txt names no class"),
+    ],
+)
+def test_a_file_of_names_that_leaves_the_order_open(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "yolo" / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
+    picture(tmp_path / "yolo" / "images" / "a.jpg")
+    voc(tmp_path / "voc" / "train" / "a.xml", [("cat", (1, 1, 9, 9))])
+    picture(tmp_path / "voc" / "train" / "a.jpg")
+    for root in (tmp_path / "yolo", tmp_path / "voc"):
+        write(root / "classes.txt", text)
+        assert said in refused(root)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_yaml_in_utf_16(encoding: str, tmp_path: Path) -> None:
     write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.errors import DataError
+from mobilevit.tasks.detection import class_names
 from mobilevit.tasks.detection.annotation import (
     MAX_SIZE_PX,
     TRAINVAL,
@@ -59,7 +60,7 @@ def read(root: Path) -> Statements:
     table = root / CLASSES
     tables = [table] if table.is_file() else []
     occurring = {thing.name for some in stated.values() for one in some for thing in one.objects}
-    names = [class_name(line) for line in _lines(table)] if tables else sorted(occurring)
+    names = class_names.from_file(table, occurring) if tables else sorted(occurring)
     index = {name: place for place, name in enumerate(checked_names(names, table))}
     splits = {split: [one.annotation(index, notes) for one in some] for split, some in stated.items()}
     files = {one.where: None for some in stated.values() for one in some if one.where != one.picture}
@@ -105,17 +106,13 @@ def _image_sets(root: Path) -> dict[str, Path]:
 
 
 def _listed(path: Path) -> list[str]:
-    """The lines of a list of pictures; DataError where there is none."""
-    lines = _lines(path)
+    """The lines of a list of pictures, each once and as it stands, since names of files may begin or end with spaces;
+    DataError where there is none."""
+    stripped = (line.removesuffix("\r") for line in read_text(path).split("\n"))
+    lines = list(dict.fromkeys(line for line in stripped if line.strip()))
     if not lines:
         raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
     return lines
-
-
-def _lines(path: Path) -> list[str]:
-    """Each line once, without empty ones; spaces stay, since names of files may have them."""
-    lines = (line.removesuffix("\r") for line in read_text(path).split("\n"))
-    return list(dict.fromkeys(line for line in lines if line.strip()))
 
 
 @dataclass(frozen=True)

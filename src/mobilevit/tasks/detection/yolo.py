@@ -16,6 +16,7 @@ from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.errors import DataError
+from mobilevit.tasks.detection import class_names
 from mobilevit.tasks.detection.annotation import (
     WHOLE,
     Annotation,
@@ -181,7 +182,7 @@ def _undescribed(root: Path) -> Described:
         raise DataError(
             f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"
         )
-    names = dict(enumerate(class_name(line) for _, line in _numbered(read_text(files[0]))))
+    names = dict(enumerate(class_names.from_file(files[0])))
     pictures: dict[str, list[Path]] = {}
     for images in _image_folders(root):
         inner = {split: path for path in folders.sub_folders(images) if (split := split_named(path.name))}
