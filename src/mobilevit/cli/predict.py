@@ -40,9 +40,7 @@ class PredictOptions:
     batch_size: int = 32  # pictures at a time
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
-    csv: bool = (
-        False  # CSV, a line a picture; segmentation: a class there; detection: an object, so none if none is found
-    )
+    csv: bool = False  # CSV, a line a picture; segmentation: a class; detection: an object (no object, no line)
     save: Path | None = None  # folder for the pictures with the results drawn on them
     save_masks: Path | None = None  # segmentation: folder for the class of every pixel, as palette PNGs
 

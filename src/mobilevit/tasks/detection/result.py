@@ -17,8 +17,8 @@ from mobilevit.tasks.base import Limits, Outputs
 MIN_SCORE = 0.3  # unless asked otherwise
 TOP = 100  # objects of a picture, unless asked otherwise
 CANDIDATES = 400  # boxes of a class that are compared with each other, those of the best scores
-COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "top", "right", "bottom")  # of records
 OVERLAP = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
+COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "top", "right", "bottom")  # of records
 
 
 class Object(NamedTuple):
@@ -74,15 +74,9 @@ class Detections:
 
     def records(self) -> list[dict[str, Any]]:
         """A row an object; none for a picture without."""
+        picture = self.source, *self.size
         rows = [
-            (
-                self.source,
-                *self.size,
-                found.name,
-                found.id,
-                round(found.score, 6),
-                *(round(side, 2) for side in found.box),
-            )
+            (*picture, found.name, found.id, round(found.score, 6), *(round(side, 2) for side in found.box))
             for found in self.objects
         ]
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
