@@ -1,7 +1,7 @@
 """The names of classes from a plain file, one a line: `classes.txt` of YOLO and VOC, `obj.names` of Darknet."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from mobilevit.errors import DataError
@@ -30,7 +30,7 @@ def from_file(path: Path, occurring: Collection[str] = ()) -> list[str]:
     return [class_name(line) for _, line in rows]
 
 
-def _without_numbers(rows: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+def _without_numbers(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """(where, name) without the number of the class, where all have one: "0 cat", "1: dog"."""
     matches = [found for _, line in rows if (found := NUMBERED.fullmatch(line))]
     if len(matches) < len(rows):
