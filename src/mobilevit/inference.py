@@ -4,7 +4,7 @@ Pictures are decoded in full, by threads, while the network runs on those before
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -77,6 +77,11 @@ class Predictor:
     def classes(self) -> tuple[str, ...]:
         """Names, in the order of the network's outputs."""
         return tuple(label.name for label in self.spec.classes)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The heading of a CSV file of the results' `records()`."""
+        return self.task.columns(self.spec, self.limits)
 
     def __call__(self, pictures: AnySource | Iterable[AnySource]) -> list[Any]:
         """One Result a picture, in order; for a classifier a `Classification`. PictureError at the first broken one."""

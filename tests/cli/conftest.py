@@ -1,6 +1,6 @@
 """A network that knows two classes and nothing else, and a few pictures: enough for every command to run for real."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from mobilevit.weights.creating import create, spec_of
 NAMES = ("[bold]cat", "dog")  # one that rich would take for markup
 
 
-def write_model(path: Path, names: Sequence[str]) -> Path:
+def write_model(path: Path, names: Sequence[str], architecture: str = "mobilevit_xxs") -> Path:
     """A network of these classes for pictures of 32 px, as it is before any training."""
     torch.manual_seed(0)
-    network = create("mobilevit_xxs", classes=labels(names))
+    network = create(architecture, classes=labels(names))
     spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
     model_file.save(path, network.state_dict(), spec)
     return path
@@ -42,6 +42,12 @@ def write_data(root: Path, names: Sequence[str]) -> Path:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("model") / "pets.safetensors", NAMES)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[[str], Path]:
+    """The model file of an architecture."""
+    return lambda architecture: write_model(tmp_path / "pets.safetensors", NAMES, architecture)
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,28 @@ def test_predict_csv(model: Path, pictures: list[str], capsys: Capture) -> None:
     assert {row["class"] for row in rows} <= {"[bold]cat", "dog"}
 
 
+@pytest.mark.parametrize(
+    ("network", "heading"),
+    [
+        ("mobilevit_xxs", "source,width,height,class,class_id,score,class_2,class_id_2,score_2"),
+        ("ssdlite_mobilevit_xxs", "source,width,height,class,class_id,score,left,top,right,bottom"),
+        ("deeplabv3_mobilevit_xxs", "source,width,height,class,class_id,pixels,share"),
+    ],
+)
+def test_predict_csv_has_its_heading_whatever_is_found(
+    network: str, heading: str, made: Callable[[str], Path], pictures: list[str], broken: str, capsys: Capture
+) -> None:
+    """Of a broken picture there is no line; nor of one without objects, since no score is above 1."""
+    path = made(network)
+    assert main(["predict", str(path), broken, "--csv"]) == 1
+    assert capsys.readouterr().out == f"{heading}\n"
+    least = [] if network.startswith("deeplab") else ["--min-score", "1"]
+    assert main(["predict", str(path), pictures[0], "--csv", *least]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == heading and bool(lines) == (not network.startswith("ssdlite"))
+    assert {len(line.split(",")) for line in lines} <= {len(heading.split(","))}
+
+
 def test_predict_saves_drawn_pictures_under_names_of_their_own(
     model: Path, pictures: list[str], tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def yolo_names(root: Path) -> None:
     pictures(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
 
 
+UNLISTED = "1 picture that no list names, left out: JPEGImages/unlisted.jpg"
 LAYOUTS = [
     *(coco_official, coco_images, coco_with_folders, roboflow_coco),
     *(voc_lists, voc_pairs, voc_split_folders),
@@ -135,7 +136,7 @@ def test_every_layout_says_the_same(
     found = by_name(dataset, "train")["a"]
     assert found.size == SIZE and found.labels.tolist() == [0, 1]
     assert found.boxes == pytest.approx(A.boxes, abs=1e-4)
-    assert not dataset.notes
+    assert notes(dataset) == ({"not-listed": UNLISTED} if layout is voc_lists else {})
     assert all(path.is_file() for path in dataset.files)
 
 
@@ -243,6 +244,20 @@ def test_classes_that_yaml_would_take_for_something_else(tmp_path: Path) -> None
     assert names(read(tmp_path)) == ["no", "1.0", "null", "2024-01-01"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffnames: [cat, dog]\ntrain: images/train\nval: images/val\n",
+        "{train: images/train, val: images/val, names: [cat, dog]}",
+        '\ufeff---\n{\n  "names": ["cat", "dog"],\n  "train": "images/train", "val": "images/val"\n}\n',
+    ],
+)
+def test_every_way_of_writing_data_yaml(text: str, tmp_path: Path) -> None:
+    yolo_folders(tmp_path)
+    write(tmp_path / "data.yaml", text)
+    assert names(read(tmp_path)) == ["cat", "dog"]
+
+
 def test_yolo_numbers_may_have_gaps(tmp_path: Path) -> None:
     yolo_folders(tmp_path)
     write(tmp_path / "data.yaml", YAML.replace("[cat, dog]", "{1: dog, 0: cat, 9: owl}"))
@@ -250,6 +265,26 @@ def test_yolo_numbers_may_have_gaps(tmp_path: Path) -> None:
     dataset = read(tmp_path)
     assert names(dataset) == ["cat", "dog", "owl"]
     assert by_name(dataset, "val")["b"].labels.tolist() == [2]
+
+
+@pytest.mark.parametrize("text", ["# my pets\ncat\n#\ndog\n\n", "0 cat\n1: dog", "\ufeff 00, cat\r\n01. dog\r\n"])
+def test_comments_and_numbers_in_a_file_of_names(text: str, tmp_path: Path) -> None:
+    yolo_names(tmp_path / "yolo")
+    voc_pairs(tmp_path / "voc")
+    for root in (tmp_path / "yolo", tmp_path / "voc"):
+        write(root / "classes.txt", text)
+        assert names(read(root)) == ["cat", "dog"]
+
+
+def test_names_that_look_like_something_else(tmp_path: Path) -> None:
+    yolo_names(tmp_path)
+    write(tmp_path / "classes.txt", "#hashtag\n0 cat\n")
+    assert names(read(tmp_path)) == ["#hashtag", "0 cat"]
+    for split, name in (("train", "# 1"), ("val", "2 euro")):
+        voc(tmp_path / "voc" / split / "a.xml", [(name, (1, 1, 9, 9))])
+        picture(tmp_path / "voc" / split / "a.jpg")
+    write(tmp_path / "voc" / "classes.txt", "# 1\n2 euro\n")
+    assert names(read(tmp_path / "voc")) == ["# 1", "2 euro"]
 
 
 def test_classes_txt_orders_the_classes_of_voc(tmp_path: Path) -> None:

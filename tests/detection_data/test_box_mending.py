@@ -78,6 +78,21 @@ def test_yolo_and_voc_name_the_line_and_the_object(tmp_path: Path) -> None:
     assert "dropped: train/a.xml object 2 (negative width or height)" in said["degenerate-box"]
 
 
+def test_outlines_with_a_corner_that_is_nowhere(tmp_path: Path) -> None:
+    """Wherever it stands in the outline; such a box is counted, and not one made of the other corners."""
+    write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    rows = ("0 .1 .1 nan .1 .3 .3 .2 nan", "0 .1 .1 .3 .1 .3 .3 .2 nan", "0 .1 .1 .3 -inf .3 .3", "1e300 .5 .5 .1 .1")
+    write(tmp_path / "labels" / "a.txt", "\n".join(rows))
+    picture(tmp_path / "images" / "a.jpg")
+    dataset = read(tmp_path)
+    assert len(by_name(dataset, "train")["a"]) == 0
+    said = notes(dataset)
+    where = "labels/a.txt line"
+    places = f"{where} 1 (not a number), {where} 2 (not a number), {where} 3 (infinite) and 3 more"
+    assert said["degenerate-box"] == f"6 boxes without an area, dropped: {places}"
+    assert said["unknown-class"].endswith("dropped: labels/a.txt line 4 (class 1e+300)")
+
+
 def test_boxes_of_yolo_in_pixels(tmp_path: Path) -> None:
     """Dropped with the reason, which also stands beside the error where no box is left."""
     write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
@@ -130,6 +145,22 @@ def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
     assert said["missing-picture"].endswith(": b.jpg")
     place = "train.json annotation 1 (image_id 99)"
     assert said["unlisted-picture"] == f"1 box of pictures that the file does not list, dropped: {place}"
+
+
+def test_a_list_that_names_a_part_of_the_pictures(tmp_path: Path) -> None:
+    """What is not listed is there; what is listed and missing is said once."""
+    write(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat]\n")
+    write(tmp_path / "train.txt", "images/a.jpg\nimages/99.png\n")
+    write(tmp_path / "val.txt", "images/a.jpg\n")
+    for name in "abc":
+        write(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.1 0.1")
+    picture(tmp_path / "images" / "a.jpg")
+    picture(tmp_path / "images" / "b.jpg")
+    said = notes(read(tmp_path))
+    assert said["not-listed"] == "1 picture that no list names, left out: images/b.jpg"
+    assert said["missing-picture"].endswith("not found, so left out: labels/c.txt, images/99.png")
+    assert said.keys() == {"not-listed", "missing-picture"}
+    assert "outside" not in {finding.kind for finding in checking.check(tmp_path).findings}
 
 
 def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:

@@ -65,12 +65,23 @@ def coco_with(root: Path, key: str, record: object) -> None:
         ("categories", {"id": "7"}, "train.json: categories[0] has the id '7': a whole number is expected, not text"),
         ("categories", {"id": 3}, "train.json: two of the categories have the id 3"),
         ("categories", {"name": "cat"}, "calls category 7 'dog', another split 'cat'"),
-        ("categories", {"name": None}, "train.json: category 7 has the name None"),
+        ("categories", {"name": None}, 'train.json: category 7 has the name None: write a text, such as "cat"'),
     ],
 )
 def test_a_wrong_record(key: str, record: object, said: str, tmp_path: Path) -> None:
     coco_with(tmp_path, key, record)
     assert said in refused(tmp_path)
+
+
+def test_one_image_id_as_text(tmp_path: Path) -> None:
+    """Where the others are numbers; else every box of it would be one of a picture that is not listed."""
+    coco_with(tmp_path, "images", {"id": "0"})
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["images"].append({"id": 1, "file_name": "b.jpg"})
+    write(tmp_path / "train.json", json.dumps(content))
+    assert refused(tmp_path) == (
+        "train.json: images[0] has the id '0': a whole number is expected, not text: remove the quotes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,6 +208,7 @@ ALIASES = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("
         ("names: {a: cat}\ntrain: images", "data.yaml: names has the numbers ['a']: 0, 1, 2, ... are expected"),
         ("names: [cat]\nnc: 3\ntrain: images", "data.yaml: nc is '3', and names has 1: make them agree"),
         ("names: [cat]", "data.yaml has no train and no val"),
+        ("names: [cat]\ntrain:\nval: images", "data.yaml: train is empty: name the folder of the training pictures"),
         ("names: [cat, ]\nnc: 1\ntrain: empty", "data.yaml: train: there is no picture in empty: add some, or remove"),
         ("names: [cat]\ntrain: imgs", "data.yaml: train: there is no imgs: give the folder"),
         ("names: [cat]\ntrain: {a: b}", "data.yaml: train is {'a': 'b'}: a folder is expected"),
@@ -239,6 +251,33 @@ def test_labels_without_names(tmp_path: Path) -> None:
     assert "has labels and no names for them: write data.yaml with names, train and val" in refused(tmp_path)
     write(tmp_path / "data.yaml", "train: images\nval: images\n")
     assert refused(tmp_path).startswith("data.yaml has no `names`: add the names of the classes, such as")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cat\n\ndog\n", "classes.txt, line 2: no name of a class: the lines are the classes 0, 1, 2, ... in order"),
+        ("0 cat\n# two\n2 dog\n", "classes.txt, line 3: '2 dog' is class 1, since the lines are 0, 1, 2, ..."),
+        ("cat\ncat\n", "classes.txt names the class 'cat' twice"),
+        ("# nothing\n", "classes.txt names no class"),
+    ],
+)
+def test_a_file_of_names_that_leaves_the_order_open(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "yolo" / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
+    picture(tmp_path / "yolo" / "images" / "a.jpg")
+    voc(tmp_path / "voc" / "train" / "a.xml", [("cat", (1, 1, 9, 9))])
+    picture(tmp_path / "voc" / "train" / "a.jpg")
+    for root in (tmp_path / "yolo", tmp_path / "voc"):
+        write(root / "classes.txt", text)
+        assert said in refused(root)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_yaml_in_utf_16(encoding: str, tmp_path: Path) -> None:
+    write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.1 0.1\n")
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "data.yaml").write_bytes("names: [cat]\ntrain: images\nval: images\n".encode(encoding))
+    assert refused(tmp_path) == "data.yaml looks like UTF-16: save it as UTF-8"
 
 
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:

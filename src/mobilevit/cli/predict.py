@@ -40,7 +40,7 @@ class PredictOptions:
     batch_size: int = 32  # pictures at a time
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
-    csv: bool = False  # comma-separated values on standard output, one line a picture
+    csv: bool = False  # CSV, a line a picture; segmentation: a class; detection: an object (no object, no line)
     save: Path | None = None  # folder for the pictures with the results drawn on them
     save_masks: Path | None = None  # segmentation: folder for the class of every pixel, as palette PNGs
 
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     masks = Masks(options.save_masks) if options.save_masks else None
     failures = Failures()
     outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
-    _tell(masks.watch(outcomes) if masks else outcomes, count, options)
+    _tell(masks.watch(outcomes) if masks else outcomes, count, predictor.columns, options)
     if drawings:
         console.say(f"{counted(drawings.count, 'picture')} in {options.save}")
     if masks:
@@ -95,7 +95,7 @@ def _check(options: PredictOptions) -> None:
         raise UsageError("no pictures: name files, folders, patterns or addresses, or - for standard input")
 
 
-def _tell(outcomes: Iterable[Outcome], count: int, options: PredictOptions) -> None:
+def _tell(outcomes: Iterable[Outcome], count: int, columns: Sequence[str], options: PredictOptions) -> None:
     """JSON and CSV as they come; a table when all are there."""
     streams = options.json or options.csv
     rows: list[dict[str, str]] = []
@@ -104,7 +104,7 @@ def _tell(outcomes: Iterable[Outcome], count: int, options: PredictOptions) -> N
         if options.json:
             _write_json(outcomes)
         elif options.csv:
-            _write_csv(outcomes)
+            _write_csv(outcomes, columns)
         else:
             rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
     if rows:
@@ -187,15 +187,12 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _write_csv(outcomes: Iterable[Outcome]) -> None:
-    """Lines, written as they come; a picture that could not be read has no line, and is told of on standard error."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    headed = False
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            continue
-        for record in outcome.records():
-            if not headed:
-                writer.writerow(record)
-                headed = True
-            writer.writerow(record.values())
+def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
+    """A heading and lines, written as they come; a picture that could not be read has none, and is told of on standard
+    error."""
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    for number, outcome in enumerate(outcomes):
+        if number == 0:  # not before: the first may show that the options do not fit the network
+            writer.writeheader()
+        if not isinstance(outcome, Failure):
+            writer.writerows(outcome.records())

@@ -95,7 +95,7 @@ class Result(Protocol):
         ...
 
     def records(self) -> list[dict[str, Any]]:
-        """Rows of a CSV file: one a picture, or one an object in it."""
+        """Rows of a CSV file: one a picture, or one an object in it; keys are among the task's `columns`."""
         ...
 
     def mask(self) -> Image | None:
@@ -255,6 +255,10 @@ class Task(Protocol):
 
     def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
         """Named outputs of a batch to one Result a picture."""
+        ...
+
+    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+        """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
     def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:

@@ -45,15 +45,18 @@ class Classification:
 
     def records(self) -> list[dict[str, Any]]:
         """One row; the second class in `class_2` and so on."""
-        record: dict[str, Any] = {"source": self.source, "width": self.size[0], "height": self.size[1]}
-        for place, (identity, name, score) in enumerate(self.top, start=1):
-            suffix = "" if place == 1 else f"_{place}"
-            record |= {f"class{suffix}": name, f"class_id{suffix}": identity, f"score{suffix}": round(score, 6)}
-        return [record]
+        told = [value for one in self.top for value in (one.name, one.id, round(one.score, 6))]
+        return [dict(zip(columns(len(self.top)), (self.source, *self.size, *told), strict=True))]
 
     def mask(self) -> Image | None:
         """None: a classifier speaks of the whole picture."""
         return None
+
+
+def columns(count: int) -> list[str]:
+    """Of the records of results that tell `count` classes."""
+    suffixes = ["", *(f"_{place}" for place in range(2, count + 1))]
+    return ["source", "width", "height", *(f"{key}{one}" for one in suffixes for key in ("class", "class_id", "score"))]
 
 
 TOP = 5  # likeliest classes, unless asked otherwise

@@ -88,6 +88,9 @@ class ClassificationTask:
     ) -> list[result.Classification]:
         return result.decode(outputs["probabilities"], spec.classes, limits)
 
+    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+        return result.columns(min(limits.top or result.TOP, len(spec.classes)))
+
     def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
         """1 where the likeliest class is the same."""
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]

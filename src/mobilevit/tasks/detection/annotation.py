@@ -65,8 +65,11 @@ def read_bytes(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
 
 def read_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
     """The content as text; DataError also where it is not UTF-8."""
+    content = read_bytes(path, most_bytes)
+    if b"\0" in content:
+        raise DataError(f"{path} looks like UTF-16: save it as UTF-8")
     try:
-        return read_bytes(path, most_bytes).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
 

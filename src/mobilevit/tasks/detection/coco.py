@@ -112,7 +112,9 @@ def _names(documents: Sequence[Document]) -> dict[int, str]:
         for identity, record in document.categories.items():
             stated = record.get("name")
             if not isinstance(stated, (str, int, float)):
-                raise DataError(f"{document.path}: category {identity} has the name {written(stated)}")
+                raise DataError(
+                    f'{document.path}: category {identity} has the name {written(stated)}: write a text, such as "cat"'
+                )
             name = class_name(str(stated))
             if names.setdefault(identity, name) != name:
                 raise DataError(

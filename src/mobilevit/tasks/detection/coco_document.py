@@ -62,7 +62,9 @@ class Document:
             if picture not in of_picture:
                 notes.add("unlisted-picture", self.path, places=[f"{_place(record)} (image_id {written(picture)})"])
             elif category not in index:
-                notes.add("unknown-class", paths[picture], places=[f"{_place(record)} (category_id {category})"])
+                notes.add(
+                    "unknown-class", paths[picture], places=[f"{_place(record)} (category_id {written(category)})"]
+                )
             else:
                 corners, labels, ignore, ids = of_picture[picture]
                 corners.append(self._corners(record))
@@ -155,8 +157,10 @@ def _records(path: Path, key: str, content: Record) -> list[Record]:
 
 def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
     found: dict[Any, Record] = {}
-    kinds = {int, str} if key == "images" else {int}
-    for index, record in enumerate(_records(path, key, content)):
+    records = _records(path, key, content)
+    are_texts = key == "images" and not any(type(record.get("id")) is int for record in records)
+    kinds = {int, str} if are_texts else {int}
+    for index, record in enumerate(records):
         identity = record.get("id")
         if type(identity) not in kinds:
             raise _wrong_id(record, "id", kinds, f"{path}: {key}[{index}]")

@@ -11,6 +11,7 @@ from mobilevit.data.finding import Finding, Severity, counted, inside, printable
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
     "missing-picture": ("warning", "annotated picture", "not found, so left out"),
     "no-annotation": ("warning", "picture", "without an annotation file, taken as pictures without objects"),
+    "not-listed": ("info", "picture", "that no list names, left out"),
     "no-objects": ("info", "picture", "without objects, kept as pictures of nothing"),
     "unlisted-picture": ("warning", "box", "of pictures that the file does not list, dropped"),
     "unknown-class": ("warning", "box", "of classes that are not among those named, dropped"),

@@ -18,6 +18,7 @@ MIN_SCORE = 0.3  # unless asked otherwise
 TOP = 100  # objects of a picture, unless asked otherwise
 CANDIDATES = 400  # boxes of a class that are compared with each other, those of the best scores
 OVERLAP = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
+COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "top", "right", "bottom")  # of records
 
 
 class Object(NamedTuple):
@@ -73,18 +74,12 @@ class Detections:
 
     def records(self) -> list[dict[str, Any]]:
         """A row an object; none for a picture without."""
-        picture: dict[str, Any] = {"source": self.source, "width": self.size[0], "height": self.size[1]}
-        sides = "left", "top", "right", "bottom"
-        return [
-            {
-                **picture,
-                "class": found.name,
-                "class_id": found.id,
-                "score": round(found.score, 6),
-                **{name: round(side, 2) for name, side in zip(sides, found.box, strict=True)},
-            }
+        picture = self.source, *self.size
+        rows = [
+            (*picture, found.name, found.id, round(found.score, 6), *(round(side, 2) for side in found.box))
             for found in self.objects
         ]
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def mask(self) -> Image | None:
         """None: a detector knows boxes, not pixels."""

@@ -116,6 +116,9 @@ class DetectionTask:
     ) -> list[result.Detections]:
         return result.decode(outputs, spec.classes, limits)
 
+    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+        return result.COLUMNS
+
     def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
         """The share of the objects of both that both have."""
         return matched(outputs, reference)

@@ -6,7 +6,7 @@ drag, and no box of one pixel.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.errors import DataError
+from mobilevit.tasks.detection import class_names
 from mobilevit.tasks.detection.annotation import (
     MAX_SIZE_PX,
     TRAINVAL,
@@ -51,6 +52,7 @@ def read(root: Path) -> Statements:
     if lists:
         place = _Place(root)
         stated = {split: place.stated(notes, _listed(path)) for split, path in lists.items()}
+        place.note_unlisted([one.picture for some in stated.values() for one in some], notes)
     else:
         stated = {split: _Place(folder).stated(notes) for split, folder in _places(root).items()}
     if not any(one.objects for some in stated.values() for one in some):
@@ -58,7 +60,7 @@ def read(root: Path) -> Statements:
     table = root / CLASSES
     tables = [table] if table.is_file() else []
     occurring = {thing.name for some in stated.values() for one in some for thing in one.objects}
-    names = [class_name(line) for line in _lines(table)] if tables else sorted(occurring)
+    names = class_names.from_file(table, occurring) if tables else sorted(occurring)
     index = {name: place for place, name in enumerate(checked_names(names, table))}
     splits = {split: [one.annotation(index, notes) for one in some] for split, some in stated.items()}
     files = {one.where: None for some in stated.values() for one in some if one.where != one.picture}
@@ -104,17 +106,13 @@ def _image_sets(root: Path) -> dict[str, Path]:
 
 
 def _listed(path: Path) -> list[str]:
-    """The lines of a list of pictures; DataError where there is none."""
-    lines = _lines(path)
+    """The lines of a list of pictures, each once and as it stands, since names of files may begin or end with spaces;
+    DataError where there is none."""
+    stripped = (line.removesuffix("\r") for line in read_text(path).split("\n"))
+    lines = list(dict.fromkeys(line for line in stripped if line.strip()))
     if not lines:
         raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
     return lines
-
-
-def _lines(path: Path) -> list[str]:
-    """Each line once, without empty ones; spaces stay, since names of files may have them."""
-    lines = (line.removesuffix("\r") for line in read_text(path).split("\n"))
-    return list(dict.fromkeys(line for line in lines if line.strip()))
 
 
 @dataclass(frozen=True)
@@ -175,6 +173,12 @@ class _Place:
         for picture in alone:
             notes.add("no-annotation", picture)
         return sorted([*annotated, *(_Stated(path, path) for path in alone)], key=lambda one: one.picture)
+
+    def note_unlisted(self, listed: Iterable[Path], notes: Notes) -> None:
+        """Pictures beside those that the lists name."""
+        names = {_stem(self.folder, picture) for picture in listed}
+        for picture in (path for name, paths in self.pictures.items() if name not in names for path in paths):
+            notes.add("not-listed", picture)
 
     def _named(self, line: str) -> str:
         """The name that a line means: some lists have suffixes, and those of one class a number behind the name."""

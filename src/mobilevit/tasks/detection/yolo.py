@@ -4,8 +4,9 @@ A line is a class number and a box, centre and size in shares of the picture; or
 outline, of which the box around it is taken.
 """
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.errors import DataError
+from mobilevit.tasks.detection import class_names
 from mobilevit.tasks.detection.annotation import (
     WHOLE,
     Annotation,
@@ -31,9 +33,11 @@ from mobilevit.tasks.detection.notes import Notes
 
 LAYOUT = "data.yaml with images/ and labels/"
 NAMES = ("classes.txt", "obj.names")  # of the classes, one a line, where there is no data.yaml
-NAMES_KEY, OTHER_KEYS = (
-    re.compile(rb"^[\"']?" + key + rb"[\"']?\s*:", re.MULTILINE) for key in (rb"names", rb"(train|val|path|nc)")
+NAMES_KEY, OTHER_KEYS = (  # of the outermost mapping: at the beginning of a line, or in braces
+    re.compile(rb"(?:^|\A[\s-]*\{(?s:.*,)?\s*)[\"']?(?:" + keys + rb")[\"']?\s*:", re.MULTILINE)
+    for keys in (b"names", b"train|val|path|nc")
 )
+ENCODING_MARKS = b"\xef\xbb\xbf\xff\xfe"  # with which UTF-8 and UTF-16 may begin
 MAX_YAML_BYTES = 2**20
 MAX_LABEL_BYTES = 2**24
 
@@ -56,7 +60,7 @@ def read(root: Path) -> Statements:
     checked = checked_names([names[number] for number in numbers], names_file)
     reader = _Labels(root, numbers, notes)
     splits = {split: [reader.annotation(path) for path in paths] for split, paths in pictures.items()}
-    reader.note_orphans()
+    reader.note_unused({picture for paths in pictures.values() for picture in paths})
     return Statements(checked, splits, notes, (names_file, *lists, *reader.read))
 
 
@@ -66,7 +70,12 @@ Described = tuple[Path, Mapping[int, str], Mapping[str, Sequence[Path]], Sequenc
 def _descriptions(root: Path, key: re.Pattern[bytes] = NAMES_KEY) -> list[Path]:
     """YAML files at `root` that name classes, or have another key."""
     files = [path for path in folders.files_in(root) if path.suffix.lower() in (".yaml", ".yml") and path.is_file()]
-    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and key.search(path.read_bytes())]
+    return [path for path in files if path.stat().st_size <= MAX_YAML_BYTES and key.search(_ascii(path))]
+
+
+def _ascii(path: Path) -> bytes:
+    """The content as far as a key shows in it, be it UTF-8 or the UTF-16 that is refused when it is read."""
+    return path.read_bytes().replace(b"\0", b"").lstrip(ENCODING_MARKS)
 
 
 def _described(root: Path, path: Path) -> Described:
@@ -77,6 +86,8 @@ def _described(root: Path, path: Path) -> Described:
     lists: list[Path] = []
     for key, value in content.items():
         split = split_named(key)
+        if split == "train" and not value:
+            raise DataError(f"{path}: {key} is empty: name the folder of the training pictures, or remove '{key}'")
         if split is None or not value:
             continue
         if split in pictures:
@@ -171,7 +182,7 @@ def _undescribed(root: Path) -> Described:
         raise DataError(
             f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"
         )
-    names = dict(enumerate(class_name(line) for _, line in _numbered(read_text(files[0]))))
+    names = dict(enumerate(class_names.from_file(files[0])))
     pictures: dict[str, list[Path]] = {}
     for images in _image_folders(root):
         inner = {split: path for path in folders.sub_folders(images) if (split := split_named(path.name))}
@@ -201,7 +212,7 @@ class _Labels:
     def annotation(self, picture: Path) -> Annotation:
         path = label_path(self.root, picture)
         if not path.is_file():
-            self.notes.add("no-annotation", picture)
+            self.notes.add("no-annotation", picture, picture.exists())  # else it is counted as missing, later
             return Annotation(picture, picture)
         self.read[path] = None
         boxes: list[Corners] = []
@@ -210,7 +221,7 @@ class _Labels:
         for number, line in _numbered(read_text(path, MAX_LABEL_BYTES)):
             label, corners, is_polygon = _parsed_line(line, f"{path}, line {number}")
             if label not in self.numbers:
-                self.notes.add("unknown-class", path, places=[f"line {number} (class {label})"])
+                self.notes.add("unknown-class", path, places=[f"line {number} (class {label:.15g})"])
                 continue
             self.notes.add("polygon", path, is_polygon, [f"line {number}"])
             boxes.append(corners)
@@ -219,12 +230,22 @@ class _Labels:
         ignore = [False] * len(boxes)
         return Annotation(picture, path, boxes, labels, ignore, in_shares=True, record="line", numbers=numbers)
 
-    def note_orphans(self) -> None:
-        """Labels whose picture is not there."""
-        for folder in dict.fromkeys(path.parent for path in self.read):
-            for path in folders.files_in(folder):
-                if path.suffix.lower() == ".txt" and path not in self.read and path.name not in NAMES:
-                    self.notes.add("missing-picture", path)
+    def note_unused(self, pictures: Collection[Path]) -> None:
+        """What lies beside the `pictures` and is not listed, and labels whose picture is not there."""
+        beside = _files_beside(pictures)
+        unlisted = [path for path in beside if folders.is_picture(path) and path not in pictures]
+        for path in unlisted:
+            self.notes.add("not-listed", path)
+        known = {*self.read, *(label_path(self.root, path) for path in unlisted)}
+        for path in _files_beside(self.read):
+            if path.suffix.lower() == ".txt" and path not in known and path.name not in NAMES:
+                self.notes.add("missing-picture", path)
+
+
+def _files_beside(paths: Iterable[Path]) -> list[Path]:
+    """All files of the folders of `paths`, as far as there are such."""
+    places = [folder for folder in dict.fromkeys(path.parent for path in paths) if folder.is_dir()]
+    return [path for folder in places for path in folders.files_in(folder)]
 
 
 def label_path(root: Path, picture: Path) -> Path:
@@ -249,4 +270,6 @@ def _parsed_line(line: str, where: str) -> tuple[int, Corners, bool]:
         return int(number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2), False
     if len(values) < 6 or len(values) % 2:
         raise DataError(f"{where}: {len(values) + 1} numbers: a class and four are expected, or a class and an outline")
+    if strange := [value for value in values if not math.isfinite(value)]:  # which min and max may pass over
+        return int(number), (strange[0],) * 4, True
     return int(number), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])), True

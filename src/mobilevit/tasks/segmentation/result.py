@@ -15,6 +15,8 @@ from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.target import Classes
 
+COLUMNS = ("source", "width", "height", "class", "class_id", "pixels", "share")  # of records
+
 
 class Area(NamedTuple):
     """One class and how much of the picture it covers."""
@@ -72,11 +74,8 @@ class Segmentation:
 
     def records(self) -> list[dict[str, Any]]:
         """One row a class that is there."""
-        picture = {"source": self.source, "width": self.size[0], "height": self.size[1]}
-        return [
-            {**picture, "class": area.name, "class_id": area.id, "pixels": area.pixels, "share": round(area.share, 6)}
-            for area in self.areas
-        ]
+        rows = [(self.source, *self.size, area.name, area.id, area.pixels, round(area.share, 6)) for area in self.areas]
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def mask(self) -> Image.Image:
         """A palette picture: its indices are the classes, its colours Pascal VOC's."""

@@ -96,6 +96,9 @@ class SegmentationTask:
     ) -> list[result.Segmentation]:
         return result.decode(outputs["classes"], spec.classes, limits)
 
+    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+        return result.COLUMNS
+
     def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
         """The share of equal pixels."""
         return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
