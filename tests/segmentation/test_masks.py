@@ -17,6 +17,8 @@ from mobilevit.tasks.segmentation.target import IGNORED, Coding, Mask, decoded
 THREE = Coding((0, 1, 2))
 COLOURED = Coding((0, 1, 2), ((0, 0, 0), (255, 0, 0), (0, 0, 255)), ignored=(255, 255, 255))
 BLACK = Coding((0,), ((0, 0, 0),))
+BLACK_AND_WHITE = Coding((0, 1), ((0, 0, 0), (255, 255, 255)))
+BLACK_AND_GREY = Coding((0, 1), ((0, 0, 0), (128, 128, 128)))
 VALUES = np.array([[0, 1, 2, 1], [2, 2, 255, 0], [1, 0, 0, 255]], np.uint8)
 
 
@@ -108,9 +110,19 @@ def test_a_colour_table_undoes_itself(seed: int, classes: int) -> None:
 
 def test_grey_colours_are_values_of_grey_masks() -> None:
     """Black and white masks: white is a class there, and not what is left out."""
-    coding = Coding((0, 1), ((0, 0, 0), (255, 255, 255)))
     stored = np.array([[0, 255], [255, 0]], np.uint8)
-    np.testing.assert_array_equal(decoded(stored, coding), stored // 255)
+    np.testing.assert_array_equal(decoded(stored, BLACK_AND_WHITE), stored // 255)
+
+
+def test_one_bit_is_black_and_white_where_these_are_the_colours(tmp_path: Path) -> None:
+    path = png(tmp_path / "m.png", VALUES % 2, 1, 0)
+    np.testing.assert_array_equal(mask(path, BLACK_AND_WHITE).read(), VALUES % 2)
+    one_is_a_colour = Coding((0, 1), ((0, 0, 0), (1, 1, 1)), ignored=(255, 255, 255))
+    np.testing.assert_array_equal(mask(path, one_is_a_colour).read(), VALUES % 2)
+
+
+NO_ADVICE = r"no class has such a colour$"
+NUMBERS = "its values are numbers of classes, and classes.txt has colours: leave the colours out$"
 
 
 def test_indices_stay_indices_beside_a_colour_table() -> None:
@@ -126,6 +138,12 @@ def test_indices_stay_indices_beside_a_colour_table() -> None:
         ([[[0, 0, 0], [1, 2, 3]]], COLOURED, "has the colour #010203: no class has such a colour"),
         ([[[0, 0, 0], [255] * 3]], BLACK, "has the colour #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
         ([[0, 1, 255]], BLACK, "has the colours #010101, #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[0, 1]], BLACK_AND_WHITE, f"has the colour #010101: {NUMBERS}"),
+        ([[0, 1, 255]], BLACK_AND_WHITE, f"has the colour #010101: {NUMBERS}"),
+        ([[[0, 0, 0], [1, 1, 1]]], BLACK_AND_WHITE, f"has the colour #010101: {NUMBERS}"),
+        ([[0, 1, 128]], BLACK_AND_GREY, f"has the colour #010101: {NO_ADVICE}"),
+        ([[0, 255]], BLACK_AND_GREY, "has the colour #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[[0, 0, 0], [1, 1, 1]]], COLOURED, "has the colour #010101: its values are numbers .* save it in greyscale"),
         ([[[0, 0, 0], [1, 2, 3]]], THREE, "is in colours, whose classes are not known"),
     ],
 )
@@ -135,6 +153,13 @@ def test_other_values(tmp_path: Path, stored: list[object], coding: Coding, word
     Image.fromarray(values.astype(np.uint8) if values.ndim == 3 else values).save(path)
     with pytest.raises(PictureError, match=f"m.tif: {words}"):
         mask(path, coding).read()
+
+
+def test_a_jpeg_of_other_values_says_why(tmp_path: Path) -> None:
+    Image.fromarray(np.kron(VALUES % 2, np.full((5, 5), 255, np.uint8))).save(tmp_path / "m.jpg")
+    for coding in (THREE, BLACK_AND_WHITE):
+        with pytest.raises(PictureError, match=r"m\.jpg: is a JPEG, which blurs values: save masks as PNG"):
+            mask(tmp_path / "m.jpg", coding).read()
 
 
 def test_another_size_is_an_error_that_names_both(tmp_path: Path) -> None:

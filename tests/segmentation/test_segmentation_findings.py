@@ -54,6 +54,9 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
     assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
     assert "003.png is broken" in found["mask"].message
+    assert found["mask"].message.endswith("; train with --skip-broken to leave out what is broken")
+    (masks / "003.png").unlink()
+    assert "--skip-broken" not in said(root, thorough=thorough)["mask"].message
 
 
 @pytest.mark.parametrize("thorough", [False, True])
@@ -64,6 +67,30 @@ def test_training_masks_that_leave_everything_out(squares: Squares, thorough: bo
     found = said(root, thorough=thorough)
     assert found["no-pixels"].severity == "error"
     assert "Is 255 one of the classes?" in found["no-pixels"].message
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_a_single_class_in_training(squares: Squares, thorough: bool) -> None:
+    root = squares({"train": 3, "val": 1})
+    for mask in (root / "train/masks").iterdir():
+        change(mask, lambda pixels: np.where(pixels == 1, 255, pixels))
+    found = said(root, thorough=thorough)["no-pixels"]
+    assert found.severity == "error"
+    assert "only 'background' has pixels in the training masks" in found.message
+    lines = "'background 0 0 0' and 'square 255 255 255'"
+    assert f"255 is left out; if it is white for 'square', write {lines} in classes.txt" in found.message
+    for mask in (root / "train/masks").iterdir():
+        change(mask, np.zeros_like)
+    assert said(root)["no-pixels"].message.endswith("in the training masks: there is nothing to learn")
+
+
+def test_a_class_that_a_sample_lacks_is_looked_for(squares: Squares, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = squares({"train": 5, "val": 2})
+    monkeypatch.setattr(module, "QUICK_MASKS", 2)
+    for mask in sorted((root / "train/masks").iterdir()):
+        if mask.name != "001.png":
+            change(mask, np.zeros_like)
+    assert "no-pixels" not in said(root, thorough=False)
 
 
 def test_masks_of_fractions(squares: Squares) -> None:

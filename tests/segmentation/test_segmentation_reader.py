@@ -135,6 +135,11 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
     assert sizes(read(voc(tmp_path / "c", lists))) == {"train": 2, "val": 1, "test": 1}
 
 
+def test_an_empty_voc_list(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of a picture on each line, or remove"):
+        read(voc(tmp_path, {"train.txt": "\n", "val.txt": "2\n"}))
+
+
 @pytest.mark.parametrize(
     ("text", "colours"),
     [
@@ -145,6 +150,7 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
         ("0 sky\n1: road\n", ()),
         ("0,sky,0,0,0\nignore 9 9 9\n1,road,128,64,128\n", ((0, 0, 0), (128, 64, 128))),
         ("sky: 0, 0, 0\nroad\t#804080\n", ((0, 0, 0), (128, 64, 128))),
+        ("0 sky 0 0 0\n1 road 9 9 9\n2 ignore 255 255 255\n", ((0, 0, 0), (9, 9, 9))),
     ],
 )
 def test_classes_file(tmp_path: Path, text: str, colours: object) -> None:
@@ -160,6 +166,14 @@ def test_numbers_that_are_no_values_stay_in_the_names(tmp_path: Path, text: str)
     root = write(tmp_path, {("images", "masks"): 5})
     (root / "classes.txt").write_text(text)
     assert read(root).classes[0].name == ("2 wheels" if "wheels" in text else "0")
+
+
+def test_names_that_begin_like_comments(tmp_path: Path) -> None:
+    root = write(tmp_path, {("images", "masks"): 5})
+    (root / "classes.txt").write_text("0 sky\n1 #road\n")
+    assert [label.name for label in read(root).classes] == ["sky", "#road"]
+    (root / "classes.txt").write_text("sky\n#road\ntree\n")
+    assert any("skipped 1 comment of one word: #road" in note.message for note in read(root).notes)
 
 
 def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
@@ -181,6 +195,11 @@ def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
         ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no colour"),
         ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
         ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is the class of value 0, since the lines are 0, 1, 2"),
+        ("1 euro\n2 euro\n", "line 1: .* or, where the number belongs to the name, write '0 1 euro'"),
+        ("0 sky\n1 road\n2 ignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
+        ("0 sky\n1 road\n255 ignore\n", "line 3: 'ignore' has no colour: remove the line, since the value 255 is"),
+        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a colour is three numbers: leave out the fourth"),
+        ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of one word: #road, #tree.* write .*: '1 #road'"),
         ("sky\nroad\nignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
         ("sky 0 0 0\nroad 1 1 1\nignore 2 2 2\nignore 3 3 3", "has the line 'ignore' twice"),
         ("0 0 0 sky\n1 1 1 road\n", "line 1: the colour stands first: write 'road 128 64 128'"),
@@ -222,12 +241,28 @@ def test_black_and_white_masks(tmp_path: Path) -> None:
     [
         (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colours \(0 0 0; 9 0 0\): write .*classes.txt"),
         (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are no classes"),
-        (np.zeros((2, 2), np.uint8), "have the values 0, which are no classes"),
+        (np.zeros((2, 2), np.uint8), "have the value 0 alone, so there is nothing to learn: draw a second class"),
+        (np.full((2, 2), 255, np.uint8), "have the value 255 alone, so there is nothing to learn"),
     ],
 )
 def test_values_that_make_no_classes(tmp_path: Path, values: np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(masks_of(tmp_path, values))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "words"),
+    [
+        (".jpg", np.uint8, r"masks/0\.jpg is a JPEG, which blurs values: save masks as PNG"),
+        (".tif", np.float32, r"no mask .* can be read: masks/0\.tif is of floating-point numbers: store whole ones"),
+    ],
+)
+def test_masks_of_kinds_that_make_no_classes(tmp_path: Path, suffix: str, kind: type, words: str) -> None:
+    for path in sorted((masks_of(tmp_path, np.eye(8, dtype=np.uint8)) / "masks").iterdir()):
+        Image.fromarray(np.asarray(Image.open(path)).astype(kind)).save(path.with_suffix(suffix))
+        path.unlink()
+    with pytest.raises(DataError, match=words):
+        read(tmp_path)
 
 
 def test_held_out_pictures_alone_can_be_evaluated(squares: Squares) -> None:

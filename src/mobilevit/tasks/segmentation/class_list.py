@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mobilevit.data import decoding
-from mobilevit.data.finding import Finding, counted, listed
+from mobilevit.data.examination import Broken
+from mobilevit.data.finding import Finding, counted, inside, listed
 from mobilevit.data.splitting import evenly, split_named
 from mobilevit.data.threads import in_threads
 from mobilevit.errors import DataError, PictureError
 from mobilevit.spec import ClassLabel, labels
-from mobilevit.tasks.segmentation.target import IGNORED, MAX_CLASSES, Coding, Colour
+from mobilevit.tasks.segmentation.target import IGNORED, JPEG, MAX_CLASSES, Coding, Colour, is_jpeg
 
 FILE = "classes.txt"
 IGNORE = "ignore"  # in place of a class: the line gives the colour of pixels that count for nothing
@@ -41,22 +42,31 @@ def from_file(path: Path) -> ClassList:
     Lines that begin with # are comments; the value may stand before every name. DataError with the line where one is
     something else.
     """
-    lines = enumerate(_text(path).rstrip().splitlines(), start=1)
+    lines = list(enumerate(_text(path).rstrip().splitlines(), start=1))
     rows = [_parsed(path, number, line) for number, line in lines if not COMMENT.match(line)]
+    notes = _of_hashtags(path, [line.strip() for _, line in lines if HASHTAG.fullmatch(line) and COMMENT.match(line)])
     ignored = [row.colour for row in rows if row.name == IGNORE and row.colour]
     named = _without_values(path, [row for row in rows if row.name != IGNORE])
     names, colours = [row.name for row in named], [row.colour for row in named if row.colour]
-    _check(path, names, [*colours, *ignored])
+    _check(path, names, [*colours, *ignored], " ".join(note.message for note in notes))
     if len(ignored) > 1:
         raise DataError(f"{path} has the line '{IGNORE}' twice: one colour can be left out")
     if colours and len(colours) < len(names):
         plain = next(row.name for row in named if not row.colour)
         raise DataError(f"{path}: '{plain}' has no colour and others have: give every class one, or none")
     coding = Coding(tuple(range(len(names))), tuple(colours), ignored[0] if ignored else None)
-    return ClassList(labels(names), coding)
+    return ClassList(labels(names), coding, notes)
 
 
 COMMENT = re.compile(r"\s*#(?![0-9a-fA-F]{6}\b)")  # and no colour
+HASHTAG = re.compile(r"\s*#\w\S*\s*")  # a comment of one word: perhaps a class
+
+
+def _of_hashtags(path: Path, found: Sequence[str]) -> tuple[Finding, ...]:
+    if not found:
+        return ()
+    skipped = f"{path}: skipped {counted(len(found), 'comment')} of one word: {listed(found)}"
+    return (_note(f"{skipped}. For names that begin with #, write the value before every name: '1 {found[0]}'"),)
 
 
 def _text(path: Path) -> str:
@@ -80,6 +90,7 @@ class _Row:
 
 
 COLOUR = re.compile(r"(?P<name>.*?)[\s,:]+(?:(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})|#([0-9a-fA-F]{6}))")
+RGBA = re.compile(r".*[^\W\d].*?(?:[\s,:]+\d{1,3}){3}[\s,]+255")  # or a name that ends in a number, in blue
 COLOUR_FIRST = re.compile(
     r"#[0-9a-fA-F]{6}\b|(\d+[\s,:]+)??(\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}|#[0-9a-fA-F]{6})[\s,:]+[^\W\d]"
 )
@@ -92,13 +103,21 @@ def _parsed(path: Path, number: int, line: str) -> _Row:
         raise DataError(f"{path}, line {number}: the colour stands first: write 'road 128 64 128', the name before it")
     found = COLOUR.fullmatch(line)
     name = (found["name"] if found else line).strip()
+    numbered = VALUE.fullmatch(name)
+    if numbered and numbered[2] == IGNORE:
+        name = IGNORE
     if not name:
         raise DataError(f"{path}, line {number}: no name of a class: the lines are the values 0, 1, 2, ... in order")
     if not found and name == IGNORE:
-        hint = f"add it, such as '{IGNORE} 224 224 192'; or remove the line, since the value 255 is left out without it"
+        hint = "remove the line, since the value 255 is left out without it"
+        if not line.startswith(str(IGNORED)):
+            hint = f"add it, such as '{IGNORE} 224 224 192'; or {hint}"
         raise DataError(f"{path}, line {number}: '{IGNORE}' has no colour: {hint}")
     if not found:
         return _Row(number, name)
+    if RGBA.fullmatch(line):
+        hint = "leave out the fourth; or, where the first belongs to the name, write the colour as #rrggbb"
+        raise DataError(f"{path}, line {number}: '{line}': a colour is three numbers: {hint}")
     red, green, blue = tuple(bytes.fromhex(found[5])) if found[5] else (int(found[place]) for place in (2, 3, 4))
     if max(red, green, blue) > 255:
         raise DataError(f"{path}, line {number}: {red} {green} {blue} is no colour: each part lies between 0 and 255")
@@ -113,10 +132,10 @@ def _without_values(path: Path, rows: Sequence[_Row]) -> Sequence[_Row]:
         return rows
     for value, (row, match) in enumerate(zip(rows, matches, strict=True)):
         if int(match[1]) != value:
-            hint = "add those that are missing, or leave the numbers out"
+            hint = f"or, where the number belongs to the name, write '{value} {row.name}'"
             raise DataError(
                 f"{path}, line {row.number}: '{row.name}' is the class of value {value}, since the lines are 0, 1, 2, "
-                f"... in order: {hint}"
+                f"... in order: add those that are missing, or leave the numbers out; {hint}"
             )
     return [replace(row, name=match[2]) for row, match in zip(rows, matches, strict=True)]
 
@@ -124,7 +143,8 @@ def _without_values(path: Path, rows: Sequence[_Row]) -> Sequence[_Row]:
 VALUE = re.compile(r"(\d+)(?:\s*[:.,)]\s*|\s+)(\S.*)")
 
 
-def _check(path: Path, names: Sequence[str], colours: Sequence[Colour]) -> None:
+def _check(path: Path, names: Sequence[str], colours: Sequence[Colour], note: str) -> None:
+    """DataError where the classes are too few or many, or not told apart; `note` may say why they are too few."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path} names {listed(twice)} twice: a class has one line")
@@ -132,7 +152,8 @@ def _check(path: Path, names: Sequence[str], colours: Sequence[Colour]) -> None:
     if same:
         raise DataError(f"{path} gives the colour {' '.join(map(str, same[0]))} to two classes")
     if len(names) < 2:
-        raise DataError(f"{path} has {counted(len(names), 'line')}: the background is a class too, usually the first")
+        few = f"{path} has {counted(len(names), 'line')}: the background is a class too, usually the first"
+        raise DataError(f"{few}. {note}" if note else few)
     if len(names) > MAX_CLASSES:
         raise DataError(f"{path} has {len(names)} classes: masks can tell {MAX_CLASSES} apart")
 
@@ -140,23 +161,20 @@ def _check(path: Path, names: Sequence[str], colours: Sequence[Colour]) -> None:
 def from_masks(root: Path, masks: Sequence[Path]) -> ClassList:
     """Classes for the values found in the masks, by number; DataError where they do not say enough."""
     chosen = evenly(masks, READ_MASKS)
-    found = in_threads(_values, chosen)
-    coloured = sorted({colour for colours, _ in found for colour in colours})
-    if coloured:
-        lines = listed([" ".join(map(str, colour)) for colour in coloured], 8, between="; ")
-        raise DataError(
-            f"the masks of {root} are in colours ({lines}): write {root / FILE}, one class a line with its colour, "
-            f"such as 'background {' '.join(map(str, coloured[0]))}'"
-        )
-    values = sorted({value for _, indices in found for value in indices})
+    values = _values_in(root, chosen)
     if values == [0, IGNORED]:
         black_and_white = Coding((0, 1), ((0, 0, 0), (255, 255, 255)))
         note = f"the masks are black and white, and no {FILE} names classes: white is taken for the foreground"
         return ClassList(labels(["background", "foreground"]), black_and_white, (_note(note),))
-    known = [value for value in values if value != IGNORED]
-    if not known or known[-1] == 0 or known[-1] >= MAX_CLASSES or known[0] < 0:
+    if values in ([0], [IGNORED]):
         raise DataError(
-            f"the masks of {root} have the values {listed(values) or 'none'}, which are no classes: expected 0 to "
+            f"the masks of {root} have the value {values[0]} alone, so there is nothing to learn: draw a second class. "
+            f"Where others are rare, name all in {root / FILE}, one a line"
+        )
+    known = [value for value in values if value != IGNORED]
+    if known[-1] >= MAX_CLASSES or known[0] < 0:
+        raise DataError(
+            f"the masks of {root} have the values {listed(values)}, which are no classes: expected 0 to "
             f"{MAX_CLASSES - 1}, and 255 for pixels to leave out. Say what they mean in {root / FILE}"
         )
     classes = labels(f"class_{value}" for value in range(known[-1] + 1))
@@ -165,18 +183,37 @@ def from_masks(root: Path, masks: Sequence[Path]) -> ClassList:
     return ClassList(classes, Coding(tuple(range(len(classes)))), (_note(note),))
 
 
-def _note(message: str) -> Finding:
-    return Finding("info", "class-names", message)
+def _values_in(root: Path, masks: Sequence[Path]) -> list[int]:
+    """All that occur, ascending; DataError where the masks are in colours, or none can be read."""
+    found = in_threads(_values, masks)
+    readable = [mask for mask in found if not isinstance(mask, Broken)]
+    broken = [f"{inside(root, mask.path)} {mask.reason}" for mask in found if isinstance(mask, Broken)]
+    if not readable:
+        raise DataError(f"no mask of {root} can be read: {listed(broken, 3, between='; ')}")
+    coloured = sorted({colour for colours, _ in readable for colour in colours})
+    if coloured:
+        lines = listed([" ".join(map(str, colour)) for colour in coloured], 8, between="; ")
+        raise DataError(
+            f"the masks of {root} are in colours ({lines}): write {root / FILE}, one class a line with its colour, "
+            f"such as 'background {' '.join(map(str, coloured[0]))}'"
+        )
+    return sorted({value for _, indices in readable for value in indices})
 
 
-def _values(path: Path) -> tuple[set[Colour], set[int]]:
-    """The colours of a mask, where it has any, or its values; nothing where it cannot be read, which is told later."""
+def _values(path: Path) -> tuple[set[Colour], set[int]] | Broken:
+    """The colours of a mask, where it has any, or its values; or why it cannot be read. DataError for a JPEG."""
     try:
         with decoding.opened(path) as source:
+            if is_jpeg(source):
+                raise DataError(f"{path} {JPEG}")
             stored = source.values()
-    except PictureError:
-        return set(), set()
+    except PictureError as error:
+        return Broken.by(path, error)
     if stored.ndim == 3 and (stored != stored[..., :1]).any():
         packed = np.unique(stored.astype(np.int64) @ (65536, 256, 1)).tolist()
         return {(value >> 16, value >> 8 & 255, value & 255) for value in packed}, set()
     return set(), set(np.unique(stored).tolist())
+
+
+def _note(message: str) -> Finding:
+    return Finding("info", "class-names", message)

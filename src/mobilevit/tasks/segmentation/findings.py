@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
+from mobilevit.data.examination import decodes
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
@@ -17,6 +18,7 @@ from mobilevit.tasks.segmentation.target import Mask, size_problem
 QUICK_HEADERS = 5000  # pairs of headers that the fast part compares at most: about a second
 QUICK_MASKS = 300  # masks that it reads: below a second
 IMBALANCE_RATIO = 10.0  # commonest class over the rarest, in pixels, from which class weights are worth a try
+NAMED = 3  # masks in a message
 IGNORED_SHARE = 0.5  # of the pixels, from which little is left to learn
 
 
@@ -27,16 +29,13 @@ def findings(dataset: Dataset, *, thorough: bool) -> list[Finding]:
     """
     samples = [sample for part in dataset.splits.values() for sample in part]
     sizes = in_threads(_size, samples if thorough else evenly(samples, QUICK_HEADERS))
-    read = {
-        split: in_threads(_examine, part if thorough else evenly(part, QUICK_MASKS))
-        for split, part in dataset.splits.items()
-    }
+    read = {split: _all(part) if thorough else _some(part) for split, part in dataset.splits.items()}
     all_read = all(len(read[split]) == len(part) for split, part in dataset.splits.items())
     return [
         *dataset.notes,
         *_wrong_sizes(dataset, sizes),
         *_unusable(dataset, [mask for part in read.values() for mask in part]),
-        *_nothing(read["train"]),
+        *_nothing(dataset, read["train"]),
         *(_missing(dataset, read) if all_read else ()),
         *_imbalance(dataset, read["train"]),
         *_ignored(dataset, [mask for part in read.values() for mask in part]),
@@ -73,6 +72,26 @@ def _examine(sample: Sample) -> Examined:
         return Examined(mask.path, 0, {}, str(error).removeprefix(f"{mask.path}: "))
 
 
+def _all(samples: Sequence[Sample]) -> list[Examined]:
+    return in_threads(_examine, samples)
+
+
+def _some(samples: Sequence[Sample]) -> list[Examined]:
+    """A sample of the masks; all where it has too few classes, since others may be rare."""
+    some = _all(evenly(samples, QUICK_MASKS))
+    return _all(samples) if _too_few(some) else some
+
+
+def _too_few(masks: Sequence[Examined]) -> bool:
+    """Whether fewer than two classes have pixels; False where masks cannot be used, which might have had others."""
+    return len(masks) > 0 and len(_present(masks)) < 2 and not any(mask.problem for mask in masks)
+
+
+def _present(masks: Sequence[Examined]) -> set[int]:
+    """The classes that have pixels."""
+    return {index for mask in masks for index in mask.counts}
+
+
 def _wrong_sizes(dataset: Dataset, sizes: Sequence[tuple[Path, str]]) -> Iterator[Finding]:
     wrong = [(path, problem) for path, problem in sizes if problem]
     if wrong:
@@ -85,19 +104,35 @@ def _unusable(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:
     broken = [(mask.path, mask.problem) for mask in masks if mask.problem]
     if broken:
         message = f"{counted(len(broken), 'mask')} cannot be used: {_first(dataset, broken)}"
+        if any(decodes(path) for path, _ in broken[:NAMED]):
+            message += "; train with --skip-broken to leave out what is broken"
         yield Finding("error", "mask", message, tuple(path for path, _ in broken))
 
 
 def _first(dataset: Dataset, problems: Sequence[tuple[Path, str]]) -> str:
-    return listed([f"{inside(dataset.root, path)} {problem}" for path, problem in problems], 3, between="; ")
+    return listed([f"{inside(dataset.root, path)} {problem}" for path, problem in problems], NAMED, between="; ")
 
 
-def _nothing(masks: Sequence[Examined]) -> Iterator[Finding]:
-    """Training masks among which none has a class."""
-    usable = [mask for mask in masks if not mask.problem]
-    if usable and not any(mask.counts for mask in usable):
-        message = "every pixel of the training masks is left out: there is nothing to learn. Is 255 one of the classes?"
-        yield Finding("error", "no-pixels", f"{message} Then store it as another number.")
+def _nothing(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:
+    """Training masks that have no class, or a single one."""
+    if not _too_few(masks):
+        return
+    present = _present(masks)
+    message = "every pixel of the training masks is left out"
+    if present:
+        message = f"only '{dataset.classes[min(present)].name}' has pixels in the training masks"
+    some_left_out = any(sum(mask.counts.values()) < mask.pixels for mask in masks)
+    hint = f". {_hint_of_255(dataset, present)}" if some_left_out else ""
+    yield Finding("error", "no-pixels", f"{message}: there is nothing to learn{hint}")
+
+
+def _hint_of_255(dataset: Dataset, present: set[int]) -> str:
+    coding = dataset.splits["train"][0].target.coding
+    if present == {0} and len(dataset.classes) == 2 and not coding.colours:
+        dark, white = (label.name for label in dataset.classes)
+        lines = f"'{dark} 0 0 0' and '{white} 255 255 255'"
+        return f"255 is left out; if it is white for '{white}', write {lines} in classes.txt"
+    return "Is 255 one of the classes? Then store it as another number."
 
 
 def _missing(dataset: Dataset, read: dict[str, list[Examined]]) -> Iterator[Finding]:

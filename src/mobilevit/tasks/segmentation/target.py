@@ -45,11 +45,14 @@ class Mask:
     def read(self) -> Classes:
         """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
         with decoding.opened(self.path) as source:
+            one_bit, jpeg = source.image.mode == "1", is_jpeg(source)
             stored = source.values()
+        if one_bit and self.coding.in_grey and (255, 255, 255) in self.coding.colours:
+            stored = stored * np.uint8(255)  # its 1 is white
         try:
             return decoded(stored, self.coding)
         except UnknownValuesError as error:
-            raise PictureError(f"{self.path}: {error}") from None
+            raise PictureError(f"{self.path}: {JPEG if jpeg else error}") from None
 
     def read_for(self, size: tuple[int, int]) -> Classes:
         """As `read`, of a picture of this (width, height), upright; PictureError where the mask has another size."""
@@ -82,6 +85,13 @@ def _counts(mask: Mask, _mtime_ns: int, _size_bytes: int) -> Mapping[int, int]:
 def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
     """The masks of a data set share one coding."""
     return replace(coding, lookup=tuple(mapping[index] for index in coding.lookup))
+
+
+def is_jpeg(mask: decoding.OpenPicture) -> bool:
+    return mask.image.format in ("JPEG", "MPO")
+
+
+JPEG = "is a JPEG, which blurs values: save masks as PNG"
 
 
 def size_problem(mask: tuple[int, ...], picture: tuple[int, int]) -> str:
@@ -134,16 +144,22 @@ def _by_colour(stored: NDArray[Any], coding: Coding) -> Classes:
     if strange.any():
         values = np.unique(packed[strange]).tolist()
         said = _values([f"#{value:06x}" for value in values], "colour")
-        raise UnknownValuesError(f"{said}: no class has such a colour{_remedy(values, coding)}")
+        raise UnknownValuesError(f"{said}: {_remedy(values, set(np.unique(packed).tolist()), coding)}")
     return np.asarray(classes[place])
 
 
-def _remedy(values: Sequence[int], coding: Coding) -> str:
-    """Where one colour is strange, or white is among them, which often stands for edges."""
-    if coding.ignored is not None or (len(values) > 1 and values[-1] != WHITE):
-        return ""
-    red, green, blue = values[-1].to_bytes(3, "big")
-    return f"; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
+def _remedy(strange: Sequence[int], all_values: set[int], coding: Coding) -> str:
+    """What to do about strange colours: numbers of classes in their place; one; white, which often stands for edges."""
+    numbers = {value * 0x010101 for value in range(len(coding.lookup))}
+    doubtful = numbers if coding.in_grey else numbers - {0}  # black among colours is often what has no label
+    if doubtful.intersection(strange) and all_values <= {*numbers, WHITE}:
+        if coding.in_grey:
+            return "its values are numbers of classes, and classes.txt has colours: leave the colours out"
+        return "its values are numbers of classes, but three channels are read as colours: save it in greyscale"
+    if coding.ignored is not None or (len(strange) > 1 and strange[-1] != WHITE) or strange[-1] in doubtful:
+        return "no class has such a colour"
+    red, green, blue = strange[-1].to_bytes(3, "big")
+    return f"no class has such a colour; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
 
 
 WHITE = 0xFFFFFF

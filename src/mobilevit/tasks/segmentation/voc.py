@@ -54,7 +54,10 @@ def _names(path: Path) -> Sequence[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}): write one name of a picture a line") from error
-    return list(dict.fromkeys(_stem(line.split()[0]) for line in lines if line.strip()))
+    names = list(dict.fromkeys(_stem(line.split()[0]) for line in lines if line.strip()))
+    if not names:
+        raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
+    return names
 
 
 def _stem(word: str) -> str:
