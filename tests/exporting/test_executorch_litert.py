@@ -88,7 +88,8 @@ def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
 
 @where_installed("executorch").marks[0]  # type: ignore[attr-defined]
 def test_xnnpack_computes_all_of_a_classifier_in_one_piece(exported: Exported) -> None:
-    assert executorch.outside(exported("classification", "executorch").path) == {"delegate": 1}
+    artefact = exported("classification", "executorch")
+    assert executorch.calls(artefact.path) == artefact.manifest.calls == {"XNNPACK": 1}
 
 
 @pytest.fixture

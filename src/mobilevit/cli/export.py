@@ -46,6 +46,10 @@ def run(arguments: Sequence[str]) -> int:
         print(json.dumps([json.loads(artefact.manifest.to_json()) for artefact in artefacts], ensure_ascii=False))
     else:
         console.results().print(console.table([row for artefact in artefacts for row in _rows(artefact)]))
+    for artefact in artefacts:
+        if artefact.manifest.calls:
+            calls = ", ".join(f"{name} {count} x" for name, count in artefact.manifest.calls.items())
+            console.say(f"{artefact.path.name} calls {calls}")
     if not options.verify:
         console.say("not compared with the network: give pictures to --verify")
     elif generated := artefacts[0].parity and artefacts[0].parity.generated:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from mobilevit import __version__
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, Port, sha256_of
-from mobilevit.formats.table import FORMATS, Format
+from mobilevit.formats.table import FORMATS, Counting, Format, adapter
 from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.base import Task
 
@@ -52,6 +53,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
             for output, tensors in zip(graph.outputs, zip(*by_size, strict=True), strict=True)
         ),
         left_to_do=(),
+        calls=cast(Counting, adapter(name)).calls(path) if row.counts_calls else {},
         versions=_versions(row),
     )
 

@@ -1,4 +1,4 @@
-"""ExecuTorch: PyTorch's own runtime on phones. One .pte file, computed by XNNPACK but for what `outside` counts.
+"""ExecuTorch: PyTorch's own runtime on phones. One .pte file, computed by XNNPACK but for what `calls` counts.
 
 What XNNPACK lacks is said in operations that it has, so that a network is one piece of it: every seam between its
 kernels and the others costs copies, and those others are slow.
@@ -63,8 +63,8 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     return ArtefactRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
 
 
-def outside(path: Path) -> dict[str, int]:
-    """How often each operation occurs in a file that XNNPACK does not compute; "delegate" counts its pieces."""
+def calls(path: Path) -> dict[str, int]:
+    """How often a file calls XNNPACK, a piece of the network each time, and every operation that is not in a piece."""
     from executorch.exir._serialize._program import deserialize_pte_binary
     from executorch.exir.schema import DelegateCall, KernelCall
 
@@ -73,7 +73,7 @@ def outside(path: Path) -> dict[str, int]:
     for instruction in plan.chains[0].instructions:
         call = instruction.instr_args
         if isinstance(call, DelegateCall):
-            found["delegate"] += 1
+            found["XNNPACK"] += 1
         elif isinstance(call, KernelCall):
             found[plan.operators[call.op_index].name.removeprefix("aten::")] += 1
     return dict(found)

@@ -41,6 +41,7 @@ class Manifest:
     left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
     thresholds: dict[str, float] = field(default_factory=dict)  # the numbers in those words, by name
     parity: dict[str, Any] | str = NOT_RUN
+    calls: dict[str, int] = field(default_factory=dict)  # how often, where the format counts: XNNPACK, and operations
     versions: dict[str, str] = field(default_factory=dict)  # of what wrote it
 
     def to_json(self) -> str:

@@ -28,6 +28,7 @@ class Format:
     any_batch: bool = False  # whether it takes several pictures at a time
     any_size: bool = False  # whether one artefact may take pictures of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
+    counts_calls: bool = False  # whether its adapter is a Counting one
     dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
 
     @property
@@ -41,7 +42,7 @@ FORMATS = {
     "openvino": Format(
         "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
     ),
-    "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",)),
+    "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",), counts_calls=True),
     "coreml": Format(
         "Core ML",
         "coreml",
@@ -65,6 +66,14 @@ class Adapter(Protocol):
 
     def open(self, path: Path, manifest: Manifest, threads: int | None) -> Runner:
         """The artefact in its own runtime; `threads` None: as many as the runtime likes."""
+        ...
+
+
+class Counting(Adapter, Protocol):
+    """The module of a format whose files leave the network to another library, in one piece or in several."""
+
+    def calls(self, path: Path) -> dict[str, int]:
+        """How often a file calls that library, and every operation in between."""
         ...
 
 
