@@ -9,8 +9,8 @@ faults. The processes take turns, a few passes each; whatever else the machine d
 the median over the rounds, a ratio the median of the ratios within a round. timm is optional: without it (or where
 it cannot be imported: it needs torchvision) the benchmark says so and times the rest.
 
-Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, timm 1.0.31, nothing else running on the
-two, `--rounds 40` and `--rounds 20`; ms a picture:
+Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, timm 1.0.31, `--rounds 40` with nothing
+else running on the two, and `--rounds 20` beside a few tests; ms a picture:
 
 | network | 1 thread | 2 threads |
 |---|---|---|
@@ -20,7 +20,7 @@ two, `--rounds 40` and `--rounds 20`; ms a picture:
 | mobilevit, fused | 100.3, 101.4 | 62.7, 86.4 |
 | timm over fused | 1.39, 1.41 | 1.51, 1.72 |
 
-The goal of 1.6 is reached on two threads in one run of two, and not on one. What is left is shared with timm: alone on
+The goal of 1.6 is not reached but on two threads in the disturbed run. What is left is shared with timm: alone on
 a quiet core the fused network takes about 78 ms, of which the multiply-adds need 44 at the rate of the best
 convolutions here (45 a nanosecond), the exponentials of SiLU 13, and attention 7. Tried without success: oneDNN's
 packed weights with SiLU inside (4 to 7 % faster, by operators that torch keeps private), the inverted residuals in
