@@ -194,7 +194,7 @@ def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
         ("sky 0 0 0\nroad 0 0 0\n", "gives the colour 0 0 0 to two classes"),
         ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no colour"),
         ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
-        ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is the class of value 0, since the lines are 0, 1, 2"),
+        ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is class 0, since the lines are 0, 1, 2"),
         ("1 euro\n2 euro\n", "line 1: .* or, where the number belongs to the name, write '0 1 euro'"),
         ("0 sky\n1 road\n2 ignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
         ("0 sky\n1 road\n255 ignore\n", "line 3: 'ignore' has no colour: remove the line, since the value 255 is"),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mobilevit.data import decoding
 from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, counted, inside, listed
+from mobilevit.data.numbered_names import NUMBERED, without_numbers
 from mobilevit.data.splitting import evenly, split_named
 from mobilevit.data.threads import in_threads
 from mobilevit.errors import DataError, PictureError
@@ -46,13 +47,14 @@ def from_file(path: Path) -> ClassList:
     rows = [_parsed(path, number, line) for number, line in lines if not COMMENT.match(line)]
     notes = _of_hashtags(path, [line.strip() for _, line in lines if HASHTAG.fullmatch(line) and COMMENT.match(line)])
     ignored = [row.colour for row in rows if row.name == IGNORE and row.colour]
-    named = _without_values(path, [row for row in rows if row.name != IGNORE])
-    names, colours = [row.name for row in named], [row.colour for row in named if row.colour]
+    named = [row for row in rows if row.name != IGNORE]
+    names = without_numbers([row.name for row in named], [f"{path}, line {row.number}" for row in named])
+    colours = [row.colour for row in named if row.colour]
     _check(path, names, [*colours, *ignored], " ".join(note.message for note in notes))
     if len(ignored) > 1:
         raise DataError(f"{path} has the line '{IGNORE}' twice: one colour can be left out")
     if colours and len(colours) < len(names):
-        plain = next(row.name for row in named if not row.colour)
+        plain = next(name for name, row in zip(names, named, strict=True) if not row.colour)
         raise DataError(f"{path}: '{plain}' has no colour and others have: give every class one, or none")
     coding = Coding(tuple(range(len(names))), tuple(colours), ignored[0] if ignored else None)
     return ClassList(labels(names), coding, notes)
@@ -103,7 +105,7 @@ def _parsed(path: Path, number: int, line: str) -> _Row:
         raise DataError(f"{path}, line {number}: the colour stands first: write 'road 128 64 128', the name before it")
     found = COLOUR.fullmatch(line)
     name = (found["name"] if found else line).strip()
-    numbered = VALUE.fullmatch(name)
+    numbered = NUMBERED.fullmatch(name)
     if numbered and numbered[2] == IGNORE:
         name = IGNORE
     if not name:
@@ -122,25 +124,6 @@ def _parsed(path: Path, number: int, line: str) -> _Row:
     if max(red, green, blue) > 255:
         raise DataError(f"{path}, line {number}: {red} {green} {blue} is no colour: each part lies between 0 and 255")
     return _Row(number, name, (red, green, blue))
-
-
-def _without_values(path: Path, rows: Sequence[_Row]) -> Sequence[_Row]:
-    """Names without the value of their class, where all have one before them: "0 sky", "1: road"."""
-    found = [VALUE.fullmatch(row.name) for row in rows]
-    matches = [match for match in found if match]
-    if len(matches) < len(rows):
-        return rows
-    for value, (row, match) in enumerate(zip(rows, matches, strict=True)):
-        if int(match[1]) != value:
-            hint = f"or, where the number belongs to the name, write '{value} {row.name}'"
-            raise DataError(
-                f"{path}, line {row.number}: '{row.name}' is the class of value {value}, since the lines are 0, 1, 2, "
-                f"... in order: add those that are missing, or leave the numbers out; {hint}"
-            )
-    return [replace(row, name=match[2]) for row, match in zip(rows, matches, strict=True)]
-
-
-VALUE = re.compile(r"(\d+)(?:\s*[:.,)]\s*|\s+)(\S.*)")
 
 
 def _check(path: Path, names: Sequence[str], colours: Sequence[Colour], note: str) -> None:

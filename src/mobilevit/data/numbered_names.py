@@ -1,0 +1,27 @@
+"""Names of classes, one a line, with or without the number of each before it: what lists of boxes and masks share."""
+
+import re
+from collections.abc import Sequence
+
+from mobilevit.errors import DataError
+
+NUMBERED = re.compile(r"\s*(\d{1,9})(?:\s*[:.,)]\s*|\s+)(\S.*)")  # number and name
+SHOWN = 80  # characters of a name in a message
+
+
+def without_numbers(names: Sequence[str], places: Sequence[str]) -> list[str]:
+    """The names without their numbers, where all have one: "0 cat", "1: dog"; else as they are.
+
+    `places` say where each stands, for people. DataError where the numbers are not 0, 1, 2, ... in order.
+    """
+    matches = [found for name in names if (found := NUMBERED.fullmatch(name))]
+    if len(matches) < len(names):
+        return list(names)
+    for index, (name, place, found) in enumerate(zip(names, places, matches, strict=True)):
+        if int(found[1]) != index:
+            shown = name.strip()[:SHOWN]
+            raise DataError(
+                f"{place}: '{shown}' is class {index}, since the lines are 0, 1, 2, ... in order: add those that are "
+                f"missing, or leave the numbers out; or, where the number belongs to the name, write '{index} {shown}'"
+            )
+    return [found[2] for found in matches]
