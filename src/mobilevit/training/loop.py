@@ -129,7 +129,7 @@ class Loop:
         progress.loss_total += outcome.loss_total
         progress.loss_count += outcome.loss_count
         if parts.ema is not None:
-            parts.ema.update(parts.network, progress.updates)
+            parts.ema.update(progress.updates)
         self._report_step(batches[-1].pictures.shape[-1], lr)
         return outcome.stop
 
