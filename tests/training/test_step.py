@@ -64,7 +64,7 @@ def test_what_is_not_finite_changes_no_parameter(what: str) -> None:
     step, batch = a_step("classification", Group()), a_batch("classification", WHOLE[0])
     before = {name: value.clone() for name, value in step.network.named_parameters()}
     hooks = {
-        "loss": lambda: step.network.register_forward_hook(lambda module, inputs, output: output / 0.0),
+        "loss": lambda: step.network.register_forward_hook(lambda *seen: seen[-1] / 0.0),
         "gradient": lambda: next(step.network.parameters()).register_hook(lambda gradient: gradient / 0.0),
     }
     handle = hooks[what]()

@@ -37,6 +37,8 @@ def _pairs(averages: nn.Module, weights: nn.Module) -> tuple[Pairs, Pairs]:
     averaged: Pairs = ([], [])
     counted: Pairs = ([], [])
     for average, weight in zip(averages.state_dict().values(), weights.state_dict().values(), strict=True):
-        for tensors, tensor in zip(averaged if average.is_floating_point() else counted, (average, weight), strict=True):
+        for tensors, tensor in zip(
+            averaged if average.is_floating_point() else counted, (average, weight), strict=True
+        ):
             tensors.append(tensor)
     return averaged, counted

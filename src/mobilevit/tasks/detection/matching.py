@@ -20,8 +20,8 @@ def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
     yet: for boxes too small for any anchor (S3FD, Zhang et al., ICCV 2017, section 3.2, its second stage). Where two
     boxes want the same anchor, the one gets it that it overlaps more.
 
-    Done in pieces: on a CPU of a few pictures, as the overlaps of a large batch would not fit its cache; elsewhere of as
-    many as memory should hold, since a GPU is slowed by many small operations.
+    Done in pieces: on a CPU of a few pictures, as the overlaps of a large batch would not fit its cache; elsewhere of
+    as many as memory should hold, since a GPU is slowed by many small operations.
     """
     corners = geometry.corners(anchors).t().contiguous().t()  # all left sides beside each other: twice as fast
     piece = CPU_PIECE if anchors.device.type == "cpu" else GPU_PIECE
