@@ -86,7 +86,7 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     if is_out_of_memory(error):
-        return "out of memory: try a smaller --batch-size or --size-px"
+        return "there is too little memory for this: try a smaller --batch-size or --size-px"
     return None
 
 

@@ -99,11 +99,9 @@ class Plan:
         return ImageCache(pixels, ends[:-1], sources, [geometry.output for geometry in self.geometries])
 
 
-def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> int:
-    """The bytes that the plans take in each of so many `processes` on this machine, each of which has its own.
-
-    OutOfMemoryError where that is more than KEPT_SHARE of what is free.
-    """
+def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
+    """OutOfMemoryError where the plans, filled in each of so many `processes` on this machine, take more than
+    KEPT_SHARE of what is free."""
     needed, images = sum(plan.bytes for plan in plans), sum(len(plan.samples) for plan in plans)
     for limit in free_memory(shared=shared):
         if needed * processes > KEPT_SHARE * limit.free_bytes:
@@ -113,7 +111,6 @@ def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> int:
                 f"of {in_gb(limit.free_bytes)} that are free a cache takes {KEPT_SHARE:.0%} at most. Train without the "
                 f"cache or at a smaller size{limit.advice}."
             )
-    return needed
 
 
 def in_gb(count: float) -> str:

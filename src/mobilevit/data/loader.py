@@ -197,12 +197,11 @@ def _unless_orphaned(kind: type[BaseException], error: BaseException, trace: Tra
 
 
 def auto_workers(processes: int = 1, *, device: str = "cpu") -> int:
-    """Worker processes for each of `processes` training ones on this machine, whose network is on a `device` of that
-    type.
+    """Worker processes for each of `processes` on this machine that train on a `device` of that type.
 
-    One less than the cores. Beside a CPU none for two cores: training keeps both busy, and decoding (750 pictures of
+    One less than the cores. For a CPU none for two cores: training keeps both busy, and decoding (750 pictures of
     224 px a second) is a tenth of its work: measured with mobilevit_xxs at 128 px, 73 pictures a second without
-    workers, 67 with one, 66 with two. Beside a GPU at least one, since what waits there is the GPU.
+    workers, 67 with one, 66 with two. For a GPU one at least, so that it does not wait for each batch to be decoded.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cores // processes

@@ -18,20 +18,33 @@ def image_caches(
 ) -> dict[str, ImageCache | None]:
     """The caches of "train" and "val", None where files are decoded anew every time.
 
+    PictureError where a file is broken, OutOfMemoryError where the images do not fit into memory.
+    """
+    plans = fitting_plans(config, task, dataset, preprocessing, group)
+    if not plans:
+        return {"train": None, "val": None}
+    count, total = sum(len(plan.samples) for plan in plans.values()), sum(plan.bytes for plan in plans.values())
+    watcher.notice(f"decoding {count:,} images into {in_gb(total)} of memory")
+    return {split: plan.fill(shared=config.workers != 0) for split, plan in plans.items()}
+
+
+def fitting_plans(
+    config: TrainConfig, task: Task, dataset: Dataset, preprocessing: Preprocessing, group: Group
+) -> dict[str, Plan]:
+    """What the run keeps of its images, by split; nothing where it keeps none. OutOfMemoryError where it is too much.
+
     To train on an image is kept as large as the largest of the sampler's sizes has use for; to validate on, as it is
-    evaluated. PictureError where a file is broken, OutOfMemoryError where the images do not fit into memory.
+    evaluated.
     """
     if config.cache == "none":
-        return {"train": None, "val": None}
+        return {}
     plans = {
         "train": Plan.of(dataset.splits["train"], training_geometry(config, task)),
         "val": Plan.of(dataset.splits["val"], partial(eval_geometry, preprocessing=preprocessing)),
     }
-    shared = config.workers != 0
-    needed = must_fit(list(plans.values()), processes=group.local_size, shared=shared)
-    count = sum(len(plan.samples) for plan in plans.values())
-    watcher.notice(f"decoding {count:,} images into {in_gb(needed)} of memory")
-    return {split: plan.fill(shared=shared) for split, plan in plans.items()}
+    must_fit(list(plans.values()), processes=group.local_size, shared=config.workers != 0)
+    group.gather(None)  # every process has looked at the free memory before the first one takes of it
+    return plans
 
 
 def training_geometry(config: TrainConfig, task: Task) -> "partial[Geometry]":

@@ -10,7 +10,7 @@ from torch import nn
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
-from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, TrainingError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
@@ -18,6 +18,7 @@ from mobilevit.inference import device_for
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
+from mobilevit.training.batch_search import largest_batch, must_be_searchable
 from mobilevit.training.caching import image_caches
 from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
 from mobilevit.training.config import TrainConfig, checked
@@ -77,6 +78,8 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
     task, dataset = _read(config, watcher)
     config = _settled(config, task, dataset)
+    if config.scale.batch_size == AUTO_BATCH:
+        config = _with_largest_batch(config, task, dataset, group, watcher)
     return _assemble(config, task, dataset, start_network(config, task, dataset), group, watcher)
 
 
@@ -108,6 +111,18 @@ def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
     """The configuration with what the data decides: the network's task, the size of the pictures."""
     size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
     return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
+
+
+def _with_largest_batch(
+    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Watcher
+) -> TrainConfig:
+    """The configuration with the largest batch size that every process has found to fit its GPU."""
+    must_be_searchable(device_for(config.device), group)
+    trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
+    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group(), watcher)
+    found = min(group.gather(largest_batch(parts)))
+    watcher.notice(f"batch_size is {found}: the largest that fits")
+    return replace(config, scale=replace(config.scale, batch_size=found))
 
 
 def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
