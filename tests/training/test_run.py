@@ -1,6 +1,8 @@
 """A run from its configuration to its folder."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +109,31 @@ def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     monkeypatch.undo()
     assert load(run / "best.safetensors").spec.task == "classification"
     assert resume(run).finished
+
+
+def test_two_processes_make_one_run(config: TrainConfig) -> None:
+    """By gloo, each with its own cache and worker; one of them writes."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "mobilevit",
+    ]
+    options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
+    options += ["--batch-size", "6", "--epochs", "1", "--workers", "1", "--cache", "memory", "--device", "cpu"]
+    train = [*command, "train", str(config.data), *options, "--output", str(config.output), "--name", "run"]
+    tried = subprocess.run([*train, "--dry-run"], check=True, timeout=300, capture_output=True, text=True)
+    assert tried.stdout.count("2 an epoch") == 1
+    assert not config.output.exists()
+    subprocess.run(train, check=True, timeout=300, capture_output=True)
+    assert [path.name for path in config.output.iterdir()] == ["run"]
+    header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
+    assert float(dict(zip(header, row, strict=True))["pictures"]) == 24
+    assert (config.output / "run" / "report.html").is_file()
 
 
 def test_weights_that_are_not_there_write_nothing(config: TrainConfig) -> None:

@@ -76,7 +76,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
     """The choices of a config (its base size and batch are set), by rising size, each equally likely at every step."""
     base_px, rule = base_size(config), RULES[config.sampler]
     if config.batch_size == AUTO_BATCH:
-        raise UsageError("batch_size is auto, and only a run can find out what that is: give a number")
+        raise UsageError("batch_size is auto (0), and only a run can find out what that is: give a number")
     if not rule.multi_scale:
         return (Resolution(base_px, config.batch_size),)
     pixels = base_px * base_px * config.batch_size
