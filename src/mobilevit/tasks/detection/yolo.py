@@ -188,6 +188,12 @@ def _image_folders(root: Path) -> list[Path]:
     found = []
     for place in (root, *(folder for folder in folders.sub_folders(root) if split_named(folder.name))):
         inside = {folder.name.casefold(): folder for folder in folders.sub_folders(place)}
-        if {"images", "labels"} <= inside.keys():
+        if {"images", "labels"} <= inside.keys() and not _holds_masks(inside["labels"]):
             found.append(inside["images"])
     return found
+
+
+def _holds_masks(labels: Path) -> bool:
+    """Whether there are images in place of text: masks."""
+    files = list(folders.files_below(labels))
+    return any(map(folders.is_picture, files)) and not any(path.suffix.lower() == ".txt" for path in files)
