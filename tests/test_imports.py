@@ -25,6 +25,7 @@ ORDER = [
     "models",
     "data",
     "images",
+    "datasets",
     "weights",
     "tasks",
     "formats",
