@@ -21,6 +21,7 @@ from mobilevit.data.sample import Batch, Dataset
 from mobilevit.errors import TrainingError
 from mobilevit.evaluation import evaluate_runner
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.interrupts import StopRequest
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program
@@ -28,7 +29,6 @@ from mobilevit.training.checkpoint import Progress, write_checkpoint
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
-from mobilevit.training.interrupts import StopRequest
 from mobilevit.training.network import training_mode
 from mobilevit.training.optimiser import LearningRate
 from mobilevit.training.runfolder import RunFolder

@@ -15,6 +15,7 @@ from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, TrainingError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
+from mobilevit.interrupts import StopRequest
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
@@ -25,7 +26,6 @@ from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.ema import Ema
 from mobilevit.training.finish import finish
-from mobilevit.training.interrupts import StopRequest
 from mobilevit.training.loop import Loop, Parts
 from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
 from mobilevit.training.optimiser import LearningRate, adamw
