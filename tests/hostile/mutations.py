@@ -8,7 +8,8 @@ Rng = np.random.Generator
 NUMBERS = (0, 1, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**32 - 1)
 WORDS = (
     b"null", b"NaN", b"-1", b"1e999", b"9" * 40, b"{}", b"[]", b"true", b'""', b"\x00", b"\xff\xfe", b"\xe9",
-    b"\x1b[31m", b"\r\n", b"../../x", b"/etc/passwd", b"[" * 3000, b"<!DOCTYPE a>", b"&a;", b"*a", b"!!python/object:os.system",
+    b"\x1b[31m", b"\r\n", b"../../x", b"/etc/passwd", b"[" * 3000, b"<!DOCTYPE a>", b"&a;", b"*a",
+    b"!!python/object:os.system",
 )  # fmt: skip
 
 
