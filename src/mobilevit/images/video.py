@@ -118,7 +118,7 @@ def _opened(location: Location) -> tuple[Any, Any]:
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise PictureError(
-                f"{location.name}: is coded in a way that this FFmpeg cannot decode: convert it to H.264"
+                f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264"
             )
         stream.thread_type = "AUTO"
         _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
