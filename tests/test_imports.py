@@ -70,8 +70,8 @@ HOMES = {
     "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
-    "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
+    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia",
+    "litert_torch", "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
 
