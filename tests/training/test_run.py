@@ -112,7 +112,7 @@ def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
 
 
 def test_two_processes_make_one_run(config: TrainConfig) -> None:
-    """By gloo, each with its own cache and worker; one of them writes."""
+    """By gloo, each with its own cache; one of them writes."""
     command = [
         sys.executable,
         "-m",
@@ -124,12 +124,9 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
         "mobilevit",
     ]
     options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
-    options += ["--batch-size", "6", "--epochs", "1", "--workers", "1", "--cache", "memory", "--device", "cpu"]
-    train = [*command, "train", str(config.data), *options, "--output", str(config.output), "--name", "run"]
-    tried = subprocess.run([*train, "--dry-run"], check=True, timeout=300, capture_output=True, text=True)
-    assert tried.stdout.count("2 an epoch") == 1
-    assert not config.output.exists()
-    subprocess.run(train, check=True, timeout=300, capture_output=True)
+    options += ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--cache", "memory", "--device", "cpu"]
+    options += ["--output", str(config.output), "--name", "run"]
+    subprocess.run([*command, "train", str(config.data), *options], check=True, timeout=300, capture_output=True)
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
     assert float(dict(zip(header, row, strict=True))["pictures"]) == 24
