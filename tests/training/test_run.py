@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -94,15 +92,14 @@ def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
     assert resume(run).finished
 
 
-@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**55), lambda: np.empty(2**57)])
 def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, allocate: Callable[[], object]
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the second epoch, by an allocation that no machine can make."""
     run = config.output / "run"
-    monkeypatch.setattr(Ema, "update", lambda *_: allocate() if (run / "metrics.csv").is_file() else None)
+    monkeypatch.setattr(Ema, "update", lambda *_: torch.empty(2**55) if (run / "metrics.csv").is_file() else None)
     with pytest.raises(OutOfMemoryError, match=r"out of memory.* in epoch 2, step \d.*batch_size below 6") as caught:
-        train(config)
+        train(replace(config, epochs=2))
     assert "\n" not in str(caught.value)
     before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
     assert {path.name for path in before} == {"best.safetensors", "last.safetensors", "state.safetensors"}
