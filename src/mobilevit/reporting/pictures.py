@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from html import escape
 from io import BytesIO
 
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
+
+from mobilevit.figures import Artist, Figure, Text
 
 INK = {"light": "#1d2733", "dark": "#d7dee6"}  # of axes and their texts, on the page's own background
 PICTURE_PX = 320  # longer side of an example

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from mobilevit.figures import Axes, Figure, MaxNLocator
 
 History = Sequence[Mapping[str, float | str]]
 

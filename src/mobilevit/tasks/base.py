@@ -21,7 +21,7 @@ from mobilevit.errors import UsageError, check_ranges
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 Places = NDArray[np.int64]
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from matplotlib.figure import Figure
-
 from mobilevit.data.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
+from mobilevit.figures import Figure
 from mobilevit.reporting.plots import lr_curve
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group

@@ -16,7 +16,7 @@ from mobilevit.tasks.detection.result import MIN_SCORE
 from mobilevit.tasks.detection.target import Boxes
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)

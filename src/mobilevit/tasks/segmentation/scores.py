@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mobilevit.spec import ClassLabel
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 Counts = npt.NDArray[np.int64]
 

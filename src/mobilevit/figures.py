@@ -1,0 +1,34 @@
+"""The one door to Matplotlib. Figures are drawn in memory and need no backend, whatever the environment names.
+
+A notebook sets MPLBACKEND for every command that it starts, and Matplotlib refuses to be imported where it does not
+know that backend. So it is imported without the variable; a backend that it does know stays the choice of whoever uses
+pyplot in the same process.
+"""
+
+import os
+import sys
+from contextlib import suppress
+
+_first = "matplotlib" not in sys.modules
+_named = os.environ.pop("MPLBACKEND", None)
+try:
+    from matplotlib import get_data_path as get_data_path
+    from matplotlib import rcParams
+    from matplotlib.artist import Artist as Artist
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvasAgg
+    from matplotlib.colors import LinearSegmentedColormap as LinearSegmentedColormap
+    from matplotlib.figure import Figure as Figure
+    from matplotlib.image import AxesImage as AxesImage
+    from matplotlib.patches import Patch as Patch
+    from matplotlib.patches import Rectangle as Rectangle
+    from matplotlib.patheffects import withStroke as withStroke
+    from matplotlib.text import Text as Text
+    from matplotlib.ticker import MaxNLocator as MaxNLocator
+    from matplotlib.ticker import PercentFormatter as PercentFormatter
+finally:
+    if _named is not None:
+        os.environ["MPLBACKEND"] = _named
+if _named and _first:
+    with suppress(ValueError):
+        rcParams["backend"] = _named
