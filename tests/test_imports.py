@@ -16,6 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 
 # Each may import those before it, and itself.
 ORDER = [
+    "text",
     "errors",
     "files",
     "figures",
@@ -44,7 +45,11 @@ ORDER = [
     "digit_scenes",
     "cli",
 ]
-NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "figures", "files", "spec"}}
+NARROW = {
+    "models": {"errors"},
+    "formats": {"text", "errors", "spec"},
+    "data": {"text", "errors", "files", "figures", "spec"},
+}
 
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {

@@ -7,9 +7,14 @@ traceback. `assert` is for the package's own invariants and never for these.
 import difflib
 from collections.abc import Iterable
 
+from mobilevit.text import printable
+
 
 class MobileViTError(Exception):
-    """Base of every error that is meant for the user; exit code 1."""
+    """Base of every error that is meant for the user; exit code 1. Takes its lines, whatever names are in them."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.args))
 
 
 class UsageError(MobileViTError):

@@ -1,14 +1,13 @@
 """`mobilevit predict MODEL PICTURES...`."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from PIL.Image import Image
@@ -21,6 +20,7 @@ from mobilevit.files import make_folder, unused, write_atomically
 from mobilevit.inference import Failure, Predictor
 from mobilevit.sources import STANDARD_INPUT, expand
 from mobilevit.tasks.base import Result
+from mobilevit.text import printable
 
 Outcome = Result | Failure
 
@@ -182,7 +182,7 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
     """A list, written as its entries come."""
     separator = "[\n"
     for outcome in outcomes:
-        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        sys.stdout.write(separator + console.json_text(outcome.to_dict()))
         separator = ",\n"
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -195,4 +195,8 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
         if number == 0:  # not before: the first may show that the options do not fit the network
             writer.writeheader()
         if not isinstance(outcome, Failure):
-            writer.writerows(outcome.records())
+            writer.writerows(map(_shown, outcome.records()))
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: printable(value) if isinstance(value, str) else value for name, value in record.items()}

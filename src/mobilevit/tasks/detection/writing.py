@@ -1,6 +1,5 @@
 """Writes a data set in any of the formats, laid out as its own tools expect it."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from mobilevit.errors import DataError
 from mobilevit.tasks.detection import voc
 from mobilevit.tasks.detection.annotation import TRAINVAL, quoted
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.text import to_json
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _coco(root: Path, splits: Splits, names: Sequence[str]) -> None:
             for record in _coco_boxes(one.boxes):
                 annotations.append({"id": len(annotations) + 1, "image_id": number, **record})
         content = {"images": images, "annotations": annotations, "categories": categories}
-        _write(root / "annotations" / f"instances_{split}.json", json.dumps(content, ensure_ascii=False))
+        _write(root / "annotations" / f"instances_{split}.json", to_json(content))
 
 
 def _coco_boxes(boxes: Boxes) -> Iterator[dict[str, Any]]:
