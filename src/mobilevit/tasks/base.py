@@ -132,12 +132,12 @@ class Scores(Protocol):
     """The outcome of an evaluation."""
 
     @property
-    def primary(self) -> tuple[str, float]:
-        """The name and value that decide which epoch was best; larger is better."""
+    def primary(self) -> tuple[str, float | None]:
+        """The name and value that decide which epoch was best; larger is better, None could not be measured."""
         ...
 
-    def scalars(self) -> dict[str, float]:
-        """Named figures for metrics.csv."""
+    def scalars(self) -> dict[str, float | None]:
+        """Named figures for metrics.csv; None where there was nothing to measure one on."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
