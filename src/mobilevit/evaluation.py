@@ -92,9 +92,9 @@ class Evaluation:
             "scores": self.scores.to_dict(),
         }
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Write evaluation.json, what the scores have for machines, and every plot as PNG; the paths written."""
-        make_folder(folder)
+        folder = make_folder(Path(folder))
         contents: dict[str, str | bytes] = {"evaluation.json": to_json(self.to_dict(), indent=2)}
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():

@@ -19,6 +19,7 @@ from mobilevit.data import folders
 from mobilevit.data.decoding import MAX_FILE_BYTES, decode
 from mobilevit.errors import DataError, PictureError
 from mobilevit.fetching import fetch
+from mobilevit.text import printable
 
 AnySource = Path | str | bytes | Image.Image | np.ndarray
 STANDARD_INPUT = "-"
@@ -37,7 +38,7 @@ class Source:
             return decode(self.content())
         except PictureError as error:
             message = str(error)
-            raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+            raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
 
 
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
