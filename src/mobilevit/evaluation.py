@@ -22,7 +22,7 @@ from mobilevit.formats import Runner
 from mobilevit.inference import runner_for
 from mobilevit.spec import ClassLabel, ModelSpec
 from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
-from mobilevit.text import to_json
+from mobilevit.text import printable, to_json
 
 log = logging.getLogger("mobilevit")
 
@@ -65,7 +65,7 @@ class Evaluation:
     def unmeasured(self) -> str:
         """Why the main score is None, where it is."""
         name, counted = self.scores.primary[0], tasks.get(self.spec.task).counted
-        return f"{name} could not be measured: {self.split} of {self.data} has no {counted} to measure it on"
+        return f"{name} could not be measured: {self.split} of {printable(self.data)} has no {counted} to measure it on"
 
     @property
     def summary(self) -> str:
@@ -73,7 +73,9 @@ class Evaluation:
         known = len(self.spec.classes)
         present = f"all {known:,}" if self.classes_present == known else f"{self.classes_present:,} of {known:,}"
         speed = f"{self.pictures_per_second:,.0f} pictures a second"
-        return f"{counted(self.pictures, 'picture')} of {self.data} ({self.split}), {present} classes, {speed}"
+        return (
+            f"{counted(self.pictures, 'picture')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -71,7 +71,7 @@ class Lines(logging.Handler):
     """Log records as lines like all others, never folded."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record))
+        messages().print(self.format(record))
 
 
 def say(line: str) -> None:

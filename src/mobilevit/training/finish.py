@@ -1,8 +1,6 @@
 """The end of a run: the best model evaluated once more, and the report written."""
 
 import platform
-import shlex
-import sys
 
 import torch
 
@@ -51,7 +49,7 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
 
 def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
     return {
-        "command": shlex.join(["mobilevit", *sys.argv[1:]]),
+        "command": progress.command,
         "started from": parts.config.weights,
         report.TRAINED_ON: ", ".join(parts.config.train_on),
         "best epoch": "not measured"

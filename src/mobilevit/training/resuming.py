@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shlex
+import sys
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +35,7 @@ def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) ->
 
 def started(dataset: Dataset) -> Progress:
     """Where a run stands before its first step on that dataset."""
-    return Progress(len(dataset.splits["train"]), _names(dataset))
+    return Progress(len(dataset.splits["train"]), _names(dataset), shlex.join(["mobilevit", *sys.argv[1:]]))
 
 
 def require_same(dataset: Dataset, progress: Progress, spec: ModelSpec) -> None:
