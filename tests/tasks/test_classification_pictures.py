@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mobilevit.figures import Text
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.canvas import LARGEST_PX, RIGHT, SMALLEST_PX, WRONG
@@ -94,6 +95,16 @@ def test_every_number_of_classes_gives_figures(classes: int, present: int) -> No
         png = BytesIO()
         figure.savefig(png, dpi=20)
         assert Image.open(png).width > 60, title
+
+
+def test_dollar_signs_in_names_are_no_mathematics() -> None:
+    names = ["US$ {x} CA$", "a$\\frac$b"]
+    records = np.zeros(4, RECORD)
+    records["index"], records["label"] = range(4), [0, 0, 1, 1]
+    for title, figure in score(records, labels(names)).plots().items():
+        figure.savefig(BytesIO(), format="png", dpi=20)
+        if title != "Reliability":
+            assert set(names) <= {text.get_text() for text in figure.findobj(Text)}, title
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "bogus", "svg"])
