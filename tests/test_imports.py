@@ -20,11 +20,14 @@ ORDER = [
     "errors",
     "files",
     "figures",
+    "interrupts",
     "spec",
     "boxes",
     "class_tables",
     "models",
     "data",
+    "images",
+    "datasets",
     "weights",
     "tasks",
     "formats",
@@ -55,6 +58,7 @@ NARROW = {
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
     "ai_edge_quantizer": {"quantization/litert.py"},
+    "av": {"images/video.py"},
     "coremltools": {"formats/coreml.py", "quantization/coreml.py"},
     "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
@@ -73,8 +77,8 @@ HOMES = {
     "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
-    "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
+    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia",
+    "litert_torch", "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
 

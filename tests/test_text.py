@@ -46,6 +46,10 @@ def test_json_means_what_was_given() -> None:
     assert "\x1b" not in written and "\x9b" not in written and "é" in written
 
 
+def test_what_is_not_finite_is_null() -> None:
+    assert to_json([float("nan"), float("-inf"), 0.5]) == "[null, null, 0.5]"
+
+
 def test_lines_stay_lines_and_an_error_has_as_many_as_it_was_given() -> None:
     assert printable_lines("a\nb\x1b") == "a\nb\\x1b"
     assert str(DataError("one\ntwo", "three")) == "one\\ntwo\nthree"

@@ -16,30 +16,44 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     OutputError where the folder does not exist, is not writable, or the disk is full; the old file stays.
     """
     data = utf8(content) if isinstance(content, str) else content
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+
+    OutputError where the folder does not exist, or takes no file.
+    """
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    os.close(descriptor)
+    Path(temporary).chmod(0o666 & ~_umask())
+    return Path(temporary)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what `write_atomically` began in a folder when its process was killed; nobody may be writing there."""
-    for path in folder.glob(".*"):
-        if LEFTOVER.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+    for path in filter(is_leftover, folder.glob(".*")):
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether `path` is a file that `write_atomically` has not finished."""
+    return LEFTOVER.fullmatch(path.name) is not None and path.is_file()
 
 
 # A file's name between a dot and eight letters of tempfile's: ".best.safetensors.x7_ab2cd".

@@ -5,6 +5,7 @@ line breaks, and sequences that move a terminal's cursor or turn the direction o
 """
 
 import json
+import math
 import re
 from typing import Any
 
@@ -48,7 +49,8 @@ def utf8(text: str) -> bytes:
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that every reader takes and every terminal shows, letters as they are.
 
-    Controls are escaped, and mean the same when read. Surrogates, which many readers refuse, become `printable`.
+    Controls are escaped, and mean the same when read. Surrogates, which many readers refuse, become `printable`, and a
+    number that is not finite, for which there is no JSON, null.
     """
     return HIDDEN_IN_JSON.sub(_escaped, json.dumps(_clean(value), indent=indent, ensure_ascii=False))
 
@@ -65,4 +67,6 @@ def _clean(value: Any) -> Any:
         return _without_surrogates(value)
     if isinstance(value, dict):
         return {_clean(key): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return [_clean(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from mobilevit.data.finding import listed
 from mobilevit.errors import OutputError, TrainingError, UsageError
-from mobilevit.files import make_folder, remove_leftovers, write_atomically
+from mobilevit.files import is_leftover, make_folder, remove_leftovers, write_atomically
 from mobilevit.training.config import TrainConfig, from_json, to_json
 
 LOCK = ".lock"  # name of the file that a training process holds
@@ -98,6 +98,7 @@ def new_run(config: TrainConfig) -> Iterator[RunFolder]:
             folder = _numbered(config, held)
         else:
             folder = RunFolder(make_folder(config.output / config.name))
+            _must_be_ours(folder)
             held.enter_context(folder.held())
             _make_room(folder, overwrite=config.overwrite)
         folder.write_config(config)
@@ -124,22 +125,29 @@ def _make(path: Path) -> None:
         raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
 
 
+def _must_be_ours(folder: RunFolder) -> None:
+    """Nothing is written into a folder of other things; what a process that begins a run makes first is none."""
+    others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_leftover(path))
+    if not folder.config.exists() and any(others):
+        raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
+
+
 def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
     """Take an earlier run of that name away, where that is wanted; nothing is removed that is not a run."""
-    remove_leftovers(folder.path)
-    inside = [path for path in folder.path.iterdir() if path.name != LOCK]
-    if not inside:
-        return
+    folder.tidy()
     if not folder.config.exists():
-        raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
+        return
     if not overwrite:
         raise TrainingError(
             f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
             "or replace it with --overwrite."
         )
     open_run(folder.path)
-    for path in inside:
-        rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path in folder.path.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            rmtree(path)
+        elif path.name != LOCK:  # which is held
+            path.unlink()
 
 
 def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
