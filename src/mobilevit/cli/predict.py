@@ -1,7 +1,6 @@
 """`mobilevit predict MODEL PICTURES...`."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +13,7 @@ from PIL.Image import Image
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
-from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said
+from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.data.finding import counted
 from mobilevit.errors import PictureError, UsageError, unknown
 from mobilevit.files import make_folder
@@ -210,7 +209,7 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
     """A list, written as its entries come."""
     separator = "[\n"
     for outcome in outcomes:
-        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        sys.stdout.write(separator + console.json_text(outcome.to_dict()))
         separator = ",\n"
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -223,4 +222,4 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
         if number == 0:  # not before: the first may show that the options do not fit the network
             writer.writeheader()
         if not isinstance(outcome, Failure):
-            writer.writerows(outcome.records())
+            writer.writerows(records_of(outcome))

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilevit.data import decoding
@@ -102,7 +101,9 @@ def _cut(words: str, face: ImageFont.FreeTypeFont, room_px: int) -> str:
 @cache
 def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
     """A font that comes with matplotlib, so that every machine draws the same."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)
+    from mobilevit.figures import get_data_path  # takes a second to import, and most checks draw nothing
+
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), size_px)
 
 
 def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> None:

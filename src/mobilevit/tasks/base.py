@@ -21,7 +21,7 @@ from mobilevit.errors import UsageError, check_ranges
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 Places = NDArray[np.int64]
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
@@ -132,12 +132,12 @@ class Scores(Protocol):
     """The outcome of an evaluation."""
 
     @property
-    def primary(self) -> tuple[str, float]:
-        """The name and value that decide which epoch was best; larger is better."""
+    def primary(self) -> tuple[str, float | None]:
+        """The name and value that decide which epoch was best; larger is better, None could not be measured."""
         ...
 
-    def scalars(self) -> dict[str, float]:
-        """Named figures for metrics.csv."""
+    def scalars(self) -> dict[str, float | None]:
+        """Named figures for metrics.csv; None where there was nothing to measure one on."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

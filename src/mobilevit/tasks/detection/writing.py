@@ -1,6 +1,5 @@
 """Writes a data set in any of the formats, laid out as its own tools expect it."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import voc
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.text import to_json
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _coco(root: Path, splits: Splits, names: Sequence[str]) -> None:
             for record in _coco_boxes(one.boxes):
                 annotations.append({"id": len(annotations) + 1, "image_id": number, **record})
         content = {"images": images, "annotations": annotations, "categories": categories}
-        _write(root / "annotations" / f"instances_{split}.json", json.dumps(content, ensure_ascii=False))
+        _write(root / "annotations" / f"instances_{split}.json", to_json(content))
 
 
 def _coco_boxes(boxes: Boxes) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
 from mobilevit.data.examination import Broken, decodes
-from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
@@ -71,7 +71,7 @@ def _examine(sample: Sample) -> Examined:
         width, height = decoding.header(mask.path).size
         return Examined(mask.path, width * height, dict(mask.counts()))
     except PictureError as error:
-        return Examined(mask.path, 0, {}, str(error).removeprefix(f"{mask.path}: "))
+        return Examined(mask.path, 0, {}, str(error).removeprefix(f"{printable(mask.path)}: "))
 
 
 def _all(samples: Sequence[Sample]) -> list[Examined]:
