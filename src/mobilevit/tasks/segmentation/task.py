@@ -52,7 +52,7 @@ class SegmentationTask:
         return target.counts()
 
     def files(self, target: Mask) -> Sequence[Path]:
-        return (target.path,)
+        return target.files
 
     def relabel(self, target: Mask, mapping: Sequence[int]) -> Mask:
         return target.relabelled(tuple(mapping))
