@@ -186,6 +186,7 @@ class Task(Protocol):
 
     name: str
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
     interface: Interface
@@ -281,6 +282,10 @@ class Task(Protocol):
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         """The picture with the result, and a sample's target where it is known, drawn on it."""
+        ...
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        """What the colors of `draw_target` mean, as an RGB strip of that width; None where it draws none."""
         ...
 
     def draw_target(self, picture: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:

@@ -28,6 +28,7 @@ class ClassificationTask:
 
     name = "classification"
     counted = "pictures"
+    cuts_images = True
     size_px = 256
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
@@ -107,6 +108,9 @@ class ClassificationTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, None if truth is None else classes[truth])
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return None
 
     def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
         """The picture as it is: the row that it stands in names its class."""

@@ -31,6 +31,7 @@ class DetectionTask:
 
     name = "detection"
     counted = "boxes"
+    cuts_images = False
     size_px = 320
     layouts = (
         "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
@@ -134,6 +135,9 @@ class DetectionTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return drawing.target_legend(dataset, width)
 
     def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
         return drawing.draw_target(picture, target)

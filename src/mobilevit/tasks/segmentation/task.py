@@ -30,6 +30,7 @@ class SegmentationTask:
 
     name = "segmentation"
     counted = "pixels"
+    cuts_images = False
     size_px = 512
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
@@ -115,6 +116,9 @@ class SegmentationTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return drawing.target_legend(dataset, width)
 
     def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
         return drawing.draw_target(picture, target, classes)
