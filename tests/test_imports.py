@@ -18,11 +18,13 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 ORDER = [
     "errors",
     "files",
+    "interrupts",
     "spec",
     "boxes",
     "class_tables",
     "models",
     "data",
+    "images",
     "datasets",
     "weights",
     "tasks",
@@ -52,6 +54,7 @@ KNOW_TARGETS = {"conversion.py", "box_writers.py", "mask_writers.py"}  # of data
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
     "ai_edge_quantizer": {"quantization/litert.py"},
+    "av": {"images/video.py"},
     "coremltools": {"formats/coreml.py", "quantization/coreml.py"},
     "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
@@ -69,7 +72,7 @@ HOMES = {
     "yaml": {"tasks/detection/", "datasets/box_writers.py"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
+    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
     "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
