@@ -21,7 +21,7 @@ class ConvertDataOptions:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
-    data_format: Annotated[DataFormat | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
+    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
     val_fraction: float = 0.2  # share of the pictures that becomes val, where IN has no splits
     split_seed: int = 0  # decides which pictures those are
     link: bool = False  # give the pictures a second name in place of a copy: no room is taken, a change changes both

@@ -188,6 +188,7 @@ class Task(Protocol):
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
     # -- the data set

@@ -32,11 +32,8 @@ class DetectionTask:
     name = "detection"
     counted = "boxes"
     size_px = 320
-    layouts = (
-        "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
-        "labels/train/*.txt with data.yaml (YOLO)"
-    )
-
+    data_formats = tuple(reader.FORMATS)
+    layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
             "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
