@@ -108,7 +108,7 @@ def _task_for(source: Path, to: str, data_format: str | None) -> str:
     if data_format is not None:
         able = [name for name in able if data_format in READERS[name].FORMATS] or able
     if len(able) > 1:
-        name = tasks.recognise(source).name
+        name = tasks.recognise(source, data_format=data_format).name
         if name not in able:
             raise DataError(f"{source} has images of classes: boxes or masks are expected")
         return name

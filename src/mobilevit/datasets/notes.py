@@ -51,6 +51,7 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "shares": ("info", "file", "whose boxes lie between 0 and 1, so taken as normalized coordinates"),
 }
 DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
+UNANNOTATED = ("no-annotation", "missing-picture")  # where images and annotations did not meet
 FIRST = 3  # cases of a kind that are named
 
 

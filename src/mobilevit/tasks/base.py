@@ -189,12 +189,13 @@ class Task(Protocol):
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
     # -- the data set
 
-    def recognises(self, root: Path) -> bool:
-        """Whether `root` looks like a data set of this task."""
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+        """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
         ...
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:

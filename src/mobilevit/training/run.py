@@ -85,7 +85,7 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, config.task)
+    task = recognise(config.data, config.task, config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     if config.skip_broken:
         dataset, findings = doctor.without_broken(task, dataset)

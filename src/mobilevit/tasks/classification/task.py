@@ -30,6 +30,7 @@ class ClassificationTask:
     counted = "pictures"
     cuts_images = True
     size_px = 256
+    data_formats = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},
@@ -38,7 +39,7 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:

@@ -14,13 +14,13 @@ from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Statements, checked_n
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
-from mobilevit.datasets.text_files import head, quoted
+from mobilevit.datasets.text_files import ends, quoted
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection.coco_document import Document, Record
 
 LAYOUT = "annotations/instances_train.json or train/_annotations.coco.json"
-HEAD_BYTES = 2**16  # of a file, within which one of COCO's lists begins
-HEAD = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+END_BYTES = 2**16  # at either end of a file, within which one of COCO's lists begins that no other JSON has
+LISTS = re.compile(rb'"(images|categories)"\s*:\s*\[')
 
 
 def fits(listing: Listing) -> bool:
@@ -80,7 +80,7 @@ def _looks_like_coco(path: Path) -> bool:
         return False
     if path.name == "_annotations.coco.json" or path.name.startswith("instances_"):
         return True
-    return HEAD.search(head(path, HEAD_BYTES)) is not None
+    return LISTS.search(ends(path, END_BYTES)) is not None
 
 
 def _split_of(root: Path, path: Path) -> str | None:

@@ -33,11 +33,8 @@ class DetectionTask:
     counted = "boxes"
     cuts_images = False
     size_px = 320
-    layouts = (
-        "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
-        "labels/train/*.txt with data.yaml (YOLO)"
-    )
-
+    data_formats = tuple(reader.FORMATS)
+    layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
             "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
@@ -60,7 +57,7 @@ class DetectionTask:
         agreement="objects",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:

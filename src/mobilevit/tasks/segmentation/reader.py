@@ -90,10 +90,13 @@ FORMATS = {
 }
 
 
-def recognises(root: Path) -> bool:
-    """Whether `root` has images and masks in a layout that is known here, and is no data for detection."""
+def recognises(root: Path, *, asked: bool = False) -> bool:
+    """Whether `root` has images and masks in a layout that is known here.
+
+    Data for detection too is none, unless segmentation is `asked` for.
+    """
     try:
-        return any(known.fits(root) for known in FORMATS.values() if not known.is_boxes)
+        return any(known.fits(root) for known in FORMATS.values() if asked or not known.is_boxes)
     except DataError:
         return False
 

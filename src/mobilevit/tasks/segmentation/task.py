@@ -32,6 +32,7 @@ class SegmentationTask:
     counted = "pixels"
     cuts_images = False
     size_px = 512
+    data_formats = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"classes": "the index of the class of every pixel, at the size of the input"},
@@ -40,8 +41,8 @@ class SegmentationTask:
         agreement="pixels",
     )
 
-    def recognises(self, root: Path) -> bool:
-        return reader.recognises(root)
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognises(root, asked=asked)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
