@@ -54,6 +54,8 @@ NARROW = {
     "data": {"text", "errors", "files", "figures", "spec"},
 }
 
+KNOW_TARGETS = {"conversion.py", "box_writers.py", "mask_writers.py"}  # of datasets: what they write is tasks' targets
+
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
@@ -74,7 +76,7 @@ HOMES = {
     "tensorboard": {"training/scalars.py"},
     "huggingface_hub": {"weights/download.py"},
     "tyro": {"cli/"},
-    "yaml": {"tasks/detection/"},
+    "yaml": {"tasks/detection/", "datasets/box_writers.py"},
 }
 OPTIONAL = {
     "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia",
@@ -116,7 +118,7 @@ def test_imports_point_down(path: Path) -> None:
     if path == PACKAGE / "__init__.py":
         return  # the public surface, which offers everything and imports nothing
     allowed = set(ORDER[: ORDER.index(part(path)) + 1])
-    allowed = NARROW.get(part(path), allowed) | {part(path)}
+    allowed = NARROW.get(part(path), allowed) | {part(path)} | ({"tasks"} if path.name in KNOW_TARGETS else set())
     assert ours(path) <= allowed
 
 
