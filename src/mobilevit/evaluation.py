@@ -81,7 +81,9 @@ class Evaluation:
     def save(self, folder: Path) -> list[Path]:
         """Write evaluation.json, what the scores have for machines, and every plot as PNG; the paths written."""
         make_folder(folder)
-        contents: dict[str, str | bytes] = {"evaluation.json": json.dumps(self.to_dict(), indent=2, ensure_ascii=False)}
+        contents: dict[str, str | bytes] = {
+            "evaluation.json": json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        }
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():
             png = BytesIO()

@@ -52,7 +52,7 @@ def ranking_path(model: Path) -> Path:
 def write_ranking(model: Path, ranking: Ranking) -> Path:
     """Write it beside the model; its path."""
     path = ranking_path(model)
-    write_atomically(path, json.dumps(asdict(ranking), indent=2))
+    write_atomically(path, json.dumps(asdict(ranking), indent=2, allow_nan=False))
     return path
 
 

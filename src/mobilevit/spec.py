@@ -59,7 +59,7 @@ class ModelSpec:
     provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> str:
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":

@@ -47,6 +47,20 @@ def test_a_name_alone_gives_the_published_network(name: str) -> None:
         assert expected == ModelSpec(name, "classification", class_tables.imagenet1k())
 
 
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
+def test_finite_weights_with_an_output_that_is_not_are_damaged(filled: Filled, tmp_path: Path, name: str) -> None:
+    """One bit, the sign of a variance, makes everything NaN; the file of another program carries no checksum."""
+    tensors = dict(filled(name, "cvnets"))
+    key = next(key for key in tensors if key.endswith("running_var"))
+    tensors[key] = -1000 * tensors[key]
+    path = tmp_path / "foreign.safetensors"
+    save_file(tensors, path)
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors' are damaged: .*not finite"):
+        load(path)
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors' are damaged: .*not finite"):
+        create(name, weights=path)
+
+
 def test_aliases_and_misspelt_names() -> None:
     assert spec_of(create("apple/mobilevit-xx-small", num_classes=2)).architecture == "mobilevit_xxs"
     with pytest.raises(UsageError, match="did you mean mobilevit_xs"):

@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:
         _show(found)
     if options.save:
@@ -86,7 +86,7 @@ def _save(found: Benchmark, folder: Path) -> list[Path]:
     plot = BytesIO()
     chart(found).savefig(plot, format="png", dpi=150)
     contents: dict[str, str | bytes] = {
-        "benchmark.json": json.dumps(found.to_dict(), indent=2),
+        "benchmark.json": json.dumps(found.to_dict(), indent=2, allow_nan=False),
         "benchmark.png": plot.getvalue(),
     }
     for name, content in contents.items():

@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False))
+        print(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _show(evaluation)
     if options.save:

@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     curve.plot().savefig(plot, format=form.lower(), dpi=150)
     write_atomically(options.save, plot.getvalue())
     if options.json:
-        print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}))
+        print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}, allow_nan=False))
     else:
         console.results().print(_verdict(curve))
     console.wrote([options.save])

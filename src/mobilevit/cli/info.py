@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     spec = summaries[0].spec if options.model else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
-        print(json.dumps(described[0] if options.model else described, indent=2, ensure_ascii=False))
+        print(json.dumps(described[0] if options.model else described, indent=2, ensure_ascii=False, allow_nan=False))
         return 0
     out = console.results()
     if spec is not None:

@@ -182,7 +182,7 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
     """A list, written as its entries come."""
     separator = "[\n"
     for outcome in outcomes:
-        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False, allow_nan=False))
         separator = ",\n"
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 

@@ -46,7 +46,9 @@ class Manifest:
 
     def to_json(self) -> str:
         spec = json.loads(self.spec.to_json())
-        return json.dumps({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2, ensure_ascii=False)
+        return json.dumps(
+            {"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2, ensure_ascii=False, allow_nan=False
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -55,7 +57,7 @@ class Manifest:
             data: dict[str, Any] = json.loads(text)
             if data.pop("manifest") != MANIFEST_FORMAT:
                 raise WeightsError(f"the manifest's format is not {MANIFEST_FORMAT}: it was written by another version")
-            data["spec"] = ModelSpec.from_json(json.dumps(data["spec"]))
+            data["spec"] = ModelSpec.from_json(json.dumps(data["spec"], allow_nan=False))
             for side in ("inputs", "outputs"):
                 data[side] = tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data[side])
             data["left_to_do"], data["sizes_px"] = tuple(data["left_to_do"]), tuple(data["sizes_px"])

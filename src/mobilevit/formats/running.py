@@ -27,16 +27,26 @@ class ArtefactRunner:
         return self.manifest.spec
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers; WeightsError where the runtime cannot run it."""
+        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers, all finite.
+
+        WeightsError where they are not, or where the runtime cannot run the file.
+        """
         try:
             parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
         except Exception as error:  # each runtime has its own kinds
             message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {error}"
             raise WeightsError(f"{message}. Export it again.") from error
-        return {
+        outputs = {
             port.name: torch.cat([_tensor(part[place]) for part in parts])
             for place, port in enumerate(self.manifest.outputs)
         }
+        for name, values in outputs.items():
+            if not values.isfinite().all():
+                raise WeightsError(
+                    f"{self.manifest.file}: {self.runtime} gives {name} that are not finite numbers. "
+                    f"The file is damaged, or too large values do not fit its {self.manifest.precision}: export it again"
+                )
+        return outputs
 
 
 def _floats(pictures: Tensor) -> Pictures:

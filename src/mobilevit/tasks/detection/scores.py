@@ -161,7 +161,10 @@ class DetectionScores:
         images, truths, found = coco_json(self.records)
         categories = [{"id": k, "name": label.name} for k, label in enumerate(self.classes, start=1)]
         truth = {"images": images, "annotations": truths, "categories": categories}
-        return {"truth.json": json.dumps(truth, ensure_ascii=False), "detections.json": json.dumps(found)}
+        return {
+            "truth.json": json.dumps(truth, ensure_ascii=False, allow_nan=False),
+            "detections.json": json.dumps(found, allow_nan=False),
+        }
 
     def plots(self) -> "dict[str, Figure]":
         from mobilevit.tasks.detection import plots  # and with it matplotlib, which takes a second

@@ -96,7 +96,9 @@ def _coco(root: Path, splits: Splits, names: Sequence[str]) -> None:
             for record in _coco_boxes(one.boxes):
                 annotations.append({"id": len(annotations) + 1, "image_id": number, **record})
         content = {"images": images, "annotations": annotations, "categories": categories}
-        _write(root / "annotations" / f"instances_{split}.json", json.dumps(content, ensure_ascii=False))
+        _write(
+            root / "annotations" / f"instances_{split}.json", json.dumps(content, ensure_ascii=False, allow_nan=False)
+        )
 
 
 def _coco_boxes(boxes: Boxes) -> Iterator[dict[str, Any]]:
