@@ -44,7 +44,7 @@ class ArtefactRunner:
             if not values.isfinite().all():
                 raise WeightsError(
                     f"{self.manifest.file}: {self.runtime} gives {name} that are not finite numbers. "
-                    f"The file is damaged, or too large values do not fit its {self.manifest.precision}: export it again"
+                    f"The file is damaged, or its {self.manifest.precision} cannot hold them: export it again"
                 )
         return outputs
 

@@ -14,6 +14,7 @@ from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, TrainingError, UsageError
 from mobilevit.evaluation import samples_of
+from mobilevit.files import clear_abandoned
 from mobilevit.inference import device_for
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
@@ -111,6 +112,9 @@ def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
 
 def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
+    if parts.group.leads:
+        for place in (folder.path, folder.checkpoint.parent):
+            clear_abandoned(place)
     progress = Progress(len(parts.dataset.splits["train"]))
     if checkpoint is not None:
         _must_be_same_data(progress.samples, checkpoint.progress.samples)

@@ -90,8 +90,8 @@ def require_finite_output(network: nn.Module, weights: str | Path) -> None:
     tensors = output if isinstance(output, tuple) else (output,)
     if not all(tensor.isfinite().all() for tensor in tensors if tensor is not None):
         raise WeightsError(
-            f"weights '{weights}' are damaged: the network's output for a fixed input is not finite. Take another copy, "
-            "or an earlier file of the run"
+            f"weights '{weights}' are damaged: the network's output for a fixed input is not finite. Take another "
+            "copy, or an earlier file of the run"
         )
 
 
