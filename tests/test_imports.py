@@ -18,6 +18,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 ORDER = [
     "errors",
     "files",
+    "typed",
     "spec",
     "boxes",
     "class_tables",
@@ -43,7 +44,7 @@ ORDER = [
     "digit_scenes",
     "cli",
 ]
-NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "files", "spec"}}
+NARROW = {"models": {"errors"}, "formats": {"errors", "spec", "typed"}, "data": {"errors", "files", "spec"}}
 
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {

@@ -12,7 +12,7 @@ import pytest
 from mobilevit.errors import OutputError
 from mobilevit.exporting.placing import place, put, require_ours
 from mobilevit.files import abandoned, clear_abandoned, temporary_folder, write_atomically
-from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
 from mobilevit.formats.silence import refusal_of
 from mobilevit.spec import ModelSpec, labels
 
@@ -30,7 +30,11 @@ def export(folder: Path, name: str, content: str, kill_at: int = 0) -> None:
             (made / "model.xml").write_text(content)
         else:
             made.write_text(content)
-        manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), (), (), ())
+        ports = (
+            (Port("pictures", (1, 3, 256, 256), "float32", ""),),
+            (Port("probabilities", (1, 2), "float32", ""),),
+        )
+        manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, ())
         put(made, folder / name, replace(manifest, left_to_do=(content,)))
 
 
