@@ -6,6 +6,7 @@
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -68,7 +69,8 @@ class Manifest:
             for fault in _faults(manifest):
                 raise WeightsError(fault)
         except WeightsError as error:
-            raise WeightsError(f"the manifest cannot be read: {error}. Export the model again.") from error
+            reason = textwrap.shorten(str(error), 500)  # a value may be of any length
+            raise WeightsError(f"the manifest cannot be read: {reason}. Export the model again.") from error
         return manifest
 
     def at(self, size_px: int | None) -> "Manifest":
