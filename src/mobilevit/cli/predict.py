@@ -19,6 +19,7 @@ from mobilevit.data.finding import counted
 from mobilevit.errors import UsageError
 from mobilevit.files import make_folder, unused, write_atomically
 from mobilevit.inference import Failure, Predictor
+from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
 from mobilevit.tasks.base import Result
 
@@ -48,6 +49,8 @@ class PredictOptions:
 def run(arguments: Sequence[str]) -> int:
     options = parse(PredictOptions, "predict", _pictures_last(arguments))
     _check(options)
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     count = sum(1 for _ in expand(options.pictures))
     predictor = Predictor(
         options.model,
