@@ -43,6 +43,20 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def temporary_beside(path: Path) -> Path:
+    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+
+    It carries no lock, so `abandoned` does not find it. OutputError where the folder does not exist, or takes no file.
+    """
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
+    os.close(descriptor)
+    Path(temporary).chmod(0o666 & ~_umask())
+    return Path(temporary)
+
+
 @contextmanager
 def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
     """A folder in `parent` that goes again with all its content; OutputError where it cannot be made.
