@@ -21,6 +21,7 @@ ORDER = [
     "files",
     "figures",
     "interrupts",
+    "typed",
     "spec",
     "boxes",
     "class_tables",
@@ -50,7 +51,7 @@ ORDER = [
 ]
 NARROW = {
     "models": {"errors"},
-    "formats": {"text", "errors", "spec"},
+    "formats": {"text", "errors", "spec", "typed"},
     "data": {"text", "errors", "files", "figures", "spec"},
 }
 
@@ -165,6 +166,19 @@ PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # whe
 def _package(name: str) -> str:
     """A package's name as registries compare it."""
     return name.lower().replace("_", "-")
+
+
+def test_json_is_strict() -> None:
+    """NaN and Infinity are no JSON: whoever writes one stops there, and not whoever reads it."""
+    calls = {
+        f"{path.relative_to(PACKAGE)} line {node.lineno}": any(word.arg == "allow_nan" for word in node.keywords)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("dump", "dumps")
+    }
+    lenient = {place.partition(" ")[0] for place, strict in calls.items() if not strict}
+    # what only this package reads again, or what holds texts and sizes alone
+    assert len(calls) > 10 and lenient <= {"training/checkpoint.py", "training/config.py", "weights/containers.py"}
 
 
 def test_importing_has_no_side_effects() -> None:
