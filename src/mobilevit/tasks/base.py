@@ -186,6 +186,7 @@ class Task(Protocol):
 
     name: str
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
