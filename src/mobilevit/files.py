@@ -1,35 +1,63 @@
 """Writing a file whole or not at all."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from mobilevit.errors import OutputError
+from mobilevit.text import utf8
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write `content` (text as UTF-8) to `path`; whoever reads it sees the old file or the new one, never a part.
+    """Write `content` (text as UTF-8, whatever names are in it) to `path`.
 
+    Whoever reads it sees the old file or the new one, never a part.
     OutputError where the folder does not exist, is not writable, or the disk is full; the old file stays.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = utf8(content) if isinstance(content, str) else content
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+
+    OutputError where the folder does not exist, or takes no file.
+    """
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    os.close(descriptor)
+    Path(temporary).chmod(0o666 & ~_umask())
+    return Path(temporary)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `write_atomically` began in a folder when its process was killed; nobody may be writing there."""
+    for path in filter(is_leftover, folder.glob(".*")):
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether `path` is a file that `write_atomically` has not finished."""
+    return LEFTOVER.fullmatch(path.name) is not None and path.is_file()
+
+
+# A file's name between a dot and eight letters of tempfile's: ".best.safetensors.x7_ab2cd".
+LEFTOVER = re.compile(r"\..+\.(csv|html|json|onnx|png|safetensors)\.[a-z0-9_]{8}")
 
 
 def picture_format(path: Path) -> str:

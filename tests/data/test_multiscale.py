@@ -199,12 +199,13 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
         MultiScaleConfig(size_px=16)
-    with pytest.raises(UsageError, match="batch-size is 0"):
-        MultiScaleConfig(batch_size=0)
+    with pytest.raises(UsageError, match="batch-size is -1"):
+        MultiScaleConfig(batch_size=-1)
     with pytest.raises(UsageError, match="larger than"):
         MultiScaleConfig(size_px=256, size_min_px=300, size_max_px=200)
-    with pytest.raises(UsageError, match="no size lies between"):
-        resolutions(MultiScaleConfig(size_px=64, size_min_px=100))
+    for outside in (MultiScaleConfig(size_px=64, size_min_px=100), MultiScaleConfig(size_px=192, size_max_px=128)):
+        with pytest.raises(UsageError, match="lies outside the sizes to train at"):
+            resolutions(outside)
     with pytest.raises(UsageError, match=r"--size-px"):
         resolutions(MultiScaleConfig())
     with pytest.raises(DataError, match="no pictures"):

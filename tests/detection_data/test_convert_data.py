@@ -15,9 +15,9 @@ from made_boxes import coco, names, picture, read, sizes, voc, write
 import mobilevit
 from mobilevit.cli.entry import main
 from mobilevit.data.sample import Dataset
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.errors import DataError, OutputError, UsageError
 from mobilevit.tasks import checking
-from mobilevit.tasks.detection.conversion import convert_data
 from mobilevit.tasks.detection.target import Boxes
 
 FORMATS = ("coco", "voc", "yolo")

@@ -1,4 +1,4 @@
-"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, naming the place."""
+"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, with file and record."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import reader
-from mobilevit.tasks.detection.conversion import convert_data
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.tasks.detection.target import Boxes
 
 SIZE = (64, 48)

@@ -1,6 +1,5 @@
 """`mobilevit evaluate MODEL DATA`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False))
+        console.print_json(evaluation.to_dict())
     else:
         _show(evaluation)
     if options.save:

@@ -68,8 +68,8 @@ class _Row:
 def _parsed(path: Path, number: int, line: str) -> _Row:
     """Name and color of a line. It is taken apart into words first, in time that grows with its length alone."""
     where, line = f"{path}, line {number}", line.strip()
-    words = list(WORD.finditer(line))
-    texts = [word[0] for word in words]
+    spaced = line.translate(SEPARATORS)
+    texts = spaced.split()
     if not texts:
         raise DataError(f"{where}: no name of a class: the lines are the values 0, 1, 2, ... in order")
     if _color_stands_first(texts):
@@ -82,11 +82,20 @@ def _parsed(path: Path, number: int, line: str) -> _Row:
     head = texts[: len(texts) - taken]
     if IGNORE in head and all(word == IGNORE or NUMBER.fullmatch(word) for word in head):
         return _left_out(where, number, [int(word) for word in head if word != IGNORE], color)
-    return _Row(number, line[: words[-taken].start()].rstrip(SEPARATORS) if taken else line, color)
+    return _Row(number, line[: _end_of_name(spaced, texts[len(texts) - taken :])], color)
 
 
-WORD = re.compile(r"[^\s,:]+")
-SEPARATORS = " \t,:"
+SEPARATORS = str.maketrans(dict.fromkeys(",:", " "))  # beside blanks
+
+
+def _end_of_name(spaced: str, color: Sequence[str]) -> int:
+    """Where the name before the words of a color ends."""
+    end = len(spaced)
+    for word in reversed(color):
+        end = spaced.rindex(word, 0, end)
+    return len(spaced[:end].rstrip()) if color else end
+
+
 NUMBER = re.compile(r"\d{1,9}")
 PART = re.compile(r"\d{1,3}")  # of a color
 HEX = re.compile(r"#[0-9a-fA-F]{6}")

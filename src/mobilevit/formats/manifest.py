@@ -11,6 +11,7 @@ from typing import Any
 
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ModelSpec, at_size
+from mobilevit.text import to_json
 
 MANIFEST_FORMAT = 1  # raised when an older reader would misread it
 NOT_RUN = "not run"
@@ -46,7 +47,7 @@ class Manifest:
 
     def to_json(self) -> str:
         spec = json.loads(self.spec.to_json())
-        return json.dumps({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2, ensure_ascii=False)
+        return to_json({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":

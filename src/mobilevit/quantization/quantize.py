@@ -144,8 +144,7 @@ def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
     network = trial.score(reference, JUDGING, "the network, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
     low, high = paired_interval(int8.metric, network.metric, int8.pictures, partial(trial.tell, "the interval"))
-    metric, score = network.scores.primary
-    mine = int8.scores.primary[1]
+    metric, score, mine = network.scores.primary[0], network.score, int8.score
     return Judgement(metric, int8.pictures, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 

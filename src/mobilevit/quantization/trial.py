@@ -69,7 +69,7 @@ class Trial:
 
         Scores are compared with those of `reference`, the network.
         """
-        score = self.score(reference, CHOOSING, "the network").scores.primary[1]
+        score = self.score(reference, CHOOSING, "the network").score
         base = FORMATS[self.format].precisions[0]
         self._write(base, base, lambda path: adapter(self.format).write(self.graph, path, base))
         source = Source(self.graph, self.path(base), calibration(self.data, self.task, self.graph.spec.preprocessing))
@@ -93,7 +93,7 @@ class Trial:
         write_atomically(manifest_path(path), manifest.to_json())
 
     def _scored(self, name: str, reference: float) -> Variant:
-        score = self.score(self.runner(name), CHOOSING, name).scores.primary[1]
+        score = self.score(self.runner(name), CHOOSING, name).score
         return Variant(name, score, 100 * (reference - score), size_of(self.path(name)))
 
     def runner(self, choice: str) -> ArtefactRunner:

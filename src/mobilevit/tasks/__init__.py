@@ -34,7 +34,7 @@ def recognise(root: Path, task: str | None = None, data_format: str | None = Non
     chosen = None if task is None else get(task)
     root = folders.require_folder(root)
     candidates = [chosen] if chosen else _with_format(data_format)
-    fitting = [candidate for candidate in candidates if candidate.recognises(root)]
+    fitting = [candidate for candidate in candidates if candidate.recognises(root, asked=chosen is not None)]
     # Folders in a folder can always be taken for classes: that counts where they are nothing else.
     fitting = [candidate for candidate in fitting if candidate is not TASKS["classification"]] or fitting
     if len(fitting) > 1:

@@ -19,17 +19,20 @@ class Progress:
     """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
 
     samples: int  # in the training split: a resumed run must find as many
+    names: str  # of these, hashed: it must find the same
+    command: str  # that began the run
     epoch: int = 0
     step: int = 0
     updates: int = 0  # steps of the optimiser taken
     pictures: int = 0  # trained on in this epoch so far
     loss_total: float = 0.0  # of this epoch so far, summed
     loss_count: float = 0.0
-    best_score: float = float("-inf")
+    best_score: float | None = None  # None: no epoch has been measured
     best_epoch: int = -1
+    worse_epochs: int = 0  # measured since the best one
     seconds: float = 0.0  # of training, over all sittings
-    grad_scale: float = 65536.0  # of fp16 training
-    history: list[dict[str, float]] = field(default_factory=list)  # the rows of metrics.csv
+    grad_scaler: dict[str, float] = field(default_factory=dict)  # of fp16 training; empty without it
+    history: list[dict[str, float | None]] = field(default_factory=list)  # the rows of metrics.csv
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,12 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the moments back in the memory layout of their parameters: mixed layouts take AdamW's slow path."""
+    """Put the moments back in the memory layout of their parameters, and all state beside them: the fused AdamW takes
+    no mixed layouts, and counts its steps on the device."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
         parameter = parameters[int(index)]
-        target = torch.empty_like(parameter) if tensor.shape == parameter.shape and tensor.dim() else tensor.clone()
+        is_moment = tensor.shape == parameter.shape and tensor.dim()
+        target = torch.empty_like(parameter) if is_moment else tensor.to(parameter.device, copy=True)
         optimiser.state[parameter][key] = target.copy_(tensor)

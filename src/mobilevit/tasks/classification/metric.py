@@ -56,7 +56,7 @@ class ClassificationMetric:
 
     def _once(self) -> Records:
         """Each sample, by its index."""
-        records = np.concatenate(self._records)
+        records = np.concatenate([np.empty(0, RECORD), *self._records])
         _, first = np.unique(records["index"], return_index=True)
         return records[first]
 

@@ -4,7 +4,6 @@ Knows names alone and opens no picture. The layouts and the rules are told to us
 """
 
 import difflib
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from mobilevit import class_tables
 from mobilevit.data import folders
-from mobilevit.data.finding import Finding, counted, listed
+from mobilevit.data.finding import Finding, counted, listed, printable
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
 from mobilevit.datasets import companions
@@ -134,7 +133,7 @@ def _no_class_folders(folder: Path) -> str:
 
 def _identity(folder: Path) -> str:
     """The folder's name in one Unicode form: macOS and Linux write the same letters differently."""
-    return unicodedata.normalize("NFC", os.fsencode(folder.name).decode("utf-8", "replace"))
+    return unicodedata.normalize("NFC", printable(folder.name))
 
 
 def _samples(pictures: Pictures, ids: Sequence[str]) -> tuple[Sample, ...]:

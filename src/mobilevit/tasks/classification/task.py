@@ -29,6 +29,7 @@ class ClassificationTask:
     name = "classification"
     counted = "pictures"
     counts_images = True
+    cuts_images = True
     size_px = 256
     data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
@@ -39,7 +40,7 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
@@ -64,6 +65,9 @@ class ClassificationTask:
         self, rng: np.random.Generator, size: Size, target: int, size_px: int, config: AugmentConfig
     ) -> Geometry:
         return transforms.train_geometry(rng, size, size_px, config)
+
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        return transforms.smallest_crop(size, config)
 
     def seen(self, target: int, geometry: Geometry) -> int:
         return target
@@ -109,6 +113,9 @@ class ClassificationTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, None if truth is None else classes[truth])
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return None
 
     def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
         """The picture as it is: the row that it stands in names its class."""

@@ -30,16 +30,16 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of COCO's category ids."""
-    documents = [Document.read(path, split) for split, path in _files(listing.root)]
-    ids = _class_ids(documents)
+    documents = [Document.read(path, split) for split, path in files_of(listing.root)]
+    ids = class_ids_of(documents)
     notes = Notes()
     images = ImagePaths(listing, notes)
     splits = {document.split: document.annotations(images, ids) for document in documents}
-    names = checked_names([_names(documents)[identity] for identity in ids], documents[0].path)
+    names = checked_names([names_of(documents)[identity] for identity in ids], documents[0].path)
     return Statements(names, splits, notes, tuple(document.path for document in documents))
 
 
-def _files(root: Path) -> list[tuple[str, Path]]:
+def files_of(root: Path) -> list[tuple[str, Path]]:
     """The split of each file, and the file; DataError where names leave it open."""
     found = [(_split_of(root, path), path) for path in _candidates(root)]
     if not found:
@@ -91,9 +91,9 @@ def _split_of(root: Path, path: Path) -> str | None:
     return TRAINVAL if TRAINVAL in words else next(filter(None, map(split_named, words)), None)
 
 
-def _class_ids(documents: Sequence[Document]) -> list[int]:
+def class_ids_of(documents: Sequence[Document]) -> list[int]:
     """Category ids in their order. Roboflow's first, which is only what the others are kinds of, is left out."""
-    names, used = _names(documents), {record["category_id"] for one in documents for record in one.boxes}
+    names, used = names_of(documents), {record["category_id"] for one in documents for record in one.boxes}
     ids = sorted(names)
     above = (
         {_above(record) for one in documents for key, record in one.categories.items() if key != ids[0]}
@@ -109,7 +109,7 @@ def _above(record: Record) -> str:
     return class_name(str(record.get("supercategory", "")))
 
 
-def _names(documents: Sequence[Document]) -> dict[int, str]:
+def names_of(documents: Sequence[Document]) -> dict[int, str]:
     """The name of each category id; DataError where two files disagree."""
     names: dict[int, str] = {}
     for document in documents:

@@ -32,6 +32,7 @@ class DetectionTask:
     name = "detection"
     counted = "boxes"
     counts_images = False
+    cuts_images = False
     size_px = 320
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = reader.LAYOUTS
@@ -57,7 +58,7 @@ class DetectionTask:
         agreement="objects",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
@@ -83,6 +84,9 @@ class DetectionTask:
         self, rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
     ) -> Geometry:
         return crops.train_geometry(rng, size, target, size_px, config)
+
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        return crops.smallest_crop(size, config)
 
     def seen(self, target: Boxes, geometry: Geometry) -> Seen:
         return crops.seen(target, geometry)
@@ -132,6 +136,9 @@ class DetectionTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return drawing.target_legend(dataset, width)
 
     def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
         return drawing.draw_target(picture, target)
