@@ -15,6 +15,7 @@ class Targets(Protocol):
     """The part of `tasks.base.Task` that speaks of a data set's targets; see there."""
 
     counted: str
+    counts_images: bool
     size_px: int
     cuts_images: bool
 

@@ -186,6 +186,7 @@ class Task(Protocol):
 
     name: str
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the pictures that the paper gives its networks
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"

@@ -28,9 +28,10 @@ class ClassificationTask:
 
     name = "classification"
     counted = "pictures"
+    counts_images = True
     cuts_images = True
     size_px = 256
-    data_formats = ()
+    data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},

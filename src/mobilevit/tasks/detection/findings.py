@@ -52,8 +52,8 @@ def _nothing(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _unmeasurable(dataset: Dataset) -> Iterator[Finding]:
-    """Validation images among which none has an object: every score would be the same."""
-    if dataset.splits["val"] and not sum(_counts(dataset, "val")):
+    """Validation images among which none has an object, while there is something to learn."""
+    if dataset.splits["val"] and sum(_counts(dataset, "train")) and not sum(_counts(dataset, "val")):
         looked = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
         is_made = any(note.kind == "split" and "by names and seed" in note.message for note in dataset.notes)
         remedy = "take another --split-seed, or more by --val-fraction" if is_made else "annotate some of them"

@@ -31,9 +31,10 @@ class DetectionTask:
 
     name = "detection"
     counted = "boxes"
+    counts_images = False
     cuts_images = False
     size_px = 320
-    data_formats = tuple(reader.FORMATS)
+    data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = reader.LAYOUTS
     interface = Interface(
         outputs={

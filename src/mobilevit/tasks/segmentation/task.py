@@ -30,9 +30,10 @@ class SegmentationTask:
 
     name = "segmentation"
     counted = "pixels"
+    counts_images = False
     cuts_images = False
     size_px = 512
-    data_formats = tuple(reader.FORMATS)
+    data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"classes": "the index of the class of every pixel, at the size of the input"},
