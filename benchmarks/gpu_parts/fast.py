@@ -139,7 +139,7 @@ def shares(model: str, session: Session, figures: Figures) -> None:
 
     def whole() -> None:
         step([batch], lr=1e-4, seed=0)
-        ema.update(network, 1)
+        ema.update(1)
 
     def optimizer() -> None:
         for parameter in network.parameters():
@@ -148,7 +148,7 @@ def shares(model: str, session: Session, figures: Figures) -> None:
 
     actions = {
         "optimizer": optimizer,
-        "average": partial(ema.update, network, 1),
+        "average": partial(ema.update, 1),
         "copy": partial(batch.pictures.to, session.device, copy=True),
     }
     step_ms = statistics.median(in_turns({"step": whole}, session)["step"])
@@ -240,7 +240,7 @@ def _after_warm_up(
 def _train(parts: Parts, batch: Batch, number: int) -> None:
     parts.step([batch], lr=1e-4, seed=number)
     if parts.ema is not None:
-        parts.ema.update(parts.network, number + 1)
+        parts.ema.update(number + 1)
 
 
 def compiled_sizes(session: Session, figures: Figures) -> None:

@@ -57,7 +57,7 @@ class Parts:
     group: Group
     device: torch.device
     workers: int
-    val_cache: ImageCache | None
+    val_cache: ImageCache | None = None  # the images of val as they are evaluated; None: from their files
 
     @property
     def evaluated(self) -> nn.Module:
