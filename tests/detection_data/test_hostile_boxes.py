@@ -1,5 +1,4 @@
-"""Annotation files that are broken, wrong or hostile: one clear DataError each, naming file and record, for
-little work."""
+"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, naming the place."""
 
 import json
 import os

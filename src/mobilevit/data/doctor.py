@@ -80,7 +80,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     return DataReport(
         dataset=dataset,
         task=task,
-        class_counts=class_counts.class_counts(readable, occurrences),
+        class_counts=class_counts.class_counts(readable if task.counts_images else dataset, occurrences),
         findings=in_order(findings),
         broken=broken,
         duplicates=[[picture.path for picture in group] for group in groups],

@@ -169,7 +169,7 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, config.task)
+    task = recognise(config.data, config.task, config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
