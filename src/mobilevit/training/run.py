@@ -16,7 +16,7 @@ from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.data.oddities import broken_findings
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, UsageError, memory_errors
+from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
@@ -215,13 +215,26 @@ def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watch
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
     watcher.begin(_facts(parts, folder))
     try:
-        with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
-            finished = Loop(parts, folder, progress, watcher, stop, log).run()
-        if finished and parts.group.leads:
-            finish(parts, folder, progress, watcher)
+        with _readable(folder, progress):
+            with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
+                finished = Loop(parts, folder, progress, watcher, stop, log).run()
+            if finished and parts.group.leads:
+                finish(parts, folder, progress, watcher)
     finally:
         log.close()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
+
+
+@contextmanager
+def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
+    """A DataError that says how to go on, where a file breaks that was readable when the run began."""
+    try:
+        yield
+    except (PictureError, DataError) as error:
+        kept = f"the run is kept as it stood after {progress.updates:,} steps"
+        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
+        instead = "or start another run with --skip-broken, which leaves such files out"
+        raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
 
 
 def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
