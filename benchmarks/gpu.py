@@ -48,6 +48,7 @@ class Run:
     work: Path  # for what need not stay
     log: IO[str]
     started_s: float  # of time.time()
+    package: str = "gpu_parts"  # where the parts are
 
     @property
     def results(self) -> Results:
@@ -127,13 +128,11 @@ def _run_part(run: Run, part: str, box_s: float) -> str:
 
 def _process(run: Run, part: str, ends_at_s: float) -> int | None:
     """Run a process of the part; its exit code, None where its time was up."""
-    options, settings = run.options, run.work / f"{part}.json"
-    values = {name: str(getattr(options, name) or "") for name in ("device", "sizes", "data")}
-    values |= {"output": str(options.output), "work": str(run.work)}
-    settings.write_text(json.dumps({**values, "epochs": options.epochs, "ends_at_s": ends_at_s}))
+    settings = run.work / f"{part}.json"
+    settings.write_text(json.dumps(_settings(run, ends_at_s)))
     paths = [str(ROOT / "src"), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "gpu_parts.session", part, str(settings)],
+        [sys.executable, "-u", "-m", "gpu_parts.session", f"{run.package}.{part}", str(settings)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdout=run.log,
         stderr=subprocess.STDOUT,
@@ -145,6 +144,20 @@ def _process(run: Run, part: str, ends_at_s: float) -> int | None:
         return None
     finally:
         _end(process)
+
+
+def _settings(run: Run, ends_at_s: float) -> dict[str, str | float]:
+    """What a part is told."""
+    options = run.options
+    return {
+        "device": options.device,
+        "sizes": options.sizes,
+        "data": str(options.data or ""),
+        "output": str(options.output),
+        "work": str(run.work),
+        "epochs": options.epochs,
+        "ends_at_s": ends_at_s,
+    }
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -288,6 +288,13 @@ def checks(sizes: Sizes) -> tuple[Check, ...]:
         *(Check(f"loader and step, {size_px} px", partial(loader_with_step, size_px)) for size_px in sizes.loader_px),
         *(Check(f"shares of a step, {model}", partial(shares, model)) for model in sizes.models),
         *(Check(f"inference, {model}", partial(inference, model)) for model in sizes.models),
+        *(_compiling(sizes) if sizes.scales_px else ()),
+    )
+
+
+def _compiling(sizes: Sizes) -> tuple[Check, ...]:
+    """At the end, since nobody knows how long it takes."""
+    return (
         Check("compiled once for each size", compiled_sizes, seconds=60),
         *(Check(f"compiled step, {model}", partial(compiled_steps, model), seconds=60) for model in sizes.models),
     )

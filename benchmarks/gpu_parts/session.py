@@ -1,6 +1,6 @@
 """How a part of benchmarks/gpu.py runs its checks: each guarded, timed, limited, and written down at once.
 
-    python -m gpu_parts.session PART SETTINGS.json
+    python -m gpu_parts.session gpu_parts.PART SETTINGS.json
 
 A check that hangs, or breaks the GPU's context, ends the process. Started again, the part goes on behind that check.
 """
@@ -141,9 +141,9 @@ def synchronize(device: torch.device) -> None:
 
 
 def main() -> None:
-    part, settings = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
-    session = Session(part, settings)
-    session.run(import_module(f"gpu_parts.{part}").checks(session.sizes))
+    module, settings = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
+    session = Session(module.rpartition(".")[2], settings)
+    session.run(import_module(module).checks(session.sizes))
 
 
 if __name__ == "__main__":
