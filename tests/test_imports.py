@@ -18,11 +18,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 ORDER = [
     "errors",
     "files",
+    "interrupts",
     "spec",
     "boxes",
     "class_tables",
     "models",
     "data",
+    "images",
+    "datasets",
     "weights",
     "tasks",
     "formats",
@@ -49,6 +52,7 @@ NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors"
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
     "ai_edge_quantizer": {"quantization/litert.py"},
+    "av": {"images/video.py"},
     "coremltools": {"formats/coreml.py", "quantization/coreml.py"},
     "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
@@ -66,7 +70,7 @@ HOMES = {
     "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
+    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
     "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
