@@ -56,7 +56,7 @@ class Run:
 
 
 def main(arguments: list[str]) -> int:
-    """Run all parts; the number of checks that failed, or 1 where the first part did not pass."""
+    """Run all parts; the number of checks that failed."""
     options = _options(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gpu-") as work, (options.output / "log.txt").open("w") as log:
@@ -69,7 +69,8 @@ def main(arguments: list[str]) -> int:
         run.results.add_facts({"ended": f"after {time.time() - run.started_s:.0f} s"})
         _write_table(run)
         print((options.output / "results.md").read_text(), flush=True)
-        return min(sum(entry["status"] == FAILED for entry in run.results.read()["checks"]), 100)
+        statuses = [str(entry["status"]) for entry in run.results.read()["checks"]]
+        return min(statuses.count(FAILED), 100)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

@@ -20,7 +20,18 @@ from gpu_parts import made, ranks
 from gpu_parts.session import Check, Figures, Session
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import distance, gradient, parts_of, train_step
-from mobilevit import MobileViTError, MultiScaleConfig, Predictor, TrainConfig, fuse, load, resume, train
+from mobilevit import (
+    MobileViTError,
+    MultiScaleConfig,
+    OptimiserConfig,
+    Predictor,
+    TrainConfig,
+    dry_run,
+    fuse,
+    load,
+    resume,
+    train,
+)
 from mobilevit.data.loader import PictureDataset, eval_loader
 from mobilevit.data.sample import Sample
 from mobilevit.data.transforms import prepare
@@ -29,6 +40,8 @@ from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions, ReadOptions
 from mobilevit.tasks.classification import reader
 from mobilevit.training.distributed import Group
+from mobilevit.training.optimiser import adamw
+from mobilevit.training.run import prepare as prepare_run
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights.creating import spec_of
 
@@ -167,6 +180,7 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     batch = [made.batch_for("classification", session.sizes.compared, session.sizes.compared_px)]
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
+    step.optimiser = adamw(step.network, OptimiserConfig())
     step.set_grad_scale(2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)
@@ -192,7 +206,9 @@ def two_processes(session: Session, figures: Figures, *, sync_norm: bool) -> Non
 
 def nccl(session: Session, figures: Figures) -> None:
     """An all-reduce and a broadcast in a group of one: NCCL starts, and changes nothing."""
-    store = dist.FileStore(str(session.work / "nccl"), 1)
+    store = dist.FileStore(  # type: ignore[attr-defined]
+        str(session.work / "nccl"), 1
+    )
     dist.init_process_group("nccl", store=store, rank=0, world_size=1)
     try:
         values = torch.arange(8.0, device=session.device)
@@ -239,7 +255,7 @@ def _short_run(session: Session) -> TrainConfig:
         output=session.work / "short",
         name="whole",
         overwrite=True,
-        device=session.device.type,
+        device=session.device.type,  # type: ignore[arg-type]
         scale=MultiScaleConfig(size_px=size_px, batch_size=max(2, session.sizes.run // 8)),
     )
 
@@ -267,10 +283,25 @@ def auto_device(session: Session, figures: Figures) -> None:
     figures.must("device", name, name == session.device.type)
 
 
+def planning(session: Session, figures: Figures) -> None:
+    """`--dry-run` says what a run takes."""
+    found = dry_run(_short_run(session))
+    figures["seconds of a step"], figures["memory (GB)"] = found.step_seconds, found.peak_bytes / 1e9
+    figures.at_least("seconds of an epoch", found.epoch_seconds, 1e-6)
+
+
+def largest_batch(session: Session, figures: Figures) -> None:
+    """`--batch-size auto` finds a batch that fits; at so few images all of them do, unless memory is kept short."""
+    torch.cuda.empty_cache()
+    config = _short_run(session)
+    parts = prepare_run(replace(config, scale=replace(config.scale, batch_size=0)), Quiet(), Group())
+    figures.at_least("batch size", parts.config.scale.batch_size, 1)
+
+
 def out_of_memory(session: Session, figures: Figures) -> None:
     """A batch that does not fit ends in one line for the user."""
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(0.002)  # 160 MB of 80 GB
+    torch.cuda.set_per_process_memory_fraction(0.02)  # 1.6 of 80 GB
     try:
         train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(size_px=512, batch_size=64)))
         message = "no error"
@@ -296,5 +327,7 @@ def checks(_: Sizes) -> tuple[Check, ...]:
         Check("NCCL, a group of one", nccl, needs_cuda=True),
         Check("Predictor", predictor),
         Check("a run stopped and resumed", resumed_run, seconds=60),
+        Check("dry run", planning),
+        Check("batch size auto", largest_batch, needs_cuda=True),
         Check("out of memory", out_of_memory, needs_cuda=True),
     )

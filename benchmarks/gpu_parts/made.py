@@ -28,6 +28,7 @@ def model_for(task: str) -> nn.Module:
     model = build(for_task("mobilevit_xxs", task), CLASSES)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
         if isinstance(module, nn.Dropout | nn.Dropout2d):

@@ -31,7 +31,7 @@ def imports(session: Session, figures: Figures) -> None:
         except (ImportError, RuntimeError, AttributeError) as error:  # torchvision of another build raises the others
             versions[name] = f"missing ({type(error).__name__})"
     if session.device.type == "cuda":
-        versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+        versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
         versions["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]
     session.results.add_facts({"versions": versions, "hardware": hardware(session.device)})
     figures["libraries"] = len(versions)
