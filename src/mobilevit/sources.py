@@ -20,6 +20,7 @@ from mobilevit.data.decoding import MAX_FILE_BYTES, decode
 from mobilevit.errors import DataError, PictureError
 from mobilevit.fetching import fetch
 from mobilevit.images.video import is_video
+from mobilevit.text import printable
 
 Content = Path | str | bytes | Image.Image | np.ndarray  # what `decode` takes
 STANDARD_INPUT = "-"
@@ -40,7 +41,7 @@ class Source:
             message = str(error)
             if is_video(self.name):
                 message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
-            raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+            raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
 
 
 AnySource = Content | Source  # what a user may call an image, or several
