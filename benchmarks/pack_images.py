@@ -32,8 +32,8 @@ class Options:
 
     data: Annotated[Path, tyro.conf.Positional]  # a dataset of class folders
     output: Annotated[Path, tyro.conf.Positional]  # the zip file to write
-    short_side_px: int = 160  # of the packed images; smaller ones keep their size
-    quality: int = 85  # of WebP, 0 to 100
+    short_side_px: int = 192  # of the packed images; smaller ones keep their size
+    quality: int = 75  # of WebP, 0 to 100
 
 
 def main(options: Options) -> None:

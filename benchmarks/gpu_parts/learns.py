@@ -48,6 +48,8 @@ def trial(session: Session, figures: Figures) -> None:
     except OutOfMemoryError as error:  # raised before anything is decoded
         figures["cache"], figures["because"] = "none", str(error)
         train(replace(config, cache="none"), clock)
+    if len(clock.epochs_s) < 2:
+        raise NotRunError("the time was up before two epochs were done")
     ended, (first, second) = time.time(), clock.epochs_s
     figures["seconds of an epoch"] = second - first
     figures["seconds around"] = (ended - second) + max(0.0, (first - started) - (second - first))

@@ -13,6 +13,7 @@ from gpu_parts.session import Check, Figures, Session
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import train_step
 from mobilevit.errors import DataError
+from mobilevit.inference import device_for
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import reader
 
@@ -21,7 +22,8 @@ PEERS = ("timm", "torchvision")  # that are compared with where they are there
 
 
 def imports(session: Session, figures: Figures) -> None:
-    """Every library that the parts need; ImportError names the first that is missing."""
+    """Every library that the parts need; ImportError names the first that is missing, UsageError a device that is."""
+    device_for(session.device.type)
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for name in NEEDED:
         versions[name] = str(getattr(importlib.import_module(name), "__version__", "there"))
