@@ -14,7 +14,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name[:40]}."
+        )  # a name may be as long as can be
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
     try:
@@ -30,6 +32,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def expanded(path: Path) -> Path:
+    """`path`, a leading ~ in it the home folder's, unless something has just this name; unchanged where no user has."""
+    return path if os.path.lexists(path) else Path(os.path.expanduser(path))  # noqa: PTH111 (Path's raises)
 
 
 def picture_format(path: Path) -> str:

@@ -8,6 +8,7 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ import numpy as np
 from PIL import Image
 
 from mobilevit.data import folders
-from mobilevit.data.decoding import MAX_FILE_BYTES, decode
+from mobilevit.data.decoding import opened
 from mobilevit.errors import DataError, PictureError
 from mobilevit.fetching import fetch
+from mobilevit.files import expanded
+from mobilevit.images.opening import MAX_FILE_BYTES
+from mobilevit.images.opening import Source as AnySource
 
-AnySource = Path | str | bytes | Image.Image | np.ndarray
 STANDARD_INPUT = "-"
 
 
@@ -33,11 +36,19 @@ class Source:
 
     def picture(self) -> Image.Image:
         """Decoded in full, RGB, upright; PictureError."""
-        try:
-            return decode(self.content())
-        except PictureError as error:
-            message = str(error)
-            raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+        with self.lent() as picture:
+            return picture
+
+    @contextmanager
+    def lent(self) -> Iterator[Image.Image]:
+        """The picture, whose memory counts as used until the end: so that not too many large ones are at hand."""
+        with ExitStack() as held:
+            try:
+                picture = held.enter_context(opened(self.content())).decode()
+            except PictureError as error:
+                message = str(error)
+                raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+            yield picture
 
 
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
@@ -45,15 +56,20 @@ def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
     for one in _several(given):
         if isinstance(one, str):
             yield from _from_text(one)
-        elif isinstance(one, Path):
-            yield from _from_path(one)
+        elif isinstance(one, os.PathLike):
+            yield from _from_path(Path(os.fsdecode(one)))
         else:
             yield Source(_name_in_memory(one), partial(_same, one))
 
 
 def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
     """What can be neither read nor gone through counts as one source too: it is refused when it is read."""
-    return given if isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray) else [given]
+    is_one = isinstance(given, ONE) or hasattr(given, "read") or type(given).__module__ == "torch"
+    return given if isinstance(given, Iterable) and not is_one else [given]  # type: ignore[list-item]
+
+
+# Kinds that have pieces and are one picture. So is an open file, whose pieces are lines.
+ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
 def _from_text(text: str) -> Iterator[Source]:
@@ -80,25 +96,26 @@ def _from_pattern(pattern: str) -> Iterator[Source]:
 
 def _from_path(path: Path) -> Iterator[Source]:
     """The file, or the pictures of a folder and of the folders inside it, by name."""
-    path = path.expanduser()
-    if not path.is_dir():
+    path = expanded(path)
+    if not os.path.isdir(path):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         yield Source(str(path), partial(_same, path))
         return
-    try:
-        pictures = folders.pictures_below(path)
-    except DataError as error:
-        yield _broken(str(path), str(error))
-        return
-    if not pictures:
-        yield _broken(str(path), "no pictures in this folder")
+    refusals: list[str] = []
+    pictures = folders.pictures_below(path, refused=lambda error: refusals.append(str(error)))
     for picture in pictures:
         yield Source(str(picture), partial(_same, picture))
+    for refusal in refusals:
+        yield _broken(str(path), refusal)
+    if not pictures and not refusals:
+        yield _broken(str(path), "no pictures in this folder")
 
 
 def _name_in_memory(picture: AnySource) -> str:
     if isinstance(picture, Image.Image):
         return str(getattr(picture, "filename", "")) or "<picture>"
-    return "<bytes>" if isinstance(picture, bytes) else "<array>"
+    if hasattr(picture, "read"):
+        return str(getattr(picture, "name", "")) or "<file>"
+    return "<bytes>" if isinstance(picture, bytes | bytearray | memoryview) else "<array>"
 
 
 def _same(content: AnySource) -> AnySource:
@@ -113,6 +130,8 @@ def _broken(name: str, problem: str) -> Source:
 
 
 def _read_standard_input() -> bytes:
+    if sys.stdin is None:
+        raise PictureError("standard input is closed: give a file")
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError(f"standard input has more than {MAX_FILE_BYTES // 2**20} MB: give a file")
