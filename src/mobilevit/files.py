@@ -14,9 +14,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name[:40]}."
-        )  # a name may be as long as can be
+        prefix = f".{path.name[:40]}."  # the name itself may be as long as a name can be
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
     try:

@@ -50,8 +50,8 @@ class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
     Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open files,
-    Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open
+    files, Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
     In a process that was forked it works on the CPU, with one thread.
     """

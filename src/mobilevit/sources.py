@@ -18,12 +18,13 @@ from PIL import Image
 
 from mobilevit.data import folders
 from mobilevit.data.decoding import opened
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import PictureError
 from mobilevit.fetching import fetch
 from mobilevit.files import expanded
+from mobilevit.images import opening
 from mobilevit.images.opening import MAX_FILE_BYTES
-from mobilevit.images.opening import Source as AnySource
 
+AnySource = opening.Source
 STANDARD_INPUT = "-"
 
 
@@ -65,7 +66,7 @@ def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
 def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
     """What can be neither read nor gone through counts as one source too: it is refused when it is read."""
     is_one = isinstance(given, ONE) or hasattr(given, "read") or type(given).__module__ == "torch"
-    return given if isinstance(given, Iterable) and not is_one else [given]  # type: ignore[list-item]
+    return [given] if is_one or not isinstance(given, Iterable) else given  # type: ignore[list-item, return-value]
 
 
 # Kinds that have pieces and are one picture. So is an open file, whose pieces are lines.

@@ -27,4 +27,5 @@ def open_heif(file: BinaryIO, name: str) -> ImageFile.ImageFile:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise PictureError(f'{name}: is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG') from None
-    return HeifImageFile(file)
+    image: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image

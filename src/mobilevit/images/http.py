@@ -56,8 +56,10 @@ def answer_of(address: str, limits: HttpLimits, headers: Mapping[str, str] | Non
     No redirect leads from https to http, nor from a public address to one of a private network, which the server
     could not reach itself. HttpError for these, for a status that is no success, and beyond `limits`.
     """
-    allowance = _Allowance(limits)
-    with _client(allowance) as client:
+    # proxies are those of the environment; where there is one, its own address is the one that is visited
+    with httpx2.Client(timeout=limits.silence_seconds) as client:
+        allowance = _Allowance(limits)
+        _count_for(client, allowance)
         with _in_words(allowance):
             response = _followed(client, _url(address), {**HEADERS, **(headers or {})})
             _check(response)
@@ -213,11 +215,9 @@ class _Network:
         return getattr(self._network, name)
 
 
-def _client(allowance: _Allowance) -> httpx2.Client:
-    """A client for one exchange, by the proxies of the environment, where a proxy's own address is what is visited."""
-    client = httpx2.Client(timeout=allowance.limits.silence_seconds, follow_redirects=False)
+def _count_for(client: httpx2.Client, allowance: _Allowance) -> None:
+    """Whatever `client` sends and receives counts."""
     for transport in (client._transport, *client._mounts.values()):
-        if isinstance(transport, httpx2.HTTPTransport):  # it has no public way to its pool, which would take a network
+        if isinstance(transport, httpx2.HTTPTransport):  # a pool would take a network, a client takes no pool
             pool: Any = transport._pool
             pool._network_backend = _Network(pool._network_backend, allowance)
-    return client

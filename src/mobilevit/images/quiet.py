@@ -53,4 +53,4 @@ def _silence_libtiff() -> None:
     To catch them at standard error would catch what other threads print there too.
     """
     with suppress(OSError, AttributeError):  # where libtiff is no library of its own
-        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
