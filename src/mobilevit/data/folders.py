@@ -74,8 +74,8 @@ def pictures_below(folder: Path | str, *, refused: Callable[[DataError], None] |
 
 def _walk(root: str, refused: Callable[[DataError], None] | None) -> Iterator[str]:
     """Paths below `root`. A folder is gone through once, however many links lead to it."""
-    top = os.path.realpath(root)
-    seen = {top}
+    tops = [os.path.realpath(root)]  # what is gone through from, links to other places among it
+    seen = {*tops}
     levels = [iter(_listed(root, refused))]
     while levels:
         entry = next(levels[-1], None)
@@ -83,7 +83,7 @@ def _walk(root: str, refused: Callable[[DataError], None] | None) -> Iterator[st
             levels.pop()
         elif not _is_folder(entry):  # a dangling link counts as a file: it is reported as unreadable, not lost
             yield entry.path
-        elif _leads_on(entry, top, seen):
+        elif _leads_on(entry, tops, seen):
             levels.append(iter(_listed(entry.path, refused)))
 
 
@@ -104,12 +104,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _leads_on(entry: os.DirEntry[str], top: str, seen: set[str]) -> bool:
+def _leads_on(entry: os.DirEntry[str], tops: list[str], seen: set[str]) -> bool:
     """Whether a folder is to be gone through here: it has not been, and it is no link to one whose own place is below
-    `top`, or above it."""
+    one of `tops`, or above."""
     real = os.path.realpath(entry.path)
-    if real in seen or (entry.is_symlink() and (_lies_in(real, top) or _lies_in(top, real))):
+    if real in seen:
         return False
+    if entry.is_symlink():
+        if any(_lies_in(real, top) or _lies_in(top, real) for top in tops):
+            return False
+        tops.append(real)
     seen.add(real)
     return True
 
