@@ -233,3 +233,23 @@ def test_the_largest_pictures_of_phones_fit() -> None:
     for kind, width, height in (("JPEG", 12_000, 9_000), ("HEIF", 12_000, 9_000), ("WEBP", 8_000, 6_000)):
         image.format = kind  # type: ignore[misc]
         assert decoding_bytes(image) * width * height <= MAX_DECODING_BYTES, kind
+
+
+def exif_bomb() -> bytes:
+    """Ten thousand entries, each of them claiming the same 200 KB."""
+    count, size = 10_000, 200_000
+    entries = b"".join(struct.pack("<HHII", 40_000 + number, 7, size, 8) for number in range(count))
+    block = b"II*\x00" + struct.pack("<IH", 8, count) + entries + bytes(4)
+    return block + bytes(size + 8 - len(block))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak of a process by itself")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_exif_that_claims_the_same_bytes_over_and_over(kind: str, tmp_path: Path) -> None:
+    """Two gigabytes with Pillow before 13."""
+    for name, options in (("small", {}), ("large", {"exif": exif_bomb()})):
+        (tmp_path / name).write_bytes(encoded(noise(), kind, **options))
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "small"), str(tmp_path / "large")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[0]) < 2**25
+    assert not done.stderr
