@@ -18,11 +18,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 ORDER = [
     "errors",
     "files",
+    "interrupts",
     "spec",
     "boxes",
     "class_tables",
     "models",
+    "images",
     "data",
+    "datasets",
     "weights",
     "tasks",
     "formats",
@@ -43,21 +46,24 @@ ORDER = [
     "digit_scenes",
     "cli",
 ]
-NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "files", "spec"}}
+NARROW = {"models": {"errors"}, "formats": {"errors", "spec"}, "data": {"errors", "files", "images", "spec"}}
 
 # Libraries that a user may lack, or that one part alone has to know: the only files that may import them.
 HOMES = {
     "ai_edge_litert": {"formats/litert.py"},
     "ai_edge_quantizer": {"quantization/litert.py"},
+    "av": {"images/video.py"},
     "coremltools": {"formats/coreml.py", "quantization/coreml.py"},
     "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"data/augment.py"},
     "litert_torch": {"formats/litert.py"},
+    "httpx2": {"images/http.py"},
     "nncf": {"quantization/openvino.py"},
     "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py", "quantization/onnx.py"},
     "onnxruntime": {"formats/onnx.py", "quantization/onnx.py"},
     "openvino": {"formats/openvino.py", "quantization/openvino.py"},
+    "pillow_heif": {"images/heif.py"},
     "sklearn": {"digits.py"},
     "torchao": {"quantization/executorch.py"},
     "tensorboard": {"training/scalars.py"},
@@ -66,8 +72,8 @@ HOMES = {
     "yaml": {"tasks/detection/"},
 }
 OPTIONAL = {
-    "ai_edge_litert", "ai_edge_quantizer", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
-    "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
+    "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia", "litert_torch",
+    "nncf", "onnx", "onnxruntime", "openvino", "pillow_heif", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
 

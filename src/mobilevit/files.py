@@ -13,24 +13,34 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     OutputError where the folder does not exist, is not writable, or the disk is full; the old file stays.
     """
     data = content.encode() if isinstance(content, str) else content
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+
+    OutputError where the folder does not exist, or takes no file.
+    """
     try:
         prefix = f".{path.name[:40]}."  # the name itself may be as long as a name can be
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    os.close(descriptor)
+    Path(temporary).chmod(0o666 & ~_umask())
+    return Path(temporary)
 
 
 def expanded(path: Path) -> Path:

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, unknown
+from mobilevit.errors import PictureError, UsageError, memory_errors, unknown
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.images.video import Frame, Video, locate
 from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
@@ -106,6 +107,22 @@ class Predictor:
         for picture, result in self._run(pictures, keep=True):
             yield result if picture is None else (result, self.task.draw(picture, result))
 
+    def frames(self, video: str | Path, *, every: int = 1) -> "Iterator[FrameResult]":
+        """Results of the frames of a video file, or of a camera ("camera:0"), as they come; of each `every`-th frame.
+
+        PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
+        MissingExtraError without PyAV.
+        """
+        self._mind_the_fork()
+        for frames in _batches(Video(locate(str(video)), every), self.batch_size):
+            views = [
+                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
+                for frame in frames
+            ]
+            results = self.task.decode(self.runner(torch.stack(views)), self.spec, self.limits)
+            for frame, result in zip(frames, results, strict=True):
+                yield FrameResult(frame, result.of(str(video), frame.image.size))
+
     def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
         """Results and, where they are kept, pictures."""
         self._mind_the_fork()
@@ -129,23 +146,93 @@ class Predictor:
     def _view(self, source: Source, keep: bool) -> "View | Failure":
         try:
             with source.lent() as picture:
-                geometry = eval_geometry(picture.size, self.spec.preprocessing)
-                pixels = to_tensor(geometry.picture(picture))
-                return View(source.name, picture.size, pixels, _reduced(picture) if keep else None)
+                return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
         except PictureError as error:
             return Failure(source.name, str(error))
+
+    def _pixels(self, picture: Image.Image) -> Tensor:
+        return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
 
     def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
         results: Iterator[Any] = iter(())
         if views:
-            outputs = self.runner(torch.stack([view.pixels for view in views]))
+            with memory_errors(
+                lambda: f"predict in smaller batches (batch_size is {self.batch_size}), or a smaller size"
+            ):
+                outputs = self.runner(torch.stack([view.pixels for view in views]))
             results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
             if isinstance(view, Failure):
                 yield None, view
             else:
                 yield view.picture, next(results).of(view.source, view.size)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What is said about one frame of a video: the Result, with the frame's number and time in whatever it says."""
+
+    frame: Frame
+    result: Any
+
+    @property
+    def source(self) -> str:
+        """The video's path, or the camera."""
+        return str(self.result.source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        said = self.result.to_dict()
+        return {"source": said.pop("source"), **self._moment(), **said}
+
+    def row(self) -> dict[str, str]:
+        """Short texts for a table."""
+        said = self.result.row()
+        first = next(iter(said))
+        return {first: said.pop(first), "frame": str(self.frame.index), "time": _clock(self.frame.seconds), **said}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of a CSV file, whose heading has MOMENT as well."""
+        return [{**record, **self._moment()} for record in self.result.records()]
+
+    def mask(self) -> Image.Image | None:
+        """As the Result's."""
+        mask: Image.Image | None = self.result.mask()
+        return mask
+
+    def _moment(self) -> dict[str, Any]:
+        seconds = self.frame.seconds
+        return dict(zip(MOMENT, (self.frame.index, None if seconds is None else round(seconds, 6)), strict=True))
+
+
+MOMENT = ("frame", "seconds")  # of a video, beside what is said of every image
+
+
+def _clock(seconds: float | None) -> str:
+    return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:06.3f}"
+
+
+FRAMES_AT_A_TIME = 8  # of 4K they take 200 MB
+
+
+def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
+    """Frames, several at a time, but one by one from a camera; what went wrong is raised after those before it."""
+    size = 1 if video.is_live else min(most, FRAMES_AT_A_TIME)
+    batch: list[Frame] = []
+    problem = None
+    try:
+        for frame in video:
+            batch.append(frame)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except PictureError as error:
+        problem = error
+    if batch:
+        yield batch
+    if problem is not None:
+        raise problem
 
 
 @dataclass(frozen=True)

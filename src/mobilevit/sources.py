@@ -23,8 +23,9 @@ from mobilevit.fetching import fetch
 from mobilevit.files import expanded
 from mobilevit.images import opening
 from mobilevit.images.opening import MAX_FILE_BYTES
+from mobilevit.images.video import is_video
 
-AnySource = opening.Source
+Content = opening.Source  # what `decode` takes
 STANDARD_INPUT = "-"
 
 
@@ -33,7 +34,7 @@ class Source:
     """One picture: what to call it, and how to get at what `decode` takes."""
 
     name: str
-    content: Callable[[], AnySource]
+    content: Callable[[], Content]
 
     def picture(self) -> Image.Image:
         """Decoded in full, RGB, upright; PictureError."""
@@ -48,14 +49,21 @@ class Source:
                 picture = held.enter_context(opened(self.content())).decode()
             except PictureError as error:
                 message = str(error)
+                if is_video(self.name):
+                    message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
                 raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
             yield picture
 
 
+AnySource = Content | Source  # what a user may call an image, or several
+
+
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
-    """Each picture of one source or of many, in their order."""
+    """Each image of one source or of many, in their order. A video counts as one."""
     for one in _several(given):
-        if isinstance(one, str):
+        if isinstance(one, Source):
+            yield one
+        elif isinstance(one, str):
             yield from _from_text(one)
         elif isinstance(one, os.PathLike):
             yield from _from_path(Path(os.fsdecode(one)))
@@ -111,7 +119,7 @@ def _from_path(path: Path) -> Iterator[Source]:
         yield _broken(str(path), "no pictures in this folder")
 
 
-def _name_in_memory(picture: AnySource) -> str:
+def _name_in_memory(picture: Content) -> str:
     if isinstance(picture, Image.Image):
         return str(getattr(picture, "filename", "")) or "<picture>"
     if hasattr(picture, "read"):
@@ -119,12 +127,12 @@ def _name_in_memory(picture: AnySource) -> str:
     return "<bytes>" if isinstance(picture, bytes | bytearray | memoryview) else "<array>"
 
 
-def _same(content: AnySource) -> AnySource:
+def _same(content: Content) -> Content:
     return content
 
 
 def _broken(name: str, problem: str) -> Source:
-    def fail() -> AnySource:
+    def fail() -> Content:
         raise PictureError(f"{name}: {problem}")
 
     return Source(name, fail)

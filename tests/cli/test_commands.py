@@ -113,7 +113,7 @@ def test_predict_goes_on_after_a_broken_picture(model: Path, pictures: list[str]
     shown = capsys.readouterr()
     assert pictures[0] in shown.out and pictures[1] in shown.out
     assert f"error: {broken}" in shown.err
-    assert "1 of 3 pictures could not be read" in shown.err
+    assert "1 of 3 images could not be read" in shown.err
 
 
 def test_predict_json(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
@@ -162,7 +162,7 @@ def test_predict_saves_drawn_pictures_under_names_of_their_own(
     model: Path, pictures: list[str], tmp_path: Path
 ) -> None:
     target = tmp_path / "drawn"
-    assert main(["predict", str(model), *pictures, "--save", str(target)]) == 0
+    assert main(["predict", str(model), *pictures, "--output", str(target)]) == 0
     names = sorted(path.name for path in target.iterdir())
     assert names == sorted([*(f"{n}.jpg" for n in range(4)), *(f"{n}-2.jpg" for n in range(4))])
     assert all(Image.open(path).format == "JPEG" for path in target.iterdir())
@@ -173,7 +173,7 @@ def test_predict_writes_over_nobodys_pictures(model: Path, pictures: list[str], 
     Image.open(pictures[0]).save(photo)
     before = photo.read_bytes()
     for _ in range(2):
-        assert main(["predict", str(model), str(photo), "--save", str(tmp_path)]) == 0
+        assert main(["predict", str(model), str(photo), "--output", str(tmp_path)]) == 0
     assert photo.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"0.jpg", "0-2.jpg", "0-3.jpg"}
 

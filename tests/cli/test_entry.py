@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,11 @@ def test_the_table_names_every_command(capsys: pytest.CaptureFixture[str]) -> No
     assert max(map(len, lines)) <= 100
 
 
-def test_the_table_is_there_at_once() -> None:
-    program = (
-        "import sys; from mobilevit.cli import main; main(['--help']); print({'torch', 'numpy'} & set(sys.modules))"
-    )
-    times = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        start = time.perf_counter()
-        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-        times.append(time.perf_counter() - start)
+def test_the_table_needs_no_heavy_import() -> None:
+    heavy = {"torch", "numpy", "PIL", "tyro", "matplotlib", "huggingface_hub"}
+    program = f"import sys; from mobilevit.cli import main; main(['--help']); print({heavy} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "set()"
-    assert min(times) < 0.5
 
 
 def test_a_name_that_the_terminal_cannot_show(tmp_path: Path) -> None:
@@ -87,9 +80,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["evaluate", "{tmp}/none.safetensors", "{data}"], 1, "none.safetensors"),
         (["evaluate", "{model}", "{data}", "--split", "tests"], 1, "train, val"),
         (["evaluate", "{model}", "{data}", "--save", "{model}/file"], 1, "cannot make the folder"),
-        (["predict", "{model}"], 2, "no pictures"),
+        (["predict", "{model}"], 2, "no images"),
         (["predict", "{model}", "{tmp}"], 1, "{tmp}"),
         (["predict", "{model}", "x.png", "--json", "--csv"], 2, "exclude"),
+        (["predict", "{model}", "x.png", "--format", "mask"], 2, "name the folder as --output"),
+        (["predict", "{model}", "x.png", "--output", "{tmp}/out", "--format", "jsnol"], 2, "did you mean jsonl"),
+        (["predict", "{model}", "x.mp4", "--every", "0"], 2, "every is 0"),
         (["predict", "{model}", "x.png", "--top", "0"], 2, "top"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
         (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),

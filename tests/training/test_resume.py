@@ -78,8 +78,8 @@ def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -
     assert_same_run(resume(killed.output / "killed").folder, uninterrupted.folder)
 
 
-def test_two_sittings_of_accumulated_steps(config: TrainConfig) -> None:
-    accumulating = replace(config, optim=replace(config.optim, accumulate_steps=2))
+def test_two_sittings_of_accumulated_steps_from_memory(config: TrainConfig) -> None:
+    accumulating = replace(config, cache="memory", optim=replace(config.optim, accumulate_steps=2))
     whole = train(accumulating)
     stopped = train(replace(accumulating, name="stopped"), StopsAt(0, 1, signal.SIGINT))
     assert_same_run(resume(stopped.folder).folder, whole.folder)
@@ -101,6 +101,16 @@ def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path)
     checkpoint = run / "checkpoint" / "state.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be read"):
+        resume(run)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    checkpoint = run / "checkpoint" / "state.safetensors"
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(TrainingError, match="checksum"):
         resume(run)
 
 
