@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, memory_errors, unknown
+from mobilevit.errors import PictureError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
+from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.images.video import Frame, Video, locate
@@ -31,6 +32,7 @@ from mobilevit.spec import at_size
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
+from mobilevit.weights.model_file import check_spec
 
 BATCH_SIZE = 32  # pictures that the network takes at a time
 DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
@@ -303,7 +305,7 @@ def runner_for(
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
         if is_artefact(model):
-            return open_artefact(model, size_px=size_px)
+            return _exported(Path(model), size_px)
         model = load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:
@@ -324,6 +326,20 @@ def without_lost_threads() -> None:
 
 
 LOADED_BY = os.getpid()
+
+
+def _exported(path: Path, size_px: int | None) -> Runner:
+    """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
+    runner = open_artefact(path, size_px=size_px)
+    try:
+        check_spec(runner.spec)
+        expected = tasks.get(runner.spec.task).interface.outputs
+        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ArtefactRunner) else [*expected]
+        if {*found} != {*expected}:
+            raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
+    except WeightsError as error:
+        raise WeightsError(f"the manifest of {path} cannot be: {error}. Export the model again.") from error
+    return runner
 
 
 def device_for(name: str) -> torch.device:

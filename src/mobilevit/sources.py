@@ -24,6 +24,7 @@ from mobilevit.files import expanded
 from mobilevit.images import opening
 from mobilevit.images.opening import MAX_FILE_BYTES
 from mobilevit.images.video import is_video
+from mobilevit.text import printable
 
 Content = opening.Source  # what `decode` takes
 STANDARD_INPUT = "-"
@@ -51,7 +52,7 @@ class Source:
                 message = str(error)
                 if is_video(self.name):
                     message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
-                raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+                raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
             yield picture
 
 

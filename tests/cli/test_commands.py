@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,22 @@ def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["check", str(data), "--grid", str(tmp_path / "grid.png")]) == 0
     assert "[bold]cat" in capsys.readouterr().out
     assert Image.open(tmp_path / "grid.png").width > 100
+
+
+@pytest.mark.parametrize("verb", ["check", "evaluate", "predict", "explain"])
+def test_the_backend_of_a_notebook_stops_no_command(verb: str, model: Path, data: Path, tmp_path: Path) -> None:
+    pictures = str(data / "val" / "dog" / "0.png")
+    arguments = {
+        "check": [data, "--grid", tmp_path / "grid.png"],
+        "evaluate": [model, data, "--workers", "0", "--save", tmp_path],
+        "predict": [model, pictures, "--save", tmp_path],
+        "explain": [model, pictures, "--output", tmp_path / "why.png"],
+    }
+    command = [sys.executable, "-m", "mobilevit", verb, *map(str, arguments[verb])]
+    environment = {**os.environ, "MPLBACKEND": "module://backend_of_a_notebook"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert list(tmp_path.iterdir())
 
 
 def test_check_for_machines(data: Path, capsys: Capture) -> None:

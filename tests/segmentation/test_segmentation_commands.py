@@ -42,7 +42,8 @@ def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[st
         assert {area["value"]: area["pixels"] for area in entry["areas"]} == {
             value: count for value, count in enumerate(counts.tolist()) if count
         }
-    assert main(["predict", str(model), str(pictures), "--size-px", "64", "--output", str(out), "--format", "mask", "--csv"]) == 0
+    options = ["--size-px", "64", "--output", str(out), "--format", "mask", "--csv"]
+    assert main(["predict", str(model), str(pictures), *options]) == 0
     assert (out / "000-2.png").exists()
 
 

@@ -1,7 +1,6 @@
 """`mobilevit predict MODEL PICTURES...`."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -14,13 +13,14 @@ from PIL.Image import Image
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
-from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said
+from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.data.finding import counted
 from mobilevit.errors import PictureError, UsageError, unknown
 from mobilevit.files import make_folder
 from mobilevit.images.video import Video, is_video, locate
 from mobilevit.inference import MOMENT, Failure, Predictor
 from mobilevit.interrupts import StopRequest
+from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
 
 
@@ -48,6 +48,8 @@ class PredictOptions:
 def run(arguments: Sequence[str]) -> int:
     options = parse(PredictOptions, "predict", _pictures_last(arguments))
     formats = _checked(options)
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     predictor = Predictor(
         options.model,
         device=options.device,
@@ -210,7 +212,7 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
     """A list, written as its entries come."""
     separator = "[\n"
     for outcome in outcomes:
-        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        sys.stdout.write(separator + console.json_text(outcome.to_dict()))
         separator = ",\n"
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -223,4 +225,4 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
         if number == 0:  # not before: the first may show that the options do not fit the network
             writer.writeheader()
         if not isinstance(outcome, Failure):
-            writer.writerows(outcome.records())
+            writer.writerows(records_of(outcome))

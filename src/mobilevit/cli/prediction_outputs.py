@@ -1,12 +1,11 @@
 """What `predict --output FOLDER` writes: a class for each name of `--format`."""
 
 import csv
-import json
 import os
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL.Image import Image
 
@@ -16,6 +15,7 @@ from mobilevit.files import temporary_beside, unused, write_atomically
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.inference import Failure, FrameResult
 from mobilevit.tasks.base import Result
+from mobilevit.text import printable, to_json
 
 Said = Result | FrameResult
 Outcome = Said | Failure
@@ -123,7 +123,7 @@ class JsonLines(_Lines):
     name = "results.jsonl"
 
     def add(self, said: Said, _drawn: Image | None) -> None:
-        self.file.write(json.dumps(said.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
+        self.file.write(to_json(said.to_dict()) + "\n")
 
 
 class Csv(_Lines):
@@ -137,7 +137,15 @@ class Csv(_Lines):
         self.rows.writeheader()
 
     def add(self, said: Said, _drawn: Image | None) -> None:
-        self.rows.writerows(said.records())
+        self.rows.writerows(records_of(said))
+
+
+def records_of(said: Said) -> list[dict[str, Any]]:
+    """Rows of a CSV file, in which every text is on one line."""
+    return [
+        {name: printable(value) if isinstance(value, str) else value for name, value in record.items()}
+        for record in said.records()
+    ]
 
 
 FORMATS: dict[str, Callable[[Path, Sequence[str]], Output]] = {

@@ -116,6 +116,8 @@ def _opened(location: Location) -> tuple[Any, Any]:
         if not container.streams.video:
             raise PictureError(f"{location.name}: has no images, only sound")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise PictureError(f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264")
         stream.thread_type = "AUTO"
         _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
         return container, stream
