@@ -199,8 +199,8 @@ def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str,
         except WeightsError as error:
             refusals[prefix] = error
     if not fitting:
-        prefix, error = next(iter(refusals.items()))
-        raise error if not prefix else WeightsError(f"below the prefix '{prefix}' of its keys, {error}") from None
+        prefix, refusal = next(iter(refusals.items()))
+        raise WeightsError(f"below the prefix '{prefix}' of its keys, {refusal}" if prefix else str(refusal))
     prefix = _chosen(list(fitting))
     others = [key for key in plain if not key.startswith(prefix)]
     if others:
