@@ -181,7 +181,7 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
     step.optimiser = adamw(step.network, OptimiserConfig())
-    step.set_grad_scale(2.0**60)
+    step.scaler = torch.amp.GradScaler(session.device.type, init_scale=2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)
     figures.at_most("scale after it, over that before", step.scaler.get_scale() / 2.0**60, 0.5)

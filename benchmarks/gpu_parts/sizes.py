@@ -31,7 +31,7 @@ XXS, S = "mobilevit_xxs", "mobilevit_s"
 SIZES = {
     "full": Sizes(
         patience=1.0, compared_px=128, compared=8, agreeing=256, run=200, models=(XXS, S), step_px=256, step_batch=128,
-        rounds=7, passes=6, inference_batches=(1, 256), loader_px=(128, 256), loader_batches=60,
+        rounds=7, passes=6, inference_batches=(1, 256), loader_px=(128, 256), loader_batches=40,
         scales_px=(192, 256, 320), learn=None, learn_px=128, learn_batch=128,
     ),
     "small": Sizes(
