@@ -1,4 +1,4 @@
-"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, with file and record."""
+"""Annotation files that are broken, wrong or hostile: a clear DataError each, for little work, that names the place."""
 
 import json
 import os
