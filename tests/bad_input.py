@@ -1,6 +1,7 @@
 """What docs/bad-input.md names: one file or folder for everything that can be wrong."""
 
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -146,7 +147,7 @@ def write_models(root: Path) -> None:
 
 
 class Malicious:
-    """Unpickled, it would create a file."""
+    """Unpickled, it would make a folder."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (Path("code-was-run"),)
+        return os.mkdir, ("code-was-run",)

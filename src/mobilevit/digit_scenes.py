@@ -65,7 +65,7 @@ def write_boxes(folder: str | Path, *, seed: int = 0) -> Path:
         for index, (picture, placed) in enumerate(scenes):
             picture.save(target / f"{index:04}.png")
             entries.append(placed)
-        write_atomically(target / "_annotations.coco.json", json.dumps(_coco(entries)))
+        write_atomically(target / "_annotations.coco.json", json.dumps(_coco(entries), allow_nan=False))
     return folder
 
 

@@ -1,12 +1,20 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and taking away what killed processes left."""
 
 import os
 import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mobilevit.errors import OutputError
 from mobilevit.text import utf8
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked, and so nothing is taken for abandoned
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -16,13 +24,19 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     OutputError where the folder does not exist, is not writable, or the disk is full; the old file stays.
     """
     data = utf8(content) if isinstance(content, str) else content
-    temporary = temporary_beside(path)
     try:
-        with temporary.open("wb") as file:
+        descriptor, temporary = _locked_file(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            if fcntl is None:
+                file.close()  # Windows moves no open file; elsewhere the lock is kept until it has its name
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
@@ -34,10 +48,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def temporary_beside(path: Path) -> Path:
     """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
 
-    OutputError where the folder does not exist, or takes no file.
+    It carries no lock, so `abandoned` does not find it. OutputError where the folder does not exist, or takes no file.
     """
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        prefix = f".{path.name[:40]}."  # the name itself may be as long as a name can be
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
     os.close(descriptor)
@@ -45,19 +60,47 @@ def temporary_beside(path: Path) -> Path:
     return Path(temporary)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what `write_atomically` began in a folder when its process was killed; nobody may be writing there."""
-    for path in filter(is_leftover, folder.glob(".*")):
-        path.unlink(missing_ok=True)
+def expanded(path: Path) -> Path:
+    """`path`, a leading ~ in it the home folder's, unless something has just this name; unchanged where no user has."""
+    return path if os.path.lexists(path) else Path(os.path.expanduser(path))  # noqa: PTH111 (Path's raises)
 
 
-def is_leftover(path: Path) -> bool:
-    """Whether `path` is a file that `write_atomically` has not finished."""
-    return LEFTOVER.fullmatch(path.name) is not None and path.is_file()
+@contextmanager
+def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
+    """A folder in `parent` that goes again with all its content; OutputError where it cannot be made.
+
+    Where this process is killed before, `abandoned` finds it. `kind` is one of KINDS.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{kind}-"))
+    except OSError as error:
+        raise OutputError(f"cannot write to {parent}: {error.strerror}. Choose another folder.") from error
+    with _lock(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-# A file's name between a dot and eight letters of tempfile's: ".best.safetensors.x7_ab2cd".
-LEFTOVER = re.compile(r"\..+\.(csv|html|json|onnx|png|safetensors)\.[a-z0-9_]{8}")
+def abandoned(parent: Path) -> Iterator[Path]:
+    """The temporary files and folders in `parent` whose process is no more; each is removed after its turn."""
+    for path in sorted(parent.glob(".*")):
+        if is_temporary(path):
+            with _lock(path) as is_ours:
+                if is_ours:
+                    yield path
+                    _remove(path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `path` has the name of a temporary file or folder of this module."""
+    return LEFTOVER.fullmatch(path.name) is not None and not path.is_symlink()
+
+
+def clear_abandoned(parent: Path) -> None:
+    """Remove what killed processes left in `parent`; what belongs to a living one stays."""
+    for _ in abandoned(parent):
+        pass
 
 
 def picture_format(path: Path) -> str:
@@ -91,6 +134,55 @@ def unused(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free
+
+
+KINDS = ("export", "quantize")  # of temporary folders
+LEFTOVER = re.compile(
+    rf"\.(?:{'|'.join(KINDS)})-[a-z0-9_]{{8}}|\..+\.[a-z0-9_]{{8}}\.tmp"
+)  # as tempfile completes their names
+
+
+def _locked_file(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open and locked."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        if _take(descriptor) is not False and os.fstat(descriptor).st_nlink > 0:
+            return descriptor, Path(name)
+        os.close(descriptor)  # `abandoned` saw it before it was locked
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Whether this process now holds the lock of `path`, which the system takes from a dead one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # gone meanwhile, not ours to open, or a folder on Windows
+        yield False
+        return
+    try:
+        yield bool(_take(descriptor)) and path.exists()
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool | None:
+    """Whether the lock could be had; None where there are none, as on some network drives."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -3,6 +3,7 @@
 Pictures are decoded in full, by threads, while the network runs on those before.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, memory_errors, unknown
+from mobilevit.errors import PictureError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
+from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.images.video import Frame, Video, locate
@@ -30,6 +32,7 @@ from mobilevit.spec import at_size
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
+from mobilevit.weights.model_file import check_spec
 
 BATCH_SIZE = 32  # pictures that the network takes at a time
 DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
@@ -50,8 +53,10 @@ class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
     Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, Pillow
-    pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open
+    files, Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+
+    In a process that was forked it works on the CPU, with one thread.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Predictor:
         file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
+        self._process = os.getpid()
         self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
@@ -109,6 +115,7 @@ class Predictor:
         PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
         MissingExtraError without PyAV.
         """
+        self._mind_the_fork()
         for frames in _batches(Video(locate(str(video)), every), self.batch_size):
             views = [
                 to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
@@ -120,6 +127,7 @@ class Predictor:
 
     def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
         """Results and, where they are kept, pictures."""
+        self._mind_the_fork()
         pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
         try:
             views = in_order(pool, lambda source: self._view(source, keep), expand(pictures), 2 * self.batch_size)
@@ -128,12 +136,21 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def _mind_the_fork(self) -> None:
+        on_cpu = isinstance(self.runner, TorchRunner) and self.runner.device.type == "cpu"
+        if os.getpid() != self._process and not on_cpu:
+            raise UsageError(
+                "this process was forked after the Predictor was made, and the threads or the device of its runtime "
+                'stayed behind: make the Predictor in the new process, or start processes by "spawn"'
+            )
+        without_lost_threads()
+
     def _view(self, source: Source, keep: bool) -> "View | Failure":
         try:
-            picture = source.picture()
+            with source.lent() as picture:
+                return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
         except PictureError as error:
             return Failure(source.name, str(error))
-        return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
 
     def _pixels(self, picture: Image.Image) -> Tensor:
         return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
@@ -284,10 +301,11 @@ def runner_for(
     `size_px` takes pictures of another size than the network was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
+    without_lost_threads()
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
         if is_artefact(model):
-            return open_artefact(model, size_px=size_px)
+            return _exported(Path(model), size_px)
         model = load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:
@@ -298,6 +316,30 @@ def runner_for(
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
     spec = spec if size_px is None else at_size(spec, size_px)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
+
+
+def without_lost_threads() -> None:
+    """In a process that was forked torch goes on with one thread: the others stayed behind, and it would wait for them
+    for ever."""
+    if os.getpid() != LOADED_BY:
+        torch.set_num_threads(1)
+
+
+LOADED_BY = os.getpid()
+
+
+def _exported(path: Path, size_px: int | None) -> Runner:
+    """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
+    runner = open_artefact(path, size_px=size_px)
+    try:
+        check_spec(runner.spec)
+        expected = tasks.get(runner.spec.task).interface.outputs
+        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ArtefactRunner) else [*expected]
+        if {*found} != {*expected}:
+            raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
+    except WeightsError as error:
+        raise WeightsError(f"the manifest of {path} cannot be: {error}. Export the model again.") from error
+    return runner
 
 
 def device_for(name: str) -> torch.device:

@@ -110,8 +110,8 @@ def test_a_part_that_was_complete_already(site: Site, entry: Entry) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"status": 404}, "HTTP Error 404"),
-        ({"status": 503}, "HTTP Error 503"),
+        ({"status": 404}, "the server answers 404 (Not Found)"),
+        ({"status": 503}, "the server answers 503 (Service Unavailable)"),
         ({"announced": 2**40}, "announces 1,099,511,627,776 bytes, more than the limit"),
         ({"announced": -1}, "does not say how long the file is"),
     ],
@@ -123,7 +123,7 @@ def test_what_is_wrong_with_the_server_is_said_with_what_to_do(
         setattr(site, name, value)
     with pytest.raises(DownloadError) as caught:
         fetch(entry)
-    for text in (what, site.address, str(by_hand(entry)), "--weights none"):
+    for text in (what, site.address, str(by_hand(entry)), "--weights none", "--weights imagenette"):
         assert text in str(caught.value)
     assert len(site.asked) == 1
     assert not by_hand(entry).exists()
@@ -214,7 +214,7 @@ def test_files_of_the_hub_are_kept_in_its_cache_checked_and_used_offline(filled:
     assert "file wanted: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
     place = tmp_path / "cache" / "timm--mobilevit_s.cvnets_in1k" / "model.safetensors"
     assert f"to put it there by hand: {place} " in offline
-    assert "--weights none" in offline
+    assert "--weights none" in offline and "--weights imagenette --model mobilevit_xxs" in offline
 
 
 def _free_port() -> int:

@@ -9,6 +9,7 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
 from mobilevit.evaluation import Evaluation, evaluate
 from mobilevit.files import make_folder
+from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.tasks.base import ReadOptions
 
 LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
@@ -36,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(EvaluateOptions, "evaluate", arguments)
     if options.save:
         make_folder(options.save)  # before the work
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     with console.bar() as bar:
         shown = bar.add_task("evaluating", total=None)
         evaluation = evaluate(

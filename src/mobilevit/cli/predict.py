@@ -20,6 +20,7 @@ from mobilevit.files import make_folder
 from mobilevit.images.video import Video, is_video, locate
 from mobilevit.inference import MOMENT, Failure, Predictor
 from mobilevit.interrupts import StopRequest
+from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
 
 
@@ -47,6 +48,8 @@ class PredictOptions:
 def run(arguments: Sequence[str]) -> int:
     options = parse(PredictOptions, "predict", _pictures_last(arguments))
     formats = _checked(options)
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     predictor = Predictor(
         options.model,
         device=options.device,

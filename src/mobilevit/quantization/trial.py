@@ -87,7 +87,7 @@ class Trial:
         """The file of that name, with its manifest."""
         self.tell(f"making {name}", 0, 1)
         path = self.path(name)
-        with refusal_of(self.title), own_log():
+        with refusal_of(self.title, path), own_log():
             write(path)
         manifest = manifest_of(self.task, self.graph, self.format, precision, path)
         write_atomically(manifest_path(path), manifest.to_json())

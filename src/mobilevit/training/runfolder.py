@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from mobilevit.data.finding import listed
 from mobilevit.errors import OutputError, TrainingError, UsageError
-from mobilevit.files import is_leftover, make_folder, remove_leftovers, write_atomically
+from mobilevit.files import clear_abandoned, is_temporary, make_folder, write_atomically
 from mobilevit.training.config import TrainConfig, from_json, to_json
 
 LOCK = ".lock"  # name of the file that a training process holds
@@ -70,7 +70,7 @@ class RunFolder:
     def tidy(self) -> None:
         """Remove what a process left half written when it was killed; only for who holds the folder."""
         for place in (self.path, self.checkpoint.parent):
-            remove_leftovers(place)
+            clear_abandoned(place)
 
     def write_config(self, config: TrainConfig) -> None:
         """What a later attempt will find."""
@@ -127,7 +127,7 @@ def _make(path: Path) -> None:
 
 def _must_be_ours(folder: RunFolder) -> None:
     """Nothing is written into a folder of other things; what a process that begins a run makes first is none."""
-    others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_leftover(path))
+    others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_temporary(path))
     if not folder.config.exists() and any(others):
         raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
 

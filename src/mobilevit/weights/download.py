@@ -9,9 +9,9 @@ from filelock import FileLock
 
 from mobilevit.errors import DownloadError
 from mobilevit.files import make_folder, write_atomically
-from mobilevit.weights.catalogue import Entry, Hub, Packaged
+from mobilevit.models.table import MODELS, for_task
+from mobilevit.weights.catalogue import CATALOGUE, Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
-from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer
 
 PACKAGED = Path(__file__).with_name("files")
 LOCK_SECONDS = 600.0  # to wait for another process that downloads the same file
@@ -71,6 +71,8 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
     """The downloaded file, and the sha256 that the server reports."""
     if (found := _found(entry)) is not None:  # another process was faster
         return found, _hub_sum(found)
+    from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer  # here, as below
+
     if not isinstance(entry.source, Hub):
         transfer(entry.source.address, by_hand(entry), max_bytes=MAX_FILE_BYTES)
         return by_hand(entry), None
@@ -120,5 +122,13 @@ def _advice(entry: Entry, error: Exception) -> str:
         f"weights '{entry.name}' could not be downloaded: {reason}\n"
         f"  file wanted: {entry.source.address}\n"
         f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)\n"
-        "  to start without pretrained weights: --weights none"
+        "  to start without pretrained weights: --weights none\n"
+        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}"
     )
+
+
+def _model_for_packaged(entry: Entry) -> str:
+    """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
+    size = CATALOGUE["imagenette"].architecture
+    fits = MODELS[entry.architecture].variant == MODELS[size].variant
+    return "" if fits else f" --model {for_task(size, entry.task)}"
