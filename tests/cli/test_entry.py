@@ -89,7 +89,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "{model}"], 2, "no pictures"),
         (["predict", "{model}", "{tmp}"], 1, "{tmp}"),
         (["predict", "{model}", "x.png", "--json", "--csv"], 2, "exclude"),
-        (["predict", "{model}", "x.png", "--top", "0"], 2, "top"),
+        (["predict", "{model}", "x.png", "--top-k", "0"], 2, "top-k"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
         (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
         (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),

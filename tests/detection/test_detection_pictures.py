@@ -57,9 +57,9 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     assert [(each.id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
     assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the picture"
     assert found[1].box == pytest.approx((20, 20, 100, 60))
-    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top=1, min_score=0.05))
+    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top_k=1, score_threshold=0.05))
     assert [each.name for each in limited.objects] == ["dog"]
-    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(min_score=0.05))
+    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(score_threshold=0.05))
     assert len(many.objects) == 6
 
 

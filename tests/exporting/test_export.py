@@ -78,8 +78,8 @@ def test_gives_the_networks_answers(task: str, name: str, exported: Exported) ->
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
-    mine = Predictor(str(exported(task, name).path), min_score=0.05 if task == "detection" else None)(photos)
-    theirs = Predictor(network_of(task), size_px=SIZE_PX, min_score=0.05 if task == "detection" else None)(photos)
+    mine = Predictor(str(exported(task, name).path), score_threshold=0.05 if task == "detection" else None)(photos)
+    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05 if task == "detection" else None)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
         _same(found.to_dict(), expected.to_dict())

@@ -14,13 +14,14 @@ from mobilevit.training.checkpoint import Progress
 from mobilevit.training.loop import Parts
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.watching import Watcher
-from mobilevit.weights.creating import load
+from mobilevit.weights.creating import load, spec_of
 
 
 def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> None:
     """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html."""
     best = load(folder.best).to(parts.device)
-    runner = TorchRunner(Program(best, parts.spec, parts.task), parts.spec, parts.device)
+    spec = spec_of(best)
+    runner = TorchRunner(Program(best, spec, parts.task), spec, parts.device)
     evaluation = evaluate_runner(
         runner,
         parts.task,
@@ -35,7 +36,7 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
         folder.path,
         task=parts.task,
         dataset=parts.dataset,
-        spec=parts.spec,
+        spec=spec,
         history=progress.history,
         evaluation=evaluation,
         facts=_facts(parts, progress),

@@ -36,9 +36,20 @@ class Comparison(NamedTuple):
     missed: NDArray[np.bool_]  # (M,) true boxes that count and were not found
 
     @property
+    def objects(self) -> int:
+        """True boxes that count."""
+        return int((self.verdicts == Verdict.RIGHT).sum() + self.missed.sum())
+
+    @property
     def errors(self) -> int:
         """False boxes and missed ones."""
         return int(np.isin(self.verdicts, FALSE).sum() + self.missed.sum())
+
+    def of_first(self, count: int) -> "Comparison":
+        """Of the `count` surest boxes alone: no verdict depends on a box that is less sure."""
+        missed = self.missed.copy()
+        missed[self.owners[count:][self.owners[count:] >= 0]] = True
+        return Comparison(self.verdicts[:count], self.owners[:count], missed)
 
 
 def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes) -> Comparison:
