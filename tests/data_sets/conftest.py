@@ -29,8 +29,8 @@ def tree(tmp_path: Path) -> Tree:
 def names_only(tmp_path: Path) -> Tree:
     """Like `tree`, of empty files: enough for whoever opens none."""
 
-    def make(folders: dict[str, int]) -> Path:
-        root = tmp_path / "names"
+    def make(folders: dict[str, int], name: str = "names") -> Path:
+        root = tmp_path / name
         root.mkdir(exist_ok=True)
         for folder, count in folders.items():
             (root / folder).mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mobilevit import tasks
+from mobilevit.boxes import iou
 from mobilevit.cli import main
 from mobilevit.data.transforms import prepare
 from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
@@ -29,6 +30,7 @@ from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
 from mobilevit.formats.table import open_artefact
 from mobilevit.inference import Predictor
 from mobilevit.spec import Preprocessing, at_size
+from mobilevit.tasks.detection.result import OVERLAP
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import spec_of
 
@@ -38,6 +40,7 @@ pytest.importorskip("openvino", reason='needs the extra "export"')
 
 Exported = Callable[[str, str], Artefact]
 FORMATS = ("onnx", "openvino")
+MIN_SCORE = 0.05  # of objects
 
 
 def pictures(count: int, seed: int = 0) -> Tensor:
@@ -78,11 +81,15 @@ def test_gives_the_networks_answers(task: str, name: str, exported: Exported) ->
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
-    mine = Predictor(str(exported(task, name).path), score_threshold=0.05 if task == "detection" else None)(photos)
-    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05 if task == "detection" else None)(photos)
+    least = MIN_SCORE if task == "detection" else None
+    mine = Predictor(str(exported(task, name).path), score_threshold=least)(photos)
+    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
-        _same(found.to_dict(), expected.to_dict())
+        if task == "detection":
+            _same_objects(found.to_dict()["objects"], expected.to_dict()["objects"])
+        else:
+            _same(found.to_dict(), expected.to_dict())
 
 
 def _same(found: Any, expected: Any) -> None:
@@ -96,6 +103,20 @@ def _same(found: Any, expected: Any) -> None:
             _same(one, other)
     else:
         assert found == (pytest.approx(expected, abs=2e-2) if isinstance(expected, float) else expected)
+
+
+def _same_objects(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """Each has its like in the other list. In any order, and any one of several boxes that suppress each other: nearly
+    equal scores change places from one processor to another. Those at the threshold may be in one list alone."""
+    assert expected
+    for these, others in ((found, expected), (expected, found)):
+        for one in these:
+            assert one["score"] < MIN_SCORE + 0.01 or any(_alike(one, other) for other in others), one
+
+
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    overlap = float(iou(torch.tensor([one["box"]]), torch.tensor([other["box"]])))
+    return one["id"] == other["id"] and overlap > OVERLAP and abs(one["score"] - other["score"]) < 2e-2
 
 
 @pytest.mark.parametrize("name", FORMATS)

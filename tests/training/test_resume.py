@@ -104,6 +104,16 @@ def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path)
         resume(run)
 
 
+def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    checkpoint = run / "checkpoint" / "state.safetensors"
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(TrainingError, match="checksum"):
+        resume(run)
+
+
 def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder

@@ -15,7 +15,8 @@ from torch import Tensor
 from mobilevit.errors import OutputError, WeightsError
 from mobilevit.models.anchors import PAPER_SIZES
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
-from mobilevit.weights import model_file
+from mobilevit.weights import containers, model_file
+from mobilevit.weights.download import PACKAGED
 
 Filled = Callable[..., dict[str, Tensor]]
 
@@ -209,6 +210,54 @@ def test_a_damaged_file_loads_or_is_a_weights_error(saved: Path, tmp_path: Path,
         assert "damaged.safetensors" in str(error)
     else:
         assert len(state) == 311 and len(spec.classes) == 2
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_a_flipped_bit_is_refused_or_the_same(
+    filled: Filled, saved: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """The same where the bit was in the name of the checksum: the one text whose loss nothing tells."""
+    content = bytearray(saved.read_bytes())
+    header_bytes = 8 + struct.unpack("<Q", content[:8])[0]
+    place = data.draw(st.one_of(st.integers(0, header_bytes), st.integers(header_bytes, len(content) - 1)))
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path / "flipped.safetensors"
+    path.write_bytes(content)
+    try:
+        state, spec = model_file.load(path)
+    except WeightsError as error:
+        assert "flipped.safetensors" in str(error)
+    else:
+        assert b"mobilevit_checksum" not in content and spec == SPEC
+        assert not [key for key, tensor in filled(num_classes=2).items() if not torch.equal(state[key], tensor)]
+
+
+def test_a_flipped_bit_in_a_weight_is_damage(saved: Path, tmp_path: Path) -> None:
+    content = bytearray(saved.read_bytes())
+    content[-1] ^= 1
+    path = tmp_path / "flipped.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"flipped\.safetensors is damaged: .*checksum"):
+        model_file.load(path)
+
+
+def test_a_file_without_a_checksum_is_read(filled: Filled, tmp_path: Path) -> None:
+    path = tmp_path / "older.safetensors"
+    save_file(filled(num_classes=2), path, model_file.header(SPEC))
+    assert model_file.load(path)[1] == SPEC
+
+
+def test_the_checksum_is_of_the_content_and_not_of_its_order(filled: Filled) -> None:
+    texts, tensors = {"a": "1", "b": "2"}, filled(num_classes=2)
+    turned = dict(reversed(texts.items())), dict(reversed(tensors.items()))
+    assert containers.checksum(texts, tensors) == containers.checksum(*turned)
+    assert containers.checksum({**texts, "b": "3"}, tensors) != containers.checksum(texts, tensors)
+
+
+def test_the_packaged_file_carries_its_checksum() -> None:
+    texts, tensors = containers.read_safetensors(PACKAGED / "mobilevit_xxs_imagenette.safetensors")
+    assert texts[containers.CHECKSUM_KEY] == containers.checksum(texts, tensors)
 
 
 def test_a_network_of_pooled_features_has_no_classes(filled: Filled, tmp_path: Path) -> None:

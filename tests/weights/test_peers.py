@@ -1,6 +1,7 @@
 """The real networks of other packages, where they are installed: they load what we write, and agree with us."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def picture() -> Tensor:
 
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_transformers_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
-    transformers = pytest.importorskip("transformers")
+    transformers = peer("transformers", "MobileViTConfig", "MobileViTForImageClassification")
     network = transformers.MobileViTForImageClassification(_config(architecture)).eval()
     network.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
     with torch.inference_mode():
@@ -43,7 +44,7 @@ def test_transformers_agrees(filled: Filled, tmp_path: Path, picture: Tensor, ar
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
     """Theirs stops at a 16th of the size."""
-    transformers = pytest.importorskip("transformers")
+    transformers = peer("transformers", "MobileViTConfig", "MobileViTForSemanticSegmentation")
     config = _config(architecture)
     config.output_stride = 16
     network = transformers.MobileViTForSemanticSegmentation(config).eval()
@@ -57,12 +58,34 @@ def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, picture:
 
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_timm_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
-    timm = pytest.importorskip("timm")
+    timm = peer("timm", "create_model")
     network = timm.create_model(architecture, num_classes=10).eval()
     network.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
     with torch.inference_mode():
         theirs = network(picture)
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
+
+
+def peer(package: str, *names: str) -> Any:
+    """The package, where those of its names that the test needs can be imported; skips the test elsewhere.
+
+    A torchvision that was built for another torch raises RuntimeError when it is imported, and both packages import it.
+    """
+    try:
+        module = import_module(package)
+        for name in names:
+            getattr(module, name)
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"{package} cannot be used here: {error}")
+    return module
+
+
+def test_a_peer_that_cannot_be_imported_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_peer.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("broken_peer", "no_such_peer"):
+        with pytest.raises(pytest.skip.Exception, match=name):
+            peer(name)
 
 
 def _config(architecture: str) -> Any:

@@ -5,14 +5,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from mobilevit.errors import TrainingError
+from mobilevit.errors import TrainingError, WeightsError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.spec import ModelSpec
 from mobilevit.training.ema import Ema
+from mobilevit.weights.containers import read_safetensors, safetensors_bytes
 
 
 @dataclass
@@ -66,20 +65,18 @@ def write_checkpoint(
         tensors |= {f"ema.{name}": tensor for name, tensor in ema.model.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     make_folder(path.parent)
-    write_atomically(path, save(detached, {"progress": json.dumps(asdict(progress)), "spec": spec.to_json()}))
+    texts = {"progress": json.dumps(asdict(progress)), "spec": spec.to_json()}
+    write_atomically(path, safetensors_bytes(texts, tensors))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a saved state; TrainingError where the file is damaged or of another version."""
     try:
-        with safe_open(path, framework="pt") as file:
-            texts = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        texts, tensors = read_safetensors(path)
         progress = Progress(**json.loads(texts["progress"]))
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"checkpoint {path} cannot be read: {error}. The models beside it may still be good; "
             "start again with --weights and the path of last.safetensors."

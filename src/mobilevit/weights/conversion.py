@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from mobilevit.errors import UsageError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.spec import ChannelOrder, ModelSpec
-from mobilevit.weights import sources
+from mobilevit.weights import containers, sources
 from mobilevit.weights.layouts import Layout, layout_named, preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, header, in_half
 from mobilevit.weights.recognition import Recognised
@@ -78,7 +77,7 @@ def _torch_file(tensors: Mapping[str, Tensor], spec: ModelSpec) -> bytes:
 
 
 def _safetensors_file(tensors: Mapping[str, Tensor], spec: ModelSpec) -> bytes:
-    return to_safetensors(dict(tensors), header(spec))
+    return containers.safetensors_bytes(header(spec), tensors)
 
 
 WRITERS = {".safetensors": _safetensors_file, ".pt": _torch_file, ".pth": _torch_file}

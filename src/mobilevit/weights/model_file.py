@@ -1,10 +1,9 @@
-"""Our own file: one safetensors with the tensors in our layout and the ModelSpec in its header."""
+"""Our own file: one safetensors with the tensors in our layout and, in its header, the ModelSpec and a checksum."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
@@ -20,9 +19,11 @@ SPEC_KEY = "mobilevit_spec"  # of the header's texts
 
 
 def save(path: str | Path, state: Mapping[str, Tensor], spec: ModelSpec) -> None:
-    """Write one model whole or not at all. Tensors keep their dtype; OutputError where `path` cannot be written."""
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
-    write_atomically(Path(path), to_safetensors(tensors, header(spec)))
+    """Write one model whole or not at all, with its checksum; an older file stays until the new one is complete.
+
+    Tensors keep their dtype. OutputError where `path` cannot be written.
+    """
+    write_atomically(Path(path), containers.safetensors_bytes(header(spec), state))
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
@@ -48,7 +49,7 @@ def rewrite(path: Path, spec: ModelSpec) -> None:
     or the new one. WeightsError where it is none of ours."""
     load(path)  # refuses what is not whole
     _, tensors = containers.read_safetensors(path)
-    save(path, tensors, spec)
+    save(path.resolve(), tensors, spec)  # what a link points to, not the link
 
 
 def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
