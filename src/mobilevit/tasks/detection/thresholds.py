@@ -18,9 +18,9 @@ Shares = NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """What each of N thresholds gives, the highest first. There is none where nothing is told."""
+    """What telling the boxes from each of N scores on gives, the highest first; without those that tell nothing."""
 
-    thresholds: Shares  # (N,) a box is told where its score is above
+    scores: NDArray[np.float32]  # (N,) of boxes, each once
     precision: Shares  # (N,) of the boxes told, the share that is right
     recall: Shares  # (N,) of the objects that are there, the share found
 
@@ -31,8 +31,16 @@ class Curve(NamedTuple):
 
     def at(self, threshold: float) -> tuple[float, float] | None:
         """Precision and recall of any threshold; None where nothing is told above it."""
-        place = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
+        place = int((self.scores > threshold).sum()) - 1
         return None if place < 0 else (float(self.precision[place]), float(self.recall[place]))
+
+    def threshold(self, place: int) -> float:
+        """What the score at that place and all before it are above, and no other: near the middle between it and the
+        next one, with as few digits as can be."""
+        low, score = np.append(self.scores, np.float32(COUNTED_FROM))[[place + 1, place]]
+        middle = (float(low) + float(score)) / 2
+        rounded = (round(middle, digits) for digits in range(1, 9))
+        return next((number for number in rounded if low <= np.float32(number) < score), float(low))
 
 
 def curve(found: Iterable[tuple[NDArray[np.float32], Comparison]]) -> Curve:
@@ -47,21 +55,7 @@ def curve(found: Iterable[tuple[NDArray[np.float32], Comparison]]) -> Curve:
         for mask in (verdicts == Verdict.RIGHT, verdicts != Verdict.IGNORED)
     )
     some = told > 0
-    thresholds = np.array(_thresholds(-values), np.float64)
-    return Curve(thresholds[some], right[some] / told[some], right[some] / max(objects, 1))
-
-
-def _thresholds(scores: NDArray[np.float32]) -> list[float]:
-    """For each of the scores, the highest first, the number above which it and all before it lie, and no other."""
-    below = np.append(scores[1:], np.float32(COUNTED_FROM))
-    return [_between(low, score) for low, score in zip(below, scores, strict=True)]
-
-
-def _between(low: np.float32, score: np.float32) -> float:
-    """Near the middle of the two with as few digits as can be: as float32, `low` <= number < `score`."""
-    middle = (float(low) + float(score)) / 2
-    rounded = (round(middle, digits) for digits in range(1, 9))
-    return next((number for number in rounded if low <= np.float32(number) < score), float(low))
+    return Curve(-values[some], right[some] / told[some], right[some] / max(objects, 1))
 
 
 def best(curve: Curve, criterion: Criterion) -> ScoreThreshold | None:
@@ -81,11 +75,11 @@ def best(curve: Curve, criterion: Criterion) -> ScoreThreshold | None:
         place = int(asked.argmax())
         raise UsageError(
             f"no score threshold has a {criterion.name} of {criterion.least:g}: the best that can be had is "
-            f"{_floor(asked[place])}, above a score of {curve.thresholds[place]:g}"
+            f"{_floor(asked[place])}, above a score of {curve.threshold(place):g}"
         )
     place = int(np.where(meets, goal, -1.0).argmax())
     precision, recall = float(curve.precision[place]), float(curve.recall[place])
-    return ScoreThreshold(float(curve.thresholds[place]), str(criterion), precision, recall)
+    return ScoreThreshold(curve.threshold(place), str(criterion), precision, recall)
 
 
 def _floor(share: np.float64) -> str:
