@@ -195,6 +195,7 @@ class Task(Protocol):
     name: str
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
     size_px: int  # side of the pictures that the paper gives its networks
+    label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
     interface: Interface
 

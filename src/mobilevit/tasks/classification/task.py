@@ -29,6 +29,7 @@ class ClassificationTask:
     name = "classification"
     counted = "pictures"
     size_px = 256
+    label_smoothing = 0.1
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},

@@ -32,6 +32,7 @@ class DetectionTask:
     name = "detection"
     counted = "boxes"
     size_px = 320
+    label_smoothing = 0.0
     layouts = (
         "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
         "labels/train/*.txt with data.yaml (YOLO)"

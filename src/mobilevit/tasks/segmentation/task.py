@@ -31,6 +31,7 @@ class SegmentationTask:
     name = "segmentation"
     counted = "pixels"
     size_px = 512
+    label_smoothing = 0.0
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"classes": "the index of the class of every pixel, at the size of the input"},
