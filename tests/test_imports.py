@@ -23,6 +23,7 @@ ORDER = [
     "class_tables",
     "models",
     "data",
+    "datasets",
     "weights",
     "tasks",
     "formats",

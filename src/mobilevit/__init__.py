@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mobilevit.tasks.detection.conversion import convert_data as convert_data
     from mobilevit.training.config import OptimiserConfig as OptimiserConfig
     from mobilevit.training.config import TrainConfig as TrainConfig
+    from mobilevit.training.dry_run import dry_run as dry_run
     from mobilevit.training.lr_finder import find_lr as find_lr
     from mobilevit.training.run import resume as resume
     from mobilevit.training.run import train as train
@@ -56,6 +57,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "convert_data": "mobilevit.tasks.detection.conversion",
     "create": "mobilevit.weights.creating",
     "demo": "mobilevit.cli.demo",
+    "dry_run": "mobilevit.training.dry_run",
     "evaluate": "mobilevit.evaluation",
     "explain": "mobilevit.explanation.explaining",
     "export": "mobilevit.exporting.export",

@@ -5,7 +5,9 @@ traceback. `assert` is for the package's own invariants and never for these.
 """
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class MobileViTError(Exception):
@@ -40,6 +42,10 @@ class TrainingError(MobileViTError):
     """Training that cannot go on: a loss that is not finite, a run folder that does not fit the request."""
 
 
+class OutOfMemoryError(MobileViTError):
+    """More memory is needed than there is; the message says for what, and how to need less."""
+
+
 class ParityError(MobileViTError):
     """An exported file that does not give the network's answers."""
 
@@ -67,3 +73,33 @@ def check_ranges(config: object, **ranges: tuple[float, float]) -> None:
         if not inside:
             bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
             raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be {bounds}")
+
+
+@contextmanager
+def memory_errors(message: Callable[[], str]) -> Iterator[None]:
+    """Where memory runs out inside, that of the machine or of a GPU, an OutOfMemoryError says the message."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MobileViTError) or not is_out_of_memory(error):
+            raise
+        amount = re.search(r"tried to allocate [\d.]+ \w+", str(error), re.IGNORECASE)
+        reason = f" ({amount[0].lower()})" if amount else ""
+        raise OutOfMemoryError(f"out of memory{reason}: {message()}") from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: torch, its allocators and its data loader say so in several ways, not by type alone."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+OUT_OF_MEMORY = (
+    "out of memory",  # the allocators of CUDA and MPS
+    "can't allocate memory",  # that of the CPU
+    "not enough memory",  # the same on Windows
+    "cannot allocate memory",  # mapping and shared memory
+    "unable to allocate shared memory",
+    "out of shared memory",  # a worker of the data loader that a bus error ended
+    "killed by signal: killed",  # a worker that the system ended, which it does where memory runs out
+    "status_alloc_failed",  # cuBLAS and cuDNN
+)

@@ -14,13 +14,15 @@ from torch import nn
 
 from mobilevit import class_tables, tasks
 from mobilevit.data import doctor
+from mobilevit.data.cache import ImageCache
 from mobilevit.data.finding import counted, listed, printable
 from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.errors import DataError, UsageError
+from mobilevit.errors import DataError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_artefact
+from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import TORCH
 from mobilevit.spec import ClassLabel, Criterion, ModelSpec, ScoreThreshold
@@ -147,8 +149,11 @@ def evaluate(
                 log.info("note: %s; --split all takes every picture", finding.message)
     if skip_broken:
         dataset = _readable(task, dataset, split)
-    workers = auto_workers() if workers is None else workers
-    found = evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
+    workers = auto_workers(device=_device_of(runner)) if workers is None else workers
+    with memory_errors(
+        lambda: f"evaluate in smaller batches (batch_size is {batch_size}), or images of a smaller size"
+    ):
+        found = evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
     return found if criterion is None else _stored(found, criterion, Path(cast(str | Path, model)))
 
 
@@ -187,15 +192,20 @@ def evaluate_runner(
     workers: int,
     rank: int = 0,
     world_size: int = 1,
+    cache: ImageCache | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a runner on a split; of several processes each takes its share, and their metrics are to be merged."""
+    """Evaluate a runner on a split; of several processes each takes its share, and their metrics are to be merged.
+
+    `cache` has the images of the split, as the runner's preprocessing wants them.
+    """
     samples = samples_of(in_order_of(runner.spec.classes, dataset, task), split)
-    pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=runner.spec.preprocessing)
+    preprocessing, device = runner.spec.preprocessing, _device_of(runner)
+    pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec)
     started, network_seconds, done = time.perf_counter(), 0.0, 0
-    for batch in eval_loader(pictures, batch_size, workers, rank, world_size):
+    for batch in eval_loader(pictures, batch_size, workers, rank, world_size, device=device):
         asked = time.perf_counter()
         outputs = runner(batch.pictures)
         network_seconds += time.perf_counter() - asked
@@ -213,6 +223,11 @@ def evaluate_runner(
         seconds=time.perf_counter() - started,
         network_seconds=network_seconds,
     )
+
+
+def _device_of(runner: Runner) -> str:
+    """The type of the device that the runner moves images to; the runtimes of exported files take them on the CPU."""
+    return runner.device.type if isinstance(runner, TorchRunner) else "cpu"
 
 
 def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:

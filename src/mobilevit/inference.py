@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, unknown
+from mobilevit.errors import PictureError, UsageError, memory_errors, unknown
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
@@ -125,7 +125,10 @@ class Predictor:
         views = [view for view in batch if isinstance(view, View)]
         results: Iterator[Any] = iter(())
         if views:
-            outputs = self.runner(torch.stack([view.pixels for view in views]))
+            with memory_errors(
+                lambda: f"predict in smaller batches (batch_size is {self.batch_size}), or a smaller size"
+            ):
+                outputs = self.runner(torch.stack([view.pixels for view in views]))
             results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
             if isinstance(view, Failure):

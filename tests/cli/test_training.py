@@ -13,6 +13,7 @@ from mobilevit.cli.configuring import parse_run
 from mobilevit.cli.demo import EXAMPLES
 from mobilevit.cli.find_lr import FindLrOptions
 from mobilevit.cli.train import TrainOptions
+from mobilevit.data.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 Capture = pytest.CaptureFixture[str]
@@ -43,7 +44,7 @@ def test_the_help_shows_the_defaults_of_the_recipe(capsys: Capture) -> None:
 
 
 def test_find_lr_takes_the_options_of_train() -> None:
-    train = {field.name for field in dataclasses.fields(TrainOptions)}
+    train = {field.name for field in dataclasses.fields(TrainOptions)} - {"dry_run"}
     assert train < {field.name for field in dataclasses.fields(FindLrOptions)}
 
 
@@ -61,6 +62,25 @@ def test_train_then_go_on(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "--resume" in capsys.readouterr().err
     assert main(["train", "--resume", str(run)]) == 0
     assert json.loads((run / "config.json").read_text())["epochs"] == 2
+
+
+def test_a_dry_run_is_a_small_table_and_writes_nothing(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    output = tmp_path / "runs"
+    arguments = ["train", str(data), *SMALL, "--batch-size", "4", "--output", str(output), "--dry-run"]
+    assert main([*arguments, "--cache", "memory"]) == 0
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert rows["sizes"] == "32 px x 4"
+    assert rows["steps"] == "2 an epoch, 40 epochs"
+    assert {"model", "images", "time", "memory", "cache"} <= set(rows)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("spelled", [["--batch-size", "auto"], ["--batch-size=auto"], ["--batch_size", "auto"]])
+def test_the_largest_batch_can_be_asked_for(spelled: list[str], data: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert parse_run(TrainOptions, "train", ["pictures", *spelled]).config.scale.batch_size == AUTO_BATCH
+    assert main(["train", str(data), *SMALL, *spelled, "--device", "cpu", "--output", str(tmp_path / "runs")]) == 2
+    assert "batch_size is auto" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:

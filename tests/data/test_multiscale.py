@@ -199,8 +199,8 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
         MultiScaleConfig(size_px=16)
-    with pytest.raises(UsageError, match="batch-size is 0"):
-        MultiScaleConfig(batch_size=0)
+    with pytest.raises(UsageError, match="batch-size is -1"):
+        MultiScaleConfig(batch_size=-1)
     with pytest.raises(UsageError, match="larger than"):
         MultiScaleConfig(size_px=256, size_min_px=300, size_max_px=200)
     with pytest.raises(UsageError, match="no size lies between"):

@@ -73,7 +73,7 @@ def shares(boxes: list[Corners]) -> Tensor:
 def test_matches_as_the_textbook(batch: list[list[Corners]], anchors: list[Corners], piece: int) -> None:
     targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64)) for boxes in batch])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "PIECE", piece)  # however many pictures are done at once
+        patch.setattr(matching, "CPU_PIECE", piece)  # however many pictures are done at once
         found = match(targets, centres(shares(anchors)))
     assert found.tolist() == [textbook_match(boxes, anchors) for boxes in batch]
 

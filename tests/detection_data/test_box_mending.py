@@ -135,7 +135,7 @@ def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
     picture(yolo / "images" / "c.jpg")
     said = notes(read(yolo))
     assert said["missing-picture"].endswith(": labels/b.txt")
-    assert said["no-annotation"].endswith(": images/c.jpg")
+    assert said["no-annotation"].endswith(": images/c.jpg (looked for labels/c.txt)")
     json_only = tmp_path / "coco"
     stray = {"id": 1, "image_id": 99, "category_id": 3, "bbox": [1, 1, 5, 5]}
     coco(json_only / "train.json", {"a.jpg": [], "b.jpg": []}, annotations=[stray])

@@ -11,8 +11,9 @@ from torch import nn
 
 from mobilevit import class_tables, tasks
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, OutputError, PictureError, UsageError
+from mobilevit.errors import DataError, OutOfMemoryError, OutputError, PictureError, UsageError
 from mobilevit.evaluation import evaluate, evaluate_runner, in_order_of
+from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import Predictor, runner_for
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.base import ReadOptions
@@ -32,6 +33,14 @@ def test_counts_what_the_predictor_gets_right(network: nn.Module, pictures_by_cl
     assert "6 pictures of" in evaluation.summary
     assert "(val), all 3 classes" in evaluation.summary
     assert evaluation.pictures_per_second == pytest.approx(6 / evaluation.seconds)
+
+
+def test_too_little_memory_is_said_in_a_line(
+    network: nn.Module, pictures_by_class: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TorchRunner, "__call__", lambda *_: torch.empty(2**55))
+    with pytest.raises(OutOfMemoryError, match=r"out of memory \(tried to allocate .*batch_size is 7"):
+        evaluate(network, pictures_by_class, device="cpu", workers=0, batch_size=7)
 
 
 @pytest.mark.parametrize("numbers", [{"batch_size": 0}, {"batch_size": -3}, {"workers": -1}])

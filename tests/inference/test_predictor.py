@@ -12,7 +12,8 @@ from torch import nn
 
 import mobilevit
 from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
-from mobilevit.errors import PictureError, UsageError
+from mobilevit.errors import OutOfMemoryError, PictureError, UsageError
+from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import DRAWN_PX, Failure, Predictor, device_for, predict, runner_for
 from mobilevit.spec import at_size, labels
 from mobilevit.tasks.classification.result import Classification
@@ -22,6 +23,14 @@ from mobilevit.weights.creating import create, spec_of
 @pytest.fixture(scope="module")
 def predictor(network: nn.Module) -> Predictor:
     return Predictor(network, device="cpu")
+
+
+def test_too_little_memory_is_said_in_a_line(network: nn.Module, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a runner whose runtime asks for more than any machine has."""
+    greedy = Predictor(network, device="cpu", batch_size=7)
+    monkeypatch.setattr(TorchRunner, "__call__", lambda *_: torch.empty(2**55))
+    with pytest.raises(OutOfMemoryError, match=r"out of memory \(tried to allocate .*batch_size is 7"):
+        greedy(photos / "0.png")
 
 
 def test_answers_as_the_network_does(network: nn.Module, predictor: Predictor, photos: Path) -> None:

@@ -15,6 +15,7 @@ from mobilevit.data.finding import Finding
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 from mobilevit.tasks.segmentation import findings as module
+from mobilevit.tasks.segmentation import instances
 from mobilevit.tasks.segmentation.task import SegmentationTask
 
 Squares = Callable[[Mapping[str, int]], Path]
@@ -178,3 +179,74 @@ def test_the_same_picture_with_other_classes_in_its_mask(tmp_path: Path) -> None
     assert "label-conflict" not in kinds
     change(tmp_path / "val/masks/0.png", np.zeros_like)
     assert "label-conflict" in [finding.kind for finding in check(tmp_path).findings]
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("value", [255, 0])
+def test_val_masks_that_measure_nothing(squares: Squares, thorough: bool, value: int) -> None:
+    root = squares({"train": 3, "val": 2})
+    for mask in (root / "val/masks").iterdir():
+        change(mask, lambda pixels: np.full_like(pixels, value))
+    found = said(root, thorough=thorough)["no-val-pixels"]
+    assert found.severity == "error"
+    what = "every pixel of the val masks is left out" if value else "have no pixel but of 'background'"
+    assert what in found.message and "label some, or take val from train" in found.message
+    change(
+        root / "val/masks/000.png",
+        lambda pixels: np.where(np.arange(48) < 24, np.uint8(1), np.uint8(0))[None] + 0 * pixels,
+    )
+    assert "no-val-pixels" not in said(root, thorough=thorough)
+
+
+def count_up(root: Path, objects: list[int], *, on: bool = False) -> None:
+    """So many objects in each mask of training, numbered from 1, or on from those of the mask before."""
+    first = 1
+    for number, path in zip(objects, sorted((root / "train/masks").iterdir()), strict=True):
+        values = np.zeros((36, 48), np.uint8)
+        for index in range(number):
+            values[5:20, 5 * index : 5 * index + 4] = first + index
+        first += number if on else 0
+        Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_masks_of_instances_without_names(squares: Squares, on: bool) -> None:
+    root = squares({"train": 4, "val": 1})
+    (root / "classes.txt").unlink()
+    count_up(root, [2, 1, 4, 3], on=on)
+    (root / "val/masks/000.png").write_bytes((root / "train/masks/000.png").read_bytes() if not on else b"")
+    found = said(root, thorough=False)["instances"]
+    assert found.severity == "warning"
+    words = "never occur in two images" if on else "begin with 1 in every image and go without a gap, here up to 4"
+    assert words in found.message
+    assert "--instances NAME --to coco` makes a box of each object, `--to masks` one class" in found.message
+    (root / "classes.txt").write_text("\n".join(f"c{index}" for index in range(11)))
+    assert "instances" not in said(root)
+
+
+def test_masks_of_instances_beside_names_of_classes(squares: Squares) -> None:
+    root = squares({"train": 4, "val": 1})
+    count_up(root, [2, 1, 4, 3])
+    found = said(root)["mask"].message
+    assert "The values of the masks begin with 1 in every image" in found and "--instances NAME" in found
+
+
+@pytest.mark.parametrize("sets", [[{1}, {2}, {1, 2}], [{1, 2}] * 4, [{1}, {3}, {1, 3}, {2}], [{1}, {1, 2}]])
+def test_classes_are_no_instances(sets: list[set[int]]) -> None:
+    assert not instances.findings([{0, 255, *found} for found in sets])
+
+
+def test_a_value_that_is_no_class_has_one_message_with_its_cure(squares: Squares) -> None:
+    """Not a second one, that classes lack pixels which such masks may have."""
+    root = squares({"train": 4, "val": 2})
+    for path in root.glob("*/masks/*.png"):
+        change(path, lambda mask: np.where(mask == 255, np.uint8(11), mask))
+    found = said(root)
+    assert [kind for kind, finding in found.items() if finding.severity != "info"] == ["mask"]
+    assert "has the value 11: classes are 0 to 1, and 255 is left out" in found["mask"].message
+    assert "the line 'ignore 11' in classes.txt leaves it out" in found["mask"].message
+    (root / "classes.txt").write_text("background\nsquare\nignore 11\n")
+    assert {kind: finding.severity for kind, finding in said(root).items()} == {
+        "ignored": "info",
+        "imbalance": "warning",
+    }

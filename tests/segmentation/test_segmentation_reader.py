@@ -125,7 +125,7 @@ def test_voc_lists_may_hold_paths_and_names_without_masks(tmp_path: Path) -> Non
     lists = {"train.txt": "/JPEGImages/0.jpg /SegmentationClass/0.png\n1.jpg\n\n4\n77\n", "val.txt": "2\n"}
     dataset = read(voc(tmp_path, lists))
     assert sizes(dataset) == {"train": 2, "val": 1}
-    assert [len(note.paths) for note in dataset.notes] == [2]
+    assert [len(note.paths) for note in dataset.notes if note.kind == "without-mask"] == [2]
 
 
 def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
@@ -190,21 +190,22 @@ def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
         ("sky\n\nroad\n", "line 2: no name of a class"),
         ("sky\nsky\n", "names sky twice"),
         ("sky\n", "has 1 line: the background is a class too"),
-        ("sky 0 0 0\nroad\n", "'road' has no colour and others have"),
-        ("sky 0 0 0\nroad 0 0 0\n", "gives the colour 0 0 0 to two classes"),
-        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no colour"),
+        ("sky 0 0 0\nroad\n", "'road' has no color and others have"),
+        ("sky 0 0 0\nroad 0 0 0\n", "gives the color 0 0 0 to two classes"),
+        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no color"),
         ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
         ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is class 0, since the lines are 0, 1, 2"),
         ("1 euro\n2 euro\n", "line 1: .* or, where the number belongs to the name, write '0 1 euro'"),
-        ("0 sky\n1 road\n2 ignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
-        ("0 sky\n1 road\n255 ignore\n", "line 3: 'ignore' has no colour: remove the line, since the value 255 is"),
-        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a colour is three numbers: leave out the fourth"),
+        ("0 sky\n1 road\n256 ignore\n", "line 3: 256 cannot be left out: the values of masks lie between 0 and 255"),
+        ("sky\nroad\nignore 2 3\n", "line 3: 'ignore' has several values: add one, such as 'ignore 11'"),
+        ("sky 0 0 0\nroad 9 8 7\nignore 2\n", "the classes have colors, so give what is left out a color too"),
+        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a color is three numbers: leave out the fourth"),
         ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of one word: #road, #tree.* write .*: '1 #road'"),
-        ("sky\nroad\nignore\n", "line 3: 'ignore' has no colour: add it, .* or remove the line"),
+        ("sky\nroad\nignore\n", "line 3: 'ignore' has no value and no color: add one, such as 'ignore 11' or"),
         ("sky 0 0 0\nroad 1 1 1\nignore 2 2 2\nignore 3 3 3", "has the line 'ignore' twice"),
-        ("0 0 0 sky\n1 1 1 road\n", "line 1: the colour stands first: write 'road 128 64 128'"),
-        ("sky 0 0 0\n1 #804080 road\n", "line 2: the colour stands first"),
-        ("sky\n#804080\n", "line 2: the colour stands first"),
+        ("0 0 0 sky\n1 1 1 road\n", "line 1: the color stands first: write 'road 128 64 128'"),
+        ("sky 0 0 0\n1 #804080 road\n", "line 2: the color stands first"),
+        ("sky\n#804080\n", "line 2: the color stands first"),
         ("sky\nroad\n".encode("utf-16"), "looks like UTF-16: save it as UTF-8"),
         ("sky\nroad\n".encode("utf-16-le"), "looks like UTF-16: save it as UTF-8"),
         ("sky\nSpaßbad\n".encode("latin-1"), "line 2: this is not UTF-8 text: save the file as UTF-8"),
@@ -239,7 +240,7 @@ def test_black_and_white_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colours \(0 0 0; 9 0 0\): write .*classes.txt"),
+        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colors \(0 0 0; 9 0 0\): write .*classes.txt"),
         (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are no classes"),
         (np.zeros((2, 2), np.uint8), "have the value 0 alone, so there is nothing to learn: draw a second class"),
         (np.full((2, 2), 255, np.uint8), "have the value 255 alone, so there is nothing to learn"),
@@ -288,7 +289,7 @@ def test_two_formats_that_fit(tmp_path: Path) -> None:
 
 def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "other/folder").mkdir(parents=True)
-    with pytest.raises(DataError, match="has no folders of pictures and masks: expected images/ and masks/"):
+    with pytest.raises(DataError, match="has no folders of images and masks: expected images/ and masks/"):
         reader.read(tmp_path / "other", ReadOptions())
     one = write(tmp_path / "one", {("images", "masks"): 1})
     with pytest.raises(DataError, match="one picture with a mask: none can be spared"):

@@ -1,11 +1,12 @@
 """One step of the optimiser on made-up pictures, for each task, in as many processes and batches as wanted.
 
 Under `torchrun` this file is a script: every process takes its share of the same eight pictures, and the leading one
-saves the losses and the gradients by task.
+saves the losses and the gradients by task and number of batches.
 """
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,32 +41,37 @@ class InDouble(nn.Module):
 Outcome = tuple[float, dict[str, torch.Tensor]]
 
 
-def one_step(task: str, shares: list[list[int]], group: Group) -> Outcome:
+def one_step(task: str, shares: list[list[int]], group: Group, clip_norm: float = 0.0) -> Outcome:
     """The mean loss and the gradients of a step that takes the pictures of `shares`, a batch each."""
+    step = a_step(task, group, clip_norm)
+    before = {name: value.detach().clone() for name, value in step.network.named_parameters()}
+    outcome = step([a_batch(task, share) for share in shares], lr=1.0, seed=0)
+    assert outcome.pictures == PICTURES
+    return outcome.loss_total / outcome.loss_count, {
+        name: before[name] - value.detach() for name, value in step.network.named_parameters()
+    }
+
+
+def a_step(task: str, group: Group, clip_norm: float = 0.0) -> TrainStep:
+    """Of a network that is the same every time."""
     torch.manual_seed(0)
     network = InDouble(build(for_task("mobilevit_xxs", task), 3))
     for module in network.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
     training_mode(network, CONFIG)
-    before = {name: value.detach().clone() for name, value in network.named_parameters()}
-    step = TrainStep(
+    return TrainStep(
         network,
         wrapped(network, CONFIG, group, torch.device("cpu")),
         TASKS[task],
         sgd(network),
-        CONFIG.optim,
+        replace(CONFIG.optim, clip_norm=clip_norm),
         channel_order="rgb",
         nominal_count=32,
         amp_dtype=None,
         group=group,
         class_weights=torch.tensor([0.5, 1.0, 2.0]),
     )
-    outcome = step([_batch(task, share) for share in shares], lr=1.0, seed=0)
-    assert outcome.pictures == PICTURES
-    return outcome.loss_total / outcome.loss_count, {
-        name: before[name] - value.detach() for name, value in network.named_parameters()
-    }
 
 
 def sgd(network: nn.Module) -> torch.optim.SGD:
@@ -73,7 +79,7 @@ def sgd(network: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD([{"params": network.parameters(), "lr_factor": 1.0}], lr=1.0)
 
 
-def _batch(task: str, indices: list[int]) -> Batch:
+def a_batch(task: str, indices: list[int]) -> Batch:
     pictures = torch.randint(0, 256, (PICTURES, 3, SIDE_PX, SIDE_PX), generator=torch.Generator().manual_seed(1))
     targets = TASKS[task].collate([TARGETS[task][index] for index in indices])
     return Batch(pictures[indices].byte(), targets, torch.tensor(indices))
@@ -111,6 +117,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined("cpu") as group:
         share = list(range(group.rank, PICTURES, group.world_size))
-        outcomes = {task: one_step(task, [share], group) for task in TARGETS}
+        outcomes = {
+            f"{task} in {batches}": one_step(task, [share[place::batches] for place in range(batches)], group)
+            for task in TARGETS
+            for batches in (1, 2)
+        }
         if group.leads:
             torch.save(outcomes, sys.argv[1])

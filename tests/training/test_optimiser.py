@@ -55,7 +55,7 @@ def test_average_follows_the_weights_and_buffers() -> None:
         model.weight.fill_(3.0)
         model.running_mean.fill_(10.0)  # type: ignore[union-attr]
         model.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
-    ema.update(model, 1)
+    ema.update(1)
     torch.testing.assert_close(ema.model.weight, torch.full((3,), 0.9 * 1 + 0.1 * 3))
     torch.testing.assert_close(ema.model.running_mean, torch.full((3,), 1.0))
     assert int(ema.model.num_batches_tracked) == 7
@@ -67,7 +67,7 @@ def test_average_with_warm_up_forgets_the_beginning_of_a_short_run() -> None:
     with torch.no_grad():
         model.weight.fill_(1.0)
     for step in range(1, 101):
-        slow.update(model, step)
-        fast.update(model, step)
+        slow.update(step)
+        fast.update(step)
     assert (slow.model.weight - 1).abs().max() > 0.2
     assert (fast.model.weight - 1).abs().max() < 1e-6

@@ -1,15 +1,20 @@
 """A run from its configuration to its folder."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from mobilevit.errors import DataError, MobileViTError, TrainingError
+from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
+from mobilevit.training.ema import Ema
 from mobilevit.training.network import freeze, training_mode
 from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.runfolder import RunFolder
@@ -30,7 +35,8 @@ def test_learns_and_writes_its_folder(config: TrainConfig) -> None:
 
 
 def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None:
-    result = train(replace(task_config, epochs=1, augment=replace(task_config.augment, photometric=True)))
+    augment = replace(task_config.augment, photometric=True)
+    result = train(replace(task_config, epochs=1, augment=augment, cache="memory"))
     evaluation = json.loads((result.folder / "evaluation.json").read_text())
     page = (result.folder / "report.html").read_text()
     assert evaluation["pictures"] >= 4
@@ -121,6 +127,48 @@ def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
                 again()
     assert (run / "best.safetensors").is_file()
     assert resume(run).finished
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**55), lambda: np.empty(2**57)])
+def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, allocate: Callable[[], object]
+) -> None:
+    """In the second epoch, by an allocation that no machine can make."""
+    run = config.output / "run"
+    monkeypatch.setattr(Ema, "update", lambda *_: allocate() if (run / "metrics.csv").is_file() else None)
+    with pytest.raises(OutOfMemoryError, match=r"out of memory.* in epoch 2, step \d.*batch_size below 6") as caught:
+        train(config)
+    assert "\n" not in str(caught.value)
+    before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
+    assert {path.name for path in before} == {"best.safetensors", "last.safetensors", "state.safetensors"}
+    monkeypatch.undo()
+    assert load(run / "best.safetensors").spec.task == "classification"
+    assert resume(run).finished
+
+
+def test_two_processes_make_one_run(config: TrainConfig) -> None:
+    """By gloo, each with its own cache and worker; one of them writes."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "mobilevit",
+    ]
+    options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
+    options += ["--batch-size", "6", "--epochs", "1", "--workers", "1", "--cache", "memory", "--device", "cpu"]
+    train = [*command, "train", str(config.data), *options, "--output", str(config.output), "--name", "run"]
+    tried = subprocess.run([*train, "--dry-run"], check=True, timeout=300, capture_output=True, text=True)
+    assert tried.stdout.count("2 an epoch") == 1
+    assert not config.output.exists()
+    subprocess.run(train, check=True, timeout=300, capture_output=True)
+    assert [path.name for path in config.output.iterdir()] == ["run"]
+    header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
+    assert float(dict(zip(header, row, strict=True))["pictures"]) == 24
+    assert (config.output / "run" / "report.html").is_file()
 
 
 def test_weights_that_are_not_there_write_nothing(config: TrainConfig) -> None:

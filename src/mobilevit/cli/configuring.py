@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from mobilevit.cli.options import Data, parse
+from mobilevit.data.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 PLAIN = "default"  # the recipe that is nothing but the defaults of the options
@@ -31,6 +32,7 @@ Kind = TypeVar("Kind", bound=RunOptions)
 
 def parse_run(kind: type[Kind], verb: str, arguments: Sequence[str]) -> Kind:
     """Options whose defaults, those in the help too, are the recipe's."""
+    arguments = _with_auto_batch(arguments)
     defaults = kind(data=tyro.MISSING)
     recipe = _recipe(arguments)
     if recipe != PLAIN:
@@ -43,3 +45,18 @@ def _recipe(arguments: Sequence[str]) -> str:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe", nargs="?", const=PLAIN, default=PLAIN)
     return str(finder.parse_known_args(arguments)[0].recipe)
+
+
+def _with_auto_batch(arguments: Sequence[str]) -> list[str]:
+    """`--batch-size auto` as the number that stands for it: the option itself takes numbers alone."""
+    found = list(arguments)
+    for place, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag in BATCH_SIZE and value == "auto":
+            found[place] = f"{flag}={AUTO_BATCH}"
+        elif argument == "auto" and place and arguments[place - 1] in BATCH_SIZE:
+            found[place] = str(AUTO_BATCH)
+    return found
+
+
+BATCH_SIZE = ("--batch-size", "--batch_size")  # tyro takes both

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mobilevit import __version__
-from mobilevit.errors import MobileViTError, UsageError, unknown
+from mobilevit.errors import MobileViTError, UsageError, is_out_of_memory, unknown
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
     "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
@@ -85,8 +85,8 @@ def _said(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
-        return "there is too little memory for this: try a smaller --batch-size or --size-px"  # two of them torch's
+    if is_out_of_memory(error):
+        return "there is too little memory for this: try a smaller --batch-size or --size-px"
     return None
 
 

@@ -14,12 +14,16 @@ from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.options import INTERRUPTED, parse
 from mobilevit.cli.watcher import TerminalWatcher
 from mobilevit.errors import UsageError
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.dry_run import dry_run
 from mobilevit.training.run import RunResult, resume, train
 
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
     """Train a network on a folder of pictures and write a run folder. `--resume RUN` goes on with one instead."""
+
+    dry_run: bool = False  # take a few steps, say how long an epoch takes and how much memory; write nothing
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,28 @@ def run(arguments: Sequence[str]) -> int:
     if any(argument.partition("=")[0] == "--resume" for argument in arguments):
         result = resume(_run_to_resume(arguments), watcher)
     else:
-        result = train(parse_run(TrainOptions, "train", arguments).config, watcher)
-    if os.environ.get("RANK", "0") == "0":  # torchrun starts this command once in every process
+        options = parse_run(TrainOptions, "train", arguments)
+        if options.dry_run:
+            return _try_out(options.config, watcher)
+        result = train(options.config, watcher)
+    if _leads():
         _tell(result)
     return 0 if result.finished else INTERRUPTED
+
+
+def _leads() -> bool:
+    """torchrun starts this command once in every process; one of them speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _try_out(config: TrainConfig, watcher: TerminalWatcher) -> int:
+    try:
+        seen = dry_run(config, watcher)
+    finally:
+        watcher.end()
+    if _leads():
+        console.results().print(console.facts(seen.facts()))
+    return 0
 
 
 def _run_to_resume(arguments: Sequence[str]) -> Path:

@@ -7,6 +7,7 @@ raised in the main process, so that the user reads its name and not a worker's t
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -17,7 +18,8 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from mobilevit.data.decoding import opened
+from mobilevit.data.cache import ImageCache, KeptImage
+from mobilevit.data.decoding import OpenPicture, opened
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.photometric import distorted
 from mobilevit.data.randomness import generator
@@ -51,7 +53,10 @@ class Failure:
 
 
 class PictureDataset(TorchDataset["Item | Failure"]):
-    """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does."""
+    """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does.
+
+    Images come from the `cache` of the samples where there is one, in evaluation as `eval_geometry` makes them.
+    """
 
     def __init__(
         self,
@@ -61,9 +66,11 @@ class PictureDataset(TorchDataset["Item | Failure"]):
         seed: int,
         augment: AugmentConfig | None,
         preprocessing: Preprocessing,
+        cache: ImageCache | None = None,
     ) -> None:
+        assert cache is None or len(cache) == len(samples), "the cache is of other samples"
         self.samples, self.views, self.seed = samples, views, seed
-        self.augment, self.preprocessing = augment, preprocessing
+        self.augment, self.preprocessing, self.cache = augment, preprocessing, cache
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -84,7 +91,7 @@ class PictureDataset(TorchDataset["Item | Failure"]):
 
     def _trained_on(self, sample: Sample, key: Key, augment: AugmentConfig) -> Item:
         rng = generator("sample", self.seed, key.epoch, key.index)
-        with opened(sample.path) as source:
+        with self._opened(key.index) as source:
             geometry = self.views.train_geometry(rng, source.header.size, sample.target, key.size_px, augment)
             picture = geometry.picture(source.decode(draft_px=geometry.draft_px))
         if augment.photometric:
@@ -92,37 +99,56 @@ class PictureDataset(TorchDataset["Item | Failure"]):
         return Item(to_tensor(picture), self.views.seen(sample.target, geometry), key.index)
 
     def _evaluated(self, sample: Sample, key: Key) -> Item:
-        with opened(sample.path) as source:
-            picture = eval_geometry(source.header.size, self.preprocessing).picture(source.decode())
+        with self._opened(key.index) as source:
+            picture = source.decode()
+            if self.cache is None:
+                picture = eval_geometry(source.header.size, self.preprocessing).picture(picture)
         return Item(to_tensor(picture), self.views.truth(sample.target), key.index)
 
+    def _opened(self, index: int) -> AbstractContextManager[OpenPicture | KeptImage]:
+        return opened(self.samples[index].path) if self.cache is None else nullcontext(self.cache[index])
 
-def train_loader(dataset: PictureDataset, sampler: MultiScaleSampler, workers: int) -> "PictureLoader":
-    """Batches in the order of the sampler; ask it for another epoch with `sampler.set_epoch` before iterating."""
-    return PictureLoader(dataset, sampler, workers)
+
+def train_loader(
+    dataset: PictureDataset, sampler: MultiScaleSampler | Sequence[list[Key]], workers: int, *, device: str = "cpu"
+) -> "PictureLoader":
+    """Batches in the order of the sampler; ask it for another epoch with `sampler.set_epoch` before iterating.
+
+    `device` is the type of the one that they are for.
+    """
+    return PictureLoader(dataset, sampler, workers, device)
 
 
 def eval_loader(
-    dataset: PictureDataset, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
+    dataset: PictureDataset,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+    *,
+    device: str = "cpu",
 ) -> "PictureLoader":
     """Every sample once, in order; of several processes each takes its share, which may be one sample shorter."""
     size_px = dataset.preprocessing.size_px
     keys = [Key(index, 0, size_px) for index in range(rank, len(dataset), world_size)]
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
-    return PictureLoader(dataset, batches, workers)
+    return PictureLoader(dataset, batches, workers, device)
 
 
 class PictureLoader(DataLoader[Any]):
     """A DataLoader of Batch that raises PictureError where a picture cannot be decoded."""
 
-    def __init__(self, dataset: PictureDataset, batches: MultiScaleSampler | Sequence[list[Key]], workers: int) -> None:
+    def __init__(
+        self, dataset: PictureDataset, batches: MultiScaleSampler | Sequence[list[Key]], workers: int, device: str
+    ) -> None:
         super().__init__(
             dataset,
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=partial(_collate, dataset.collate),
             persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=device == "cuda",  # only from there can a GPU copy while it computes; others have no use for it
+            prefetch_factor=(AHEAD if device == "cuda" else 2) if workers else None,
             worker_init_fn=_start_worker,
         )
 
@@ -134,6 +160,12 @@ class PictureLoader(DataLoader[Any]):
                 self._iterator = None
                 raise PictureError(batch.message)
             yield batch
+
+
+# Batches that a worker for a GPU may be ahead; torch's own default is 2. The largest batch of the multi-scale sampler
+# has four times the images of the smallest (docs/sampler.md): while one worker decodes it, the others are to find more
+# work. Each costs the memory of a batch, which is about the same at every size.
+AHEAD = 4
 
 
 def _collate(collate: Collate, items: Sequence[Item | Failure]) -> Batch | Failure:
@@ -164,15 +196,21 @@ def _unless_orphaned(kind: type[BaseException], error: BaseException, trace: Tra
         sys.__excepthook__(kind, error, trace)
 
 
-def auto_workers(processes: int = 1) -> int:
-    """Worker processes for each of `processes` training ones on this machine: one less than its cores, none for two.
+def auto_workers(processes: int = 1, *, device: str = "cpu") -> int:
+    """Worker processes for each of `processes` on this machine that train on a `device` of that type.
 
-    On two cores training keeps both busy, and decoding (750 pictures of 224 px a second) is a tenth of its work:
-    measured with mobilevit_xxs at 128 px, 73 pictures a second without workers, 67 with one, 66 with two.
+    One less than the cores. For a CPU none for two cores: training keeps both busy, and decoding (750 pictures of
+    224 px a second) is a tenth of its work: measured with mobilevit_xxs at 128 px, 73 pictures a second without
+    workers, 67 with one, 66 with two. For a GPU one at least, so that it does not wait for each batch to be decoded.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cores // processes
+    if device == "cuda":
+        return min(max(1, share - 1), MOST_WORKERS_OF_GPU)
     return min(share - 1, MOST_WORKERS) if share > 2 else 0
 
 
 MOST_WORKERS = 8  # decode about 6000 pictures of 224 px a second
+# A GPU takes as many pictures as the cores decode, up to a rate that no measurement has shown yet. The bound is for
+# machines of a hundred cores, where a worker more is memory for AHEAD batches and nothing else.
+MOST_WORKERS_OF_GPU = 32

@@ -22,6 +22,9 @@ from mobilevit.errors import DataError, UsageError, check_ranges, unknown
 RuleName = Literal["paper", "v0.1", "v0.4", "single"]
 
 
+AUTO_BATCH = 0  # in place of a batch size: the largest that fits, which a run finds before it begins
+
+
 @dataclass(frozen=True)
 class MultiScaleConfig:
     """The sizes of the pictures that training draws from, and how many of each make a batch."""
@@ -32,7 +35,7 @@ class MultiScaleConfig:
     size_max_px: int | None = None  # largest side; None: 1.25 of the base
     sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
     divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
-    batch_size: int = 32  # pictures in a batch at the base size, in each process
+    batch_size: int = 32  # pictures in a batch at the base size, in each process; auto or 0: the most a GPU takes
 
     def __post_init__(self) -> None:
         """Refuses what no sampler can mean; UsageError."""
@@ -40,7 +43,7 @@ class MultiScaleConfig:
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
         check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the network halves five times
-        check_ranges(self, sizes=whole, divisor=whole, batch_size=whole)
+        check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
             raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
 
@@ -70,8 +73,10 @@ RULES: dict[RuleName, Rule] = {
 
 
 def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resolution, ...]:
-    """The choices of a config (its base size is set), by rising size; each is equally likely at every step."""
+    """The choices of a config (its base size and batch are set), by rising size, each equally likely at every step."""
     base_px, rule = base_size(config), RULES[config.sampler]
+    if config.batch_size == AUTO_BATCH:
+        raise UsageError("batch_size is auto (0), and only a run can find out what that is: give a number")
     if not rule.multi_scale:
         return (Resolution(base_px, config.batch_size),)
     pixels = base_px * base_px * config.batch_size

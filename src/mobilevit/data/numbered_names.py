@@ -9,15 +9,16 @@ NUMBERED = re.compile(r"\s*(\d{1,9})(?:\s*[:.,)]\s*|\s+)(\S.*)")  # number and n
 SHOWN = 80  # characters of a name in a message
 
 
-def without_numbers(names: Sequence[str], places: Sequence[str]) -> list[str]:
+def without_numbers(names: Sequence[str], places: Sequence[str], numbers: Sequence[int] = ()) -> list[str]:
     """The names without their numbers, where all have one: "0 cat", "1: dog"; else as they are.
 
-    `places` say where each stands, for people. DataError where the numbers are not 0, 1, 2, ... in order.
+    `places` say where each stands, for people; `numbers` are those of the names, 0, 1, 2, ... unless given. DataError
+    where others are written.
     """
     matches = [found for name in names if (found := NUMBERED.fullmatch(name))]
     if len(matches) < len(names):
         return list(names)
-    for index, (name, place, found) in enumerate(zip(names, places, matches, strict=True)):
+    for index, name, place, found in zip(numbers or range(len(names)), names, places, matches, strict=True):
         if int(found[1]) != index:
             shown = name.strip()[:SHOWN]
             raise DataError(

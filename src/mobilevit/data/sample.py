@@ -58,5 +58,6 @@ class Batch:
     indices: Tensor
 
     def pin_memory(self) -> "Batch":
-        """The batch with its pictures in page-locked memory; the loader asks for it where there is a GPU."""
-        return replace(self, pictures=self.pictures.pin_memory())
+        """The batch in page-locked memory; the loader asks for it where it is for a GPU."""
+        targets = self.targets if isinstance(self.targets, list) else self.targets.pin_memory()
+        return replace(self, pictures=self.pictures.pin_memory(), targets=targets)

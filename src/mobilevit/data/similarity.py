@@ -1,4 +1,5 @@
-"""Finds pictures that are the same: byte for byte, or but for size, quality and small changes."""
+"""Finds images that are the same byte for byte, and those that are nearly the same: copies of another size or quality,
+and neighboring frames of a video, which no fingerprint can tell from copies."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -103,6 +103,11 @@ def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: A
     return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
 
 
+def smallest_crop(size: Size, config: AugmentConfig) -> int:
+    """The least side that a crop by `random_crop` can have."""
+    return max(1, min(*size, int(math.sqrt(config.crop_area_min * size[0] * size[1] / config.crop_ratio_max))))
+
+
 def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
     """A crop by area and log-uniform ratio; after ten that do not fit, the largest centred one of a fitting ratio."""
     width, height = size
@@ -126,6 +131,17 @@ def _centre_crop(size: Size, ratio_max: float) -> Box:
     crop_height = min(height, max(1, round(width * ratio_max)))
     left, top = (width - crop_width) // 2, (height - crop_height) // 2
     return float(left), float(top), float(left + crop_width), float(top + crop_height)
+
+
+def kept_geometry(size: Size, smallest_crop: int, size_px: int) -> Geometry:
+    """What is worth keeping of an image for crops of no side below `smallest_crop`, each resized to at most `size_px`.
+
+    All of it, reduced by as much as leaves the smallest crop no smaller than what it is resized to: so no crop is ever
+    enlarged that was not to be enlarged anyway.
+    """
+    scale = min(1.0, size_px / smallest_crop)
+    output = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
+    return Geometry(size, (0.0, 0.0, float(size[0]), float(size[1])), output, reduced=True)
 
 
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:

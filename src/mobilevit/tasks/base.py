@@ -240,12 +240,17 @@ class Task(Protocol):
         """The random part of a picture of `size` that training sees, as a square of `size_px`."""
         ...
 
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        """The least side that such a part of an image of `size` can have, in pixels of it."""
+        ...
+
     def seen(self, target: Any, geometry: Geometry) -> Any:
         """What is left of a target in the picture that `geometry` makes."""
         ...
 
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Targets of a batch that are `seen`, as something with `.to(device, non_blocking=...)`."""
+        """Targets of a batch that are `seen`, as something with `.to(device, non_blocking=...)` and
+        `.pin_memory()`."""
         ...
 
     def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:

@@ -88,10 +88,12 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the moments back in the memory layout of their parameters: mixed layouts take AdamW's slow path."""
+    """Put the moments back in the memory layout of their parameters, and all state beside them: the fused AdamW takes
+    no mixed layouts, and counts its steps on the device."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
         parameter = parameters[int(index)]
-        target = torch.empty_like(parameter) if tensor.shape == parameter.shape and tensor.dim() else tensor.clone()
+        is_moment = tensor.shape == parameter.shape and tensor.dim()
+        target = torch.empty_like(parameter) if is_moment else tensor.to(parameter.device, copy=True)
         optimiser.state[parameter][key] = target.copy_(tensor)

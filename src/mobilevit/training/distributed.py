@@ -20,7 +20,7 @@ class Group:
 
     rank: int = 0
     world_size: int = 1
-    local_rank: int = 0  # on this machine: the number of its GPU
+    local_size: int = 1  # how many of them are on this machine
 
     @property
     def leads(self) -> bool:
@@ -58,19 +58,31 @@ def joined(device: str) -> Iterator[Group]:
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield current()
         return
-    local_rank = int(os.environ["LOCAL_RANK"])
-    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
-    if on_gpu:
-        torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    gpus = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
+    if gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+    dist.init_process_group(backend(_local_size(), gpus))
     try:
         yield current()
     finally:
         dist.destroy_process_group()
 
 
+def backend(local_size: int, gpus: int) -> str:
+    """What carries the messages of a group with `local_size` processes on this machine, which has so many `gpus`.
+
+    NCCL refuses two processes on one GPU; gloo takes them, and has all that is asked of it here for tensors on a GPU:
+    all-reduce, broadcast, and the all-gather of SyncBatchNorm. All machines of a group must come to the same answer.
+    """
+    return "nccl" if 0 < local_size <= gpus else "gloo"
+
+
 def current() -> Group:
     """The group that this process belongs to now."""
     if not dist.is_initialized():
         return Group()
-    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
+    return Group(dist.get_rank(), dist.get_world_size(), _local_size())
+
+
+def _local_size() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))

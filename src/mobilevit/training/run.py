@@ -10,14 +10,16 @@ from torch import nn
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
-from mobilevit.data.multiscale import MultiScaleSampler
+from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, TrainingError, UsageError
+from mobilevit.errors import DataError, TrainingError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
+from mobilevit.training.batch_search import largest_batch, must_be_searchable
+from mobilevit.training.caching import image_caches
 from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
@@ -68,7 +70,7 @@ def resume(run: Path, watcher: Watcher | None = None) -> RunResult:
             return _sitting(prepare(config, watcher, group), folder, None, watcher)
         checkpoint = read_checkpoint(folder.checkpoint)
         task, dataset = _read(config, watcher)
-        parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
+        parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group, watcher)
         return _sitting(parts, folder, checkpoint, watcher)
 
 
@@ -76,7 +78,9 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
     task, dataset = _read(config, watcher)
     config = _settled(config, task, dataset)
-    return _assemble(config, task, dataset, start_network(config, task, dataset), group)
+    if config.scale.batch_size == AUTO_BATCH:
+        config = _with_largest_batch(config, task, dataset, group, watcher)
+    return _assemble(config, task, dataset, start_network(config, task, dataset), group, watcher)
 
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
@@ -109,6 +113,18 @@ def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
     return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
 
 
+def _with_largest_batch(
+    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Watcher
+) -> TrainConfig:
+    """The configuration with the largest batch size that every process has found to fit its GPU."""
+    must_be_searchable(device_for(config.device), group)
+    trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
+    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group(), watcher)
+    found = min(group.gather(largest_batch(parts)))
+    watcher.notice(f"batch_size is {found}: the largest that fits")
+    return replace(config, scale=replace(config.scale, batch_size=found))
+
+
 def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
     progress = Progress(len(parts.dataset.splits["train"]))
@@ -120,7 +136,7 @@ def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, wat
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads)
     watcher.begin(_facts(parts, folder))
     try:
-        with StopRequest() as stop:
+        with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
             finished = Loop(parts, folder, progress, watcher, stop, log).run()
         if finished and parts.group.leads:
             finish(parts, folder, progress, watcher)
@@ -128,6 +144,17 @@ def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, wat
         log.close()
         watcher.end()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
+
+
+def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
+    """What to say where memory ran out: what is left of the run, and how one needs less."""
+    start = f" from {folder.best} as its weights" if progress.best_epoch >= 0 else ""
+    batch_size, largest = parts.config.scale.batch_size, parts.sampler.schedule.choices[-1]
+    return (
+        f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} holds all that was "
+        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which accumulate_steps makes "
+        f"up, or with a size_max_px below {largest.size_px}."
+    )
 
 
 def _must_be_same_data(found: int, trained_on: int) -> None:
@@ -138,8 +165,11 @@ def _must_be_same_data(found: int, trained_on: int) -> None:
         )
 
 
-def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
+def _assemble(
+    config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group, watcher: Watcher
+) -> Parts:
     device, spec = device_for(config.device), spec_of(network)
+    workers = auto_workers(group.local_size, device=device.type) if config.workers is None else config.workers
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and device.type != "cuda":
         raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
@@ -149,12 +179,14 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
     group.copy_from_leader(network)
     optimiser = adamw(network, config.optim)
     decay = config.optim.ema_decay
-    workers = auto_workers() if config.workers is None else config.workers
     samples = dataset.splits["train"]
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    pictures = PictureDataset(samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
+    caches = image_caches(replace(config, workers=workers), task, dataset, spec.preprocessing, group, watcher)
+    pictures = PictureDataset(
+        samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing, cache=caches["train"]
+    )
     return Parts(
         config=config,
         task=task,
@@ -177,11 +209,12 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
             augment=task.batch_augment(config.augment, len(dataset.classes)),
         ),
         sampler=sampler,
-        loader=train_loader(pictures, sampler, workers),
+        loader=train_loader(pictures, sampler, workers, device=device.type),
         learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
         group=group,
         device=device,
         workers=workers,
+        val_cache=caches["val"],
     )
 
 

@@ -7,11 +7,10 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mobilevit.data.augment import BatchAugment
 from mobilevit.data.sample import Batch
@@ -79,15 +78,32 @@ class TrainStep:
                 sums[:2] += self._backward(batch)
         sums[2] = sum(len(batch.indices) for batch in batches)
         sums[3] = float(stop)
-        total, count, pictures, stops = self.group.sum(sums).tolist()
-        if not math.isfinite(total):
-            self._refuse(f"the loss is not finite ({total})")
-        self._update(lr, self.group.world_size * self.nominal_count / max(count, 1e-12))
+        self.scaler.unscale_(self.optimiser)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norms = nn.utils.get_total_norm(gradients)[None]
+        # The one place of a step that waits for the device, for all figures at once. It cannot come later: nothing may
+        # be updated with a loss that is not finite.
+        total, count, pictures, stops, norm = torch.cat([self.group.sum(sums), norms]).tolist()
+        factor = self.group.world_size * self.nominal_count / max(count, 1e-12)
+        self._must_be_finite(total, norm * factor)
+        torch._foreach_mul_(gradients, factor * self._clipping(norm * factor))
+        self._update(lr)
         return StepOutcome(total, count, int(pictures), stops > 0)
 
-    def _refuse(self, problem: str) -> NoReturn:
-        self.optimiser.zero_grad(set_to_none=True)
-        raise TrainingError(problem)
+    def _must_be_finite(self, total: float, norm: float) -> None:
+        """TrainingError, and no gradient left, where the loss or its gradient is not finite."""
+        problem = None
+        if not math.isfinite(total):
+            problem = f"the loss is not finite ({total})"
+        elif not math.isfinite(norm) and not self.scaler.is_enabled():  # the scaler of fp16 leaves such steps out
+            problem = f"the gradient is not finite ({norm})"
+        if problem:
+            self.optimiser.zero_grad(set_to_none=True)
+            raise TrainingError(problem)
+
+    def _clipping(self, norm: float) -> float:
+        """What a gradient of that norm is to be multiplied by."""
+        return min(1.0, self.config.clip_norm / (norm + 1e-6)) if self.config.clip_norm else 1.0
 
     def set_grad_scale(self, scale: float) -> None:
         """Start the loss scaling of fp16 at `scale`; without fp16 nothing is scaled."""
@@ -110,19 +126,10 @@ class TrainStep:
 
     def _gradients_stay_here(self, *, unless: bool) -> AbstractContextManager[Any]:
         """Processes exchange gradients in the last backward pass of a step only."""
-        if isinstance(self.forward, DistributedDataParallel) and not unless:
-            return self.forward.no_sync()
-        return nullcontext()
+        no_sync = getattr(self.forward, "no_sync", nullcontext)  # DistributedDataParallel has it, compiled or not
+        return nullcontext() if unless else no_sync()
 
-    def _update(self, lr: float, gradient_factor: float) -> None:
-        self.scaler.unscale_(self.optimiser)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        torch._foreach_mul_(gradients, gradient_factor)
-        norm = nn.utils.get_total_norm(gradients)
-        if not self.scaler.is_enabled() and not norm.isfinite():  # the scaler of fp16 expects such, and leaves them out
-            self._refuse(f"the gradient is not finite ({norm.item()})")
-        if self.config.clip_norm:
-            nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
+    def _update(self, lr: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = lr * group["lr_factor"]
         self.scaler.step(self.optimiser)

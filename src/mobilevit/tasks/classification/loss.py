@@ -16,7 +16,7 @@ def cross_entropy(raw: Tensor, targets: Tensor, *, label_smoothing: float, class
     logits = raw.to(torch.promote_types(raw.dtype, torch.float32))
     losses = F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
     if class_weights is None:
-        return Loss(losses.sum(), losses.new_tensor(len(losses)))
+        return Loss(losses.sum(), losses.new_full((), len(losses)))  # new_tensor would wait for a GPU
     class_weights = class_weights.to(losses)
     weights = class_weights[targets] if targets.ndim == 1 else targets.to(losses) @ class_weights
     return Loss((weights * losses).sum(), weights.sum())

@@ -64,6 +64,9 @@ class ClassificationTask:
     ) -> Geometry:
         return transforms.train_geometry(rng, size, size_px, config)
 
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        return transforms.smallest_crop(size, config)
+
     def seen(self, target: int, geometry: Geometry) -> int:
         return target
 

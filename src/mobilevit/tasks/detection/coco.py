@@ -10,27 +10,31 @@ from pathlib import Path
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import split_named
+from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Statements, checked_names, class_name, written
+from mobilevit.datasets.image_paths import ImagePaths
+from mobilevit.datasets.listing import Listing
+from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.text_files import head, quoted
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection.annotation import TRAINVAL, WHOLE, Statements, checked_names, class_name, quoted, written
 from mobilevit.tasks.detection.coco_document import Document, Record
-from mobilevit.tasks.detection.notes import Notes
 
 LAYOUT = "annotations/instances_train.json or train/_annotations.coco.json"
 HEAD_BYTES = 2**16  # of a file, within which one of COCO's lists begins
 HEAD = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 
 
-def fits(root: Path) -> bool:
+def fits(listing: Listing) -> bool:
     """Whether there is COCO's JSON where it is looked for."""
-    return any(_candidates(root))
+    return any(_candidates(listing.root))
 
 
-def read(root: Path) -> Statements:
-    """What the files at `root` state; the classes in the order of COCO's category ids."""
-    documents = [Document.read(path, split) for split, path in _files(root)]
+def read(listing: Listing) -> Statements:
+    """What the files of the listing state; the classes in the order of COCO's category ids."""
+    documents = [Document.read(path, split) for split, path in _files(listing.root)]
     ids = _class_ids(documents)
     notes = Notes()
-    splits = {document.split: document.annotations(root, ids, notes) for document in documents}
+    images = ImagePaths(listing, notes)
+    splits = {document.split: document.annotations(images, ids) for document in documents}
     names = checked_names([_names(documents)[identity] for identity in ids], documents[0].path)
     return Statements(names, splits, notes, tuple(document.path for document in documents))
 
@@ -60,6 +64,7 @@ def _candidates(root: Path) -> Iterator[Path]:
         [folder for folder in inside if folder.name.casefold() == "annotations"],
         [folder for folder in inside if split_named(folder.name)],
         [root],
+        [folder for folder in inside if not split_named(folder.name)],
     ]
     for place in places:
         files = [path for folder in place for path in folders.files_in(folder) if _looks_like_coco(path)]
@@ -75,8 +80,7 @@ def _looks_like_coco(path: Path) -> bool:
         return False
     if path.name == "_annotations.coco.json" or path.name.startswith("instances_"):
         return True
-    with path.open("rb") as file:
-        return HEAD.search(file.read(HEAD_BYTES)) is not None
+    return HEAD.search(head(path, HEAD_BYTES)) is not None
 
 
 def _split_of(root: Path, path: Path) -> str | None:

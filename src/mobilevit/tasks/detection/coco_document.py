@@ -1,7 +1,6 @@
 """One file of COCO's JSON: its lists, checked record by record, and what they state about each picture."""
 
-import json
-import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +8,11 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
+from mobilevit.datasets.annotation import MAX_SIZE_PX, Annotation, Corners, Size, written
+from mobilevit.datasets.image_paths import ImagePaths
+from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
+from mobilevit.datasets.text_files import read_json
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection.annotation import (
-    MAX_SIZE_PX,
-    Annotation,
-    Corners,
-    Size,
-    path_inside,
-    quoted,
-    read_bytes,
-    written,
-)
-from mobilevit.tasks.detection.notes import Notes
 
 Record = Mapping[str, Any]
 
@@ -50,13 +42,14 @@ class Document:
                     raise _wrong_id(record, key, kinds, f"{path}: {_place(record)}")
         return cls(path, split, images, boxes, categories)
 
-    def annotations(self, root: Path, class_ids: Sequence[int], notes: Notes) -> list[Annotation]:
-        index = {identity: place for place, identity in enumerate(class_ids)}
-        folder = self._pictures_folder(root)
+    def annotations(self, images: ImagePaths, class_ids: Sequence[int]) -> list[Annotation]:
+        index, notes = {identity: place for place, identity in enumerate(class_ids)}, images.notes
+        folder = self._pictures_folder(images.listing.root)
         of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
             key: ([], [], [], []) for key in self.images
         }
-        paths = {key: self._picture(root, folder, image) for key, image in self.images.items()}
+        paths = {key: self._picture(images, folder, image) for key, image in self.images.items()}
+        images.refuse_outside()
         for record in self.boxes:
             picture, category = record["image_id"], record["category_id"]
             if picture not in of_picture:
@@ -68,6 +61,7 @@ class Document:
             else:
                 corners, labels, ignore, ids = of_picture[picture]
                 corners.append(self._corners(record))
+                notes.add("polygon", paths[picture], OUTLINED in record, [_place(record)])
                 labels.append(index[category])
                 ignore.append(self._crowd(record))
                 ids.append(record.get("id"))
@@ -88,20 +82,21 @@ class Document:
         places = list(dict.fromkeys([*ours, beside, *roots, *inner]))
         names = [str(image.get("file_name")) for image in list(self.images.values())[:FIRST]]
         hits = [
-            sum((place / name.replace("\\", "/")).is_file() for name in names if "\0" not in name) for place in places
+            sum(os.path.isfile(place / name.replace("\\", "/")) for name in names if "\0" not in name)  # noqa: PTH113
+            for place in places
         ]
         return places[hits.index(max(hits))] if any(hits) else beside
 
-    def _picture(self, root: Path, folder: Path, image: Record) -> Path:
+    def _picture(self, images: ImagePaths, folder: Path, image: Record) -> Path:
         name, where = image.get("file_name"), f"{self.path}: image {written(image['id'])}"
         if not isinstance(name, str):
             raise DataError(f"{where} has the file_name {written(name)}: a path is expected")
-        return path_inside(root, folder, name, where)
+        return images.find(name, folder, where, self.split)
 
     def _size(self, image: Record) -> Size | None:
         """As stated; None where it is not, or where it is nought."""
         sides = [image.get("width") or 0, image.get("height") or 0]
-        if not all(_is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+        if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
             stated = " x ".join(map(written, sides))
             raise DataError(f"{self.path}: image {written(image['id'])} has the size {stated}: pixels are expected")
         width, height = map(round, sides)
@@ -109,12 +104,12 @@ class Document:
 
     def _corners(self, record: Record) -> Corners:
         bbox = record.get("bbox")
-        if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+        if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(is_number, bbox)):
             raise DataError(
                 f"{self.path}: {_place(record)} has the bbox {written(bbox)}: "
-                "four numbers are expected, left, top, width and height"
+                "four numbers are expected, left, top, width and height, or an outline in its place"
             )
-        left, top, width, height = map(_float, bbox)
+        left, top, width, height = map(as_float, bbox)
         return left, top, left + width, top + height
 
     def _crowd(self, record: Record) -> bool:
@@ -127,22 +122,29 @@ class Document:
 FIRST = 20  # pictures that decide which folder they lie in
 
 
+OUTLINED = "box of the outline"  # the key that says where a record's bbox came from
+
+
 def _parsed(path: Path) -> Record:
-    """The file's outermost object. Outlines are dropped while it is read: they are most of it."""
-    try:
-        content = json.loads(read_bytes(path), object_hook=_without_outline)
-    except RecursionError:
-        raise DataError(f"{path} is refused, because its lists are nested too deep") from None
-    except ValueError as error:  # a JSONDecodeError names line and column
-        raise DataError(f"{path} is no whole JSON file ({quoted(error, 100)}): copy or export it again") from error
+    """The file's outermost object. Outlines are dropped while it is read, since they are most of it."""
+    content = read_json(path, hook=_without_outline)
     if not isinstance(content, dict):
         raise DataError(f"{path} is no COCO file: an object with images, annotations and categories is expected")
     return content
 
 
 def _without_outline(record: dict[str, Any]) -> dict[str, Any]:
-    record.pop("segmentation", None)
+    """A record whose box, where it has none of its own, is the one around its outline."""
+    outline = record.pop("segmentation", None)
+    if outline and not _has_box(record.get("bbox")) and (corners := around_segmentation(outline)):
+        left, top, right, bottom = corners
+        record |= {"bbox": [left, top, right - left, bottom - top], OUTLINED: True}
     return record
+
+
+def _has_box(bbox: object) -> bool:
+    """Whether something is stated: some tools write [] or four noughts beside an outline."""
+    return bbox is not None and bbox not in ([], [0, 0, 0, 0])
 
 
 def _records(path: Path, key: str, content: Record) -> list[Record]:
@@ -181,15 +183,3 @@ def _wrong_id(record: Record, key: str, kinds: Collection[type], where: str) -> 
 def _place(record: Record) -> str:
     """What a message calls a box."""
     return f"annotation {written(record.get('id'))}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _float(value: float) -> float:
-    """As a float; a whole number too large for one is as good as infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf

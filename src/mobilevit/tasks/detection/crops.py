@@ -30,6 +30,11 @@ def train_geometry(
     return Geometry(size, box, (size_px, size_px), flip, reduced=True)
 
 
+def smallest_crop(size: Size, config: AugmentConfig) -> int:
+    """The least side that a crop by `random_crop` can have."""
+    return max(1, int(math.sqrt(config.crop_area_min) * min(size)))
+
+
 def random_crop(rng: np.random.Generator, size: Size, boxes: NDArray[np.float32], config: AugmentConfig) -> Box:
     """The whole picture, or a crop that overlaps some of the `boxes` (N, 4) by a least IoU drawn at random and holds
     the centre of one; without boxes any crop.
@@ -97,6 +102,9 @@ class BoxBatch:
         return BoxBatch(
             self.boxes.to(device, non_blocking=non_blocking), self.labels.to(device, non_blocking=non_blocking)
         )
+
+    def pin_memory(self) -> "BoxBatch":
+        return BoxBatch(self.boxes.pin_memory(), self.labels.pin_memory())
 
 
 def collate(targets: Sequence[Seen]) -> BoxBatch:

@@ -9,8 +9,8 @@ from mobilevit.data.class_counts import imbalance, total
 from mobilevit.data.class_hints import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
+from mobilevit.datasets.notes import DROPPED
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
-from mobilevit.tasks.detection.notes import DROPPED
 
 FEW_BOXES = 10  # in training, below which a class is hardly learnt
 IMBALANCE_RATIO = 5.0  # commonest class over the rarest, from which class weights are worth a try

@@ -27,13 +27,13 @@ def multibox(raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
     positive = box >= 0
     count = positive.sum(dim=1).clamp(min=1)
     negative = _hardest(scores, positive, NEGATIVES * count)
-    picture, anchor = positive.nonzero(as_tuple=True)
+    picture, anchor = positive.nonzero(as_tuple=True)  # once: on a GPU every question of how many there are waits
     chosen = picture, box[picture, anchor]
     labels = targets.labels[chosen] + 1
     wanted = encode(targets.boxes[chosen], raw.anchors[anchor]).to(locations)
 
-    found = F.cross_entropy(scores[positive], labels, label_smoothing=label_smoothing, reduction="none")
-    placed = F.smooth_l1_loss(locations[positive], wanted, reduction="none").sum(dim=1)
+    found = F.cross_entropy(scores[picture, anchor], labels, label_smoothing=label_smoothing, reduction="none")
+    placed = F.smooth_l1_loss(locations[picture, anchor], wanted, reduction="none").sum(dim=1)
     of_objects = found + placed
     if class_weights is not None:
         of_objects = of_objects * class_weights.to(of_objects)[labels - 1]

@@ -20,15 +20,18 @@ def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
     yet: for boxes too small for any anchor (S3FD, Zhang et al., ICCV 2017, section 3.2, its second stage). Where two
     boxes want the same anchor, the one gets it that it overlaps more.
 
-    Done in pieces of a few pictures, as the overlaps of a large batch would not fit the processor's cache.
+    Done in pieces: on a CPU of a few pictures, as the overlaps of a large batch would not fit its cache; elsewhere of
+    as many as memory should hold, since a GPU is slowed by many small operations.
     """
     corners = geometry.corners(anchors).t().contiguous().t()  # all left sides beside each other: twice as fast
-    pictures = max(1, PIECE // (targets.labels.shape[1] * len(corners)))
+    piece = CPU_PIECE if anchors.device.type == "cpu" else GPU_PIECE
+    pictures = max(1, piece // (targets.labels.shape[1] * len(corners)))
     pieces = zip(torch.split(targets.boxes, pictures), torch.split(targets.labels, pictures), strict=True)
     return torch.cat([_match(boxes, labels >= 0, corners, per_box) for boxes, labels in pieces])
 
 
-PIECE = 2**17  # overlaps
+CPU_PIECE = 2**17  # overlaps
+GPU_PIECE = 2**26  # 256 MB in float32
 LEAST = 0.1  # IoU of a box with the anchors that it gets beyond its best
 
 

@@ -11,9 +11,9 @@ from PIL import ExifTags
 from mobilevit.data import decoding
 from mobilevit.data.sample import Sample
 from mobilevit.data.threads import in_threads
+from mobilevit.datasets.annotation import Annotation, Size
+from mobilevit.datasets.notes import Notes
 from mobilevit.errors import PictureError
-from mobilevit.tasks.detection.annotation import Annotation, Size
-from mobilevit.tasks.detection.notes import Notes
 from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 
 ROUNDING_PX = 1.0  # a box that reaches so far beyond its picture was rounded, and is no mistake worth a word

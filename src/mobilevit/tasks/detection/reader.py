@@ -9,11 +9,13 @@ from mobilevit.data import folders
 from mobilevit.data.finding import Finding, counted
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
+from mobilevit.datasets import createml, csv_boxes, labelme, via
+from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Annotation, Statements
+from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
 from mobilevit.spec import labels
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.detection import coco, mending, voc, yolo
-from mobilevit.tasks.detection.annotation import TRAINVAL, WHOLE, Annotation, Statements
 
 TASK = "detection"
 
@@ -22,8 +24,8 @@ TASK = "detection"
 class Format:
     """A way of writing boxes down."""
 
-    fits: Callable[[Path], bool]
-    read: Callable[[Path], Statements]
+    fits: Callable[[Listing], bool]
+    read: Callable[[Listing], Statements]
     layout: str  # for people
 
 
@@ -31,14 +33,19 @@ FORMATS: Mapping[str, Format] = {
     "coco": Format(coco.fits, coco.read, coco.LAYOUT),
     "voc": Format(voc.fits, voc.read, voc.LAYOUT),
     "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
+    "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT),
+    "via": Format(via.fits, via.read, via.LAYOUT),
+    "createml": Format(createml.fits, createml.read, createml.LAYOUT),
+    "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT),
 }
 LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
 
 
 def recognises(root: Path) -> bool:
     """Whether `root` looks like one of the formats, right or with a mistake that `read` would explain."""
+    listing = Listing(root)
     try:
-        return any(known.fits(root) for known in FORMATS.values())
+        return any(known.fits(listing) for known in FORMATS.values())
     except (DataError, OSError):
         return False
 
@@ -51,7 +58,8 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     where nothing, or something contradictory, is found.
     """
     root = folders.require_folder(root)
-    stated = FORMATS[format_of(root, options.data_format)].read(root)
+    listing = Listing(root)
+    stated = FORMATS[format_of(listing, options.data_format)].read(listing)
     for split, annotations in stated.splits.items():
         _refuse_twice(root, split, annotations)
     found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
@@ -64,18 +72,18 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     )
 
 
-def format_of(root: Path, name: str | None) -> str:
+def format_of(listing: Listing, name: str | None) -> str:
     """The format by its name, or the one that fits; DataError where none does, or several."""
     if name is not None:
         if name not in FORMATS:
             raise unknown("--data-format", name, FORMATS)
         return name
-    fitting = [name for name, known in FORMATS.items() if known.fits(root)]
+    fitting = [name for name, known in FORMATS.items() if known.fits(listing)]
     if not fitting:
-        raise DataError(f"{root} has no boxes in a known format. Formats are {LAYOUTS}")
+        raise DataError(f"{listing.root} has no boxes in a known format. Formats are {LAYOUTS}")
     if len(fitting) > 1:
         choice = " and ".join(f"--data-format {name}" for name in fitting)
-        raise DataError(f"{root} could be read in different formats: choose between {choice}")
+        raise DataError(f"{listing.root} could be read in different formats: choose between {choice}")
     return fitting[0]
 
 

@@ -87,6 +87,9 @@ class DetectionTask:
     ) -> Geometry:
         return crops.train_geometry(rng, size, target, size_px, config)
 
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        return crops.smallest_crop(size, config)
+
     def seen(self, target: Boxes, geometry: Geometry) -> Seen:
         return crops.seen(target, geometry)
 

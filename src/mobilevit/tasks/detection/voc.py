@@ -1,4 +1,4 @@
-"""Reads Pascal VOC's XML, one file a picture: `Annotations/` beside `JPEGImages/`, or files beside their pictures.
+"""Reads Pascal VOC's XML, one file an image: `Annotations/` beside `JPEGImages/`, or files beside their images.
 
 Coordinates are those of VOC's own tools: pixels are counted from 1 and both ends belong to the box, so that a box from
 1 to 640 covers all of 640 pixels. Here it goes from 0 to 640. One whose ends are the same number is a click without a
@@ -8,16 +8,13 @@ drag, and no box of one pixel.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
-from mobilevit.errors import DataError
-from mobilevit.tasks.detection import class_names
-from mobilevit.tasks.detection.annotation import (
+from mobilevit.datasets import class_names
+from mobilevit.datasets.annotation import (
     MAX_SIZE_PX,
     TRAINVAL,
     WHOLE,
@@ -27,34 +24,39 @@ from mobilevit.tasks.detection.annotation import (
     Statements,
     checked_names,
     class_name,
-    quoted,
-    read_bytes,
-    read_text,
 )
-from mobilevit.tasks.detection.notes import Notes
+from mobilevit.datasets.image_paths import ImagePaths
+from mobilevit.datasets.listing import Listing
+from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.text_files import head, quoted, read_text, read_xml
+from mobilevit.errors import DataError
 
 LAYOUT = "Annotations/*.xml beside JPEGImages/, or train/*.xml beside pictures"
 CLASSES = "classes.txt"  # the names in their order, one a line; without it they are those that occur, sorted
-PICTURE_FOLDERS = ("jpegimages", "images")
-MAX_XML_BYTES = 2**26
+PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+XML_FOLDERS = ("annotations", "annotation", "annots", "annot", "xmls", "xml", "labels")
 HEAD_BYTES = 4096  # of a file, within which VOC's outermost element begins
 FIRST = 5  # XML files of a folder that decide whether it is VOC's
 
 
-def fits(root: Path) -> bool:
-    """Whether there is VOC's XML where it is looked for."""
-    return any(_looks_like_voc(path) for place in _places(root).values() for path in islice(_xml_files(place), FIRST))
+def fits(listing: Listing) -> bool:
+    """Whether there is VOC's XML."""
+    return any(_looks_like_voc(path) for folder in _places(listing).values() for path in folder.files[:FIRST])
 
 
-def read(root: Path) -> Statements:
-    """What the files at `root` state; the classes in the order of `classes.txt`, or else by name."""
-    notes, lists = Notes(), _image_sets(root)
+def read(listing: Listing) -> Statements:
+    """What the files of the listing state; the classes in the order of `classes.txt`, or else by name."""
+    notes, root = Notes(), listing.root
+    images, lists, places = ImagePaths(listing, notes), _image_sets(root), _places(listing)
     if lists:
-        place = _Place(root)
-        stated = {split: place.stated(notes, _listed(path)) for split, path in lists.items()}
-        place.note_unlisted([one.picture for some in stated.values() for one in some], notes)
+        place = _Place(_XmlFolder.of(listing, root), images)
+        stated = {split: place.stated(_listed(path)) for split, path in lists.items()}
+        place.note_unlisted([one.picture for some in stated.values() for one in some])
+    elif WHOLE in places:
+        whole = {one.picture: one for one in _Place(places[WHOLE], images).stated()}
+        stated = {split: [whole[path] for path in some] for split, some in listing.of_splits(whole, notes).items()}
     else:
-        stated = {split: _Place(folder).stated(notes) for split, folder in _places(root).items()}
+        stated = {split: _Place(folder, images, split).stated() for split, folder in places.items()}
     if not any(one.objects for some in stated.values() for one in some):
         raise DataError(f"{root} has no VOC annotations with objects: expected {LAYOUT}")
     table = root / CLASSES
@@ -67,28 +69,37 @@ def read(root: Path) -> Statements:
     return Statements(tuple(names), splits, notes, (*files, *lists.values(), *tables))
 
 
-def _places(root: Path) -> dict[str, Path]:
-    """The folder of each split that has XML in it, or `root` itself."""
-    inside = folders.sub_folders(root)
-    if not any(folder.name.casefold() == "annotations" for folder in inside):
-        splits = {split: folder for folder in inside if (split := split_named(folder.name)) and any(_xml_files(folder))}
-        if splits:
-            return splits
-    return {WHOLE: root}
+@dataclass(frozen=True)
+class _XmlFolder:
+    """XML files of the dataset or of one of its splits: those in its folder of annotations, or else all of them."""
+
+    place: Path  # of the split
+    base: Path  # what the names of the files are relative to
+    files: Sequence[Path]
+
+    @classmethod
+    def of(cls, listing: Listing, place: Path) -> "_XmlFolder":
+        files = listing.below(place, ".xml")
+        inside = {folder.name.casefold(): folder for folder in folders.sub_folders(place)} if files else {}
+        for base in (inside[name] for name in XML_FOLDERS if name in inside):
+            if inner := listing.below(base, ".xml"):
+                return cls(place, base, inner)
+        return cls(place, place, files)
 
 
-def _xml_files(place: Path) -> Iterator[Path]:
-    """In the folder `Annotations` of a place, however deep; else directly in it."""
-    inner = [folder for folder in folders.sub_folders(place) if folder.name.casefold() == "annotations"]
-    files = folders.files_below(inner[0]) if inner else iter(folders.files_in(place))
-    return (path for path in files if path.suffix.lower() == ".xml")
+def _places(listing: Listing) -> dict[str, _XmlFolder]:
+    """The folder of each split that has XML in it, or the root itself."""
+    whole = _XmlFolder.of(listing, listing.root)
+    if whole.base == whole.place and whole.files:
+        named = {split: path for path in folders.sub_folders(listing.root) if (split := split_named(path.name))}
+        found = {split: _XmlFolder.of(listing, path) for split, path in named.items()}
+        if any(folder.files for folder in found.values()):
+            return {split: folder for split, folder in found.items() if folder.files}
+    return {WHOLE: whole}
 
 
 def _looks_like_voc(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return b"<annotation" in file.read(HEAD_BYTES)
+    return b"<annotation" in head(path, HEAD_BYTES)
 
 
 def _image_sets(root: Path) -> dict[str, Path]:
@@ -149,36 +160,36 @@ class _Stated:
 
 
 class _Place:
-    """Annotations and pictures of a folder; their paths without the suffix join them: "BloodImage_00001"."""
+    """Annotations and images of a folder; their paths without the suffix join them: "BloodImage_00001"."""
 
-    def __init__(self, folder: Path) -> None:
-        inside = {inner.name.casefold(): inner for inner in folders.sub_folders(folder)}
-        self.folder = next((inside[name] for name in PICTURE_FOLDERS if name in inside), folder)
-        base = inside.get("annotations", folder)
-        self.annotations = {_stem(base, path): path for path in _xml_files(folder)}
+    def __init__(self, folder: _XmlFolder, images: ImagePaths, split: str | None = None) -> None:
+        inside = {inner.name.casefold(): inner for inner in folders.sub_folders(folder.place)}
+        self.images, self.notes, self.split = images, images.notes, split
+        self.folder = next((inside[name] for name in PICTURE_FOLDERS if name in inside), folder.place)
+        self.annotations = {_stem(folder.base, path): path for path in folder.files}
         self.pictures: dict[str, list[Path]] = {}
         for path in folders.pictures_below(self.folder):
             self.pictures.setdefault(_stem(self.folder, path), []).append(path)
 
-    def stated(self, notes: Notes, lines: Sequence[str] | None = None) -> list[_Stated]:
+    def stated(self, lines: Sequence[str] | None = None) -> list[_Stated]:
         """Of everything, or of what the lines of a list name."""
         chosen = sorted({*self.annotations, *self.pictures}) if lines is None else list(map(self._named, lines))
-        annotated = [found for name in chosen if name in self.annotations for found in self._read(name, notes)]
+        annotated = [found for name in chosen if name in self.annotations for found in self._read(name)]
         taken = {one.picture for one in annotated}
         bare = [name for name in chosen if name not in self.annotations]
         for name in bare:
             if name not in self.pictures:
-                notes.add("missing-picture", self.folder / name)
+                self.notes.add("missing-picture", self.folder / name)
         alone = [picture for name in bare for picture in self.pictures.get(name, ()) if picture not in taken]
         for picture in alone:
-            notes.add("no-annotation", picture)
+            self.notes.add("no-annotation", picture)
         return sorted([*annotated, *(_Stated(path, path) for path in alone)], key=lambda one: one.picture)
 
-    def note_unlisted(self, listed: Iterable[Path], notes: Notes) -> None:
-        """Pictures beside those that the lists name."""
+    def note_unlisted(self, listed: Iterable[Path]) -> None:
+        """Images beside those that the lists name."""
         names = {_stem(self.folder, picture) for picture in listed}
         for picture in (path for name, paths in self.pictures.items() if name not in names for path in paths):
-            notes.add("not-listed", picture)
+            self.notes.add("not-listed", picture)
 
     def _named(self, line: str) -> str:
         """The name that a line means: some lists have suffixes, and those of one class a number behind the name."""
@@ -186,49 +197,34 @@ class _Place:
         spellings = (line, bare, os.path.splitext(bare)[0], bare.split()[0])  # noqa: PTH122
         return next((name for name in spellings if name in self.annotations or name in self.pictures), bare)
 
-    def _read(self, name: str, notes: Notes) -> Iterator[_Stated]:
-        """The annotation with its picture: that of its own name, or else the one that it names."""
+    def _read(self, name: str) -> Iterator[_Stated]:
+        """The annotation with its image: that of its own name, or else the one that it names."""
         path = self.annotations[name]
-        tree = _parsed(path)
-        stated = (tree.findtext("filename") or "").strip().replace("\\", "/").rpartition("/")[2]
-        pictures = self.pictures.get(name) or self.pictures.get(os.path.splitext(stated)[0], [])  # noqa: PTH122
-        if not pictures:
-            notes.add("missing-picture", path)
+        tree = read_xml(path)
+        if tree.tag != "annotation":
+            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>")
+        picture = self._picture(name, path, (tree.findtext("filename") or "").strip())
+        if picture is None:
+            self.notes.add("missing-picture", path)
             return
-        picture = next((picture for picture in pictures if picture.name == stated), pictures[0])
         objects = [_object(path, number, element) for number, element in enumerate(tree.findall("object"), start=1)]
         yield _Stated(picture, path, _size(path, tree), objects)
+
+    def _picture(self, name: str, path: Path, stated: str) -> Path | None:
+        last = stated.replace("\\", "/").rpartition("/")[2]
+        pictures = self.pictures.get(name) or self.pictures.get(os.path.splitext(last)[0])  # noqa: PTH122
+        if pictures:
+            return next((picture for picture in pictures if picture.name == last), pictures[0])
+        for spelling in (stated, os.path.basename(name)):  # noqa: PTH119
+            found = self.images.find(spelling, self.folder, str(path), self.split) if spelling else None
+            if found is not None and found.is_file():
+                return found
+        return None
 
 
 def _stem(base: Path, path: Path) -> str:
     inside = os.fspath(path).removeprefix(os.path.join(base, ""))  # noqa: PTH118 (relative_to takes ten times as long)
     return os.path.splitext(inside)[0].replace(os.sep, "/")  # noqa: PTH122
-
-
-def _parsed(path: Path) -> Element:
-    """The outermost element; DataError where the file is no XML, or defines entities, which can be bombs."""
-    try:
-        parser = ElementTree.XMLParser(target=_NoDoctype(path))
-        parser.feed(read_bytes(path, MAX_XML_BYTES))
-        tree: Element = parser.close()
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: unknown encodings
-        raise DataError(f"{path} is no whole XML file ({quoted(error, 100)}): copy or export it again") from error
-    if tree.tag != "annotation":
-        raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>")
-    return tree
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds a tree, and stops where a document type begins, before any entity is defined or expanded."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:  # noqa: ARG002 (the parser's names)
-        raise DataError(
-            f"{self.path} is refused, because it defines a document type; VOC has none: remove <!DOCTYPE ...>"
-        )
 
 
 def _object(path: Path, number: int, element: Element) -> _Object:

@@ -13,9 +13,10 @@ from xml.etree.ElementTree import Element, SubElement
 import yaml
 
 from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets.annotation import TRAINVAL
+from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import voc
-from mobilevit.tasks.detection.annotation import TRAINVAL, quoted
 from mobilevit.tasks.detection.target import Boxes
 
 

@@ -1,12 +1,10 @@
-"""Reads YOLO's text files, one a picture, as Ultralytics lays them out: `data.yaml`, `images/` and `labels/`.
-
-A line is a class number and a box, centre and size in shares of the picture; or a class number and the corners of an
-outline, of which the box around it is taken.
+"""Reads YOLO's text files, one an image, as Ultralytics lays them out, `data.yaml`, `images/` and `labels/`; or as
+Darknet does, beside the images.
 """
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,56 +13,53 @@ import yaml
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
+from mobilevit.datasets import class_names, darknet
+from mobilevit.datasets.annotation import WHOLE, Statements, checked_names, class_name, path_inside, written
+from mobilevit.datasets.darknet import Described
+from mobilevit.datasets.image_paths import ImagePaths
+from mobilevit.datasets.listing import Listing
+from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.text_files import quoted, read_text
+from mobilevit.datasets.yolo_labels import NAMES, Labels
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection import class_names
-from mobilevit.tasks.detection.annotation import (
-    WHOLE,
-    Annotation,
-    Corners,
-    Statements,
-    checked_names,
-    class_name,
-    path_inside,
-    quoted,
-    read_text,
-    written,
-)
-from mobilevit.tasks.detection.notes import Notes
 
-LAYOUT = "data.yaml with images/ and labels/"
-NAMES = ("classes.txt", "obj.names")  # of the classes, one a line, where there is no data.yaml
+LAYOUT = "data.yaml with images/ and labels/, or obj.data or classes.txt with text files beside the images"
 NAMES_KEY, OTHER_KEYS = (  # of the outermost mapping: at the beginning of a line, or in braces
     re.compile(rb"(?:^|\A[\s-]*\{(?s:.*,)?\s*)[\"']?(?:" + keys + rb")[\"']?\s*:", re.MULTILINE)
     for keys in (b"names", b"train|val|path|nc")
 )
 ENCODING_MARKS = b"\xef\xbb\xbf\xff\xfe"  # with which UTF-8 and UTF-16 may begin
 MAX_YAML_BYTES = 2**20
-MAX_LABEL_BYTES = 2**24
-
-Lines = Iterator[tuple[int, str]]  # numbered from one
 
 
-def fits(root: Path) -> bool:
-    """Whether there is a data.yaml, or folders `images` and `labels`."""
-    return bool(_descriptions(root)) or bool(_image_folders(root))
+def fits(listing: Listing) -> bool:
+    """Whether there is a data.yaml, or folders `images` and `labels`, or Darknet's text files beside the images."""
+    return bool(_descriptions(listing.root)) or bool(_image_folders(listing.root)) or darknet.fits(listing)
 
 
-def read(root: Path) -> Statements:
-    """What the files at `root` state; the classes in the order of their numbers."""
-    notes = Notes()
-    described = _descriptions(root)
+def read(listing: Listing) -> Statements:
+    """What the files of the listing state; the classes in the order of their numbers."""
+    images = ImagePaths(listing, Notes())
+    found = _described(images)
+    images.refuse_outside()
+    numbers = {number: place for place, number in enumerate(sorted(found.names))}
+    checked = checked_names([found.names[number] for number in numbers], found.names_file)
+    labels = Labels(listing, numbers, images.notes, beside=found.beside, keypoint_values=found.keypoint_values)
+    splits = labels.annotations(found.images)
+    return Statements(checked, splits, images.notes, (*found.files, *labels.read))
+
+
+def _described(images: ImagePaths) -> Described:
+    """By data.yaml, or else by Darknet's files, or else by folders alone."""
+    listing = images.listing
+    described = _descriptions(listing.root)
     if len(described) > 1:
-        raise DataError(f"{root} has {listed([path.name for path in described])}: keep the one that is meant")
-    names_file, names, pictures, lists = _described(root, described[0]) if described else _undescribed(root)
-    numbers = {number: place for place, number in enumerate(sorted(names))}
-    checked = checked_names([names[number] for number in numbers], names_file)
-    reader = _Labels(root, numbers, notes)
-    splits = {split: [reader.annotation(path) for path in paths] for split, paths in pictures.items()}
-    reader.note_unused({picture for paths in pictures.values() for picture in paths})
-    return Statements(checked, splits, notes, (names_file, *lists, *reader.read))
-
-
-Described = tuple[Path, Mapping[int, str], Mapping[str, Sequence[Path]], Sequence[Path]]
+        raise DataError(f"{listing.root} has {listed([path.name for path in described])}: keep the one that is meant")
+    if described:
+        return _by_yaml(images, described[0])
+    if not _image_folders(listing.root) and darknet.fits(listing):
+        return darknet.described(images)
+    return _by_folders(listing.root)
 
 
 def _descriptions(root: Path, key: re.Pattern[bytes] = NAMES_KEY) -> list[Path]:
@@ -78,9 +73,8 @@ def _ascii(path: Path) -> bytes:
     return path.read_bytes().replace(b"\0", b"").lstrip(ENCODING_MARKS)
 
 
-def _described(root: Path, path: Path) -> Described:
-    """File of the names, the names, the pictures of each split, and the lists they were read from."""
-    content = _parsed(path)
+def _by_yaml(images: ImagePaths, path: Path) -> Described:
+    root, content = images.listing.root, _parsed(path)
     base = _base(root, path, content)
     pictures: dict[str, list[Path]] = {}
     lists: list[Path] = []
@@ -95,13 +89,23 @@ def _described(root: Path, path: Path) -> Described:
         found = [_place(root, base, one, f"{path}: {key}") for one in (value if isinstance(value, list) else [value])]
         if key.casefold() in SPLIT_NAMES["test"] and not any(place.exists() for place in found):
             continue  # Roboflow names a test split that it did not write
-        pictures[split] = [picture for place in found for picture in _pictures(root, place, f"{path}: {key}")]
+        pictures[split] = [one for place in found for one in _pictures(images, place, split, f"{path}: {key}")]
         if not pictures[split]:
             raise DataError(f"{path}: {key}: there is no picture in {listed(found)}: add some, or remove '{key}'")
         lists += [place for place in found if place.is_file()]
     if not pictures:
         raise DataError(f"{path} has no train and no val: name the folders of their pictures")
-    return path, _names(path, content), pictures, lists
+    return Described(path, _names(path, content), pictures, (path, *lists), _keypoint_values(path, content))
+
+
+def _keypoint_values(path: Path, content: Mapping[str, Any]) -> int | None:
+    """How many values of a row are keypoints: those of a pose, by `kpt_shape: [17, 3]`."""
+    shape = content.get("kpt_shape")
+    if shape is None:
+        return None
+    if not isinstance(shape, list) or not all(isinstance(n, str) and re.fullmatch(r"\d{1,4}", n) for n in shape):
+        raise DataError(f"{path}: kpt_shape is {written(shape)}: two whole numbers are expected, such as [17, 3]")
+    return math.prod(map(int, shape))
 
 
 def _parsed(path: Path) -> Mapping[str, Any]:
@@ -151,28 +155,15 @@ def _place(root: Path, base: Path, stated: object, where: str) -> Path:
     return path_inside(root, base, stated.removeprefix("../") if base == root else stated, where)
 
 
-def _pictures(root: Path, place: Path, where: str) -> list[Path]:
+def _pictures(images: ImagePaths, place: Path, split: str, where: str) -> list[Path]:
     if place.is_dir():
         return folders.pictures_below(place)
     if not place.is_file():
         raise DataError(f"{where}: there is no {place}: give the folder of its pictures")
-    return [_listed(root, place, line, f"{place}, line {number}") for number, line in _numbered(read_text(place))]
+    return darknet.listed_images(images, place, split)
 
 
-def _listed(root: Path, place: Path, line: str, where: str) -> Path:
-    """A picture of a list: relative to the data set, or to the list where it begins with a dot."""
-    path = path_inside(root, place.parent if line.startswith(".") else root, line, where)
-    if not folders.is_picture(path):
-        raise DataError(f"{where}: '{quoted(line)}' has no picture's name: one path a line is expected")
-    return path
-
-
-def _numbered(text: str) -> Lines:
-    return ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
-
-
-def _undescribed(root: Path) -> Described:
-    """As `_described`, from folders alone."""
+def _by_folders(root: Path) -> Described:
     places = [root, *(folder.with_name("labels") for folder in _image_folders(root))]
     files = [place / name for place in places for name in NAMES if (place / name).is_file()]
     nameless = _descriptions(root, OTHER_KEYS)
@@ -189,7 +180,7 @@ def _undescribed(root: Path) -> Described:
         own = split_named(images.parent.name) if images.parent != root else None
         for split, path in ({own: images} if own else inner or {WHOLE: images}).items():
             pictures[split] = folders.pictures_below(path)
-    return files[0], names, pictures, files
+    return Described(files[0], names, pictures, files)
 
 
 def _image_folders(root: Path) -> list[Path]:
@@ -197,79 +188,12 @@ def _image_folders(root: Path) -> list[Path]:
     found = []
     for place in (root, *(folder for folder in folders.sub_folders(root) if split_named(folder.name))):
         inside = {folder.name.casefold(): folder for folder in folders.sub_folders(place)}
-        if {"images", "labels"} <= inside.keys():
+        if {"images", "labels"} <= inside.keys() and not _holds_masks(inside["labels"]):
             found.append(inside["images"])
     return found
 
 
-class _Labels:
-    """Reads the label file of each picture, and knows which were read."""
-
-    def __init__(self, root: Path, numbers: Mapping[int, int], notes: Notes) -> None:
-        self.root, self.numbers, self.notes = root, numbers, notes
-        self.read: dict[Path, None] = {}
-
-    def annotation(self, picture: Path) -> Annotation:
-        path = label_path(self.root, picture)
-        if not path.is_file():
-            self.notes.add("no-annotation", picture, picture.exists())  # else it is counted as missing, later
-            return Annotation(picture, picture)
-        self.read[path] = None
-        boxes: list[Corners] = []
-        labels: list[int] = []
-        numbers: list[int] = []
-        for number, line in _numbered(read_text(path, MAX_LABEL_BYTES)):
-            label, corners, is_polygon = _parsed_line(line, f"{path}, line {number}")
-            if label not in self.numbers:
-                self.notes.add("unknown-class", path, places=[f"line {number} (class {label:.15g})"])
-                continue
-            self.notes.add("polygon", path, is_polygon, [f"line {number}"])
-            boxes.append(corners)
-            labels.append(self.numbers[label])
-            numbers.append(number)
-        ignore = [False] * len(boxes)
-        return Annotation(picture, path, boxes, labels, ignore, in_shares=True, record="line", numbers=numbers)
-
-    def note_unused(self, pictures: Collection[Path]) -> None:
-        """What lies beside the `pictures` and is not listed, and labels whose picture is not there."""
-        beside = _files_beside(pictures)
-        unlisted = [path for path in beside if folders.is_picture(path) and path not in pictures]
-        for path in unlisted:
-            self.notes.add("not-listed", path)
-        known = {*self.read, *(label_path(self.root, path) for path in unlisted)}
-        for path in _files_beside(self.read):
-            if path.suffix.lower() == ".txt" and path not in known and path.name not in NAMES:
-                self.notes.add("missing-picture", path)
-
-
-def _files_beside(paths: Iterable[Path]) -> list[Path]:
-    """All files of the folders of `paths`, as far as there are such."""
-    places = [folder for folder in dict.fromkeys(path.parent for path in paths) if folder.is_dir()]
-    return [path for folder in places for path in folders.files_in(folder)]
-
-
-def label_path(root: Path, picture: Path) -> Path:
-    """The text file of a picture: the last folder `images` becomes `labels`; else it lies beside the picture."""
-    parts = list(picture.relative_to(root).with_suffix(".txt").parts)
-    places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
-    if places:
-        parts[places[-1]] = "labels"
-    return root.joinpath(*parts)
-
-
-def _parsed_line(line: str, where: str) -> tuple[int, Corners, bool]:
-    """Class number, corners in shares, and whether they are those around an outline."""
-    try:
-        number, *values = map(float, line.split())
-    except ValueError:
-        raise DataError(f"{where}: '{quoted(line)}' is no row of numbers") from None
-    if not (number >= 0 and number.is_integer()):
-        raise DataError(f"{where}: the class is {number:g}: a whole number from 0 is expected")
-    if len(values) == 4:
-        x, y, width, height = values
-        return int(number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2), False
-    if len(values) < 6 or len(values) % 2:
-        raise DataError(f"{where}: {len(values) + 1} numbers: a class and four are expected, or a class and an outline")
-    if strange := [value for value in values if not math.isfinite(value)]:  # which min and max may pass over
-        return int(number), (strange[0],) * 4, True
-    return int(number), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])), True
+def _holds_masks(labels: Path) -> bool:
+    """Whether there are images in place of text: masks."""
+    files = list(folders.files_below(labels))
+    return any(map(folders.is_picture, files)) and not any(path.suffix.lower() == ".txt" for path in files)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.examination import decodes
+from mobilevit.data.examination import Broken, decodes
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
 from mobilevit.errors import PictureError
+from mobilevit.tasks.segmentation import class_list, instances
 from mobilevit.tasks.segmentation.target import Mask, size_problem
 
 QUICK_HEADERS = 5000  # pairs of headers that the fast part compares at most: about a second
@@ -36,6 +37,7 @@ def findings(dataset: Dataset, *, thorough: bool) -> list[Finding]:
         *_wrong_sizes(dataset, sizes),
         *_unusable(dataset, [mask for part in read.values() for mask in part]),
         *_nothing(dataset, read["train"]),
+        *_nothing_to_measure(dataset, read),
         *(_missing(dataset, read) if all_read else ()),
         *_imbalance(dataset, read["train"]),
         *_ignored(dataset, [mask for part in read.values() for mask in part]),
@@ -106,7 +108,19 @@ def _unusable(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:
         message = f"{counted(len(broken), 'mask')} cannot be used: {_first(dataset, broken)}"
         if any(decodes(path) for path, _ in broken[:NAMED]):
             message += "; train with --skip-broken to leave out what is broken"
+        message += _of_instances(masks)
         yield Finding("error", "mask", message, tuple(path for path, _ in broken))
+
+
+def _of_instances(masks: Sequence[Examined]) -> str:
+    """A word on masks whose values count objects, where some have values that are no classes."""
+    strange = [mask.path for mask in masks if "has the value" in mask.problem]
+    if not strange:
+        return ""
+    fine = [mask.path for mask in masks if not mask.problem]
+    found = in_threads(class_list.values_of, [*evenly(strange, QUICK_MASKS), *evenly(fine, QUICK_MASKS)])
+    said = instances.findings([mask[1] for mask in found if not isinstance(mask, Broken)])
+    return f". {said[0].message[0].upper()}{said[0].message[1:]}" if said else ""
 
 
 def _first(dataset: Dataset, problems: Sequence[tuple[Path, str]]) -> str:
@@ -126,6 +140,23 @@ def _nothing(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:
     yield Finding("error", "no-pixels", f"{message}: there is nothing to learn{hint}")
 
 
+def _nothing_to_measure(dataset: Dataset, read: dict[str, list[Examined]]) -> Iterator[Finding]:
+    """Val masks without a class, or with a single one where training has more: whatever is learned, the score says
+    nothing of it."""
+    masks = read.get("val", [])
+    if not dataset.splits["train"] or not _too_few(masks):
+        return
+    present, learned = _present(masks), _present(read["train"])
+    if not present:
+        message = "every pixel of the val masks is left out"
+    elif len(learned) > 1:
+        message = f"the val masks have no pixel but of '{dataset.classes[min(present)].name}'"
+    else:
+        return
+    remedy = "label some, or take val from train by removing it"
+    yield Finding("error", "no-val-pixels", f"{message}: no score can tell a good model from a bad one; {remedy}")
+
+
 def _hint_of_255(dataset: Dataset, present: set[int]) -> str:
     coding = dataset.splits["train"][0].target.coding
     if present == {0} and len(dataset.classes) == 2 and not coding.colours:
@@ -138,7 +169,7 @@ def _hint_of_255(dataset: Dataset, present: set[int]) -> str:
 def _missing(dataset: Dataset, read: dict[str, list[Examined]]) -> Iterator[Finding]:
     where: dict[str, list[str]] = defaultdict(list)
     for split, masks in read.items():
-        if not masks:
+        if not masks or any(mask.problem for mask in masks):  # which may have had them
             continue
         counts = total((mask.counts for mask in masks), len(dataset.classes))
         where[split] = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]

@@ -13,6 +13,11 @@ def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: A
     return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
 
 
+def smallest_crop(size: Size, config: AugmentConfig) -> int:
+    """The least side that a crop by `random_crop` can have."""
+    return max(1, int(math.sqrt(config.crop_area_min) * min(size) / config.crop_ratio_max))
+
+
 def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
     """The largest crop of a log-uniform ratio, reduced, at a random place.
 

@@ -1,7 +1,6 @@
-"""Reads pictures with masks: `images` beside `masks`, with or without splits, and the layout of Pascal VOC.
+"""Reads images with masks in every layout that FORMATS names. docs/data.md tells users the layouts and the rules.
 
-Opens no picture, and masks only where nothing else says what their classes are. The layouts and the rules are told to
-users in docs/data.md.
+Opens no image, and masks only where nothing else says what they are, or what their classes are.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +11,12 @@ from mobilevit.data import folders
 from mobilevit.data.finding import Finding, counted, inside, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
+from mobilevit.datasets import beside, camvid, class_files, pairs
+from mobilevit.datasets.pairs import Matched
 from mobilevit.errors import DataError, unknown
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.segmentation import class_list, layout, voc
+from mobilevit.tasks.segmentation import class_list, voc
 from mobilevit.tasks.segmentation.class_list import ClassList
-from mobilevit.tasks.segmentation.layout import Matched
 from mobilevit.tasks.segmentation.target import Mask
 
 TASK = "segmentation"
@@ -25,17 +25,38 @@ Masks = Mapping[Path, Path]  # of each picture
 
 @dataclass(frozen=True)
 class Format:
-    """One way to lay out pictures and masks."""
+    """One way to lay out images and masks."""
 
     fits: Callable[[Path], bool]
     matched: Callable[[Path], Mapping[str | None, Matched]]  # by split; under None what is still to be split
-    lists: Callable[[Path], Iterable[Path]]  # files of names
-    classes: Callable[[Path, list[Path]], ClassList]  # of root and masks, where no file names them
+    layout: str  # for people
+    lists: Callable[[Path], Iterable[Path]] = lambda _: ()  # files beside them that belong to the layout
+    classes: Callable[[Path, list[Path]], ClassList] = class_list.from_masks  # where no file names them
+    is_sure: bool = True  # of others, the first that fits counts, and only where none of the sure ones does
 
 
 FORMATS = {
-    "masks": Format(layout.recognises, layout.matched_splits, lambda _: (), class_list.from_masks),
-    "voc": Format(voc.recognises, voc.matched, lambda root: voc.lists(root).values(), lambda *_: voc.class_list()),
+    "masks": Format(
+        pairs.are_named,
+        pairs.matched_splits,
+        "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/ inside",
+    ),
+    "voc": Format(
+        voc.recognises,
+        voc.matched,
+        "JPEGImages/ and SegmentationClass/",
+        lambda root: (*voc.lists(root).values(), *voc.companions(root)),
+        class_list.of_voc,
+    ),
+    "camvid": Format(
+        camvid.recognises, camvid.matched_splits, "train/ and trainannot/, val/ and valannot/", is_sure=False
+    ),
+    "folders": Format(
+        pairs.recognises, pairs.matched_splits, "two folders of files with the same names", is_sure=False
+    ),
+    "beside": Format(
+        beside.recognises, beside.matched_splits, "a.jpg and a_mask.png in train/ and val/", is_sure=False
+    ),
 }
 
 
@@ -62,7 +83,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     if not parts:
         raise DataError(f"no picture of {root} has a mask of its name. {listed([note.message for note in notes])}")
     splits, origin = _splits(root, parts, options)
-    names = class_list.find(root)
+    names = class_files.find(root)
     every = [mask for masks in parts.values() for mask in masks.values()]
     listing = class_list.from_file(names) if names else known.classes(root, every)
     samples = {
@@ -75,27 +96,26 @@ def read(root: Path, options: ReadOptions) -> Dataset:
 
 
 def _format_of(root: Path, name: str | None) -> str:
-    """The format by its name, or the one that fits; DataError where none does, or both."""
+    """The format by its name, or the one that fits; DataError where none does, or several that are sure."""
     if name is not None:
         if name not in FORMATS:
             raise unknown("--data-format", name, FORMATS)
         return name
     fitting = [name for name, known in FORMATS.items() if known.fits(root)]
     if not fitting:
-        raise DataError(
-            f"{root} has no folders of pictures and masks: expected images/ and masks/ in {root}, in its train/ and "
-            "val/, or each with train/ and val/ inside; or JPEGImages/ and SegmentationClass/"
-        )
-    if len(fitting) > 1:
-        choice = " and ".join(f"--data-format {name}" for name in fitting)
+        layouts = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
+        raise DataError(f"{root} has no folders of images and masks: expected {layouts}")
+    sure = [name for name in fitting if FORMATS[name].is_sure]
+    if len(sure) > 1:
+        choice = " and ".join(f"--data-format {name}" for name in sure)
         raise DataError(f"{root} could be read in different formats: choose between {choice}")
-    return fitting[0]
+    return (sure or fitting)[0]
 
 
 def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
     """Pictures and masks that are left out because the other is missing."""
     where = f" in {split}" if split else ""
-    kinds = (("without-mask", "picture", "mask", part.no_mask), ("without-picture", "mask", "picture", part.no_picture))
+    kinds = (("without-mask", "picture", "mask", part.no_mask), ("without-picture", "mask", "picture", part.no_image))
     return [
         Finding(
             "warning",

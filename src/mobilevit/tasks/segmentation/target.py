@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 
 from mobilevit.data import decoding
 from mobilevit.data.finding import listed
+from mobilevit.datasets.class_files import MAX_CLASSES as MAX_CLASSES
+from mobilevit.datasets.classes_txt import IGNORED as IGNORED
 from mobilevit.errors import PictureError
 
 Colour = tuple[int, int, int]
 Classes = NDArray[np.uint8]  # (H, W): the class of every pixel
 
-IGNORED = 255  # in place of a class: the pixel counts for nothing
-MAX_CLASSES = 255  # that a mask can tell apart
+UNKNOWN = -1  # in place of a class: no mask may have the value
 
 
 @dataclass(frozen=True)
 class Coding:
     """What the values of masks mean. 255 is IGNORED, unless the masks are stored in colours."""
 
-    lookup: tuple[int, ...]  # the class of each value from 0
+    lookup: tuple[int, ...]  # the class of each value from 0; IGNORED and UNKNOWN may stand among them
     colours: tuple[Colour, ...] = ()  # of each value, where masks are stored in colours
     ignored: Colour | None = None  # the colour of pixels that count for nothing
 
@@ -45,12 +46,12 @@ class Mask:
     def read(self) -> Classes:
         """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
         with decoding.opened(self.path) as source:
-            one_bit, jpeg = source.image.mode == "1", is_jpeg(source)
+            one_bit, jpeg, palette = source.image.mode == "1", is_jpeg(source), _palette(source)
             stored = source.values()
         if one_bit and self.coding.in_grey and (255, 255, 255) in self.coding.colours:
             stored = stored * np.uint8(255)  # its 1 is white
         try:
-            return decoded(stored, self.coding)
+            return decoded(_in_known_colors(stored, palette, self.coding), self.coding)
         except UnknownValuesError as error:
             raise PictureError(f"{self.path}: {JPEG if jpeg else error}") from None
 
@@ -84,7 +85,25 @@ def _counts(mask: Mask, _mtime_ns: int, _size_bytes: int) -> Mapping[int, int]:
 @lru_cache(maxsize=64)
 def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
     """The masks of a data set share one coding."""
-    return replace(coding, lookup=tuple(mapping[index] for index in coding.lookup))
+    return replace(coding, lookup=tuple(mapping[index] if 0 <= index < IGNORED else index for index in coding.lookup))
+
+
+def _palette(mask: decoding.OpenPicture) -> NDArray[np.uint8] | None:
+    """(N, 3) the colors of a palette image."""
+    colors = mask.image.getpalette("RGB") if mask.image.mode == "P" else None
+    return None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
+
+
+def _in_known_colors(stored: NDArray[Any], palette: NDArray[np.uint8] | None, coding: Coding) -> NDArray[Any]:
+    """(H, W, 3) the colors of a palette image, where classes have colors and it has no others; else as it is stored.
+
+    Programs that make files smaller change the order of a palette, and the indices with it.
+    """
+    if palette is None or not coding.colours or coding.in_grey or stored.max() >= len(palette):
+        return stored
+    colors, _ = _colour_table(coding)
+    used = palette[np.unique(stored)].astype(np.int64) @ (65536, 256, 1)
+    return palette[stored] if np.isin(used, colors).all() else stored
 
 
 def is_jpeg(mask: decoding.OpenPicture) -> bool:
@@ -123,8 +142,25 @@ def _by_index(stored: NDArray[Any], coding: Coding) -> Classes:
     classes = _table(coding.lookup)[np.where(outside, IGNORED + 1, stored)]
     if classes.min() < 0:
         values = np.unique(stored[classes < 0]).tolist()
-        raise UnknownValuesError(f"{_values(values)}: classes are 0 to {len(coding.lookup) - 1}, and 255 is left out")
+        raise UnknownValuesError(f"{_values(values)}: {_known_values(coding)}{_to_ignore(values)}")
     return classes.astype(np.uint8)
+
+
+def _known_values(coding: Coding) -> str:
+    """The values that a mask may have, for people."""
+    known = [value for value, index in enumerate(coding.lookup) if 0 <= index < IGNORED]
+    ignored = [value for value, index in enumerate(coding.lookup) if index == IGNORED]
+    in_order = known == list(range(known[0], known[-1] + 1))
+    classes = f"{known[0]} to {known[-1]}" if in_order else listed(known)
+    left_out = f"{listed([*ignored, IGNORED])} are" if ignored else f"{IGNORED} is"
+    return f"classes are {classes}, and {left_out} left out"
+
+
+def _to_ignore(strange: Sequence[int]) -> str:
+    """What to write where a single value is strange: such as the number after those of the classes, for "unlabeled"."""
+    if len(strange) != 1 or not 0 <= strange[0] < IGNORED:
+        return ""
+    return f"; the line 'ignore {strange[0]}' in classes.txt leaves it out, a name there makes it a class"
 
 
 @lru_cache(maxsize=64)

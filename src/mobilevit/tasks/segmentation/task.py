@@ -66,6 +66,9 @@ class SegmentationTask:
     ) -> Geometry:
         return geometry.train_geometry(rng, size, size_px, config)
 
+    def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
+        return geometry.smallest_crop(size, config)
+
     def seen(self, target: Mask, geometry: Geometry) -> Classes:
         """(S, S) uint8 for a geometry that makes squares of S."""
         return np.array(geometry.mask(fromarray(target.read_for(geometry.source))))

@@ -1,44 +1,65 @@
-"""The layout of Pascal VOC: JPEGImages, SegmentationClass, and lists of names in ImageSets/Segmentation."""
+"""The layout of Pascal VOC: JPEGImages, SegmentationClass, and lists of names in ImageSets/Segmentation.
+
+CVAT and labelme write it too: the one with a list of all, the other with masks in SegmentationClassPNG.
+"""
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
-from mobilevit import class_tables
 from mobilevit.data import folders
+from mobilevit.data.finding import listed
+from mobilevit.data.splitting import split_named
+from mobilevit.datasets import pairs
+from mobilevit.datasets.pairs import Matched, Pair
 from mobilevit.errors import DataError
-from mobilevit.tasks.segmentation import layout
-from mobilevit.tasks.segmentation.class_list import ClassList
-from mobilevit.tasks.segmentation.layout import Matched, Pair
-from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import Coding
 
-PICTURES, MASKS, LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
-SPLITS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
-WHOLE = "trainval.txt"  # read where one of its halves has no list
+PICTURES, LISTS = "JPEGImages", Path("ImageSets", "Segmentation")
+MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the first with images: labelme's older one has arrays
+WHOLE = "trainval"  # read where one of its halves has no list
 
 
 def recognises(root: Path) -> bool:
-    return (root / PICTURES).is_dir() and (root / MASKS).is_dir()
+    return (root / PICTURES).is_dir() and any((root / name).is_dir() for name in MASKS)
 
 
 def matched(root: Path) -> dict[str | None, Matched]:
     """The pictures of each list with their masks; under None those that are still to be split."""
-    whole = layout.matched(Pair(root / PICTURES, root / MASKS))
+    whole = pairs.matched(Pair(root / PICTURES, _masks(root)))
     found = lists(root)
     if not found:
-        return {None: Matched(whole.masks, (), whole.no_picture)}  # pictures for boxes alone are no mistake
+        return {None: Matched(whole.masks, (), whole.no_image)}  # pictures for boxes alone are no mistake
     return {split: _of_list(root, path, whole) for split, path in found.items()}
 
 
+def _masks(root: Path) -> Path:
+    """The folder of the masks; DataError where none holds images."""
+    there = [root / name for name in MASKS if (root / name).is_dir()]
+    for folder in there:
+        if folders.pictures_below(folder):
+            return folder
+    suffixes = sorted({path.suffix for folder in there for path in folders.files_below(folder)})
+    holds = f"files of other kinds ({listed(suffixes)})" if suffixes else "nothing"
+    raise DataError(f"{listed(there)} of {root} holds {holds}: masks as PNG are expected; export them as such")
+
+
 def lists(root: Path) -> dict[str | None, Path]:
-    """The list of each split; under None that of training and val pictures, where one of the two has none."""
-    found: dict[str | None, Path] = {split: root / LISTS / name for split, name in SPLITS.items()}
-    found = {split: path for split, path in found.items() if path.is_file()}
-    whole = root / LISTS / WHOLE
-    if found.keys() >= {"train", "val"} or not whole.is_file():
+    """The list of each split; under None that of training and val pictures, where one of the two has none.
+
+    A list of another name, such as CVAT's default.txt, counts where it is the only one.
+    """
+    folder = root / LISTS
+    texts = [path for path in folders.files_in(folder) if path.suffix == ".txt"] if folder.is_dir() else []
+    found: dict[str | None, Path] = {split: path for path in texts if (split := split_named(path.stem)) is not None}
+    whole = next((path for path in texts if path.stem == WHOLE or texts == [path]), None)
+    if found.keys() >= {"train", "val"} or whole is None or whole in found.values():
         return found
     return {None: whole, **{split: path for split, path in found.items() if split == "test"}}
+
+
+def companions(root: Path) -> list[Path]:
+    """What tools write beside the masks that are read: instances, arrays, images for the eye."""
+    beside = [folder for folder in folders.sub_folders(root) if folder.name.startswith("Segmentation")]
+    return [path for folder in beside if folder != _masks(root) for path in folders.files_below(folder)]
 
 
 def _of_list(root: Path, path: Path, whole: Matched) -> Matched:
@@ -64,10 +85,3 @@ def _stem(word: str) -> str:
     """The name in "2007_000032", "2007_000032.jpg" and "/JPEGImages/2007_000032.jpg"."""
     name = word.replace("\\", "/").rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[0] if folders.is_picture(name) else name
-
-
-@cache
-def class_list() -> ClassList:
-    """The 21 of Pascal VOC; masks in colours have the colours of its palette."""
-    classes = class_tables.voc21()
-    return ClassList(classes, Coding(tuple(range(len(classes))), PALETTE[: len(classes)], PALETTE[255]))

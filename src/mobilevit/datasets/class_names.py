@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mobilevit.data.numbered_names import without_numbers
+from mobilevit.datasets.annotation import class_name
+from mobilevit.datasets.text_files import read_text
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection.annotation import class_name, read_text
 
 COMMENT = re.compile(r"\s*#(\s|$)")  # and no name such as "#hashtag"
 

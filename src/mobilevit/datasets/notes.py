@@ -11,7 +11,20 @@ from mobilevit.data.finding import Finding, Severity, counted, inside, printable
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
     "missing-picture": ("warning", "annotated picture", "not found, so left out"),
     "no-annotation": ("warning", "picture", "without an annotation file, taken as pictures without objects"),
+    "other-case": ("warning", "file", "found under a name that differs in upper and lower case alone"),
+    "other-folder": ("warning", "image", "not where the annotations say, found by the end of the path"),
+    "other-name": (
+        "warning",
+        "image",
+        "found under a name without the prefix or escapes of a labeling tool",
+    ),
+    "other-labels": (
+        "warning",
+        "label file",
+        "not where YOLO looks (the last folder 'images' becomes 'labels'), found nearby",
+    ),
     "not-listed": ("info", "picture", "that no list names, left out"),
+    "no-split": ("warning", "image", "beside the folders of train, val and test, left out"),
     "no-objects": ("info", "picture", "without objects, kept as pictures of nothing"),
     "unlisted-picture": ("warning", "box", "of pictures that the file does not list, dropped"),
     "unknown-class": ("warning", "box", "of classes that are not among those named, dropped"),
@@ -28,6 +41,12 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "scaled": ("warning", "picture", "annotated at another size of the same shape: the boxes were scaled"),
     "size": ("warning", "picture", "of another size than stated, the boxes taken as they are: look at them"),
     "polygon": ("info", "polygon", "read as the box around it"),
+    "keypoints": ("info", "box", "with keypoints, which are left out"),
+    "extra-column": ("warning", "box", "followed by a score or a track number, which is left out"),
+    "other-shape": ("warning", "shape", "that are no boxes, left out"),
+    "nameless": ("warning", "box", "without a class, left out"),
+    "only-class": ("info", "box", "without a class, taken as the one class 'object'"),
+    "shares": ("info", "file", "whose boxes lie between 0 and 1, so taken as normalized coordinates"),
 }
 DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
 FIRST = 3  # cases of a kind that are named

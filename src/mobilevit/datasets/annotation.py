@@ -3,21 +3,19 @@
 import os
 import re
 import reprlib
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.data.finding import printable
+from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection.notes import Notes
 
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 Size = tuple[int, int]  # width, height
 
 WHOLE = "whole"  # in place of a split: everything, to be split by seed
 TRAINVAL = "trainval"  # training and validation pictures together, as Pascal VOC has them
-MAX_BYTES = 2**30  # of an annotation file; COCO's largest has 470 MB
 MAX_SIZE_PX = 2**24  # of a stated width or height: above, float32 no longer tells pixels apart
 
 
@@ -50,30 +48,6 @@ class Statements:
     files: tuple[Path, ...]  # the annotation files that were read, and lists and tables beside them
 
 
-def read_bytes(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
-    """The content of an ordinary file; DataError where there is none, or more than is sensible."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path} is no ordinary file: annotations are read from files")
-        if status.st_size > most_bytes:
-            raise DataError(f"{path} is refused, because it is larger than {most_bytes // 2**20} MB: split it")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def read_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
-    """The content as text; DataError also where it is not UTF-8."""
-    content = read_bytes(path, most_bytes)
-    if b"\0" in content:
-        raise DataError(f"{path} looks like UTF-16: save it as UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
-
-
 def class_name(stated: str) -> str:
     """The name in a form that every format can hold: single spaces for white space, no control characters."""
     return " ".join(UNWRITABLE.sub("", stated).split())
@@ -97,6 +71,14 @@ def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
 
 def path_inside(root: Path, base: Path, stated: str, where: str) -> Path:
     """The path that a file states, relative to `base`; DataError naming `where` if it leads out of `root`."""
+    path = joined_inside(root, base, stated, where)
+    if path is None:
+        raise leads_out(root, stated, where)
+    return path
+
+
+def joined_inside(root: Path, base: Path, stated: str, where: str) -> Path | None:
+    """As `path_inside`; None where it leads out."""
     stated = stated.replace("\\", "/")  # as Windows writes it
     if "\0" in stated or not stated.strip():
         raise DataError(f"{where}: '{quoted(stated)}' is no path")
@@ -104,16 +86,11 @@ def path_inside(root: Path, base: Path, stated: str, where: str) -> Path:
     if path.startswith(os.path.join(os.path.normpath(root), "")):  # noqa: PTH118
         return Path(path)
     inside = os.path.relpath(path, root)  # one of the two may be absolute, or `root` the working folder
-    if Path(inside).parts[:1] == (os.pardir,):
-        raise DataError(f"{where}: the path '{quoted(stated)}' leads out of {root}: write paths inside the data set")
-    return root / inside
+    return None if Path(inside).parts[:1] == (os.pardir,) else root / inside
 
 
-def quoted(text: object, most: int = 60) -> str:
-    """A text for a message: printable, on one line, and not longer than anybody reads."""
-    text = str(text)
-    shown = text if text.isprintable() else printable(text[:1000]).encode("unicode_escape").decode()
-    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+def leads_out(root: Path, stated: str, where: str) -> DataError:
+    return DataError(f"{where}: the path '{quoted(stated)}' leads out of {root}: write paths inside the dataset")
 
 
 def written(value: object) -> str:

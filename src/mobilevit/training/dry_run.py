@@ -1,0 +1,155 @@
+"""What a run would be like, from a few real steps; nothing is written."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import cycle, islice
+
+import numpy as np
+
+from mobilevit.data.cache import Plan, in_gb
+from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.multiscale import Resolution
+from mobilevit.data.sample import Batch, Key
+from mobilevit.data.splitting import evenly
+from mobilevit.errors import memory_errors
+from mobilevit.training.batch_search import forget_peak, peak_bytes
+from mobilevit.training.caching import fitting_plans, training_geometry
+from mobilevit.training.config import TrainConfig, checked
+from mobilevit.training.distributed import joined
+from mobilevit.training.loop import Parts, step_seed
+from mobilevit.training.network import training_mode
+from mobilevit.training.run import prepare
+from mobilevit.training.watching import Quiet, StepReport, Watcher
+
+STEPS = 5  # that are timed, after one that is not: the first one sets up what later ones find
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What was seen, and what follows for the run. Times are in seconds, memory in bytes."""
+
+    model: str
+    device: str
+    images: int  # to train on
+    resolutions: tuple[Resolution, ...]  # size and batch of each kind of step
+    epochs: int
+    steps_per_epoch: int  # the mean over the epochs
+    step_seconds: float  # the mean step of one process, its images decoded
+    decode_seconds: float  # to decode the images of such a step, in one process
+    workers: int  # processes that decode while the step runs; with none the times add up
+    peak_bytes: int  # of the GPU, or else of this process; 0 where the system does not say
+    cache_bytes: int  # of decoded images; 0 without a cache
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Of training; validation comes on top."""
+        decoding = self.decode_seconds / max(1, self.workers)
+        step = max(self.step_seconds, decoding) if self.workers else self.step_seconds + decoding
+        return self.steps_per_epoch * step
+
+    def facts(self) -> dict[str, str]:
+        """For people, by name."""
+        sizes = ", ".join(f"{size} px x {batch}" for size, batch in self.resolutions)
+        seconds = [timedelta(seconds=round(count * self.epoch_seconds)) for count in (1, self.epochs)]
+        owner = "of the GPU" if self.device.startswith("cuda") else "of this process"
+        return {
+            "model": f"{self.model} on {self.device}",
+            "images": f"{self.images:,} to train on",
+            "sizes": sizes,
+            "steps": f"{self.steps_per_epoch:,} an epoch, {self.epochs:,} epochs",
+            "a step": f"{self.step_seconds:.3f} s, and {self.decode_seconds:.3f} s of decoding, by "
+            + (f"{self.workers} workers" if self.workers else "the same process"),
+            "time": f"{seconds[0]} an epoch, {seconds[1]} in all; validation comes on top",
+            "memory": f"{in_gb(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
+        } | ({"cache": f"{in_gb(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
+
+
+def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
+    """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
+
+    MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
+    """
+    config = checked(config)
+    with joined(config.device) as group:
+        watcher = watcher if watcher and group.leads else Quiet()
+        parts = prepare(replace(config, cache="none", workers=0), watcher, group)
+        scale = parts.config.scale
+        plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
+        with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller size_max_px"):
+            forget_peak(parts.device)
+            decoding, stepping = _timed(parts, config.cache == "memory", watcher)
+        workers = auto_workers(group.local_size, device=parts.device.type) if config.workers is None else config.workers
+        schedule = parts.sampler.schedule
+        return DryRun(
+            model=parts.config.model,
+            device=str(parts.device),
+            images=parts.sampler.num_samples,
+            resolutions=schedule.choices,
+            epochs=config.epochs,
+            steps_per_epoch=round(np.mean([schedule.steps(epoch) for epoch in range(min(config.epochs, EPOCHS))])),
+            step_seconds=float(np.mean(stepping)),
+            decode_seconds=float(np.mean(decoding)),
+            workers=workers,
+            peak_bytes=peak_bytes(parts.device) or _peak_of_process(),
+            cache_bytes=sum(plan.bytes for plan in plans.values()),
+        )
+
+
+EPOCHS = 50  # whose steps are counted for the mean
+
+
+def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], list[float]]:
+    """Seconds of decoding and of stepping, of each of STEPS."""
+    training_mode(parts.network, parts.config)
+    decoding: list[float] = []
+    stepping: list[float] = []
+    batches = _batches(parts, cached)
+    for place in range(STEPS + 1):
+        started = time.perf_counter()
+        batch = next(batches)
+        decoded = time.perf_counter()
+        seed = step_seed(parts.config.seed, 0, place, parts.group.rank)
+        outcome = parts.step([batch], lr=parts.config.optim.lr_start, seed=seed)
+        if parts.ema is not None:
+            parts.ema.update(place + 1)
+        decoding.append(decoded - started)
+        stepping.append(time.perf_counter() - decoded)
+        loss, size_px = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.pictures.shape[-1]
+        watcher.step(StepReport(0, 1, place, STEPS + 1, size_px, loss, parts.config.optim.lr_start))
+    return decoding[1:], stepping[1:]
+
+
+def _batches(parts: Parts, cached: bool) -> Iterator[Batch]:
+    """One of the largest size, then STEPS from the largest size to the smallest."""
+    choices = _spread(parts.sampler.schedule.choices[::-1])
+    counts = [min(choice.batch_size, parts.sampler.schedule.samples) for choice in choices]
+    samples = evenly(parts.dataset.splits["train"], sum(counts))
+    indices = cycle(range(len(samples)))
+    keys = [
+        [Key(index, 0, choice.size_px) for index in islice(indices, count)]
+        for choice, count in zip(choices, counts, strict=True)
+    ]
+    config, preprocessing = parts.config, parts.spec.preprocessing
+    cache = Plan.of(samples, training_geometry(config, parts.task)).fill(shared=False) if cached else None
+    dataset = PictureDataset(
+        samples, parts.task, seed=config.seed, augment=config.augment, preprocessing=preprocessing, cache=cache
+    )
+    return iter(train_loader(dataset, keys, 0, device=parts.device.type))
+
+
+def _spread(choices: Sequence[Resolution]) -> list[Resolution]:
+    places = np.linspace(0, len(choices) - 1, STEPS).round().astype(int).tolist()
+    return [choices[0], *(choices[place] for place in places)]
+
+
+def _peak_of_process() -> int:
+    """The most memory that this process has had; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
