@@ -1,6 +1,7 @@
 """What docs/bad-input.md names: one file or folder for everything that can be wrong."""
 
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -85,7 +86,7 @@ def write_boxes(root: Path) -> None:
     (hidden / "data.yaml").write_text("names: [cat]\ntrain: ../../../pets\nval: images\n")
     (root / "boxes" / "pixels" / "labels" / "a.txt").write_text("0 32 32 10 10\n")
     write_json(root / "boxes" / "text" / "train.json", bbox=["12", 4, 30, 30])
-    write_json(root / "boxes" / "outside" / "train.json", file_name="../../pets/a.jpg")
+    write_json(root / "boxes" / "outside" / "train.json", file_name="../../pets/b.jpg")
     write_json(root / "boxes" / "two" / "train.json")
     shutil.copytree(root / "boxes" / "short", root / "boxes" / "two", dirs_exist_ok=True)
     cut = root / "boxes" / "cut" / "train.json"
@@ -146,7 +147,7 @@ def write_models(root: Path) -> None:
 
 
 class Malicious:
-    """Unpickled, it would create a file."""
+    """Unpickled, it would make a folder."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (Path("code-was-run"),)
+        return os.mkdir, ("code-was-run",)

@@ -1,9 +1,11 @@
 """The public names: lazy, complete, and hidden by no submodule."""
 
 import ast
+import inspect
 import pkgutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -27,6 +29,16 @@ def test_type_checkers_see_what_python_offers() -> None:
 def test_every_name_is_there(name: str) -> None:
     assert getattr(mobilevit, name).__name__ == name
     assert name in dir(mobilevit)
+
+
+FUNCTIONS = [name for name in sorted(mobilevit._HOMES) if inspect.isfunction(getattr(mobilevit, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_path_may_be_given_as_a_string(name: str) -> None:
+    hints = get_type_hints(getattr(mobilevit, name))
+    accepted = {parameter: set(get_args(hint)) or {hint} for parameter, hint in hints.items() if parameter != "return"}
+    assert [parameter for parameter, kinds in accepted.items() if Path in kinds and str not in kinds] == []
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mobilevit.cli.demo import demo as demo
     from mobilevit.data.multiscale import MultiScaleConfig as MultiScaleConfig
     from mobilevit.data.transforms import AugmentConfig as AugmentConfig
+    from mobilevit.datasets.conversion import convert_data as convert_data
     from mobilevit.errors import MobileViTError as MobileViTError
     from mobilevit.evaluation import evaluate as evaluate
     from mobilevit.explanation.explaining import explain as explain
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from mobilevit.quantization.quantize import quantize as quantize
     from mobilevit.spec import ModelSpec as ModelSpec
     from mobilevit.tasks.checking import check as check
-    from mobilevit.tasks.detection.conversion import convert_data as convert_data
     from mobilevit.training.config import OptimiserConfig as OptimiserConfig
     from mobilevit.training.config import TrainConfig as TrainConfig
     from mobilevit.training.dry_run import dry_run as dry_run
@@ -54,7 +54,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "benchmark": "mobilevit.benchmarking.benchmark",
     "check": "mobilevit.tasks.checking",
     "convert": "mobilevit.weights.conversion",
-    "convert_data": "mobilevit.tasks.detection.conversion",
+    "convert_data": "mobilevit.datasets.conversion",
     "create": "mobilevit.weights.creating",
     "demo": "mobilevit.cli.demo",
     "dry_run": "mobilevit.training.dry_run",

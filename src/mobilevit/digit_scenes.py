@@ -57,19 +57,21 @@ class Placed:
         return int(left), int(self.top + rows[0]), int(right), int(self.top + rows[-1] + 1)
 
 
-def write_boxes(folder: Path, *, seed: int = 0) -> Path:
+def write_boxes(folder: str | Path, *, seed: int = 0) -> Path:
     """Write train/ and val/ with pictures and `_annotations.coco.json`; `folder`. Errors as for `write_digits`."""
+    folder = Path(folder)
     for split, scenes in _splits(BOXED, seed):
         target, entries = make_folder(folder / split), []
         for index, (picture, placed) in enumerate(scenes):
             picture.save(target / f"{index:04}.png")
             entries.append(placed)
-        write_atomically(target / "_annotations.coco.json", json.dumps(_coco(entries)))
+        write_atomically(target / "_annotations.coco.json", json.dumps(_coco(entries), allow_nan=False))
     return folder
 
 
-def write_masks(folder: Path, *, seed: int = 0) -> Path:
+def write_masks(folder: str | Path, *, seed: int = 0) -> Path:
     """Write train/ and val/ with images/ and masks/, and classes.txt; `folder`. Errors as for `write_digits`."""
+    folder = Path(folder)
     for split, scenes in _splits(CUT_OUT, seed):
         pictures, masks = (make_folder(folder / split / name) for name in ("images", "masks"))
         for index, (picture, placed) in enumerate(scenes):

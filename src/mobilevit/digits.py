@@ -17,13 +17,13 @@ VAL_SHARE = 0.2
 SHADES = 16  # the value of full ink
 
 
-def write_digits(folder: Path, *, seed: int = 0) -> Path:
+def write_digits(folder: str | Path, *, seed: int = 0) -> Path:
     """Write train/<digit>/*.png and val/<digit>/*.png, dark on light, a fifth of each digit held out; `folder`.
 
     The same files for the same seed. MissingExtraError without scikit-learn, OutputError where `folder` is not
     writable.
     """
-    drawings, digits = load()
+    folder, (drawings, digits) = Path(folder), load()
     held = held_out(digits, seed)
     for index, (drawing, digit) in enumerate(zip(drawings, digits, strict=True)):
         target = make_folder(folder / ("val" if held[index] else "train") / str(digit))

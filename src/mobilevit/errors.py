@@ -9,9 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from mobilevit.text import printable
+
 
 class MobileViTError(Exception):
-    """Base of every error that is meant for the user; exit code 1."""
+    """Base of every error that is meant for the user; exit code 1. Takes its lines, whatever names are in them."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.args))
 
 
 class UsageError(MobileViTError):

@@ -1,6 +1,5 @@
 """A task's metric over a split of a data set, with any runner. Training validates through the very same function."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from torch import nn
 from mobilevit import class_tables, tasks
 from mobilevit.data import doctor
 from mobilevit.data.cache import ImageCache
-from mobilevit.data.finding import counted, listed, printable
+from mobilevit.data.finding import counted, listed
 from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError, UsageError, memory_errors
@@ -27,6 +26,7 @@ from mobilevit.inference import runner_for
 from mobilevit.runtimes import TORCH
 from mobilevit.spec import ClassLabel, Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
+from mobilevit.text import printable, to_json
 from mobilevit.weights import model_file
 
 log = logging.getLogger("mobilevit")
@@ -72,12 +72,28 @@ class Evaluation:
         return replace(self, spec=spec, metric=metric)
 
     @property
+    def score(self) -> float:
+        """The main score; DataError where the split has nothing to measure it on."""
+        value = self.scores.primary[1]
+        if value is None:
+            raise DataError(self.unmeasured)
+        return value
+
+    @property
+    def unmeasured(self) -> str:
+        """Why the main score is None, where it is."""
+        name, counted = self.scores.primary[0], tasks.get(self.spec.task).counted
+        return f"{name} could not be measured: {self.split} of {printable(self.data)} has no {counted} to measure it on"
+
+    @property
     def summary(self) -> str:
         """One line for people: "1,000 pictures of DATA (val), 10 of 1,000 classes, 493 pictures a second"."""
         known = len(self.spec.classes)
         present = f"all {known:,}" if self.classes_present == known else f"{self.classes_present:,} of {known:,}"
         speed = f"{self.pictures_per_second:,.0f} pictures a second"
-        return f"{counted(self.pictures, 'picture')} of {self.data} ({self.split}), {present} classes, {speed}"
+        return (
+            f"{counted(self.pictures, 'picture')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -96,10 +112,10 @@ class Evaluation:
             "scores": self.scores.to_dict(),
         }
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Write evaluation.json, what the scores have for machines, and every plot as PNG; the paths written."""
-        make_folder(folder)
-        contents: dict[str, str | bytes] = {"evaluation.json": json.dumps(self.to_dict(), indent=2, ensure_ascii=False)}
+        folder = make_folder(Path(folder))
+        contents: dict[str, str | bytes] = {"evaluation.json": to_json(self.to_dict(), indent=2)}
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():
             png = BytesIO()
@@ -131,9 +147,11 @@ def evaluate(
     name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
-    the model file, for predictions; scores other than the mistakes do not depend on it. The data set may lack classes
-    of the network, not have others: DataError, which shows the difference. UsageError for a batch size or a number of
-    workers out of range, and where no threshold can be stored; the model file stays as it was then.
+    the model file, for predictions; scores other than the mistakes do not depend on it.
+    A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
+    The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
+    a batch size or a number of workers out of range, and where no threshold can be stored; the model file stays as it
+    was then.
     """
     if batch_size < 1 or (workers is not None and workers < 0):
         raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
@@ -153,8 +171,12 @@ def evaluate(
     with memory_errors(
         lambda: f"evaluate in smaller batches (batch_size is {batch_size}), or images of a smaller size"
     ):
-        found = evaluate_runner(runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress)
-    return found if criterion is None else _stored(found, criterion, Path(cast(str | Path, model)))
+        evaluation = evaluate_runner(
+            runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress
+        )
+    if evaluation.scores.primary[1] is None:
+        log.warning("note: %s", evaluation.unmeasured)
+    return evaluation if criterion is None else _stored(evaluation, criterion, Path(cast(str | Path, model)))
 
 
 def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:

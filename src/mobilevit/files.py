@@ -1,20 +1,31 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and taking away what killed processes left."""
 
 import os
+import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mobilevit.errors import OutputError
+from mobilevit.text import utf8
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked, and so nothing is taken for abandoned
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write `content` (text as UTF-8) to `path`; whoever reads it sees the old file or the new one, never a part.
+    """Write `content` (text as UTF-8, whatever names are in it) to `path`.
 
+    Whoever reads it sees the old file or the new one, never a part.
     OutputError where the folder does not exist, is not writable, or the disk is full; the old file stays.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = utf8(content) if isinstance(content, str) else content
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = _locked_file(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
     try:
@@ -22,14 +33,68 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+            if fcntl is None:
+                file.close()  # Windows moves no open file; elsewhere the lock is kept until it has its name
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+
+    It carries no lock, so `abandoned` does not find it. OutputError where the folder does not exist, or takes no file.
+    """
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
+    os.close(descriptor)
+    Path(temporary).chmod(0o666 & ~_umask())
+    return Path(temporary)
+
+
+@contextmanager
+def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
+    """A folder in `parent` that goes again with all its content; OutputError where it cannot be made.
+
+    Where this process is killed before, `abandoned` finds it. `kind` is one of KINDS.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{kind}-"))
+    except OSError as error:
+        raise OutputError(f"cannot write to {parent}: {error.strerror}. Choose another folder.") from error
+    with _lock(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned(parent: Path) -> Iterator[Path]:
+    """The temporary files and folders in `parent` whose process is no more; each is removed after its turn."""
+    for path in sorted(parent.glob(".*")):
+        if is_temporary(path):
+            with _lock(path) as is_ours:
+                if is_ours:
+                    yield path
+                    _remove(path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `path` has the name of a temporary file or folder of this module."""
+    return LEFTOVER.fullmatch(path.name) is not None and not path.is_symlink()
+
+
+def clear_abandoned(parent: Path) -> None:
+    """Remove what killed processes left in `parent`; what belongs to a living one stays."""
+    for _ in abandoned(parent):
+        pass
 
 
 def picture_format(path: Path) -> str:
@@ -63,6 +128,55 @@ def unused(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free
+
+
+KINDS = ("export", "quantize")  # of temporary folders
+LEFTOVER = re.compile(
+    rf"\.(?:{'|'.join(KINDS)})-[a-z0-9_]{{8}}|\..+\.[a-z0-9_]{{8}}\.tmp"
+)  # as tempfile completes their names
+
+
+def _locked_file(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open and locked."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        if _take(descriptor) is not False and os.fstat(descriptor).st_nlink > 0:
+            return descriptor, Path(name)
+        os.close(descriptor)  # `abandoned` saw it before it was locked
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Whether this process now holds the lock of `path`, which the system takes from a dead one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # gone meanwhile, not ours to open, or a folder on Windows
+        yield False
+        return
+    try:
+        yield bool(_take(descriptor)) and path.exists()
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool | None:
+    """Whether the lock could be had; None where there are none, as on some network drives."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, memory_errors, unknown
+from mobilevit.errors import PictureError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
+from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.table import is_artefact, open_artefact
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.images.video import Frame, Video, locate
 from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
@@ -29,6 +31,7 @@ from mobilevit.spec import at_size
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
+from mobilevit.weights.model_file import check_spec
 
 BATCH_SIZE = 32  # pictures that the network takes at a time
 DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
@@ -102,6 +105,21 @@ class Predictor:
         for picture, result in self._run(pictures, keep=True):
             yield result if picture is None else (result, self.task.draw(picture, result))
 
+    def frames(self, video: str | Path, *, every: int = 1) -> "Iterator[FrameResult]":
+        """Results of the frames of a video file, or of a camera ("camera:0"), as they come; of each `every`-th frame.
+
+        PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
+        MissingExtraError without PyAV.
+        """
+        for frames in _batches(Video(locate(str(video)), every), self.batch_size):
+            views = [
+                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
+                for frame in frames
+            ]
+            results = self.task.decode(self.runner(torch.stack(views)), self.spec, self.limits)
+            for frame, result in zip(frames, results, strict=True):
+                yield FrameResult(frame, result.of(str(video), frame.image.size))
+
     def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
         """Results and, where they are kept, pictures."""
         pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
@@ -117,9 +135,10 @@ class Predictor:
             picture = source.picture()
         except PictureError as error:
             return Failure(source.name, str(error))
-        geometry = eval_geometry(picture.size, self.spec.preprocessing)
-        pixels = to_tensor(geometry.picture(picture))
-        return View(source.name, picture.size, pixels, _reduced(picture) if keep else None)
+        return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
+
+    def _pixels(self, picture: Image.Image) -> Tensor:
+        return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
 
     def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
@@ -135,6 +154,72 @@ class Predictor:
                 yield None, view
             else:
                 yield view.picture, next(results).of(view.source, view.size)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What is said about one frame of a video: the Result, with the frame's number and time in whatever it says."""
+
+    frame: Frame
+    result: Any
+
+    @property
+    def source(self) -> str:
+        """The video's path, or the camera."""
+        return str(self.result.source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        said = self.result.to_dict()
+        return {"source": said.pop("source"), **self._moment(), **said}
+
+    def row(self) -> dict[str, str]:
+        """Short texts for a table."""
+        said = self.result.row()
+        first = next(iter(said))
+        return {first: said.pop(first), "frame": str(self.frame.index), "time": _clock(self.frame.seconds), **said}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of a CSV file, whose heading has MOMENT as well."""
+        return [{**record, **self._moment()} for record in self.result.records()]
+
+    def mask(self) -> Image.Image | None:
+        """As the Result's."""
+        mask: Image.Image | None = self.result.mask()
+        return mask
+
+    def _moment(self) -> dict[str, Any]:
+        seconds = self.frame.seconds
+        return dict(zip(MOMENT, (self.frame.index, None if seconds is None else round(seconds, 6)), strict=True))
+
+
+MOMENT = ("frame", "seconds")  # of a video, beside what is said of every image
+
+
+def _clock(seconds: float | None) -> str:
+    return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:06.3f}"
+
+
+FRAMES_AT_A_TIME = 8  # of 4K they take 200 MB
+
+
+def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
+    """Frames, several at a time, but one by one from a camera; what went wrong is raised after those before it."""
+    size = 1 if video.is_live else min(most, FRAMES_AT_A_TIME)
+    batch: list[Frame] = []
+    problem = None
+    try:
+        for frame in video:
+            batch.append(frame)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except PictureError as error:
+        problem = error
+    if batch:
+        yield batch
+    if problem is not None:
+        raise problem
 
 
 @dataclass(frozen=True)
@@ -206,7 +291,7 @@ def runner_for(
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
         if is_artefact(model):
-            return open_artefact(model, size_px=size_px)
+            return _exported(Path(model), size_px)
         model = load(model)
     if not isinstance(model, nn.Module):
         if size_px is not None:
@@ -217,6 +302,20 @@ def runner_for(
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
     spec = spec if size_px is None else at_size(spec, size_px)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
+
+
+def _exported(path: Path, size_px: int | None) -> Runner:
+    """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
+    runner = open_artefact(path, size_px=size_px)
+    try:
+        check_spec(runner.spec)
+        expected = tasks.get(runner.spec.task).interface.outputs
+        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ArtefactRunner) else [*expected]
+        if {*found} != {*expected}:
+            raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
+    except WeightsError as error:
+        raise WeightsError(f"the manifest of {path} cannot be: {error}. Export the model again.") from error
+    return runner
 
 
 def device_for(name: str) -> torch.device:

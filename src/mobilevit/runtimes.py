@@ -14,7 +14,9 @@ from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.table import FORMATS
+from mobilevit.models.table import ALIASES, MODELS
 from mobilevit.spec import ModelSpec, ScoreThreshold
+from mobilevit.weights.catalogue import CATALOGUE
 
 TORCH, AUTO = "torch", "auto"
 
@@ -54,7 +56,7 @@ def ranking_path(model: Path) -> Path:
 def write_ranking(model: Path, ranking: Ranking) -> Path:
     """Write it beside the model; its path."""
     path = ranking_path(model)
-    write_atomically(path, json.dumps(asdict(ranking), indent=2))
+    write_atomically(path, json.dumps(asdict(ranking), indent=2, allow_nan=False))
     return path
 
 
@@ -112,9 +114,44 @@ def chosen(model: str | Path, runtime: str) -> Path | None:
     if runtime == AUTO:
         ranking = read_ranking(model)
         return beside.get(ranking.fastest) if ranking else None
-    if runtime not in beside:
+    if runtime in beside:
+        return beside[runtime]
+    row, named = FORMATS[runtime], CATALOGUE.get(str(model))
+    architecture = named.architecture if named else ALIASES.get(str(model), str(model))
+    if architecture not in MODELS:
         raise UsageError(
-            f"{model} has no {FORMATS[runtime].title} file beside it: "
-            f"`mobilevit export {model} --format {runtime}` makes it"
+            f"{model} has no {row.title} file beside it: `mobilevit export {model} --format {runtime}` makes it"
         )
-    return beside[runtime]
+    raise UsageError(
+        f"'{model}' is a name, and no {row.title} file lies beside a name: "
+        f"`mobilevit export {model} --format {runtime}` writes {architecture}{row.suffix}; "
+        f"give that file in place of '{model}', without a runtime"
+    )
+
+
+def faster_beside(model: str | Path) -> str | None:
+    """What to say to whoever runs a model file in PyTorch, where a file exported beside it may be much faster.
+
+    None where there is nothing to say: by the last benchmark on this machine, PyTorch takes less than MUCH times the
+    time of the fastest.
+    """
+    path = Path(model)
+    beside = {name: file for name, file in artefacts_beside(path).items() if FORMATS[name].runs_here}
+    if not beside or not path.is_file() or path in beside.values():
+        return None
+    ranking = read_ranking(path)
+    measured = {name: ms for name, ms in ranking.latency_ms.items() if name in beside} if ranking else {}
+    if ranking is None or TORCH not in ranking.latency_ms or not measured:
+        names = ", ".join(file.name for file in beside.values())
+        return f"{names} beside {path.name} may be several times faster: `mobilevit benchmark {path}` measures it"
+    fastest = min(measured, key=lambda name: measured[name])
+    ratio = ranking.latency_ms[TORCH] / measured[fastest]
+    if ratio < MUCH:
+        return None
+    return (
+        f"{beside[fastest].name} beside {path.name} is {ratio:.1f} times as fast as PyTorch, by its last benchmark "
+        f"here: --runtime {fastest}"
+    )
+
+
+MUCH = 1.5  # times as fast: what is worth a word

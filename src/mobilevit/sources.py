@@ -19,8 +19,10 @@ from mobilevit.data import folders
 from mobilevit.data.decoding import MAX_FILE_BYTES, decode
 from mobilevit.errors import DataError, PictureError
 from mobilevit.fetching import fetch
+from mobilevit.images.video import is_video
+from mobilevit.text import printable
 
-AnySource = Path | str | bytes | Image.Image | np.ndarray
+Content = Path | str | bytes | Image.Image | np.ndarray  # what `decode` takes
 STANDARD_INPUT = "-"
 
 
@@ -29,7 +31,7 @@ class Source:
     """One picture: what to call it, and how to get at what `decode` takes."""
 
     name: str
-    content: Callable[[], AnySource]
+    content: Callable[[], Content]
 
     def picture(self) -> Image.Image:
         """Decoded in full, RGB, upright; PictureError."""
@@ -37,13 +39,20 @@ class Source:
             return decode(self.content())
         except PictureError as error:
             message = str(error)
-            raise PictureError(message if self.name in message else f"{self.name}: {message}") from error
+            if is_video(self.name):
+                message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
+            raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
+
+
+AnySource = Content | Source  # what a user may call an image, or several
 
 
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
-    """Each picture of one source or of many, in their order."""
+    """Each image of one source or of many, in their order. A video counts as one."""
     for one in _several(given):
-        if isinstance(one, str):
+        if isinstance(one, Source):
+            yield one
+        elif isinstance(one, str):
             yield from _from_text(one)
         elif isinstance(one, Path):
             yield from _from_path(one)
@@ -53,7 +62,9 @@ def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
 
 def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
     """What can be neither read nor gone through counts as one source too: it is refused when it is read."""
-    return given if isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray) else [given]
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray):
+        return given
+    return [given]
 
 
 def _from_text(text: str) -> Iterator[Source]:
@@ -95,18 +106,18 @@ def _from_path(path: Path) -> Iterator[Source]:
         yield Source(str(picture), partial(_same, picture))
 
 
-def _name_in_memory(picture: AnySource) -> str:
+def _name_in_memory(picture: Content) -> str:
     if isinstance(picture, Image.Image):
         return str(getattr(picture, "filename", "")) or "<picture>"
     return "<bytes>" if isinstance(picture, bytes) else "<array>"
 
 
-def _same(content: AnySource) -> AnySource:
+def _same(content: Content) -> Content:
     return content
 
 
 def _broken(name: str, problem: str) -> Source:
-    def fail() -> AnySource:
+    def fail() -> Content:
         raise PictureError(f"{name}: {problem}")
 
     return Source(name, fail)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from mobilevit.errors import UsageError, WeightsError, unknown
+from mobilevit.text import printable, to_json
 
 ChannelOrder = Literal["rgb", "bgr"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -19,6 +20,12 @@ class ClassLabel:
 
     id: str
     name: str
+
+    def __post_init__(self) -> None:
+        """Keeps both so that every file and every terminal can hold them: folders may have any name."""
+        for key in ("id", "name"):
+            if isinstance(value := getattr(self, key), str):
+                object.__setattr__(self, key, printable(value))
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class ModelSpec:
     provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> str:
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return to_json({"format": FORMAT, **asdict(self)})
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":

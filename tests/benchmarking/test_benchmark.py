@@ -22,6 +22,7 @@ from mobilevit.runtimes import (
     Ranking,
     artefacts_beside,
     chosen,
+    faster_beside,
     ranking_path,
     read_ranking,
     this_machine,
@@ -137,6 +138,46 @@ def test_a_runtime_by_name(model: Path) -> None:
     with pytest.raises(UsageError, match="did you mean onnx"):
         chosen(model, "onx")
     assert chosen("imagenette", "auto") is None
+
+
+@pytest.mark.parametrize("name", ["imagenette", "mobilevit_xxs", "xx_small"])
+def test_no_file_lies_beside_a_name(name: str) -> None:
+    """The advice must not lead back to the same error."""
+    with pytest.raises(UsageError, match=rf"export {name} --format onnx` writes mobilevit_xxs\.onnx; give that file"):
+        chosen(name, "onnx")
+
+
+def test_a_faster_file_beside_the_model_is_told_of(tmp_path: Path) -> None:
+    model = tmp_path / "best.safetensors"
+    assert faster_beside(model) is None, "there is no model"
+    model.touch()
+    assert faster_beside(model) is None
+    assert faster_beside("imagenette") is None
+    model.with_suffix(".onnx").touch()
+    assert faster_beside(model.with_suffix(".onnx")) is None
+    said = faster_beside(model)
+    assert said and "best.onnx" in said and "may be" in said and "mobilevit benchmark" in said, "nothing was measured"
+    write_ranking(model, Ranking(this_machine(), {"torch": 30.0, "onnx": 10.0, "litert": 1.0}))
+    said = faster_beside(model)
+    assert said and "best.onnx beside best.safetensors is 3.0 times as fast" in said and "--runtime onnx" in said
+    write_ranking(model, Ranking(this_machine(), {"torch": 11.0, "onnx": 10.0}))
+    assert faster_beside(model) is None
+    write_ranking(model, Ranking({"node": "another"}, {"torch": 30.0, "onnx": 10.0}))
+    assert "may be" in (faster_beside(model) or "")
+
+
+def test_the_commands_say_it_once_on_standard_error(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.safetensors"
+    shutil.copy(model, mine)
+    mine.with_suffix(".onnx").touch()
+    write_ranking(mine, Ranking(this_machine(), {"torch": 30.0, "onnx": 10.0}))
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    assert main(["predict", str(mine), str(picture), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out) and err.count("3.0 times as fast") == 1
 
 
 def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

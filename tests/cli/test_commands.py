@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,22 @@ def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["check", str(data), "--grid", str(tmp_path / "grid.png")]) == 0
     assert "[bold]cat" in capsys.readouterr().out
     assert Image.open(tmp_path / "grid.png").width > 100
+
+
+@pytest.mark.parametrize("verb", ["check", "evaluate", "predict", "explain"])
+def test_the_backend_of_a_notebook_stops_no_command(verb: str, model: Path, data: Path, tmp_path: Path) -> None:
+    pictures = str(data / "val" / "dog" / "0.png")
+    arguments = {
+        "check": [data, "--grid", tmp_path / "grid.png"],
+        "evaluate": [model, data, "--workers", "0", "--save", tmp_path],
+        "predict": [model, pictures, "--save", tmp_path],
+        "explain": [model, pictures, "--output", tmp_path / "why.png"],
+    }
+    command = [sys.executable, "-m", "mobilevit", verb, *map(str, arguments[verb])]
+    environment = {**os.environ, "MPLBACKEND": "module://backend_of_a_notebook"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert list(tmp_path.iterdir())
 
 
 def test_check_for_machines(data: Path, capsys: Capture) -> None:
@@ -113,7 +130,7 @@ def test_predict_goes_on_after_a_broken_picture(model: Path, pictures: list[str]
     shown = capsys.readouterr()
     assert pictures[0] in shown.out and pictures[1] in shown.out
     assert f"error: {broken}" in shown.err
-    assert "1 of 3 pictures could not be read" in shown.err
+    assert "1 of 3 images could not be read" in shown.err
 
 
 def test_predict_json(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
@@ -162,7 +179,7 @@ def test_predict_saves_drawn_pictures_under_names_of_their_own(
     model: Path, pictures: list[str], tmp_path: Path
 ) -> None:
     target = tmp_path / "drawn"
-    assert main(["predict", str(model), *pictures, "--save", str(target)]) == 0
+    assert main(["predict", str(model), *pictures, "--output", str(target)]) == 0
     names = sorted(path.name for path in target.iterdir())
     assert names == sorted([*(f"{n}.jpg" for n in range(4)), *(f"{n}-2.jpg" for n in range(4))])
     assert all(Image.open(path).format == "JPEG" for path in target.iterdir())
@@ -173,7 +190,7 @@ def test_predict_writes_over_nobodys_pictures(model: Path, pictures: list[str], 
     Image.open(pictures[0]).save(photo)
     before = photo.read_bytes()
     for _ in range(2):
-        assert main(["predict", str(model), str(photo), "--save", str(tmp_path)]) == 0
+        assert main(["predict", str(model), str(photo), "--output", str(tmp_path)]) == 0
     assert photo.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"0.jpg", "0-2.jpg", "0-3.jpg"}
 

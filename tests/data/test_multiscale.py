@@ -203,8 +203,9 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(batch_size=-1)
     with pytest.raises(UsageError, match="larger than"):
         MultiScaleConfig(size_px=256, size_min_px=300, size_max_px=200)
-    with pytest.raises(UsageError, match="no size lies between"):
-        resolutions(MultiScaleConfig(size_px=64, size_min_px=100))
+    for outside in (MultiScaleConfig(size_px=64, size_min_px=100), MultiScaleConfig(size_px=192, size_max_px=128)):
+        with pytest.raises(UsageError, match="lies outside the sizes to train at"):
+            resolutions(outside)
     with pytest.raises(UsageError, match=r"--size-px"):
         resolutions(MultiScaleConfig())
     with pytest.raises(DataError, match="no pictures"):

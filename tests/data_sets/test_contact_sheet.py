@@ -16,8 +16,11 @@ from mobilevit.data.contact_sheet import (
     TITLE_PX,
     contact_sheet,
 )
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification.task import ClassificationTask
+from mobilevit.tasks.detection.task import DetectionTask
+from mobilevit.tasks.segmentation.task import SegmentationTask
 
 
 def sheet_of(root):
@@ -82,3 +85,32 @@ def test_broken_pictures_leave_no_hole_but_a_gap_at_the_end(tree):
 def test_long_and_strange_names_are_cut_not_spilt(tree):
     sheet = sheet_of(tree({f"train/{'a very long name ' * 14}": 2, "train/鹿 🦌": 2, "val/鹿 🦌": 1}))
     assert is_paper(np.asarray(sheet.crop((sheet.width - MARGIN_PX, 0, sheet.width, sheet.height))))
+
+
+def test_boxes_and_masks_are_shown_whole_and_their_colors_named(tmp_path):
+    """Of an image three times as wide as high the ends, which a square would lack, are there too."""
+    pixels = np.full((40, 120, 3), 120, np.uint8)
+    pixels[:, :12], pixels[:, -12:] = (250, 0, 0), (0, 0, 250)
+    mask = np.zeros((40, 120), np.uint8)
+    mask[10:30, 50:70] = 1
+    for split in ("train", "val"):
+        for kind, stored in (("images", pixels), ("masks", mask)):
+            (tmp_path / split / kind).mkdir(parents=True)
+            Image.fromarray(stored).save(tmp_path / split / kind / "a.png")
+    (tmp_path / "classes.txt").write_text("background\nthing\n")
+    convert_data(tmp_path, tmp_path.parent / f"{tmp_path.name}-boxes", to="coco")
+    for root, task in (
+        (tmp_path, SegmentationTask()),
+        (tmp_path.parent / f"{tmp_path.name}-boxes", DetectionTask()),
+    ):
+        dataset = task.read(root, ReadOptions())
+        sheet = contact_sheet(dataset, task, class_counts(dataset, task.occurrences))
+        legend = task.legend(dataset, sheet.width - 2 * MARGIN_PX)
+        np.testing.assert_array_equal(
+            np.asarray(sheet.crop((MARGIN_PX, TITLE_PX, MARGIN_PX + legend.width, TITLE_PX + legend.height))), legend
+        )
+        assert not is_paper(np.asarray(legend))
+        last = np.asarray(sheet.crop((0, sheet.height - MARGIN_PX - GAP_PX - TILE_PX, sheet.width, sheet.height)))
+        assert (last == (250, 0, 0)).all(axis=2).any()
+        assert (last == (0, 0, 250)).all(axis=2).any()
+    assert ClassificationTask().legend(dataset, 400) is None

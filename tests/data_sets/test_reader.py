@@ -282,3 +282,19 @@ def test_twice_the_files_are_twice_the_work(names_only):
     many = names_only({f"{index}": 100 for index in range(20)}, "many")
     assert sum(map(len, read(many).splits.values())) == 2_000
     assert calls(lambda: read(many)) < 2.5 * calls(lambda: read(few))
+
+
+def test_folders_that_link_to_each_other_are_walked_in_a_bounded_time(tmp_path):
+    """Every folder to every other: their paths are more than anybody can follow, their files are ten."""
+    places = [tmp_path / f"{number}" for number in range(10)]
+    for place in places:
+        place.mkdir()
+        (place / "a.jpg").touch()
+    for place in places:
+        for other in places:
+            (place / f"to{other.name}").symlink_to(other)
+    (tmp_path / "ring").symlink_to("ring")
+    found = list(folders.files_below(tmp_path))
+    assert {path.resolve() for path in found if path.name == "a.jpg"} == {place / "a.jpg" for place in places}
+    assert len(found) < 300
+    assert folders.sub_folders(tmp_path) == places

@@ -15,8 +15,9 @@ from made_boxes import coco, names, picture, read, sizes, voc, write
 import mobilevit
 from mobilevit.cli.entry import main
 from mobilevit.data.sample import Dataset
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.errors import DataError, OutputError, UsageError
-from mobilevit.tasks.detection.conversion import convert_data
+from mobilevit.tasks import checking
 from mobilevit.tasks.detection.target import Boxes
 
 FORMATS = ("coco", "voc", "yolo")
@@ -156,6 +157,20 @@ def test_what_is_written(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "coco" / "annotations" / "instances_val.json").read_text())
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0, "segmentation": []}
     assert content["annotations"] == [box]
+
+
+def test_the_check_counts_as_many_boxes_as_are_written(tmp_path: Path) -> None:
+    """Those of an image that is cut short among them, and not those of one that says no size."""
+    box = [(3, (5, 5, 20, 20))]
+    for split in ("train", "val"):
+        coco(tmp_path / "in" / f"{split}.json", {"a.jpg": box, "cut.jpg": box, "empty.jpg": box})
+    whole = picture(tmp_path / "in" / "a.jpg").read_bytes()
+    (tmp_path / "in" / "cut.jpg").write_bytes(whole[:-40])
+    (tmp_path / "in" / "empty.jpg").touch()
+    report = checking.check(tmp_path / "in")
+    assert len(report.broken) == 2
+    converted = convert_data(tmp_path / "in", tmp_path / "out", to="coco")
+    assert converted.boxes == sum(map(sum, report.class_counts.values())) == 4
 
 
 def test_a_link_takes_no_room(tmp_path: Path) -> None:

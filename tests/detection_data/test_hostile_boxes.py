@@ -1,4 +1,4 @@
-"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, naming file and record."""
+"""Annotation files that are broken, wrong or hostile: one clear DataError each, for little work, naming the place."""
 
 import json
 import os

@@ -122,7 +122,7 @@ def test_saves_figures_and_tables_for_people_and_machines(
     network: nn.Module, pictures_by_class: Path, tmp_path: Path
 ) -> None:
     evaluation = evaluate(network, pictures_by_class, device="cpu", workers=0)
-    paths = evaluation.save(tmp_path / "out")
+    paths = evaluation.save(str(tmp_path / "out"))
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "out").iterdir())
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert stored["scores"]["top1"] == evaluation.scores.primary[1]

@@ -12,7 +12,7 @@ from torch import nn
 
 import mobilevit
 from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
-from mobilevit.errors import OutOfMemoryError, PictureError, UsageError
+from mobilevit.errors import OutOfMemoryError, PictureError, UsageError, WeightsError
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import DRAWN_PX, Failure, Predictor, device_for, predict, runner_for
 from mobilevit.spec import at_size, labels
@@ -62,6 +62,15 @@ def test_order_and_broken_ones_whatever_the_batches(network: nn.Module, photos: 
 def test_a_call_raises_at_the_first_broken_picture(predictor: Predictor, photos: Path) -> None:
     with pytest.raises(PictureError, match=r"3\.png"):
         predictor(photos)
+
+
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
+def test_a_network_whose_outputs_are_not_finite_has_no_answer(name: str) -> None:
+    """Also where the answer is an integer: of logits that are NaN, argmax takes the first."""
+    network = create(name, num_classes=3)
+    network.backbone.stem.norm.weight.data[:] = float("nan")  # type: ignore[union-attr]
+    with pytest.raises(WeightsError, match="not finite"):
+        predict(network, np.zeros((64, 64, 3), np.uint8), size_px=64)
 
 
 def test_nothing_at_all_is_no_result(predictor: Predictor) -> None:

@@ -47,6 +47,14 @@ def test_the_suggested_rate_is_marked() -> None:
     assert [text.get_text().strip() for text in axes.texts] == ["0.0001"]
 
 
+def test_the_powers_of_a_logarithmic_axis_are_mathematics() -> None:
+    figure = lr_curve([1e-5, 1e-4, 1e-3], [2.0, 1.5, 3.0], 1e-4)
+    for _ in range(2):
+        figure.savefig(io.BytesIO(), format="png", dpi=20)
+    ticks = [label for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert {label.get_parse_math() for label in ticks} == {True}
+
+
 def test_a_flat_curve_says_so_and_marks_no_rate() -> None:
     axes = lr_curve([1e-5, 1e-4, 1e-3], [2.0, 2.0, 2.1], None).axes[0]
     assert [text.get_text() for text in axes.texts] == ["the loss never falls clearly: no rate is suggested"]

@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[str]) -> None:
     pictures, out = squares({"train": 3}) / "train/images", model.parent / "masks"
-    options = ["--size-px", "64", "--save", str(out), "--save-masks", str(out), "--json"]
+    options = ["--size-px", "64", "--output", str(out), "--format", "image,mask", "--json"]
     assert main(["predict", str(model), str(pictures), *options]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [entry["width"] for entry in said] == [48] * 3
@@ -42,7 +42,8 @@ def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[st
         assert {area["value"]: area["pixels"] for area in entry["areas"]} == {
             value: count for value, count in enumerate(counts.tolist()) if count
         }
-    assert main(["predict", str(model), str(pictures), "--size-px", "64", "--save-masks", str(out), "--csv"]) == 0
+    options = ["--size-px", "64", "--output", str(out), "--format", "mask", "--csv"]
+    assert main(["predict", str(model), str(pictures), *options]) == 0
     assert (out / "000-2.png").exists()
 
 
@@ -51,8 +52,8 @@ def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: py
     path = tmp_path / "pets.safetensors"
     model_file.save(path, network.state_dict(), spec_of(network))
     pictures = squares({"train": 1}) / "train/images"
-    assert main(["predict", str(path), str(pictures), "--save-masks", str(tmp_path / "masks")]) == 2
-    assert "--save-masks is for segmentation" in capsys.readouterr().err
+    assert main(["predict", str(path), str(pictures), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
+    assert "--format mask is for segmentation" in capsys.readouterr().err
     assert not (tmp_path / "masks").exists()
 
 

@@ -76,7 +76,8 @@ def test_a_perfect_segmenter() -> None:
 
 def test_nothing_but_ignored_pixels() -> None:
     scores = measured(torch.zeros((1, 4, 4)), [np.full((5, 5), 255, np.uint8)]).compute()
-    assert scores.scalars() == {"miou": 0.0, "pixel_accuracy": 0.0, "mean_accuracy": 0.0}
+    assert scores.scalars() == {"miou": None, "pixel_accuracy": None, "mean_accuracy": None}
+    assert scores.primary == ("miou", None)
     assert scores.plots() == {}
 
 

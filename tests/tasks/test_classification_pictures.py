@@ -1,5 +1,6 @@
 """Results, drawn pictures and figures: legible whatever the size of the picture and the number of classes."""
 
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mobilevit.figures import Text
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.base import Limits
 from mobilevit.tasks.canvas import LARGEST_PX, RIGHT, SMALLEST_PX, WRONG
@@ -93,6 +95,30 @@ def test_every_number_of_classes_gives_figures(classes: int, present: int) -> No
         png = BytesIO()
         figure.savefig(png, dpi=20)
         assert Image.open(png).width > 60, title
+
+
+def test_dollar_signs_in_names_are_no_mathematics() -> None:
+    names = ["US$ {x} CA$", "a$\\frac$b"]
+    records = np.zeros(4, RECORD)
+    records["index"], records["label"] = range(4), [0, 0, 1, 1]
+    for title, figure in score(records, labels(names)).plots().items():
+        figure.savefig(BytesIO(), format="png", dpi=20)
+        if title != "Reliability":
+            assert set(names) <= {text.get_text() for text in figure.findobj(Text)}, title
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "bogus", "svg"])
+def test_figures_need_no_backend_and_leave_the_choice_of_one_alone(backend: str) -> None:
+    """A notebook names its own for every command that it starts."""
+    code = (
+        "import io, os; from mobilevit.figures import Figure; Figure().savefig(io.BytesIO(), format='png'); "
+        "import matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    named, chosen = done.stdout.split()
+    assert named == backend
+    assert backend != "svg" or chosen == "svg"
 
 
 def test_figures_leave_the_global_state_of_matplotlib_alone() -> None:

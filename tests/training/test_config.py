@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobilevit import tasks
+from mobilevit.data.multiscale import resolutions
 from mobilevit.errors import UsageError
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.training.config import (
@@ -19,6 +20,7 @@ from mobilevit.training.config import (
     with_recipe,
 )
 from mobilevit.training.distributed import Group
+from mobilevit.training.lines import ProgressLines
 from mobilevit.training.lr_finder import find_lr
 from mobilevit.training.run import prepare, train
 from mobilevit.training.watching import Quiet
@@ -35,6 +37,42 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.optim.weight_decay, config.optim.clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
     assert config.augment.crop_area_min == 0.08
     assert not config.optim.ema_warmup
+
+
+SIZES_PX = {
+    "bccd": [256, 288, 320, 352, 384],
+    "digits": [48, 56, 64, 72, 80],
+    "digits-detection": [128, 144, 160, 176, 192],
+    "digits-segmentation": [160, 192, 224],
+    "imagenette": [80, 96, 128, 144, 160],
+    "paper": [160, 192, 256, 288, 320],
+    "paper-detection": [320],
+    "paper-segmentation": [512],
+    "pets": [192, 224, 256, 288, 320],
+}
+
+
+@pytest.mark.parametrize("recipe", SIZES_PX)
+def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
+    scale = with_recipe(TrainConfig(data=Path("pictures")), recipe).scale
+    assert [size.size_px for size in resolutions(scale)] == SIZES_PX[recipe]
+    assert scale.size_px is not None
+    doubled = [size.size_px for size in resolutions(replace(scale, size_px=2 * scale.size_px, divisor=1))]
+    assert doubled[0] >= 1.2 * SIZES_PX[recipe][0] and doubled[-1] >= 1.9 * SIZES_PX[recipe][-1]
+
+
+def test_a_rate_below_the_ends_of_its_recipe_is_refused() -> None:
+    paper = with_recipe(TrainConfig(data=Path("pictures")), "paper")
+    with pytest.raises(UsageError, match=r"--lr-start is 0.0002, above the peak of 0.0001"):
+        replace(paper.optim, lr=1e-4)
+
+
+def test_what_does_not_fit_into_a_short_run_is_said(config: TrainConfig) -> None:
+    heard: list[str] = []
+    long = replace(config, optim=replace(config.optim, warmup_steps=3000, ema_warmup=False))
+    prepare(long, ProgressLines(heard.append), Group())
+    assert any("warm-up of 3,000 steps is longer than the run" in line for line in heard)
+    assert any("the averaged weights are still" in line for line in heard)
 
 
 def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, config: TrainConfig) -> None:

@@ -48,6 +48,32 @@ def test_the_head_learns_at_its_own_rate(name: str) -> None:
     assert [group["lr_factor"] for group in adamw(network, OptimiserConfig(head_lr=10)).param_groups] == [10]
 
 
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs"])
+def test_all_tensors_in_one_go_are_updated_as_one_by_one(name: str) -> None:
+    """In the memory layout of training, where the kernel walks over parameter, gradient and moments side by side."""
+    networks = [build(name, 3).to(memory_format=torch.channels_last) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    optimisers = [
+        adamw(networks[0], OptimiserConfig()),
+        torch.optim.AdamW(networks[1].parameters(), lr=1e-3, eps=1e-8, weight_decay=0.01, foreach=False, fused=False),
+    ]
+    for seed in range(3):
+        pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+        for network in networks:
+            torch.manual_seed(0)
+            raw = network(pictures.to(memory_format=torch.channels_last))
+            (
+                raw.locations.square().sum() + raw.scores.sum() if name.startswith("ssd") else raw.square().sum()
+            ).backward()
+        for one, other in zip(*(network.parameters() for network in networks), strict=True):
+            one.grad = other.grad.clone()  # the same to the last bit, which AdamW's division would enlarge
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+    for one, other in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
 def test_average_follows_the_weights_and_buffers() -> None:
     model = nn.BatchNorm1d(3)
     ema = Ema(model, 0.9, warmup=False)

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from mobilevit.errors import TrainingError
-from mobilevit.training.config import TrainConfig, to_json
-from mobilevit.training.run import RunResult, resume, train
+from mobilevit.errors import DataError, TrainingError, UsageError
+from mobilevit.training.config import TrainConfig, from_json, to_json
+from mobilevit.training.distributed import Group
+from mobilevit.training.run import RunResult, prepare, resume, train
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
@@ -61,6 +63,62 @@ def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
     assert_same_run(resumed.folder, uninterrupted.folder)
 
 
+def test_a_picture_that_breaks_before_the_validation_costs_nothing(
+    config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
+) -> None:
+    data = shutil.copytree(config.data, tmp_path / "data")
+    picture = next((data / "val" / "up").iterdir())
+    content = picture.read_bytes()
+    run = config.output / "run"
+    with pytest.raises(DataError, match=rf"{picture.name}: .*epoch 2: .*--resume {run}`.*--skip-broken"):
+        train(replace(config, data=data), AtTheEndOf(1, lambda: picture.write_bytes(content[:-40])))
+    picture.write_bytes(content)
+    heard = StepsHeard()
+    assert_same_run(resume(run, heard).folder, uninterrupted.folder)
+    assert {epoch for epoch, _ in heard.steps} == {2}, "no step of the first two epochs is taken again"
+
+
+def test_stopped_after_the_last_step_of_an_epoch_and_the_data_moved(
+    config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
+) -> None:
+    """Every figure of the row comes from where the run stands, none from the process that stopped."""
+    data = shutil.copytree(config.data, tmp_path / "data")
+    stop = AtTheEndOf(1, lambda: signal.raise_signal(signal.SIGTERM))
+    run = train(replace(config, data=data), stop).folder
+    data = data.rename(tmp_path / "moved")
+    leftovers = [run / ".best.safetensors.x7_ab2cd", run / "checkpoint" / ".state.safetensors.abcdefgh"]
+    for leftover in leftovers:
+        leftover.write_bytes(b"half of a file")
+    with pytest.raises(TrainingError, match=r"dataset is not there any more.*--data"):
+        resume(run)
+    assert_same_run(resume(run, Quiet(), data=str(data)).folder, uninterrupted.folder)
+    assert from_json((run / "config.json").read_text()).data == data
+    assert not [leftover for leftover in leftovers if leftover.exists()]
+
+
+class AtTheEndOf(Quiet):
+    """Does something when the last step of an epoch has been taken."""
+
+    def __init__(self, epoch: int, act: Callable[[], object]) -> None:
+        self.at, self.act = epoch, act
+
+    def step(self, report: StepReport) -> None:
+        if (report.epoch, report.step + 1) == (self.at, report.steps):
+            self.act()
+
+
+class StepsHeard(Quiet):
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.notices: list[str] = []
+
+    def step(self, report: StepReport) -> None:
+        self.steps.append((report.epoch, report.step))
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
+
+
 def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -> None:
     """kill -9 at some moment after the first checkpoint: at most the steps since then are done again."""
     killed = replace(config, name="killed", checkpoint_minutes=0.0)
@@ -85,15 +143,40 @@ def test_two_sittings_of_accumulated_steps_from_memory(config: TrainConfig) -> N
     assert_same_run(resume(stopped.folder).folder, whole.folder)
 
 
-def test_a_finished_run_stays_as_it_is(uninterrupted: RunResult) -> None:
-    before = rows(uninterrupted.folder)
-    assert resume(uninterrupted.folder).finished
+def test_a_finished_run_stays_as_it_is_and_says_so(uninterrupted: RunResult) -> None:
+    before, heard = rows(uninterrupted.folder), StepsHeard()
+    assert resume(uninterrupted.folder, heard).finished
     assert rows(uninterrupted.folder) == before
+    assert heard.steps == []
+    assert any("finished: all 3 epochs are done" in notice for notice in heard.notices)
 
 
-def test_what_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"config\.json"):
-        resume(tmp_path)
+def test_more_epochs_follow_the_schedule_of_so_many(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run, heard = shutil.copytree(uninterrupted.folder, tmp_path / "run"), StepsHeard()
+    with pytest.raises(UsageError, match="--epochs is 2, and 3 epochs are done"):
+        resume(run, epochs=2)
+    assert resume(run, heard, epochs=4).finished
+    assert {epoch for epoch, _ in heard.steps} == {3}
+    assert any(notice.startswith("4 epochs in all in place of 3: the learning rate") for notice in heard.notices)
+    assert rows(run)[:3] == rows(uninterrupted.folder)
+    assert len(rows(run)) == 4
+    config = from_json((run / "config.json").read_text())
+    parts = prepare(config, Quiet(), Group())
+    assert float(rows(run)[3]["lr"]) == parts.learning_rate.at(3, parts.sampler.schedule.steps(3) - 1)
+
+
+def test_what_is_no_run_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = uninterrupted.folder
+    for path, message in {
+        tmp_path: "is not a run folder: it has no config.json",
+        run / "best.safetensors": f"is a part of a run: give the run's folder, {run}$",
+        run / "checkpoint" / "state.safetensors": f"give the run's folder, {run}$",
+        run.parent: f"holds runs: give one of {run}",
+        run.parent / "rum": f"there is no folder .*rum: did you mean {run}",
+        Path(__file__): "is a file, no run folder: .*--weights",
+    }.items():
+        with pytest.raises(TrainingError, match=message):
+            resume(path)
 
 
 def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
@@ -117,6 +200,10 @@ def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_
 def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder
-    next((copy / "train" / "up").iterdir()).unlink()
-    with pytest.raises(TrainingError, match="has changed"):
+    picture = next((copy / "train" / "up").iterdir())
+    picture.rename(picture.with_name("another.png"))
+    with pytest.raises(TrainingError, match="has changed: its training images have other names"):
+        resume(run)
+    picture.with_name("another.png").unlink()
+    with pytest.raises(TrainingError, match="has changed: 23 training images now, 24"):
         resume(run)

@@ -1,4 +1,5 @@
 import argparse
+import json
 import logging
 import os
 import pickle
@@ -108,6 +109,14 @@ WRAPPED: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {  # what training 
     "parallel": (lambda last, _: {"model": _prefixed("module.", last)}, False),
     "compiled": (lambda last, _: _prefixed("module._orig_mod.", last), False),
     "averaged by torch": (lambda last, _: {"n_averaged": torch.tensor(4), **_prefixed("module.", last)}, False),
+    "under a name of its own": (lambda last, _: {"net": last, "epoch": 3, "optimizer": {"state": {0: {}}}}, False),
+    "Lightning": (
+        lambda last, _: {"state_dict": {**_prefixed("model.", last), "loss.weight": torch.ones(2)}, "epoch": 3},
+        False,
+    ),
+    "a pair with EMA": (lambda last, ema: {"net": last, "net_ema": ema, "step": 7}, True),
+    "model and EMA": (lambda last, ema: {"model": last, "ema": ema, "optimizer": {"lr": 0.1}}, True),
+    "EMA beside": (lambda last, ema: {**last, **_prefixed("ema.", ema)}, True),
     "parameters": (lambda last, _: {k: nn.Parameter(t, requires_grad=False) for k, t in last.items()}, False),
 }
 
@@ -122,7 +131,89 @@ def test_training_checkpoints_are_unwrapped_and_the_averaged_weights_preferred(
     state = checkpoint.open_checkpoint(tmp_path / "checkpoint.pt").state
     key = "classifier.fc.bias"
     assert torch.equal(state["classifier.bias"], ema[key] if averaged else last[key])
-    assert ("averaged (EMA)" in caplog.text) == averaged
+    assert ("averaged (EMA)" in caplog.text or "'ema." in caplog.text or "ema.'" in caplog.text) == averaged
+
+
+@pytest.mark.parametrize("layout", ["ours", "cvnets", "timm", "transformers"])
+@pytest.mark.parametrize(
+    "prefix", ["net.", "backbone.", "student.", "module.", "model.", "_orig_mod.", "model.net._orig_mod.", "a.b.c."]
+)
+def test_any_prefix_is_taken_off(filled: Filled, tmp_path: Path, layout: str, prefix: str) -> None:
+    path = tmp_path / "prefixed.safetensors"
+    save_file(_prefixed(prefix, filled(layout=layout, num_classes=2)), path)
+    opened = checkpoint.open_checkpoint(path)
+    assert opened.recognised.layout == layout
+    assert opened.state["classifier.bias"].equal(filled(num_classes=2)["classifier.bias"])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layout"),
+    [
+        ("ssdlite_mobilevit_xxs", "cvnets"),
+        ("ssdlite_mobilevit_xxs", "ours"),
+        ("deeplabv3_mobilevit_xxs", "transformers"),
+    ],
+)
+def test_a_prefix_of_other_tasks(filled: Filled, tmp_path: Path, architecture: str, layout: str) -> None:
+    path = tmp_path / "prefixed.safetensors"
+    save_file(_prefixed("student.", filled(architecture, layout)), path)
+    assert checkpoint.open_checkpoint(path).recognised.architecture == architecture
+
+
+def test_covers_inside_of_keys_are_taken_off(filled: Filled, tmp_path: Path) -> None:
+    inside = {key.replace("backbone.", "backbone._orig_mod.module."): t for key, t in filled(num_classes=2).items()}
+    save_file(inside, tmp_path / "compiled.safetensors")
+    assert checkpoint.open_checkpoint(tmp_path / "compiled.safetensors").recognised.layout == "ours"
+
+
+def test_two_models_in_one_file_are_not_guessed_between(filled: Filled, tmp_path: Path) -> None:
+    both = _prefixed("student.", filled(layout="timm")) | _prefixed("teacher.", filled("mobilevit_xs", "timm"))
+    save_file(both, tmp_path / "both.safetensors")
+    with pytest.raises(WeightsError, match=r"several models, below 'student\.' and 'teacher\.'"):
+        checkpoint.open_checkpoint(tmp_path / "both.safetensors")
+
+
+def test_what_does_not_fit_below_a_prefix_is_said_of_the_prefix(filled: Filled, tmp_path: Path) -> None:
+    part = {key: t for key, t in _prefixed("net.", filled(layout="timm")).items() if "stages.2" not in key}
+    save_file(part, tmp_path / "part.safetensors")
+    with pytest.raises(WeightsError, match=r"below the prefix 'net\.' of its keys, taken for .*\n.*missing"):
+        checkpoint.open_checkpoint(tmp_path / "part.safetensors")
+
+
+NAMES = ["sparrow", "wren", "robin"]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"id2label": {"0": "sparrow", "1": "wren", "2": "robin"}}, NAMES),
+        ({"id2label": {"2": "robin", "0": "sparrow", "1": "wren"}}, NAMES),
+        ({"label2id": {"robin": 2, "sparrow": 0, "wren": 1}}, NAMES),
+        ({"id2label": {"0": "sparrow", "1": "wren"}}, None),
+        ({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}}, None),
+        ({"id2label": {"0": "sparrow", "1": 5, "2": None}}, None),
+        ({"id2label": ["sparrow", "wren", "robin"]}, None),
+        ({"label2id": {"sparrow": True, "wren": 1, "robin": 2}}, None),
+        ([], None),
+        ({"id2label": {"0": "bird", "1": "bird", "2": "robin"}}, ["bird", "bird", "robin"]),
+    ],
+    ids=str,
+)
+def test_the_config_beside_a_transformers_file_names_its_classes(
+    filled: Filled, tmp_path: Path, config: Any, expected: list[str] | None
+) -> None:
+    save_file(filled(layout="transformers", num_classes=3), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    classes = checkpoint.read(tmp_path / "model.safetensors")[1].classes
+    assert [label.name for label in classes] == (expected or ["class_0", "class_1", "class_2"])
+    assert len({label.id for label in classes}) == 3
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 10**5, '{"id2label": NaN}', "\xff"])
+def test_a_config_that_is_none_is_told_and_left(filled: Filled, tmp_path: Path, text: str) -> None:
+    save_file(filled(layout="transformers", num_classes=3), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(text, encoding="latin-1")
+    assert checkpoint.read(tmp_path / "model.safetensors")[1].classes[0].name == "class_0"
 
 
 def test_transformers_network_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:

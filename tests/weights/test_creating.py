@@ -47,6 +47,20 @@ def test_a_name_alone_gives_the_published_network(name: str) -> None:
         assert expected == ModelSpec(name, "classification", class_tables.imagenet1k())
 
 
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
+def test_finite_weights_with_an_output_that_is_not_are_damaged(filled: Filled, tmp_path: Path, name: str) -> None:
+    """One bit, the sign of a variance, makes everything NaN; the file of another program carries no checksum."""
+    tensors = dict(filled(name, "cvnets"))
+    key = next(key for key in tensors if key.endswith("running_var"))
+    tensors[key] = -1000 * tensors[key]
+    path = tmp_path / "foreign.safetensors"
+    save_file(tensors, path)
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors' are damaged: .*not finite"):
+        load(path)
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors' are damaged: .*not finite"):
+        create(name, weights=path)
+
+
 def test_aliases_and_misspelt_names() -> None:
     assert spec_of(create("apple/mobilevit-xx-small", num_classes=2)).architecture == "mobilevit_xxs"
     with pytest.raises(UsageError, match="did you mean mobilevit_xs"):
@@ -155,7 +169,9 @@ def test_a_classifier_where_the_weights_have_none(filled: Filled, tmp_path: Path
 
 
 def test_weights_of_another_model_or_another_ablation_are_an_error(animals: Path) -> None:
-    with pytest.raises(WeightsError, match="are of mobilevit_xxs, not of mobilevit_s"):
+    with pytest.raises(
+        WeightsError, match=r"are of mobilevit_xxs, not of mobilevit_s.*: --model mobilevit_xxs takes them"
+    ):
         create("mobilevit_s", weights=animals)
     with pytest.raises(WeightsError, match="are of mobilevit_xs, not of mobilevit_s"):
         create("mobilevit_s", weights="cvnets/mobilevit_xs")

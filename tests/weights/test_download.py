@@ -123,7 +123,7 @@ def test_what_is_wrong_with_the_server_is_said_with_what_to_do(
         setattr(site, name, value)
     with pytest.raises(DownloadError) as caught:
         fetch(entry)
-    for text in (what, site.address, str(by_hand(entry)), "--weights none"):
+    for text in (what, site.address, str(by_hand(entry)), "--weights none", "--weights imagenette"):
         assert text in str(caught.value)
     assert len(site.asked) == 1
     assert not by_hand(entry).exists()
@@ -214,7 +214,7 @@ def test_files_of_the_hub_are_kept_in_its_cache_checked_and_used_offline(filled:
     assert "file wanted: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
     place = tmp_path / "cache" / "timm--mobilevit_s.cvnets_in1k" / "model.safetensors"
     assert f"to put it there by hand: {place} " in offline
-    assert "--weights none" in offline
+    assert "--weights none" in offline and "--weights imagenette --model mobilevit_xxs" in offline
 
 
 def _free_port() -> int:

@@ -1,8 +1,7 @@
 """The figure of a benchmark: one bar a runtime and number of threads, the fastest on top."""
 
-from matplotlib.figure import Figure
-
 from mobilevit.benchmarking.benchmark import Benchmark
+from mobilevit.figures import Figure
 from mobilevit.formats.table import FORMATS
 from mobilevit.tasks.charts import BLUE, GREY, INK
 

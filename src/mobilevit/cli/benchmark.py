@@ -1,6 +1,5 @@
 """`mobilevit benchmark MODEL [ARTEFACTS...]`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,6 +13,7 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.runtimes import write_ranking
+from mobilevit.text import to_json
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(found.to_dict(), indent=2))
+        console.print_json(found.to_dict())
     else:
         _show(found)
     if options.save:
@@ -86,7 +86,7 @@ def _save(found: Benchmark, folder: Path) -> list[Path]:
     plot = BytesIO()
     chart(found).savefig(plot, format="png", dpi=150)
     contents: dict[str, str | bytes] = {
-        "benchmark.json": json.dumps(found.to_dict(), indent=2),
+        "benchmark.json": to_json(found.to_dict(), indent=2),
         "benchmark.png": plot.getvalue(),
     }
     for name, content in contents.items():

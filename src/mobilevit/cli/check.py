@@ -1,6 +1,5 @@
 """`mobilevit check DATA`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -43,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        console.print_json(report.to_dict())
     else:
         _show(report)
     if options.grid:

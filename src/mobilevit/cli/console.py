@@ -3,6 +3,7 @@
 Where an output is not a terminal it has no colours, no bars, and lines as long as they need to be.
 """
 
+import json
 import logging
 import re
 import sys
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -17,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobilevit.reporting.markup import text
+from mobilevit.text import printable, printable_lines, to_json
 
 ENDLESS = 100_000  # columns of an output that nobody looks at in a window
 
@@ -24,12 +27,34 @@ ENDLESS = 100_000  # columns of an output that nobody looks at in a window
 @cache
 def messages() -> Console:
     """Standard error: one console, so that lines appear above a bar that is running."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return Printer(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def results() -> Console:
     """Standard output."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else ENDLESS)
+    return Printer(highlight=False, markup=False, width=None if sys.stdout.isatty() else ENDLESS)
+
+
+class Printer(Console):
+    """A console on which no name can move the cursor or change a colour."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Plain values as JSON on standard output."""
+    sys.stdout.write(f"{json_text(value, indent=indent)}\n")
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON in letters that standard output can spell, else escaped: what a terminal would have, `\\xe9`, is none."""
+    text = to_json(value, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(text), indent=indent)
+    return text
 
 
 def show_log() -> None:
@@ -46,12 +71,12 @@ class Lines(logging.Handler):
     """Log records as lines like all others, never folded."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record))
+        messages().print(self.format(record))
 
 
 def say(line: str) -> None:
     """One line for people, on standard error; brackets in file names are no markup."""
-    messages().print(line)
+    messages().print(printable(line))
 
 
 def bar(*columns: ProgressColumn, hidden: bool = False) -> Progress:

@@ -10,18 +10,20 @@ import tyro
 from mobilevit.cli import console
 from mobilevit.cli.options import parse
 from mobilevit.data.finding import counted
+from mobilevit.datasets.conversion import Converted, DataFormat, convert_data
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection.conversion import Converted, DataFormat, convert_data
 
 
 @dataclass(frozen=True)
 class ConvertDataOptions:
-    """Rewrite a data set of boxes in another format, pictures and all splits included, in a new folder."""
+    """Rewrite a dataset of boxes or masks in another format, images and all splits included, in a new folder."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
-    data_format: Annotated[DataFormat | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
+    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
+    task: str | None = None  # what IN is read as, detection or segmentation; None: recognised, COCO's files as boxes
+    instances: str | None = None  # class of the objects that the values of IN's masks are: boxes of them, or one class
     val_fraction: float = 0.2  # share of the pictures that becomes val, where IN has no splits
     split_seed: int = 0  # decides which pictures those are
     link: bool = False  # give the pictures a second name in place of a copy: no room is taken, a change changes both
@@ -35,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
             options.source,
             options.target,
             to=options.to,
+            task=options.task,
+            instances=options.instances,
             options=ReadOptions(options.val_fraction, options.split_seed, options.data_format),
             link=options.link,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
@@ -49,4 +53,5 @@ def _report(converted: Converted) -> None:
             console.say(f"note: {finding.message}")
     splits = ", ".join(f"{count:,} {split}" for split, count in converted.pictures.items())
     console.wrote([converted.folder])
-    console.say(f"{counted(converted.boxes, 'box')} in pictures: {splits}")
+    what = counted(converted.masks, "mask") + " of" if converted.masks else counted(converted.boxes, "box") + " in"
+    console.say(f"{what} pictures: {splits}")

@@ -78,7 +78,7 @@ def demo(output: str | Path = "runs", epochs: int | None = None, task: str = "cl
     run_options = ["--recipe", example.recipe, "--output", output, "--name", folder.name, "--overwrite"]
     _type("train", data, *run_options, *([] if epochs is None else ["--epochs", epochs]))
     _type("evaluate", model, data)
-    _type("predict", model, data / example.pictures, "--save", folder / "predictions")
+    _type("predict", model, data / example.pictures, "--output", folder / "predictions")
     _type("export", model, "--format", "onnx", "--verify", data / example.pictures)
     return folder / "report.html"
 

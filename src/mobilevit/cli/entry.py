@@ -11,6 +11,7 @@ from importlib import import_module
 
 from mobilevit import __version__
 from mobilevit.errors import MobileViTError, UsageError, is_out_of_memory, unknown
+from mobilevit.text import printable, printable_lines
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
     "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = _said(error)
         if debug or said is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {printable_lines(said)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
@@ -84,7 +85,7 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, MobileViTError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return f"{error.strerror or error}" + (f": {printable(error.filename)}" if error.filename else "")
     if is_out_of_memory(error):
         return "there is too little memory for this: try a smaller --batch-size or --size-px"
     return None

@@ -1,6 +1,5 @@
 """`mobilevit evaluate MODEL DATA`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
 from mobilevit.evaluation import Evaluation, evaluate
 from mobilevit.files import make_folder
-from mobilevit.runtimes import thresholds_beside
+from mobilevit.runtimes import TORCH, faster_beside, thresholds_beside
 from mobilevit.tasks.base import ReadOptions
 
 LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
@@ -41,6 +40,8 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(EvaluateOptions, "evaluate", arguments)
     if options.save:
         make_folder(options.save)  # before the work
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     with console.bar() as bar:
         shown = bar.add_task("evaluating", total=None)
         evaluation = evaluate(
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
-        print(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False))
+        console.print_json(evaluation.to_dict())
     else:
         _show(evaluation)
     if options.save:

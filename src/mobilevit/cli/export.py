@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         sizes_px=numbers("sizes-px", options.sizes_px),
     )
     if options.json:
-        print(json.dumps([json.loads(artefact.manifest.to_json()) for artefact in artefacts], ensure_ascii=False))
+        console.print_json([json.loads(artefact.manifest.to_json()) for artefact in artefacts], indent=None)
     else:
         console.results().print(console.table([row for artefact in artefacts for row in _rows(artefact)]))
     for artefact in artefacts:

@@ -1,6 +1,5 @@
 """`mobilevit find-lr DATA`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
@@ -34,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     curve.plot().savefig(plot, format=form.lower(), dpi=150)
     write_atomically(options.save, plot.getvalue())
     if options.json:
-        print(json.dumps({"suggestion": curve.suggestion, **asdict(curve)}))
+        console.print_json({"suggestion": curve.suggestion, **asdict(curve)}, indent=None)
     else:
         console.results().print(_verdict(curve))
     console.wrote([options.save])

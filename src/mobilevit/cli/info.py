@@ -1,6 +1,5 @@
 """`mobilevit info MODEL`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     spec = summaries[0].spec if options.model else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
-        print(json.dumps(described[0] if options.model else described, indent=2, ensure_ascii=False))
+        console.print_json(described[0] if options.model else described)
         return 0
     out = console.results()
     if spec is not None:

@@ -1,36 +1,35 @@
 """`mobilevit predict MODEL PICTURES...`."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from io import BytesIO
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import tyro
 from PIL.Image import Image
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.data.finding import counted
-from mobilevit.errors import UsageError
-from mobilevit.files import make_folder, unused, write_atomically
-from mobilevit.inference import Failure, Predictor
+from mobilevit.errors import PictureError, UsageError, unknown
+from mobilevit.files import make_folder
+from mobilevit.images.video import Video, is_video, locate
+from mobilevit.inference import MOMENT, Failure, Predictor
+from mobilevit.interrupts import StopRequest
+from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
-from mobilevit.tasks.base import Result
-
-Outcome = Result | Failure
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """Say what is in pictures. Broken ones are reported and the rest goes on; the exit code is 1 then."""
+    """Say what is in images and videos. Broken ones are reported and the rest goes on; the exit code is 1 then."""
 
     model: Model  # a model file, or a name of the catalogue
-    pictures: Annotated[  # files, folders, quoted patterns ("photos/**/*.jpg"), addresses; - is standard input
+    pictures: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
     ]
     top_k: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
@@ -41,14 +40,16 @@ class PredictOptions:
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry a picture
     csv: bool = False  # CSV, a line a picture; segmentation: a class; detection: an object (no object, no line)
-    save: Path | None = None  # folder for the pictures with the results drawn on them
-    save_masks: Path | None = None  # segmentation: folder for the class of every pixel, as palette PNGs
+    output: Path | None = None  # folder to write to what --format names
+    format: str | None = None  # with commas between: image (drawn, videos stay videos), mask, jsonl, csv; None: image
+    every: int = 1  # of a video: only each so-many-th frame
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(PredictOptions, "predict", _pictures_last(arguments))
-    _check(options)
-    count = sum(1 for _ in expand(options.pictures))
+    formats = _checked(options)
+    if options.runtime == TORCH and (faster := faster_beside(options.model)):
+        console.say(f"note: {faster}")
     predictor = Predictor(
         options.model,
         device=options.device,
@@ -59,18 +60,54 @@ def run(arguments: Sequence[str]) -> int:
         runtime=options.runtime,
     )
     _say_threshold(predictor, options)
-    drawings = Drawings(make_folder(options.save)) if options.save else None
-    masks = Masks(options.save_masks) if options.save_masks else None
+    has_video = any(is_video(source.name) for source in expand(options.pictures))
+    columns = [*predictor.columns, *(MOMENT if has_video else ())]
     failures = Failures()
-    outcomes = failures.watch(_outcomes(predictor, options.pictures, drawings))
-    _tell(masks.watch(outcomes) if masks else outcomes, count, predictor.columns, options)
-    if drawings:
-        console.say(f"{counted(drawings.count, 'picture')} in {options.save}")
-    if masks:
-        console.say(f"{counted(masks.count, 'mask')} in {options.save_masks}")
+    with Outputs(options.output, formats, columns) as outputs:
+        answers = _answers(predictor, options, draw=options.output is not None and "image" in formats)
+        _tell(outputs.watch(failures.watch(answers)), _total(options), columns, options)
     if failures.count:
-        console.say(f"{failures.count:,} of {counted(count, 'picture')} could not be read")
+        count = sum(1 for _ in expand(options.pictures))
+        console.say(f"{failures.count:,} of {counted(count, 'image')} could not be read")
     return 1 if failures.count else 0
+
+
+Answer = tuple[Outcome, Image | None]  # what is said, and drawn where that is asked for
+
+
+def _answers(predictor: Predictor, options: PredictOptions, *, draw: bool) -> Iterator[Answer]:
+    """Of each image, and of each frame of a video, in the order of the names."""
+    for of_video, sources in groupby(expand(options.pictures), lambda source: is_video(source.name)):
+        if of_video:
+            for source in sources:
+                yield from _of_video(predictor, source.name, options.every, draw=draw)
+        elif draw:
+            for outcome in predictor.drawn(sources):
+                yield (outcome, None) if isinstance(outcome, Failure) else outcome
+        else:
+            yield from ((outcome, None) for outcome in predictor.stream(sources))
+
+
+def _of_video(predictor: Predictor, name: str, every: int, *, draw: bool) -> Iterator[Answer]:
+    try:
+        for said in predictor.frames(name, every=every):
+            yield said, predictor.task.draw(said.frame.image, said.result) if draw else None
+    except PictureError as error:
+        yield Failure(name, str(error)), None
+
+
+def _total(options: PredictOptions) -> int | None:
+    """How many answers there will be; None where a camera or a video does not know."""
+    total = 0
+    for source in expand(options.pictures):
+        try:
+            count = Video(locate(source.name), options.every).count if is_video(source.name) else 1
+        except PictureError:
+            count = 1  # the line that says so
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _pictures_last(arguments: Sequence[str]) -> list[str]:
@@ -89,11 +126,19 @@ def _pictures_last(arguments: Sequence[str]) -> list[str]:
     return [*options, *names]
 
 
-def _check(options: PredictOptions) -> None:
+def _checked(options: PredictOptions) -> list[str]:
+    """The formats of --output; UsageError where options do not fit together."""
     if options.json and options.csv:
         raise UsageError("--json and --csv exclude each other")
     if not options.pictures:
-        raise UsageError("no pictures: name files, folders, patterns or addresses, or - for standard input")
+        raise UsageError("no images: name files, folders, patterns, addresses or videos, or - for standard input")
+    formats = [name.strip() for name in (options.format or "image").split(",") if name.strip()]
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown("--format", name, FORMATS)
+    if options.format is not None and options.output is None:
+        raise UsageError("--format is of what is written to a folder: name the folder as --output")
+    return formats
 
 
 def _say_threshold(predictor: Predictor, options: PredictOptions) -> None:
@@ -103,7 +148,7 @@ def _say_threshold(predictor: Predictor, options: PredictOptions) -> None:
         console.say(f"objects above a score of {threshold.value:g}: {threshold.reason}")
 
 
-def _tell(outcomes: Iterable[Outcome], count: int, columns: Sequence[str], options: PredictOptions) -> None:
+def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str], options: PredictOptions) -> None:
     """JSON and CSV as they come; a table when all are there."""
     streams = options.json or options.csv
     rows: list[dict[str, str]] = []
@@ -120,77 +165,62 @@ def _tell(outcomes: Iterable[Outcome], count: int, columns: Sequence[str], optio
 
 
 class Failures:
-    """Tells of each picture that could not be read, and counts them."""
+    """Tells of each source that could not be read, and counts them."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        for outcome in outcomes:
+    def watch(self, answers: Iterable[Answer]) -> Iterator[Answer]:
+        for outcome, drawn in answers:
             if isinstance(outcome, Failure):
                 self.count += 1
                 console.say(f"error: {outcome.message}")
+            yield outcome, drawn
+
+
+class Outputs:
+    """What is written to the folder of --output, from the first result on. Ctrl-C leaves whole files."""
+
+    def __init__(self, folder: Path | None, formats: Sequence[str], columns: Sequence[str]) -> None:
+        self.folder, self.formats, self.columns = folder, formats, columns
+        self.begun: list[Output] = []
+        self.stop = StopRequest()
+
+    def __enter__(self) -> Self:
+        if self.folder is not None:
+            self.stop.__enter__()
+        return self
+
+    def watch(self, answers: Iterable[Answer]) -> Iterator[Outcome]:
+        for outcome, drawn in answers:
+            if self.folder is not None and not isinstance(outcome, Failure):
+                self.begun = self.begun or self._begin(self.folder, outcome)
+                for output in self.begun:
+                    output.add(outcome, drawn)
             yield outcome
+            if self.stop.requested:
+                raise KeyboardInterrupt
 
+    def _begin(self, folder: Path, first: Said) -> list[Output]:
+        if "mask" in self.formats and first.mask() is None:
+            raise UsageError("--format mask is for segmentation: this model gives no class to a pixel")
+        make_folder(folder)
+        return [FORMATS[name](folder, self.columns) for name in self.formats]
 
-class Drawings:
-    """Writes drawn pictures into a folder, each under the name of its source; numbered where that name is taken."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
-
-    def add(self, source: str, picture: Image) -> None:
-        encoded = BytesIO()
-        picture.save(encoded, "JPEG", quality=90)
-        write_atomically(_free(self.folder, source, ".jpg"), encoded.getvalue())
-        self.count += 1
-
-
-class Masks:
-    """Writes the masks of results into a folder, which is made for the first, as palette PNGs named like drawings."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
-
-    def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        for outcome in outcomes:
-            if not isinstance(outcome, Failure):
-                self._add(outcome)
-            yield outcome
-
-    def _add(self, result: Result) -> None:
-        mask = result.mask()
-        if mask is None:
-            raise UsageError("--save-masks is for segmentation: this network gives no class to a pixel")
-        encoded = BytesIO()
-        mask.save(encoded, "PNG")
-        write_atomically(_free(make_folder(self.folder), result.source, ".png"), encoded.getvalue())
-        self.count += 1
-
-
-def _free(folder: Path, source: str, suffix: str) -> Path:
-    """A name in the folder that is the source's, or that with a number."""
-    return unused(folder / f"{Path(source.strip('<>')).stem or 'picture'}{suffix}")
-
-
-def _outcomes(predictor: Predictor, pictures: Sequence[str], drawings: Drawings | None) -> Iterator[Outcome]:
-    if drawings is None:
-        yield from predictor.stream(pictures)
-        return
-    for outcome in predictor.drawn(pictures):
-        if isinstance(outcome, Failure):
-            yield outcome
-        else:
-            result, picture = outcome
-            drawings.add(result.source, picture)
-            yield result
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for output in self.begun:
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                console.say(f"{output.close()} in {self.folder}")
+            else:
+                output.discard()
+        self.stop.__exit__(None, None, None)
 
 
 def _write_json(outcomes: Iterable[Outcome]) -> None:
     """A list, written as its entries come."""
     separator = "[\n"
     for outcome in outcomes:
-        sys.stdout.write(separator + json.dumps(outcome.to_dict(), ensure_ascii=False))
+        sys.stdout.write(separator + console.json_text(outcome.to_dict()))
         separator = ",\n"
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -203,4 +233,4 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
         if number == 0:  # not before: the first may show that the options do not fit the network
             writer.writeheader()
         if not isinstance(outcome, Failure):
-            writer.writerows(outcome.records())
+            writer.writerows(records_of(outcome))

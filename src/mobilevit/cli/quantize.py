@@ -1,5 +1,6 @@
 """`mobilevit quantize MODEL --format onnx --calibrate DATA --evaluate DATA`."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         console.results().print(_table(error.variants))
         raise
     if options.json:
-        print(found.manifest.to_json())
+        console.print_json(json.loads(found.manifest.to_json()))
     else:
         console.results().print(_table(found.variants))
         console.results().print(f"\n{_sentence(found)}")

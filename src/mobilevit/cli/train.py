@@ -2,8 +2,9 @@
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -31,12 +32,15 @@ class ResumeOptions:
     """Go on with a run that was stopped, exactly as it was configured."""
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]  # folder of the run
+    data: Path | None = None  # where its dataset lies now; None: where it was
+    epochs: int | None = None  # in all; the learning rate is from here on that of a run of so many; None: as configured
 
 
 def run(arguments: Sequence[str]) -> int:
     watcher = TerminalWatcher()
     if any(argument.partition("=")[0] == "--resume" for argument in arguments):
-        result = resume(_run_to_resume(arguments), watcher)
+        resumed = _options_to_resume(arguments)
+        result = resume(resumed.resume, watcher, data=resumed.data, epochs=resumed.epochs)
     else:
         options = parse_run(TrainOptions, "train", arguments)
         if options.dry_run:
@@ -62,18 +66,21 @@ def _try_out(config: TrainConfig, watcher: TerminalWatcher) -> int:
     return 0
 
 
-def _run_to_resume(arguments: Sequence[str]) -> Path:
+def _options_to_resume(arguments: Sequence[str]) -> ResumeOptions:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--resume", nargs="?")
+    for option in fields(ResumeOptions):
+        finder.add_argument(f"--{option.name}", nargs="?")
     others = finder.parse_known_args(arguments)[1]
     if set(others) - {"-h", "--help"}:
-        raise UsageError(f"--resume takes every option from RUN/config.json: leave out {' '.join(others)}")
-    return parse(ResumeOptions, "train", arguments).resume
+        raise UsageError(
+            f"--resume takes every option but --data and --epochs from RUN/config.json: leave out {' '.join(others)}"
+        )
+    return parse(ResumeOptions, "train", arguments)
 
 
 def _tell(result: RunResult) -> None:
     if not result.finished:
-        console.say(f"stopped; go on with: mobilevit train --resume {result.folder}")
+        console.say(f"stopped; go on with: mobilevit train --resume {shlex.quote(str(result.folder))}")
         return
-    best, page = result.folder / "best.safetensors", result.folder / "report.html"
-    console.results().print(console.facts({"model": best, "report": page}))
+    model = "last.safetensors" if result.best_score is None else "best.safetensors"
+    console.results().print(console.facts({"model": result.folder / model, "report": result.folder / "report.html"}))

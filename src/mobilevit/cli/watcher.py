@@ -1,18 +1,16 @@
 """A training run on a terminal: one bar for the whole run, one line for each epoch that is over."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Mapping
 
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mobilevit.cli import console
+from mobilevit.training.lines import ProgressLines
 from mobilevit.training.watching import StepReport
-
-TOLD_SCORES = 3  # columns of scores in the line of an epoch; metrics.csv has them all
 
 
 class TerminalWatcher:
-    """A training Watcher. Everything goes to standard error; without a terminal only the lines are printed."""
+    """A training Watcher. Everything goes to standard error; without a terminal there are lines in place of the bar."""
 
     def __init__(self) -> None:
         self._bar = console.bar(
@@ -24,15 +22,20 @@ class TerminalWatcher:
             TimeRemainingColumn(),
         )
         self._task: TaskID | None = None
-        self._headed = False
+        self._lines = ProgressLines(console.say, within_epochs=not console.messages().is_terminal)
 
     def begin(self, facts: dict[str, str]) -> None:
         console.messages().print(console.facts(facts))
 
     def notice(self, message: str) -> None:
-        console.say(f"note: {message}")
+        self._lines.notice(message)
+
+    def checking(self, done: int, total: int) -> None:
+        self._lines.checking(done, total)
+        self._show("decoding every image once", f"{done:,}/{total:,}", done / total)
 
     def step(self, report: StepReport) -> None:
+        self._lines.step(report)
         done = report.epoch + (report.step + 1) / report.steps
         self._show(
             f"epoch {report.epoch + 1}/{report.epochs}",
@@ -41,20 +44,11 @@ class TerminalWatcher:
         )
 
     def validating(self, done: int, total: int) -> None:
+        self._lines.validating(done, total)
         self._show(None, f"validating {done}/{total}", None)
 
-    def epoch(self, row: dict[str, float]) -> None:
-        scores = [name for name in row if name.startswith("val_")][:TOLD_SCORES]
-        cells = {
-            "epoch": f"{row['epoch']:.0f}",
-            "train loss": f"{row['train_loss']:.4f}",
-            **{name.removeprefix("val_"): f"{row[name]:.4f}" for name in scores},
-            "time": str(timedelta(seconds=round(row["seconds"]))),
-        }
-        if not self._headed:
-            self._headed = True
-            console.say(_line(cells, cells))
-        console.say(_line(cells, cells.values()))
+    def epoch(self, row: Mapping[str, float | None]) -> None:
+        self._lines.epoch(row)
 
     def end(self) -> None:
         self._bar.stop()
@@ -64,8 +58,3 @@ class TerminalWatcher:
             self._bar.start()
             self._task = self._bar.add_task("", total=1.0, state="")
         self._bar.update(self._task, description=title, completed=share, state=state)
-
-
-def _line(names: Iterable[str], texts: Iterable[str]) -> str:
-    """Texts in columns as wide as their names need."""
-    return "".join(f"{text:>{max(12, len(name) + 2)}}" for name, text in zip(names, texts, strict=True))

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilevit.data import decoding
@@ -23,26 +22,32 @@ MARGIN_PX = 24
 TITLE_PX = 64  # height of the heading of the sheet
 HEADING_PX = 34  # height of the heading of a class
 PAPER, INK, PALE = "#ffffff", "#1c1f24", "#6b7280"
+GROUND = "#eef0f3"  # around an image that is no square
 RIM = "#e2e5ea"  # so that pictures with a white edge end somewhere
 
 
 def contact_sheet(
     dataset: Dataset, task: Targets, counts: Mapping[str, Sequence[int]], left_out: Collection[Path] = ()
 ) -> Image.Image:
-    """A row of pictures for each class, cut to the centre square as evaluation cuts them; RGB.
+    """A row of images for each class, as evaluation sees them, cut to the center square or whole; RGB.
 
-    They are of training, and of the other splits where training has too few. Pictures in `left_out` and those that
-    cannot be decoded are passed over. The longest row sets the width.
+    Below the title stands what their colors mean, where the task draws on them. The images are of training, and of the
+    other splits where training has too few. Images in `left_out` and those that cannot be decoded are passed over. The
+    longest row sets the width.
     """
     shown = evenly(range(len(dataset.classes)), MAX_CLASSES)
     chosen = _chosen(dataset, task, shown, left_out)
     rows = {index: _tiles(samples, task, dataset.classes) for index, samples in chosen.items()}
     columns = max(MIN_COLUMNS, *map(len, rows.values()))
     width = 2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX
-    sheet = Image.new("RGB", (width, TITLE_PX + len(shown) * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX), PAPER)
+    legend = task.legend(dataset, width - 2 * MARGIN_PX)
+    first = TITLE_PX + (legend.height if legend else 0)
+    sheet = Image.new("RGB", (width, first + len(shown) * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX), PAPER)
     _write_title(sheet, dataset, len(shown))
+    if legend:
+        sheet.paste(legend, (MARGIN_PX, TITLE_PX))
     for row, index in enumerate(shown):
-        top = TITLE_PX + row * (HEADING_PX + TILE_PX + GAP_PX)
+        top = first + row * (HEADING_PX + TILE_PX + GAP_PX)
         of_splits = ", ".join(f"{counts[split][index]:,} {split}" for split in dataset.splits)
         _write_heading(sheet, top, dataset.classes[index], of_splits)
         _paste_tiles(sheet, top + HEADING_PX, rows[index])
@@ -102,7 +107,9 @@ def _cut(words: str, face: ImageFont.FreeTypeFont, room_px: int) -> str:
 @cache
 def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
     """A font that comes with matplotlib, so that every machine draws the same."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)
+    from mobilevit.figures import get_data_path  # takes a second to import, and most checks draw nothing
+
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), size_px)
 
 
 def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> None:
@@ -117,11 +124,14 @@ def _tiles(samples: Sequence[Sample], task: Targets, classes: Sequence[ClassLabe
 
 
 def _tile(sample: Sample, task: Targets, classes: Sequence[ClassLabel]) -> Image.Image | None:
+    """A square: the center of the image, or all of it on a ground of its own."""
     try:
         picture = decoding.decode(sample.path, draft_px=2 * TILE_PX)
-        scale = TILE_PX / min(picture.size)
-        size = max(TILE_PX, round(picture.width * scale)), max(TILE_PX, round(picture.height * scale))
+        scale = TILE_PX / (min(picture.size) if task.cuts_images else max(picture.size))
+        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
         drawn = task.draw_target(picture.resize(size, Image.Resampling.BICUBIC), sample.target, classes)
     except PictureError:
         return None  # the doctor's findings speak of it
-    return ImageOps.fit(drawn, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    if task.cuts_images:
+        return ImageOps.fit(drawn, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    return ImageOps.pad(drawn, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC, GROUND)

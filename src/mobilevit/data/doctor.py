@@ -44,6 +44,22 @@ def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
     return in_order(findings)
 
 
+def undecodable(
+    task: Targets,
+    dataset: Dataset,
+    progress: Progress | None = None,
+    *,
+    share: tuple[int, int] = (0, 1),
+) -> list[Broken]:
+    """Decode every image, and what belongs to its target, once: those that cannot be.
+
+    Of several processes each takes its `share`, (rank, number of processes). A core decodes about 900 JPEGs of 224 px
+    a second.
+    """
+    rank, processes = share
+    return _sorted_out(in_threads(decodes, _files(task, dataset)[rank::processes], progress))[0]
+
+
 def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
     """Decode every picture and say everything there is to say about the data set.
 
@@ -64,7 +80,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     return DataReport(
         dataset=dataset,
         task=task,
-        class_counts=class_counts.class_counts(readable, occurrences),
+        class_counts=class_counts.class_counts(readable if task.counts_images else dataset, occurrences),
         findings=in_order(findings),
         broken=broken,
         duplicates=[[picture.path for picture in group] for group in groups],
@@ -80,9 +96,8 @@ def without_broken(task: Targets, dataset: Dataset, progress: Progress | None = 
 
     Decodes every picture. DataError where a class loses its last training picture, or a split its last.
     """
-    samples = [sample for samples in dataset.splits.values() for sample in samples]
-    paths = [path for sample in samples for path in (sample.path, *task.files(sample.target))]
-    broken, _ = _sorted_out(in_threads(decodes, paths, progress))
+    paths = _files(task, dataset)
+    broken = undecodable(task, dataset, progress)
     if not broken:
         return dataset, []
     readable = _without(dataset, broken, task)
@@ -115,6 +130,12 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 def _paths(dataset: Dataset) -> list[Path]:
     """Every picture once, in however many splits it is."""
     return list(dict.fromkeys(sample.path for samples in dataset.splits.values() for sample in samples))
+
+
+def _files(task: Targets, dataset: Dataset) -> list[Path]:
+    """Every image once, with what belongs to its target."""
+    samples = [sample for samples in dataset.splits.values() for sample in samples]
+    return list(dict.fromkeys(path for sample in samples for path in (sample.path, *task.files(sample.target))))
 
 
 Fine = TypeVar("Fine")

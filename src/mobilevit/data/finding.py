@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mobilevit.text import printable as printable
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -16,6 +18,10 @@ class Finding:
     kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...
     message: str
     paths: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        """The message holds names of files and classes, which may hold anything."""
+        object.__setattr__(self, "message", printable(self.message))
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -33,8 +39,3 @@ def listed(names: Iterable[object], most: int = 5, between: str = ", ") -> str:
 def counted(count: int, noun: str) -> str:
     """ "1 picture", "1,204 pictures"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
-
-
-def printable(text: object) -> str:
-    """The text with what UTF-8 cannot say, as in file names of other encodings, spelt out as backslash and number."""
-    return str(text).encode("utf-8", "backslashreplace").decode()

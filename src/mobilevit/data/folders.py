@@ -1,7 +1,8 @@
 """What lies in a folder of pictures, by name alone: nothing is opened.
 
-Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed, rings of links
-are not. One `scandir` a folder: 100,000 files take about a second.
+Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed; rings of links
+are not, and neither are links that lead from a linked folder to where one has been already. One `scandir` a folder:
+100,000 files take about a second.
 """
 
 import difflib
@@ -48,34 +49,49 @@ def list_folder(folder: Path | str) -> list[os.DirEntry[str]]:
 
 def sub_folders(folder: Path | str) -> list[Path]:
     """The folders directly inside, by name."""
-    return [Path(entry.path) for entry in list_folder(folder) if entry.is_dir()]
+    return [Path(entry.path) for entry in list_folder(folder) if _is_folder(entry)]
 
 
 def files_in(folder: Path | str) -> list[Path]:
     """The files directly inside, by name."""
-    return [Path(entry.path) for entry in list_folder(folder) if not entry.is_dir()]
+    return [Path(entry.path) for entry in list_folder(folder) if not _is_folder(entry)]
 
 
 def files_below(folder: Path | str) -> Iterator[Path]:
     """Every file of a folder and of the folders inside it, in an order that names alone decide."""
-    return map(Path, _walk(os.fspath(folder), frozenset()))
+    return map(Path, _Walk().below(os.fspath(folder)))
 
 
 def pictures_below(folder: Path | str) -> list[Path]:
     """The files of `files_below` whose names end like a picture's."""
-    return [Path(path) for path in _walk(os.fspath(folder), frozenset()) if is_picture(path)]
+    return [Path(path) for path in _Walk().below(os.fspath(folder)) if is_picture(path)]
 
 
-def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
-    """Paths below `folder`; `above` are the real paths that lead here, so that a link back to one ends."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    for entry in list_folder(folder):
-        if entry.is_dir():
-            yield from _walk(entry.path, above | {real})
-        else:  # a dangling link counts as a file: it is reported as unreadable instead of being lost
-            yield entry.path
+class _Walk:
+    """One walk, and where it has been: folders that link to each other have more paths than anybody can follow."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()  # real paths
+
+    def below(self, folder: str, above: frozenset[str] = frozenset(), links: int = 0) -> Iterator[str]:
+        """Paths below `folder`; `above` are the real paths that lead here, by so many links."""
+        real = os.path.realpath(folder)
+        if real in above or (links > 1 and real in self._seen):
+            return
+        self._seen.add(real)
+        for entry in list_folder(folder):
+            if _is_folder(entry):
+                yield from self.below(entry.path, above | {real}, links + entry.is_symlink())
+            else:  # a dangling link counts as a file: it is reported as unreadable instead of being lost
+                yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_hidden(name: str) -> bool:

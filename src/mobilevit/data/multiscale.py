@@ -31,8 +31,10 @@ class MultiScaleConfig:
 
     sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
     size_px: int | None = None  # base side of the (square) pictures; None: from the data
-    size_min_px: int | None = None  # smallest side; None: 0.625 of the base
-    size_max_px: int | None = None  # largest side; None: 1.25 of the base
+    size_min_ratio: float = 0.625  # smallest side over the base, which it follows
+    size_max_ratio: float = 1.25  # largest side over the base
+    size_min_px: int | None = None  # smallest side, whatever the base; None: by its ratio
+    size_max_px: int | None = None  # largest side, whatever the base; None: by its ratio
     sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
     divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
     batch_size: int = 32  # pictures in a batch at the base size, in each process; auto or 0: the most a GPU takes
@@ -43,6 +45,7 @@ class MultiScaleConfig:
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
         check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the network halves five times
+        check_ranges(self, size_min_ratio=(0.1, 1.0), size_max_ratio=(1.0, 10.0))
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
             raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
@@ -94,10 +97,13 @@ def base_size(config: MultiScaleConfig) -> int:
 
 
 def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
-    smallest = config.size_min_px or base_px * 5 / 8
-    largest = config.size_max_px or base_px * 5 / 4
-    if smallest > largest:
-        raise UsageError(f"no size lies between {smallest:g} and {largest:g} px: give both of --size-min-px, -max-px")
+    smallest = config.size_min_px or base_px * config.size_min_ratio
+    largest = config.size_max_px or base_px * config.size_max_ratio
+    if not smallest <= base_px <= largest:
+        raise UsageError(
+            f"the base size of {base_px} px lies outside the sizes to train at, {smallest:g} to {largest:g} px: "
+            "give --size-min-px and --size-max-px that fit it, or neither"
+        )
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]
     return sorted({_to_multiple(side, divisor) for side in sides})

@@ -49,7 +49,7 @@ class DataReport:
 
     dataset: Dataset
     task: Targets
-    class_counts: Mapping[str, Sequence[int]]  # for each split how often each class occurs in what can be read
+    class_counts: Mapping[str, Sequence[int]]  # for each split how often each class occurs, where its files can be read
     findings: Sequence[Finding]  # errors first
     broken: Sequence[Broken]  # pictures that cannot be decoded, and why
     duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same picture

@@ -15,12 +15,16 @@ class Targets(Protocol):
     """The part of `tasks.base.Task` that speaks of a data set's targets; see there."""
 
     counted: str
+    counts_images: bool
     size_px: int
+    cuts_images: bool
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]: ...
 
     def occurrences(self, target: Any) -> Mapping[int, int]: ...
 
     def files(self, target: Any) -> Sequence[Path]: ...
+
+    def legend(self, dataset: Dataset, width: int) -> Image.Image | None: ...
 
     def draw_target(self, picture: Image.Image, target: Any, classes: Sequence[ClassLabel]) -> Image.Image: ...

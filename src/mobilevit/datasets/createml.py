@@ -32,7 +32,10 @@ def read(listing: Listing) -> Statements:
     for path in files:
         for number, record in enumerate(_records(path)):
             image = _image(images, path, f"{path}: image {number}", record)
-            stated.setdefault(image.path, image).boxes.extend(image.boxes if image.path in stated else ())
+            if image.path in stated:
+                stated[image.path].boxes.extend(image.boxes)
+            else:
+                stated[image.path] = image
     images.refuse_outside()
     splits = listing.of_splits(stated, images.notes)
     by_split = {split: [stated[one] for one in paths] for split, paths in splits.items()}

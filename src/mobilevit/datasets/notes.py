@@ -41,6 +41,8 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "scaled": ("warning", "picture", "annotated at another size of the same shape: the boxes were scaled"),
     "size": ("warning", "picture", "of another size than stated, the boxes taken as they are: look at them"),
     "polygon": ("info", "polygon", "read as the box around it"),
+    "no-outline": ("warning", "annotation", "without an outline (segmentation), left out"),
+    "flat-outline": ("warning", "outline", "of fewer than three corners or without an area, left out"),
     "keypoints": ("info", "box", "with keypoints, which are left out"),
     "extra-column": ("warning", "box", "followed by a score or a track number, which is left out"),
     "other-shape": ("warning", "shape", "that are no boxes, left out"),
@@ -49,6 +51,7 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "shares": ("info", "file", "whose boxes lie between 0 and 1, so taken as normalized coordinates"),
 }
 DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
+UNANNOTATED = ("no-annotation", "missing-picture")  # where images and annotations did not meet
 FIRST = 3  # cases of a kind that are named
 
 

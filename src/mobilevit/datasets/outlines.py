@@ -37,7 +37,7 @@ def _around_runs(mask: Mapping[str, object]) -> Corners | None:
     size, counts = mask.get("size"), mask.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         return None
-    runs = _unpacked(counts) if isinstance(counts, str) else counts
+    runs = unpacked(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
         return None
     height, start = size[0], 0
@@ -56,7 +56,7 @@ def _around_run(first: int, last: int, height: int) -> Corners:
     return left, top, right + 1, bottom + 1
 
 
-def _unpacked(text: str) -> list[int]:
+def unpacked(text: str) -> list[int]:
     """COCO's packed runs: 6 bits a character, 5 of them a digit, lowest first; from the fourth on differences to the
     last but one."""
     runs: list[int] = []

@@ -57,6 +57,16 @@ def head(path: Path, count: int) -> bytes:
         return b""
 
 
+def ends(path: Path, count: int) -> bytes:
+    """As `head`, with as many of the last bytes behind them."""
+    start = head(path, count)
+    if not start:
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - count))
+        return start + b"\n" + file.read(count).replace(b"\0", b"")
+
+
 def read_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
     """The content as text; DataError where it is neither UTF-8 nor marked as something else."""
     return _decoded(path, read_bytes(path, most_bytes))

@@ -62,6 +62,7 @@ class Labels:
         self.listing, self.numbers, self.notes = listing, numbers, notes
         self.beside, self.keypoint_values = beside, keypoint_values
         self.read: dict[Path, None] = {}
+        self._bare: dict[str, Path] = {}  # images without a label file, by name
 
     def annotations(self, splits: Mapping[str, Sequence[Path]]) -> dict[str, list[Annotation]]:
         """What the label files of the images of each split state; an image without one has no boxes."""
@@ -94,6 +95,7 @@ class Labels:
         for path in found:
             self.notes.add("other-case" if _folded(path) == _folded(expected) else "other-labels", path)
             return path
+        self._bare[image.stem] = image
         looked = [f"(looked for {inside(self.listing.root, expected)})"]
         self.notes.add("no-annotation", image, image.exists(), looked)  # else it is counted as missing, later
         return None
@@ -150,7 +152,9 @@ class Labels:
         expected = {self._places(Path(path))[0] for path in self.listing.images}
         for path in self.listing.below(self.listing.root, ".txt"):
             if path not in self.read and path not in expected and path.name not in NAMES and holds_rows(path):
-                self.notes.add("missing-picture", path)
+                image = self._bare.get(path.stem)
+                place = f"(of the name of {inside(self.listing.root, image)}, in another folder)" if image else ""
+                self.notes.add("missing-picture", path, places=[place])
 
 
 def holds_rows(path: Path) -> bool:

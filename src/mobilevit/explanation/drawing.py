@@ -1,16 +1,13 @@
 """The evidence as one picture: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.explanation.attention import PixelAttention
 from mobilevit.explanation.evidence import Evidence, Pixel
 from mobilevit.explanation.sheet import Sheet
+from mobilevit.figures import Axes, AxesImage, Rectangle, withStroke
 
 # Both rise evenly in lightness, so a step of colour is a step of value, for the colour-blind and in print too.
 HEAT_COLOURS = "inferno"

@@ -4,11 +4,9 @@ import textwrap
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from PIL import Image
+
+from mobilevit.figures import Axes, AxesImage, Figure, FigureCanvasAgg
 
 # in inches
 PANEL = 2.7

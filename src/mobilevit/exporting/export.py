@@ -1,7 +1,5 @@
 """`export`: a network as files for other runtimes. Each is written whole, compared, and then put in its place."""
 
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,17 +10,18 @@ import torch
 from torch import nn
 
 from mobilevit import tasks
-from mobilevit.errors import MobileViTError, OutputError, UsageError
+from mobilevit.errors import UsageError
 from mobilevit.exporting import parity
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.locating import first_difference
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.parity import Parity
+from mobilevit.exporting.placing import place, put, require_ours
 from mobilevit.exporting.views import Views, chosen, views_of
-from mobilevit.files import make_folder, write_atomically
+from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
+from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, Precision
@@ -31,7 +30,7 @@ from mobilevit.sources import AnySource
 from mobilevit.spec import at_size
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.program import Program
-from mobilevit.weights.creating import load, spec_of
+from mobilevit.weights.creating import load, require_finite_output, spec_of
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,13 @@ def export(
     `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
 
     UsageError for unknown formats, and for sizes that a file cannot take; MissingExtraError where a package is missing;
-    PictureError; OutputError where something else has the name; ParityError where a file gives other answers: that file
-    is not kept.
+    PictureError; OutputError where something else has the name, or the disk is full; ParityError where a file gives
+    other answers, WeightsError where they are not finite: that file is not kept.
     """
     jobs = _jobs(formats, precision)
     _must_be_comparable(jobs, sizes_px, bool(verify))
     network = load(model) if isinstance(model, str | Path) else model.eval()
+    require_finite_output(network, spec_of(network).architecture)
     folder, stem = place(model, output, name or spec_of(network).architecture, keep=name is not None)
     task = tasks.get(spec_of(network).task)
     graph = graph_of(network, task, size_px, sizes_px)
@@ -109,25 +109,6 @@ def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], sizes_px: Sequenc
         raise UsageError("several sizes are promised where each was compared: give pictures to --verify")
 
 
-def place(model: object, output: str | Path | None, name: str, *, keep: bool) -> tuple[Path, str]:
-    """Folder and stem of the artefacts."""
-    is_file = isinstance(model, str | Path) and Path(model).is_file()
-    beside = Path(cast(str, model)) if is_file else None
-    folder = Path(output) if output is not None else beside.parent if beside else Path()
-    return make_folder(folder), beside.stem if beside and not keep else name
-
-
-def require_ours(path: Path) -> None:
-    """OutputError where something is at `path` that is no artefact of ours, whole as it was written."""
-    if path.exists():
-        try:
-            read_manifest(path)
-        except MobileViTError as error:
-            raise OutputError(
-                f"{path} exists and was not exported here ({error}): move it, or choose --output"
-            ) from None
-
-
 @dataclass(frozen=True)
 class Exporter:
     """One network on its way into several formats."""
@@ -140,12 +121,14 @@ class Exporter:
     def write(self, name: str, path: Path, precision: Precision) -> Artefact:
         """One artefact at `path` with its manifest, compared where there are pictures."""
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
-            temporary = Path(folder) / path.name
-            with refusal_of(FORMATS[name].title):
+        with temporary_folder(path.parent, "export") as folder:
+            temporary = folder / path.name
+            with refusal_of(FORMATS[name].title, temporary):
                 table.adapter(name).write(self.graph, temporary, precision)
                 manifest = manifest_of(self.task, self.graph, name, precision, temporary)
                 opened = [table.adapter(name).open(temporary, manifest.at(side), None) for side in self.graph.sizes_px]
+                if not self.views:
+                    opened[0](self.graph.example.to(torch.uint8))  # not compared, yet it runs and its answer is finite
             found = {
                 side: self._compared(cast(ArtefactRunner, runner), self.views[side], temporary)
                 for side, runner in zip(self.graph.sizes_px, opened, strict=True)
@@ -173,12 +156,3 @@ def _proof(precision: Precision, found: Mapping[int, Parity]) -> dict[str, Any]:
     (_, own), *others = found.items()
     proof = {"limits": asdict(parity.LIMITS[precision]), **asdict(own)}
     return proof | ({"further_px": {str(side): asdict(one) for side, one in others}} if others else {})
-
-
-def put(temporary: Path, path: Path, manifest: Manifest) -> None:
-    """Move the artefact to its place; its manifest last, so that a part of the two is never taken for the whole."""
-    manifest_path(path).unlink(missing_ok=True)
-    if path.is_dir():
-        shutil.rmtree(path)
-    temporary.replace(path)
-    write_atomically(manifest_path(path), manifest.to_json())

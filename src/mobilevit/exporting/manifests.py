@@ -59,6 +59,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         left_to_do=(),
         calls=cast(Counting, adapter(name)).calls(path) if row.counts_calls else {},
         versions=_versions(row),
+        num_classes=len(graph.spec.classes),
     )
 
 

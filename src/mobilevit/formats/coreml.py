@@ -112,7 +112,7 @@ def _core_ml(path: Path) -> tuple[Predict, str]:
     """Apple's runtime, on whatever processors it chooses."""
     from PIL import Image
 
-    with silent():  # coremltools warns of every package that is newer than it knows
+    with silent("Core ML"):  # coremltools warns of every package that is newer than it knows
         import coremltools as ct
 
         model = ct.models.MLModel(str(path))
@@ -127,7 +127,7 @@ def _core_ml(path: Path) -> tuple[Predict, str]:
 
 def _checked(path: Path) -> tuple[Predict, str]:
     """The program that was saved, with the weights that were saved, evaluated with torch."""
-    with silent():
+    with silent("Core ML"):
         import coremltools as ct
         from coremltools.converters.mil.frontend.milproto.load import load
 

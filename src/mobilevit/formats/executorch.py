@@ -47,7 +47,7 @@ def lowered(program: torch.export.ExportedProgram) -> bytes:
 
 def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     """The number of threads is that of all files of this format in the process: the last one opened says it."""
-    with silent():
+    with silent("ExecuTorch"):
         from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
         from executorch.runtime import Runtime
         from executorch.version import __version__

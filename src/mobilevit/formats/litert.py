@@ -28,7 +28,8 @@ def write(graph: Graph, path: Path, precision: str) -> None:
     assert precision == "fp32"
     pictures = graph.example.permute(0, 2, 3, 1).contiguous()
     program = ChannelsLast(rewritten(graph.captured, REPLACEMENTS), graph.outputs)
-    litert_torch.convert(program.eval(), sample_kwargs={"pictures": pictures}).export(str(path))
+    # not `export`, whose library ends the process where the disk is full
+    path.write_bytes(litert_torch.convert(program.eval(), sample_kwargs={"pictures": pictures}).model_content())
 
 
 class ChannelsLast(nn.Module):
@@ -44,7 +45,7 @@ class ChannelsLast(nn.Module):
 
 def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     """With as many threads as torch takes, where it is not said: LiteRT itself would take one."""
-    with silent():
+    with silent("LiteRT"):
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(model_path=str(path), num_threads=threads or torch.get_num_threads())

@@ -5,15 +5,21 @@
 
 import hashlib
 import json
+import re
+import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mobilevit.errors import UsageError, WeightsError
-from mobilevit.spec import ModelSpec, at_size
+from mobilevit.spec import FORMAT, LARGEST_PX, SMALLEST_PX, ModelSpec, at_size
+from mobilevit.text import to_json
+from mobilevit.typed import MOST_CHARACTERS, built, parsed
 
 MANIFEST_FORMAT = 1  # raised when an older reader would misread it
 NOT_RUN = "not run"
+BY_CLASS = ("probabilities", "scores")  # outputs with a value for each class, along their last axis
 
 
 @dataclass(frozen=True)
@@ -43,25 +49,28 @@ class Manifest:
     parity: dict[str, Any] | str = NOT_RUN
     calls: dict[str, int] = field(default_factory=dict)  # how often, where the format counts: XNNPACK, and operations
     versions: dict[str, str] = field(default_factory=dict)  # of what wrote it
+    num_classes: int | None = None  # of the model, which not every output tells; None: an older manifest
 
     def to_json(self) -> str:
         spec = json.loads(self.spec.to_json())
-        return json.dumps({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2, ensure_ascii=False)
+        return to_json({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
-        """WeightsError where the text is none."""
+        """WeightsError that names the first key whose value cannot be, or does not fit the others."""
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data.pop("manifest") != MANIFEST_FORMAT:
-                raise WeightsError(f"the manifest's format is not {MANIFEST_FORMAT}: it was written by another version")
-            data["spec"] = ModelSpec.from_json(json.dumps(data["spec"]))
-            for side in ("inputs", "outputs"):
-                data[side] = tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data[side])
-            data["left_to_do"], data["sizes_px"] = tuple(data["left_to_do"]), tuple(data["sizes_px"])
-            return cls(**data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(f"the manifest cannot be read: {error!r}") from error
+            data = parsed(text)
+            for holder, key, version in (("manifest", "manifest", MANIFEST_FORMAT), ("spec", "format", FORMAT)):
+                outer = data if holder == "manifest" else data.get("spec")
+                if not isinstance(outer, dict) or type(outer.get(key)) is not int or outer.pop(key) != version:
+                    raise WeightsError(f"{holder}.{key} is not {version}: another version or program wrote it")
+            manifest = built(cls, data, "manifest")
+            for fault in _faults(manifest):
+                raise WeightsError(fault)
+        except WeightsError as error:
+            reason = textwrap.shorten(str(error), 500)  # a value may be of any length
+            raise WeightsError(f"the manifest cannot be read: {reason}. Export the model again.") from error
+        return manifest
 
     def at(self, size_px: int | None) -> "Manifest":
         """The same for another of its sizes (None: its own); UsageError for one that it was not exported for."""
@@ -71,6 +80,35 @@ class Manifest:
             sizes = ", ".join(map(str, sorted(self.sizes_px)))
             raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
         return replace(self, spec=at_size(self.spec, size_px))
+
+
+def _faults(manifest: Manifest) -> Iterator[str]:
+    """What cannot be, or contradicts something else in the manifest, each with its key."""
+    spec, classes = manifest.spec, len(manifest.spec.classes)
+    sides = {"spec.preprocessing.resize_px": spec.preprocessing.resize_px}
+    sides |= {f"sizes_px[{place}]": side for place, side in enumerate(manifest.sizes_px)}
+    for key, side in sides.items():
+        if not SMALLEST_PX <= side <= 2 * LARGEST_PX:
+            yield f"{key} is {side}, expected {SMALLEST_PX} to {2 * LARGEST_PX}"
+    own_px = spec.preprocessing.size_px
+    if manifest.sizes_px[:1] != (own_px,):
+        yield f"spec.preprocessing.size_px is {own_px}, but sizes_px {[*manifest.sizes_px]}, whose first is the same"
+    if not re.fullmatch("[0-9a-f]{64}", manifest.sha256):
+        yield f"sha256 is {manifest.sha256[:80]!r}, expected 64 hexadecimal digits"
+    if [port.name for port in manifest.inputs] != ["pictures"]:
+        yield f"inputs are {[port.name[:40] for port in manifest.inputs]}, expected one, 'pictures'"
+    for port in manifest.inputs:
+        sizes = {extent for extent in port.shape if isinstance(extent, int)} - {1, 3, own_px}
+        if sizes or not port.shape:
+            yield f"inputs.shape is {[*port.shape]}, which is no picture of {own_px} px"
+    names = [port.name for port in manifest.outputs]
+    if not names or len({*names}) < len(names):
+        yield f"outputs are {names}, expected one or more of different names"
+    if manifest.num_classes not in (None, classes):
+        yield f"spec.classes are {classes}, but num_classes is {manifest.num_classes}"
+    for port in manifest.outputs:
+        if port.name in BY_CLASS and classes and port.shape[-1:] != (classes,):
+            yield f"spec.classes are {classes}, but the output {port.name} is of shape {[*port.shape]}"
 
 
 def manifest_path(artefact: Path) -> Path:
@@ -87,12 +125,19 @@ def read_manifest(artefact: Path) -> Manifest:
     if not artefact.exists():
         raise WeightsError(f"exported model not found: {artefact}")
     try:
+        if path.stat().st_size > 4 * MOST_CHARACTERS:
+            raise WeightsError(
+                f"{path} has {path.stat().st_size:,} bytes: that is no manifest. Export the model again."
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
             f"{artefact} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
         ) from error
-    manifest = Manifest.from_json(text)
+    try:
+        manifest = Manifest.from_json(text)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
     if manifest.sha256 != sha256_of(artefact):
         raise WeightsError(f"{artefact} is not what its manifest was written for (sha256): export it again")
     return manifest

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.manifest import Manifest, Port
 from mobilevit.spec import ModelSpec
 
 Pictures = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
@@ -27,16 +27,45 @@ class ArtefactRunner:
         return self.manifest.spec
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers; WeightsError where the runtime cannot run it."""
+        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers, all finite.
+
+        WeightsError where they are not, or where the runtime cannot run the file.
+        """
         try:
             parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
         except Exception as error:  # each runtime has its own kinds
             message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {error}"
             raise WeightsError(f"{message}. Export it again.") from error
-        return {
+        outputs = {
             port.name: torch.cat([_tensor(part[place]) for part in parts])
             for place, port in enumerate(self.manifest.outputs)
         }
+        for port in self.manifest.outputs:
+            self._check_shape(port, tuple(outputs[port.name].shape))
+        known = len(self.spec.classes)
+        for name, values in outputs.items():
+            if not values.is_floating_point() and known and values.numel() and not 0 <= int(values.max()) < known:
+                raise WeightsError(
+                    f"{self.manifest.file}: {name} has the value {int(values.max())}, but its manifest lists {known} "
+                    "classes: one of them was changed. Export the model again."
+                )
+            if not values.isfinite().all():
+                raise WeightsError(
+                    f"{self.manifest.file}: {self.runtime} gives {name} that are not finite numbers. "
+                    f"The file is damaged, or its {self.manifest.precision} cannot hold them: export it again"
+                )
+        return outputs
+
+    def _check_shape(self, port: Port, shape: tuple[int, ...]) -> None:
+        """WeightsError where an output is not what the manifest says: then its classes are not the model's either."""
+        said = (1, *port.shape) if port.dtype == "dictionary" else port.shape
+        if len(said) != len(shape) or [
+            extent for place, extent in enumerate(said) if place and isinstance(extent, int) and extent != shape[place]
+        ]:
+            raise WeightsError(
+                f"{self.manifest.file}: the output {port.name} has shape {[*shape]}, but its manifest says {[*said]}: "
+                "one of them was changed. Export the model again."
+            )
 
 
 def _floats(pictures: Tensor) -> Pictures:

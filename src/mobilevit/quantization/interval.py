@@ -22,7 +22,9 @@ def paired_interval(
     differences = []
     for done in range(RESAMPLES):
         places = rng.integers(0, count, count)
-        differences.append(mine.resampled(places).primary[1] - theirs.resampled(places).primary[1])
+        first, second = (metric.resampled(places).primary[1] for metric in (mine, theirs))
+        if first is not None and second is not None:  # a draw may hold nothing to measure a score on
+            differences.append(first - second)
         if progress is not None:
             progress(done + 1, RESAMPLES)
     tail = (1 - CONFIDENCE) / 2

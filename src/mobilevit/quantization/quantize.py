@@ -1,7 +1,6 @@
 """`quantize`: every choice of a format is made, scored and timed; the best one within the loss is kept, and judged."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -12,8 +11,9 @@ from torch import nn
 
 from mobilevit import tasks
 from mobilevit.errors import ParityError, check_ranges, unknown
-from mobilevit.exporting.export import place, put, require_ours
 from mobilevit.exporting.folding import graph_of
+from mobilevit.exporting.placing import place, put, require_ours
+from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner
 from mobilevit.formats.manifest import Manifest, read_manifest
 from mobilevit.formats.table import FORMATS
@@ -102,8 +102,8 @@ def quantize(
     folder, stem = place(model, output, spec_of(network).architecture, keep=False)
     path = folder / f"{stem}.{INT8}{FORMATS[format].suffix}"
     require_ours(path)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".quantize-") as temporary:
-        trial = Trial(format, task, graph_of(network, task, size_px), data, Path(temporary), progress)
+    with temporary_folder(folder, "quantize") as temporary:
+        trial = Trial(format, task, graph_of(network, task, size_px), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
         judgement = _judged(trial, reference, kept)
@@ -144,8 +144,7 @@ def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
     network = trial.score(reference, JUDGING, "the network, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
     low, high = paired_interval(int8.metric, network.metric, int8.pictures, partial(trial.tell, "the interval"))
-    metric, score = network.scores.primary
-    mine = int8.scores.primary[1]
+    metric, score, mine = network.scores.primary[0], network.score, int8.score
     return Judgement(metric, int8.pictures, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 

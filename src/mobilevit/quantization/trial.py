@@ -69,7 +69,7 @@ class Trial:
 
         Scores are compared with those of `reference`, the network.
         """
-        score = self.score(reference, CHOOSING, "the network").scores.primary[1]
+        score = self.score(reference, CHOOSING, "the network").score
         base = FORMATS[self.format].precisions[0]
         self._write(base, base, lambda path: adapter(self.format).write(self.graph, path, base))
         source = Source(self.graph, self.path(base), calibration(self.data, self.task, self.graph.spec.preprocessing))
@@ -87,13 +87,13 @@ class Trial:
         """The file of that name, with its manifest."""
         self.tell(f"making {name}", 0, 1)
         path = self.path(name)
-        with refusal_of(self.title), own_log():
+        with refusal_of(self.title, path), own_log():
             write(path)
         manifest = manifest_of(self.task, self.graph, self.format, precision, path)
         write_atomically(manifest_path(path), manifest.to_json())
 
     def _scored(self, name: str, reference: float) -> Variant:
-        score = self.score(self.runner(name), CHOOSING, name).scores.primary[1]
+        score = self.score(self.runner(name), CHOOSING, name).score
         return Variant(name, score, 100 * (reference - score), size_of(self.path(name)))
 
     def runner(self, choice: str) -> ArtefactRunner:

@@ -5,19 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from mobilevit.text import printable
+
 
 def safe(content: str) -> str:
     """A text that can stand anywhere in the page."""
-    return escape(content, quote=True)
+    return escape(printable(content), quote=True)
 
 
 def code(content: str) -> str:
     """A command, as it was typed."""
-    return f"<pre>{escape(content)}</pre>"
+    return f"<pre>{safe(content)}</pre>"
 
 
 def heading(content: str) -> str:
-    return f"<h3>{escape(words(content))}</h3>"
+    return f"<h3>{safe(words(content))}</h3>"
 
 
 def cards(figures: Mapping[str, str]) -> str:
@@ -31,26 +33,26 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, str]) -> str:
-    broken = {escape(name): escape(value).replace("_", "_<wbr>") for name, value in values.items()}  # at underscores
+    broken = {safe(name): safe(value).replace("_", "_<wbr>") for name, value in values.items()}  # at underscores
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in broken.items())
 
 
 def notes(lines: Iterable[str]) -> str:
     """Small print, a line each."""
-    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+    return "".join(f'<p class="note">{safe(line)}</p>' for line in lines)
 
 
 def section(title: str, content: str, *, about: str = "") -> str:
     """A sheet of the page; nothing at all where there is no content."""
     if not content:
         return ""
-    line = f"<p>{escape(about)}</p>" if about else ""
-    return f"<section><h2>{escape(title)}</h2>{line}{content}</section>"
+    line = f"<p>{safe(about)}</p>" if about else ""
+    return f"<section><h2>{safe(title)}</h2>{line}{content}</section>"
 
 
 def folded(title: str, content: str) -> str:
     """A sheet that is closed until it is asked for."""
-    return f"<section><details><summary>{escape(title)}</summary>{content}</details></section>"
+    return f"<section><details><summary>{safe(title)}</summary>{content}</details></section>"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -58,7 +60,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     numeric = {name for name in rows[0] if any(isinstance(row[name], int | float) for row in rows)}
-    heads = "".join(f"<th{' class=number' if name in numeric else ''}>{escape(words(name))}</th>" for name in rows[0])
+    heads = "".join(f"<th{' class=number' if name in numeric else ''}>{safe(words(name))}</th>" for name in rows[0])
     body = "".join(f"<tr>{''.join(_cells(row, numeric))}</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -66,25 +68,23 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cells(row: Mapping[str, Any], numeric: set[str]) -> Iterable[str]:
     for place, (name, value) in enumerate(row.items()):
         if place == 0:
-            yield f"<th>{escape(text(value))}</th>"
+            yield f"<th>{safe(text(value))}</th>"
         elif isinstance(value, float) and 0 <= value <= 1:
-            yield f'<td class="number share" style="--part: {100 * value:.1f}%">{escape(text(value))}</td>'
+            yield f'<td class="number share" style="--part: {100 * value:.1f}%">{safe(text(value))}</td>'
         else:
-            yield f"<td{' class=number' if name in numeric else ''}>{escape(text(value))}</td>"
+            yield f"<td{' class=number' if name in numeric else ''}>{safe(text(value))}</td>"
 
 
 def grid(figures: Iterable[tuple[str, str]]) -> str:
     """Images (as markup) with their captions (as text)."""
-    content = "".join(
-        f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>" for image, caption in figures
-    )
+    content = "".join(f"<figure>{image}<figcaption>{safe(caption)}</figcaption></figure>" for image, caption in figures)
     return f'<div class="grid">{content}</div>' if content else ""
 
 
 def plots(figures: Mapping[str, str]) -> str:
     """Images (as markup) under their titles (as text), side by side where there is room."""
     content = "".join(
-        f"<figure><figcaption>{escape(title)}</figcaption>{image}</figure>" for title, image in figures.items()
+        f"<figure><figcaption>{safe(title)}</figcaption>{image}</figure>" for title, image in figures.items()
     )
     return f'<div class="plots">{content}</div>' if content else ""
 
@@ -102,4 +102,4 @@ def text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(value)

@@ -2,13 +2,12 @@
 
 import base64
 from collections.abc import Iterator
-from html import escape
 from io import BytesIO
 
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
+
+from mobilevit.figures import Artist, Figure, Text
+from mobilevit.reporting.markup import safe
 
 INK = {"light": "#1d2733", "dark": "#d7dee6"}  # of axes and their texts, on the page's own background
 PICTURE_PX = 320  # longer side of an example
@@ -19,7 +18,7 @@ def figure_image(figure: Figure, alt: str) -> str:
     light, dark = (_address("png", _png(figure, ink)) for ink in (INK["light"], INK["dark"]))
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{escape(alt, quote=True)}"></picture>'
+        f'<img src="{light}" alt="{safe(alt)}"></picture>'
     )
 
 
@@ -28,7 +27,7 @@ def picture_image(picture: Image.Image, alt: str) -> str:
     picture.thumbnail((PICTURE_PX, PICTURE_PX * 2))
     encoded = BytesIO()
     picture.save(encoded, "JPEG", quality=88)
-    return f'<img src="{_address("jpeg", encoded.getvalue())}" alt="{escape(alt, quote=True)}" loading="lazy">'
+    return f'<img src="{_address("jpeg", encoded.getvalue())}" alt="{safe(alt)}" loading="lazy">'
 
 
 def _address(kind: str, content: bytes) -> str:

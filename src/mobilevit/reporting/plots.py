@@ -1,12 +1,11 @@
 """Curves of a run as figures. They stand alone: nothing here touches matplotlib's global state."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from mobilevit.figures import Axes, Figure, MaxNLocator
 
-History = Sequence[Mapping[str, float | str]]
+History = Sequence[Mapping[str, float | str | None]]  # None and "": a score that could not be measured
 
 FIRST, SECOND, QUIET = "#3d74b8", "#d9822b", "#8a94a0"
 LOSSES = ("train_loss", "val_loss", "val_nll")  # columns that share the panel of the losses
@@ -15,10 +14,11 @@ SCORES_SHOWN = 2  # of the task's scores; the first decides which epoch was best
 
 def curves(history: History) -> Figure:
     """Loss, score, learning rate and picture size over the epochs; a row of `history` is one of metrics.csv."""
-    losses = [name for name in LOSSES if name in history[0]]
-    scores = [name for name in history[0] if name.startswith("val_") and name not in LOSSES][:SCORES_SHOWN]
+    measured = [name for name in history[0] if not all(isnan(value) for value in _column(history, name))]
+    losses = [name for name in LOSSES if name in measured]
+    scores = [name for name in measured if name.startswith("val_") and name not in LOSSES][:SCORES_SHOWN]
     panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "picture size, px": ["size_px"]}
-    shown = {title: [name for name in names if name in history[0]] for title, names in panels.items()}
+    shown = {title: [name for name in names if name in measured] for title, names in panels.items()}
     shown = {title: names for title, names in shown.items() if names}
     figure = Figure(figsize=(4.2 * len(shown), 3.0), layout="constrained")
     for place, (title, names) in enumerate(shown.items(), start=1):
@@ -51,18 +51,22 @@ NO_RATE = "the loss never falls clearly: no rate is suggested"
 
 def _line(axes: Axes, history: History, name: str, colour: str) -> None:
     """One column; a marker on each epoch where there are few enough to tell apart."""
-    epochs = [float(row["epoch"]) for row in history]
-    values = [float(row[name]) for row in history]
     marker = "o" if len(history) <= MARKED_EPOCHS else None
+    epochs, values = _column(history, "epoch"), _column(history, name)
     axes.plot(epochs, values, color=colour, linewidth=2, marker=marker, markersize=3, label=_words(name))
 
 
 MARKED_EPOCHS = 30
 
 
+def _column(history: History, name: str) -> list[float]:
+    """NaN where it was not measured, which leaves a gap in a line."""
+    return [float(row[name] or 0.0) if row[name] not in (None, "") else nan for row in history]
+
+
 def _mark_best(axes: Axes, history: History, name: str) -> None:
-    best = max(history, key=lambda row: float(row[name]))
-    point = float(best["epoch"]), float(best[name])
+    measured = zip(_column(history, "epoch"), _column(history, name), strict=True)
+    point = max((point for point in measured if not isnan(point[1])), key=lambda point: point[1])
     axes.plot(*point, "o", color=FIRST, markersize=8, fillstyle="none")
     axes.annotate(f"{point[1]:.3f}", point, xytext=(0, -14), textcoords="offset points", color=FIRST, ha="center")
 

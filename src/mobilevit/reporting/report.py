@@ -101,7 +101,7 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
     size_bytes = file.stat().st_size if file.is_file() else 4 * parameters
     time = {TIME: facts[TIME]} if TIME in facts else {}
     return {
-        markup.words(name): f"{score:.1%}",
+        markup.words(name): "not measured" if score is None else f"{score:.1%}",
         "model": spec.architecture,
         "parameters": f"{parameters / 1e6:.2f} M",
         "file": f"{size_bytes / 1e6:.1f} MB",

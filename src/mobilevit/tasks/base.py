@@ -21,7 +21,7 @@ from mobilevit.errors import UsageError, check_ranges
 from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 Places = NDArray[np.int64]
 Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
@@ -132,12 +132,12 @@ class Scores(Protocol):
     """The outcome of an evaluation."""
 
     @property
-    def primary(self) -> tuple[str, float]:
-        """The name and value that decide which epoch was best; larger is better."""
+    def primary(self) -> tuple[str, float | None]:
+        """The name and value that decide which epoch was best; larger is better, None could not be measured."""
         ...
 
-    def scalars(self) -> dict[str, float]:
-        """Named figures for metrics.csv."""
+    def scalars(self) -> dict[str, float | None]:
+        """Named figures for metrics.csv; None where there was nothing to measure one on."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -194,15 +194,18 @@ class Task(Protocol):
 
     name: str
     counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
+    cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the pictures that the paper gives its networks
     label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
     # -- the data set
 
-    def recognises(self, root: Path) -> bool:
-        """Whether `root` looks like a data set of this task."""
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+        """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
         ...
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
@@ -297,6 +300,10 @@ class Task(Protocol):
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         """The picture with the result, and a sample's target where it is known, drawn on it."""
+        ...
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        """What the colors of `draw_target` mean, as an RGB strip of that width; None where it draws none."""
         ...
 
     def draw_target(self, picture: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:

@@ -9,10 +9,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+
+from mobilevit.figures import Axes, Figure, LinearSegmentedColormap, PercentFormatter
 
 BLUE, ORANGE, GREY, INK, PAPER = "#3d74b8", "#d9822b", "#76808c", "#1d2733", "#ffffff"
 DARK_BLUE = "#234a7c"

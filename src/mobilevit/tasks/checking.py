@@ -18,5 +18,6 @@ def check(
     DataError where the folder cannot be read as a data set at all; what is wrong inside one is in the report.
     """
     root = Path(path)
-    reader = recognise(root, task)
-    return doctor.check(reader, reader.read(root, options or ReadOptions()), progress)
+    options = options or ReadOptions()
+    reader = recognise(root, task, options.data_format)
+    return doctor.check(reader, reader.read(root, options), progress)

@@ -20,7 +20,19 @@ class Entry:
 def legend(entries: Sequence[Entry], width: int) -> Image.Image:
     """The entries one after the other, in as many lines as they take; RGB."""
     em = round(0.8 * canvas.letter_px(width))
-    margin, line, font = em, round(1.6 * em), canvas.letters(em)
+    return _strip(entries, width, em, em)
+
+
+def sheet_legend(entries: Sequence[Entry], width: int) -> Image.Image:
+    """The same for a sheet of small images: in small letters, and without a margin."""
+    return _strip(entries, width, SHEET_EM, 0)
+
+
+SHEET_EM = 14  # pixels
+
+
+def _strip(entries: Sequence[Entry], width: int, em: int, margin: int) -> Image.Image:
+    line, font = round(1.6 * em), canvas.letters(em)
     placed: list[tuple[int, int, Entry, str]] = []
     x, row = margin, 0
     for entry in entries:

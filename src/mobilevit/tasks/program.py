@@ -1,16 +1,17 @@
-"""From 8-bit pictures to named outputs in one module: what is evaluated, used for predictions, and exported."""
+"""From 8-bit pictures to named outputs in one module: what is evaluated and used for predictions."""
 
 from torch import Tensor, nn
 
 from mobilevit.data.transforms import prepare
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Task
+from mobilevit.tasks.outputs import require_finite
 
 
 class Program(nn.Module):
     """(B, 3, H, W) uint8 RGB -> outputs by name; the channel order of the network is its own business.
 
-    Plain torch without a branch on the data, so that capturing it once captures all of it.
+    WeightsError where they are not finite.
     """
 
     def __init__(self, network: nn.Module, spec: ModelSpec, task: Task) -> None:
@@ -20,4 +21,9 @@ class Program(nn.Module):
         self.finish = task.finish
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        return self.finish(self.network(prepare(pictures, self.channel_order)))
+        raw = self.network(prepare(pictures, self.channel_order))
+        outputs = self.finish(raw)
+        # of both: the class of a pixel is an integer, whatever its logits are
+        tensors = raw if isinstance(raw, tuple) else (raw,)
+        require_finite([*outputs.values(), *(tensor for tensor in tensors if tensor is not None)])
+        return outputs

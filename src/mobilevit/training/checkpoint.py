@@ -19,17 +19,20 @@ class Progress:
     """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
 
     samples: int  # in the training split: a resumed run must find as many
+    names: str  # of these, hashed: it must find the same
+    command: str  # that began the run
     epoch: int = 0
     step: int = 0
     updates: int = 0  # steps of the optimiser taken
     pictures: int = 0  # trained on in this epoch so far
     loss_total: float = 0.0  # of this epoch so far, summed
     loss_count: float = 0.0
-    best_score: float = float("-inf")
+    best_score: float | None = None  # None: no epoch has been measured
     best_epoch: int = -1
+    worse_epochs: int = 0  # measured since the best one
     seconds: float = 0.0  # of training, over all sittings
-    grad_scale: float = 65536.0  # of fp16 training
-    history: list[dict[str, float]] = field(default_factory=list)  # the rows of metrics.csv
+    grad_scaler: dict[str, float] = field(default_factory=dict)  # of fp16 training; empty without it
+    history: list[dict[str, float | None]] = field(default_factory=list)  # the rows of metrics.csv
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,9 @@ class OptimiserConfig:
             anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
         )
+        for flag, lr in (("--lr-start", self.lr_start), ("--lr-end", self.lr_end)):
+            if lr > self.lr:
+                raise UsageError(f"{flag} is {lr:g}, above the peak of {self.lr:g} (--lr): lower it too")
 
 
 @dataclass(frozen=True)

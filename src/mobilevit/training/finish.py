@@ -1,8 +1,6 @@
 """The end of a run: the best model evaluated once more, and the report written."""
 
 import platform
-import shlex
-import sys
 
 import torch
 
@@ -18,8 +16,15 @@ from mobilevit.weights.creating import load, spec_of
 
 
 def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> None:
-    """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html."""
-    best = load(folder.best).to(parts.device)
+    """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html.
+
+    Where no epoch could be measured there is no best one, and last.safetensors takes its place.
+    """
+    if progress.best_score is None:
+        watcher.notice(
+            "no epoch's score could be measured: there is no best.safetensors, and the report shows the last"
+        )
+    best = load(folder.last if progress.best_score is None else folder.best).to(parts.device)
     spec = spec_of(best)
     runner = TorchRunner(Program(best, spec, parts.task), spec, parts.device)
     evaluation = evaluate_runner(
@@ -45,10 +50,12 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
 
 def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
     return {
-        "command": shlex.join(["mobilevit", *sys.argv[1:]]),
+        "command": progress.command,
         "started from": parts.config.weights,
         report.TRAINED_ON: ", ".join(parts.config.train_on),
-        "best epoch": f"{progress.best_epoch + 1} of {len(progress.history)}",
+        "best epoch": "not measured"
+        if progress.best_score is None
+        else f"{progress.best_epoch + 1} of {len(progress.history)}",
         "training time": f"{progress.seconds / 60:.1f} min",
         "device": f"{parts.device} ({torch.get_num_threads()} threads, {platform.machine()})",
         "versions": f"torch {torch.__version__}, Python {platform.python_version()}",

@@ -4,6 +4,7 @@ Knows the Task protocol, never which task it is. What happens at (epoch, step) d
 (seed, epoch, step) alone, so a resumed run goes on exactly as one that never stopped.
 """
 
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from torch.utils.data import DataLoader
 from mobilevit.data.cache import ImageCache
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Batch, Dataset
-from mobilevit.errors import TrainingError
+from mobilevit.errors import DataError, PictureError, TrainingError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.interrupts import StopRequest
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program
@@ -28,7 +30,6 @@ from mobilevit.training.checkpoint import Progress, write_checkpoint
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
-from mobilevit.training.interrupts import StopRequest
 from mobilevit.training.network import training_mode
 from mobilevit.training.optimiser import LearningRate
 from mobilevit.training.runfolder import RunFolder
@@ -82,20 +83,30 @@ class Loop:
         self.steps = 0  # of the present epoch
 
     def run(self) -> bool:
-        """Train until the last epoch, or until no epoch has been better for `patience` of them.
+        """Train until the last epoch, or until `patience` epochs were measured and none was better.
 
-        False where a signal stopped it before; a checkpoint is written then. TrainingError where the loss is not
-        finite.
+        False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
+        read, which is a DataError. TrainingError where the loss is not finite.
         """
-        while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
-            if not self._train_epoch():
-                return False
-            self._finish_epoch(self._validate())
+        try:
+            while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
+                if not self._train_epoch():
+                    return False
+                self._save_checkpoint()  # before anything of the validation can fail
+                self._finish_epoch(self._validate())
+        except (PictureError, DataError) as error:
+            self._save_checkpoint()
+            raise DataError(self._unreadable(error)) from error
         return True
 
+    def _unreadable(self, error: Exception) -> str:
+        """What to do about a file that was readable when the run began, or that nobody had looked at."""
+        kept = f"the run is kept as it stood in epoch {self.progress.epoch + 1}"
+        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(self.folder.path))}`"
+        return f"{error}. {kept}: {go_on}, or start another run with --skip-broken, which leaves such files out"
+
     def _out_of_patience(self) -> bool:
-        patience, progress = self.parts.config.patience, self.progress
-        return 0 < patience < progress.epoch - progress.best_epoch and progress.best_epoch >= 0
+        return 0 < self.parts.config.patience <= self.progress.worse_epochs
 
     def _train_epoch(self) -> bool:
         """The steps of an epoch that are left; False where a signal stopped them."""
@@ -176,30 +187,39 @@ class Loop:
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         """Keep what the epoch brought: its row, the last model, the best one, a checkpoint."""
         progress, parts = self.progress, self.parts
-        name, value = evaluation.scores.primary
-        if value > progress.best_score:
-            progress.best_score, progress.best_epoch = value, progress.epoch
+        self._compare(evaluation.scores.primary[1])
         row = self._row(evaluation.scores)
         progress.history.append(row)
         if parts.group.leads:
             self.folder.write_metrics(progress.history)
-            self._save_models(f"{name} {value:.4f} on val, epoch {progress.epoch + 1}", self._threshold(evaluation))
+            self._save_models(evaluation)
         self.log.write(progress.updates, row)
         self.watcher.epoch(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.pictures, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
         self._save_checkpoint()
 
-    def _row(self, scores: Scores) -> dict[str, float]:
+    def _compare(self, score: float | None) -> None:
+        """Whether this epoch is the best; one that could not be measured is neither better nor worse."""
+        progress = self.progress
+        if score is None:
+            return
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_score, progress.best_epoch, progress.worse_epochs = score, progress.epoch, 0
+        else:
+            progress.worse_epochs += 1
+
+    def _row(self, scores: Scores) -> dict[str, float | None]:
         progress, parts = self.progress, self.parts
-        before = progress.history[-1]["seconds"] if progress.history else 0.0
+        before = (progress.history[-1]["seconds"] if progress.history else None) or 0.0
         schedule = parts.sampler.schedule
-        sides_px = [schedule.step(progress.epoch, step).size_px for step in range(schedule.steps(progress.epoch))]
+        steps = schedule.steps(progress.epoch)
+        sides_px = [schedule.step(progress.epoch, step).size_px for step in range(steps)]
         return {
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
             "size_px": round(sum(sides_px) / len(sides_px), 1),
-            "lr": parts.optimiser.param_groups[0]["lr"],
+            "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.accumulate_steps),
             "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
             **{f"val_{name}": value for name, value in scores.scalars().items()},
             "pictures": progress.pictures,
@@ -213,10 +233,13 @@ class Loop:
         learnt = "val" in self.parts.config.train_on
         return replace(threshold, note="the model has learnt from these images") if threshold and learnt else threshold
 
-    def _save_models(self, score: str, threshold: ScoreThreshold | None) -> None:
+    def _save_models(self, evaluation: Evaluation) -> None:
         parts = self.parts
+        name, value = evaluation.scores.primary
+        said = f"{name} not measured" if value is None else f"{name} {value:.4f}"
+        score = f"{said} on val, epoch {self.progress.epoch + 1}"
         provenance = replace(parts.spec.provenance, score=score)
-        spec = replace(parts.spec, score_threshold=threshold, provenance=provenance)
+        spec = replace(parts.spec, score_threshold=self._threshold(evaluation), provenance=provenance)
         paths = [self.folder.last]
         if self.progress.best_epoch == self.progress.epoch:
             paths.append(self.folder.best)
@@ -225,7 +248,7 @@ class Loop:
 
     def _save_checkpoint(self) -> None:
         parts = self.parts
-        self.progress.grad_scale = parts.step.scaler.get_scale() or self.progress.grad_scale
+        self.progress.grad_scaler = parts.step.scaler.state_dict()
         if parts.group.leads:
             write_checkpoint(
                 self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimiser

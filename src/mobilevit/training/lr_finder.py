@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from matplotlib.figure import Figure
-
 from mobilevit.data.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
+from mobilevit.figures import Figure
 from mobilevit.reporting.plots import lr_curve
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group
@@ -65,7 +64,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watche
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
         raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
     watcher = watcher or Quiet()
-    optim = replace(config.optim, lr=search.lr_low)
+    optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
     parts = prepare(replace(config, optim=optim), watcher, Group())
     training_mode(parts.network, parts.config)
     lrs: list[float] = []

@@ -1,7 +1,7 @@
 """AdamW as the paper uses it, and the learning rate of every step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from mobilevit.training.config import OptimiserConfig
 
 LONGEST_WARMUP_STEPS = 3000  # the paper's
+MOST_OF_THE_FIRST = 0.1  # share of the first weights in the average at the end of a run
 WARMUP_SHARE = 0.05  # of all steps, where the run does not say
 
 
@@ -29,7 +30,9 @@ def adamw(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
         betas=(0.9, 0.999),
         eps=1e-8,
         weight_decay=config.weight_decay,
-        fused=True,  # all tensors in one go: few launches on a GPU; on a CPU two to three times as fast as one by one
+        # All tensors in one go: few launches on a GPU. On a CPU, of one thread on a loaded machine, a step took 17 ms
+        # instead of 39 for mobilevit_xxs, and 39 instead of 129 for mobilevit_s.
+        fused=True,
     )
 
 
@@ -47,6 +50,17 @@ class LearningRate:
         self.total = self.first_step[-1]
         share = min(LONGEST_WARMUP_STEPS, math.ceil(WARMUP_SHARE * self.total))
         self.warmup = share if config.warmup_steps is None else config.warmup_steps
+
+    def too_short(self) -> Iterator[str]:
+        """What does not fit into so few steps: a recipe for a long run with few epochs, or few images."""
+        if self.warmup > self.total:
+            highest = self.at(len(self.first_step) - 1, 0)
+            what = f"the warm-up of {self.warmup:,} steps is longer than the run, of {self.total:,}"
+            yield f"{what}: the learning rate gets to {highest:.2g} of {self.config.lr:.2g}; give fewer --warmup-steps"
+        first_weights = self.config.ema_decay**self.total
+        if not self.config.ema_warmup and first_weights > MOST_OF_THE_FIRST:
+            what = f"after {self.total:,} steps the averaged weights are still {first_weights:.0%} those of the start"
+            yield f"{what}, and they are evaluated: give --ema-warmup, or a smaller --ema-decay"
 
     def at(self, epoch: int, step: int) -> float:
         done = self.first_step[epoch] + step

@@ -1,6 +1,8 @@
 """One training run from its configuration to its folder: put together, trained, evaluated, reported."""
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +11,15 @@ from torch import nn
 
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
+from mobilevit.data.finding import Finding
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
+from mobilevit.data.oddities import broken_findings
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, TrainingError, UsageError, memory_errors
+from mobilevit.errors import DataError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
+from mobilevit.interrupts import StopRequest
 from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
@@ -25,10 +30,11 @@ from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.ema import Ema
 from mobilevit.training.finish import finish
-from mobilevit.training.interrupts import StopRequest
+from mobilevit.training.lines import ProgressLines
 from mobilevit.training.loop import Loop, Parts
 from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
 from mobilevit.training.optimiser import LearningRate, adamw
+from mobilevit.training.resuming import changed, extend, finished_because, require_same, started
 from mobilevit.training.runfolder import RunFolder, new_run, open_run
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
@@ -42,36 +48,91 @@ class RunResult:
 
     folder: Path
     finished: bool
-    best_score: float  # of the validation split, -inf where no epoch was finished
+    best_score: float | None  # of the validation split, None where no epoch was finished and measured
     seconds: float  # of training, over all sittings
 
 
 def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
     """Train a network and write its run folder.
 
-    MobileViTError where the data, the weights or an option are wrong; nothing is written then.
+    `watcher` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
+    long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
+    written then.
     """
     config = checked(config)
-    with joined(config.device) as group:
-        watcher = watcher if watcher and group.leads else Quiet()
+    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
         parts = prepare(config, watcher, group)
-        folder = RunFolder(group.share(new_run(parts.config).path if group.leads else None))
-        with folder.held(group.leads):
-            return _sitting(parts, folder, None, watcher)
+        _decode_once(parts, watcher)
+        folder = held.enter_context(new_run(parts.config)) if group.leads else None
+        folder = RunFolder(group.share(folder and folder.path))
+        return _sitting(parts, folder, started(parts.dataset), watcher)
 
 
-def resume(run: Path, watcher: Watcher | None = None) -> RunResult:
-    """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped."""
-    folder, config = open_run(run)
-    with joined(config.device) as group, folder.held(group.leads):
-        watcher = watcher if watcher and group.leads else Quiet()
-        if not folder.checkpoint.is_file():
+def resume(
+    run: str | Path,
+    watcher: Watcher | None = None,
+    *,
+    data: str | Path | None = None,
+    epochs: int | None = None,
+) -> RunResult:
+    """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped.
+
+    `data` is where its dataset lies now, if it was moved. With another number of `epochs` in all, the learning rate is
+    from here on that of a run of so many epochs, and may rise again. Both are kept in config.json. TrainingError where
+    the folder is no run, or its dataset has changed; UsageError for fewer epochs than are done.
+    """
+    folder, before = open_run(Path(run))
+    config = changed(before, data, epochs)
+    with joined(config.device) as group, folder.held(group.leads), _told(watcher, group) as watcher:
+        if group.leads:
+            folder.tidy()
+        if folder.checkpoint.is_file():
+            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, watcher, group)
+        else:
             watcher.notice("no checkpoint yet: the run starts from its beginning")
-            return _sitting(prepare(config, watcher, group), folder, None, watcher)
-        checkpoint = read_checkpoint(folder.checkpoint)
-        task, dataset = _read(config, watcher)
-        parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group, watcher)
-        return _sitting(parts, folder, checkpoint, watcher)
+            parts = prepare(config, watcher, group)
+            progress = started(parts.dataset)
+        if group.leads and config != before:
+            folder.write_config(parts.config)
+        return _sitting(parts, folder, progress, watcher)
+
+
+@contextmanager
+def _told(watcher: Watcher | None, group: Group) -> Iterator[Watcher]:
+    """Whoever is told how the run goes: by one process of several, and to its end, whatever happens."""
+    told = (ProgressLines() if watcher is None else watcher) if group.leads else Quiet()
+    try:
+        yield told
+    finally:
+        told.end()
+
+
+def _restored(
+    checkpoint: Checkpoint, before: TrainConfig, config: TrainConfig, watcher: Watcher, group: Group
+) -> tuple[Parts, Progress]:
+    """Everything as the checkpoint has it, for the changed configuration."""
+    progress = checkpoint.progress
+    extend(progress, before, config)
+    task, dataset = _read(config, watcher)
+    require_same(dataset, progress, checkpoint.spec)
+    parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group, watcher)
+    checkpoint.restore(parts.network, parts.ema, parts.optimiser)
+    if progress.grad_scaler:
+        parts.step.scaler.load_state_dict(progress.grad_scaler)
+    if config.epochs != before.epochs:
+        watcher.notice(_other_schedule(parts, progress, before))
+    if because := finished_because(progress, config):
+        watcher.notice(f"the run is finished: {because}. Its report is written again; --epochs says how many more")
+    return parts, progress
+
+
+def _other_schedule(parts: Parts, progress: Progress, before: TrainConfig) -> str:
+    """What another number of epochs does to the learning rate here."""
+    config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.accumulate_steps)
+    old = LearningRate(config.optim, _updates_of_epochs(before, parts.sampler.schedule.steps)).at(*at)
+    new = parts.learning_rate.at(*at)
+    rate = f"the learning rate follows their schedule: from {old:.2g} to {new:.2g} at this step"
+    return f"{config.epochs} epochs in all in place of {before.epochs}: {rate}"
 
 
 def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
@@ -80,20 +141,42 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
         config = _with_largest_batch(config, task, dataset, group, watcher)
-    return _assemble(config, task, dataset, start_network(config, task, dataset), group, watcher)
+    parts = _assemble(config, task, dataset, start_network(config, task, dataset), group, watcher)
+    for doubt in parts.learning_rate.too_short():
+        watcher.notice(doubt)
+    return parts
+
+
+def _decode_once(parts: Parts, watcher: Watcher) -> None:
+    """DataError where an image cannot be decoded, before hours are spent; the processes divide the work.
+
+    Left out where nothing is gained: --skip-broken has decoded all, and an only epoch is over as soon as it meets them.
+    """
+    if parts.config.skip_broken or parts.config.epochs == 1:
+        return
+    group = parts.group
+    used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
+    found = doctor.undecodable(parts.task, used, watcher.checking, share=(group.rank, group.world_size))
+    broken = [picture for of_process in group.gather(found) for picture in of_process]
+    _must_be_fine(broken_findings(used, broken), parts.config)
+
+
+def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
+    errors = [finding.message for finding in findings if finding.severity == "error"]
+    if errors:
+        raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` tells more.")
 
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, config.task)
+    task = recognise(config.data, config.task, config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
+    left_out: list[Finding] = []
     if config.skip_broken:
-        dataset, findings = doctor.without_broken(task, dataset)
-    else:
-        findings = doctor.quick_check(task, dataset)
-    errors = [finding.message for finding in findings if finding.severity == "error"]
-    if errors:
-        raise DataError("\n".join([*errors, f"`mobilevit check {config.data}` tells more."]))
+        dataset, left_out = doctor.without_broken(task, dataset, watcher.checking)
+    findings = [*left_out, *doctor.quick_check(task, dataset)]
+    _must_be_fine(findings, config)
+    samples_of(dataset, "val")  # DataError where there is nothing to validate on
     for finding in findings:
         watcher.notice(finding.message)
     if "val" in config.train_on:
@@ -125,15 +208,9 @@ def _with_largest_batch(
     return replace(config, scale=replace(config.scale, batch_size=found))
 
 
-def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, watcher: Watcher) -> RunResult:
+def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
-    progress = Progress(len(parts.dataset.splits["train"]))
-    if checkpoint is not None:
-        _must_be_same_data(progress.samples, checkpoint.progress.samples)
-        checkpoint.restore(parts.network, parts.ema, parts.optimiser)
-        progress = checkpoint.progress
-        parts.step.set_grad_scale(progress.grad_scale)
-    log = ScalarLog(folder.tensorboard, leads=parts.group.leads)
+    log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
     watcher.begin(_facts(parts, folder))
     try:
         with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
@@ -142,7 +219,6 @@ def _sitting(parts: Parts, folder: RunFolder, checkpoint: Checkpoint | None, wat
             finish(parts, folder, progress, watcher)
     finally:
         log.close()
-        watcher.end()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
 
 
@@ -155,14 +231,6 @@ def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
         f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which accumulate_steps makes "
         f"up, or with a size_max_px below {largest.size_px}."
     )
-
-
-def _must_be_same_data(found: int, trained_on: int) -> None:
-    if found != trained_on:
-        raise TrainingError(
-            f"the data set has changed: {found} training pictures now, {trained_on} when the run began. "
-            "Restore it, or start a new run from last.safetensors with --weights."
-        )
 
 
 def _assemble(

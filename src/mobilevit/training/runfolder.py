@@ -1,18 +1,23 @@
 """The folder of one run, `runs/<name>/`: what stands where. docs/run-folder.md says it for people."""
 
 import csv
+import difflib
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from shutil import rmtree
 
 from filelock import FileLock, Timeout
 
-from mobilevit.errors import TrainingError, UsageError
-from mobilevit.files import make_folder, write_atomically
+from mobilevit.data.finding import listed
+from mobilevit.errors import OutputError, TrainingError, UsageError
+from mobilevit.files import clear_abandoned, is_temporary, make_folder, write_atomically
 from mobilevit.training.config import TrainConfig, from_json, to_json
+
+LOCK = ".lock"  # name of the file that a training process holds
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,24 @@ class RunFolder:
 
         A process that is killed lets go.
         """
-        lock = FileLock(self.path / ".lock", blocking=False)
+        lock = FileLock(self.path / LOCK, blocking=False)
         try:
             with lock if leads else nullcontext():
                 yield
         except Timeout:
             raise TrainingError(f"another process is training in {self.path}: stop it, or wait for its end") from None
 
-    def write_metrics(self, rows: list[dict[str, float]]) -> None:
-        """The whole history, a row an epoch."""
+    def tidy(self) -> None:
+        """Remove what a process left half written when it was killed; only for who holds the folder."""
+        for place in (self.path, self.checkpoint.parent):
+            clear_abandoned(place)
+
+    def write_config(self, config: TrainConfig) -> None:
+        """What a later attempt will find."""
+        write_atomically(self.config, to_json(config))
+
+    def write_metrics(self, rows: Sequence[Mapping[str, float | None]]) -> None:
+        """The whole history, a row an epoch; a score that was not measured is empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -71,36 +85,96 @@ class RunFolder:
         write_atomically(self.metrics, text.getvalue())
 
 
-def new_run(config: TrainConfig) -> RunFolder:
-    """A fresh folder for a run, with its config.json; TrainingError where the name is taken."""
-    folder = RunFolder(config.output / config.name) if config.name else _numbered(config.output, config.model)
-    if folder.config.exists():
-        if not config.overwrite:
-            raise TrainingError(
-                f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
-                "or replace it with --overwrite."
-            )
-        open_run(folder.path)  # nothing is removed that is not a run, or still goes on
-        with folder.held():
-            rmtree(folder.path)
-    make_folder(folder.path)
-    write_atomically(folder.config, to_json(config))
-    return folder
+@contextmanager
+def new_run(config: TrainConfig) -> Iterator[RunFolder]:
+    """A fresh folder for a run, with its config.json, held as long as this is entered.
+
+    A run without a name takes the first free number. TrainingError where the name is taken; of two that ask for one
+    name at the same moment one gets it.
+    """
+    make_folder(config.output)
+    with ExitStack() as held:
+        if config.name is None:
+            folder = _numbered(config, held)
+        else:
+            folder = RunFolder(make_folder(config.output / config.name))
+            _must_be_ours(folder)
+            held.enter_context(folder.held())
+            _make_room(folder, overwrite=config.overwrite)
+        folder.write_config(config)
+        yield folder
+
+
+def _numbered(config: TrainConfig, held: ExitStack) -> RunFolder:
+    """The first folder that this process makes: whoever finds one made leaves it to its maker."""
+    for number in count(1):
+        folder = RunFolder(config.output / f"{config.model}-{number}")
+        with suppress(FileExistsError):
+            _make(folder.path)
+            held.enter_context(folder.held())
+            return folder
+    raise AssertionError
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
+
+
+def _must_be_ours(folder: RunFolder) -> None:
+    """Nothing is written into a folder of other things; what a process that begins a run makes first is none."""
+    others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_temporary(path))
+    if not folder.config.exists() and any(others):
+        raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
+
+
+def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
+    """Take an earlier run of that name away, where that is wanted; nothing is removed that is not a run."""
+    folder.tidy()
+    if not folder.config.exists():
+        return
+    if not overwrite:
+        raise TrainingError(
+            f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
+            "or replace it with --overwrite."
+        )
+    open_run(folder.path)
+    for path in folder.path.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            rmtree(path)
+        elif path.name != LOCK:  # which is held
+            path.unlink()
 
 
 def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
-    """An existing run and its configuration; TrainingError where `path` is not one."""
+    """An existing run and its configuration; TrainingError, which says what to give instead, where `path` is none."""
     folder = RunFolder(path)
     if not folder.config.is_file():
-        raise TrainingError(f"{path} is not a run folder: it has no config.json")
+        raise TrainingError(_no_run(path))
     try:
         return folder, from_json(folder.config.read_text(encoding="utf-8"))
     except (ValueError, TypeError, AttributeError, UsageError) as error:
         raise TrainingError(f"{folder.config} is not the configuration of a run: {error}") from error
 
 
-def _numbered(output: Path, model: str) -> RunFolder:
-    number = 1
-    while (output / f"{model}-{number}").exists():
-        number += 1
-    return RunFolder(output / f"{model}-{number}")
+def _no_run(path: Path) -> str:
+    """What `path` is instead of a run folder, and which folder may be meant."""
+    around = next((parent for parent in path.parents if path.exists() and RunFolder(parent).config.is_file()), None)
+    if around is not None:
+        return f"{path} is a part of a run: give the run's folder, {around}"
+    if path.is_file():
+        return f"{path} is a file, no run folder: to start a new run from a model file, give it as --weights"
+    if path.is_dir():
+        runs = [below for below in sorted(path.glob("*")) if RunFolder(below).config.is_file()]
+        offer = f", but holds runs: give one of {listed(runs)}" if runs else ": it has no config.json"
+        return f"{path} is not a run folder{offer}"
+    elsewhere = RunFolder(TrainConfig(Path()).output / path)
+    if elsewhere.config.is_file():
+        return f"there is no folder {path}: did you mean {elsewhere.path}?"
+    names = [run.name for run in path.parent.glob("*") if RunFolder(run).config.is_file()]
+    near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=3)]
+    return f"there is no folder {path}{f': did you mean {listed(near)}?' if near else ''}"

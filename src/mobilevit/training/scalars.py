@@ -10,17 +10,19 @@ class ScalarLog:
     """Named figures by step of the optimiser. Writes nothing without the extra `log`, or in a process that does not
     lead."""
 
-    def __init__(self, folder: Path, *, leads: bool) -> None:
+    def __init__(self, folder: Path, *, leads: bool, updates: int = 0) -> None:
+        """`updates` have been made: what an earlier attempt wrote of later ones will be written again."""
         self._writer: Any = None
         if leads and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(folder))
+            self._writer = SummaryWriter(str(folder), purge_step=updates + 1 if updates else None)
 
-    def write(self, updates: int, values: Mapping[str, float]) -> None:
+    def write(self, updates: int, values: Mapping[str, float | None]) -> None:
         if self._writer is not None:
             for name, value in values.items():
-                self._writer.add_scalar(name, value, updates)
+                if value is not None:
+                    self._writer.add_scalar(name, value, updates)
 
     def close(self) -> None:
         if self._writer is not None:

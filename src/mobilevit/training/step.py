@@ -66,7 +66,8 @@ class TrainStep:
         self.loss_options = LossOptions(smoothing, class_weights, config.anchors_per_box)
         self.device = next(network.parameters()).device
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.set_grad_scale(FIRST_GRAD_SCALE)
+        enabled = amp_dtype == torch.float16  # without fp16 nothing is scaled
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_GRAD_SCALE, enabled=enabled)
 
     def __call__(self, batches: Sequence[Batch], *, lr: float, seed: int, stop: bool = False) -> StepOutcome:
         """`seed` decides every random number of the step. TrainingError where the loss or its gradient is not
@@ -104,11 +105,6 @@ class TrainStep:
     def _clipping(self, norm: float) -> float:
         """What a gradient of that norm is to be multiplied by."""
         return min(1.0, self.config.clip_norm / (norm + 1e-6)) if self.config.clip_norm else 1.0
-
-    def set_grad_scale(self, scale: float) -> None:
-        """Start the loss scaling of fp16 at `scale`; without fp16 nothing is scaled."""
-        enabled = self.amp_dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=enabled)
 
     def _backward(self, batch: Batch) -> Tensor:
         """Add the gradient of one batch; its loss and count, (2,)."""

@@ -1,5 +1,6 @@
 """What a run tells whoever watches it. The loop knows only this protocol: a terminal, a notebook or nobody."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,12 +29,16 @@ class Watcher(Protocol):
         """Something the user should know, in one line."""
         ...
 
+    def checking(self, done: int, total: int) -> None:
+        """While every image is decoded once, before the run has a folder."""
+        ...
+
     def step(self, report: StepReport) -> None: ...
 
     def validating(self, done: int, total: int) -> None: ...
 
-    def epoch(self, row: dict[str, float]) -> None:
-        """After each epoch: the new row of metrics.csv."""
+    def epoch(self, row: Mapping[str, float | None]) -> None:
+        """After each epoch: the new row of metrics.csv, in which only a score may be None."""
         ...
 
     def end(self) -> None:
@@ -48,10 +53,12 @@ class Quiet:
 
     def notice(self, message: str) -> None: ...
 
+    def checking(self, done: int, total: int) -> None: ...
+
     def step(self, report: StepReport) -> None: ...
 
     def validating(self, done: int, total: int) -> None: ...
 
-    def epoch(self, row: dict[str, float]) -> None: ...
+    def epoch(self, row: Mapping[str, float | None]) -> None: ...
 
     def end(self) -> None: ...

@@ -1,8 +1,9 @@
 """Any file of weights, from this package or another, as the state dict of our network and its spec."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mobilevit import class_tables
 from mobilevit.errors import WeightsError
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ClassLabel, ModelSpec, Provenance, labels
+from mobilevit.typed import parsed
 from mobilevit.weights import containers
 from mobilevit.weights.layouts import preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, read_spec
@@ -41,6 +43,8 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     if checkpoint.spec is not None:
         return checkpoint.state, checkpoint.spec
     spec = spec_for(checkpoint.recognised, str(path))
+    if checkpoint.recognised.layout == "transformers" and (named := names_beside(Path(path), len(spec.classes))):
+        spec = replace(spec, classes=named)
     log.warning(
         "%s is %s. Taken for granted: input %s, and %s. `mobilevit convert` writes a file that says so itself.",
         path,
@@ -54,8 +58,8 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
 def open_checkpoint(path: Path) -> Checkpoint:
     """Any file whose layout is known, with nothing taken for granted; WeightsError otherwise."""
     try:
-        tensors, spec_text = _from_torch(path) if containers.kind(path) == "torch" else _from_safetensors(path)
-        recognised = recognise({key: tuple(tensor.shape) for key, tensor in tensors.items()})
+        stored, spec_text = _from_torch(path) if containers.kind(path) == "torch" else _from_safetensors(path)
+        tensors, recognised = _without_prefix(path, stored)
         spec = None if spec_text is None else _agreeing(read_spec(spec_text), recognised)
         return Checkpoint(to_ours(tensors, recognised), recognised, spec)
     except WeightsError as error:
@@ -99,19 +103,32 @@ def usual_classes(task: str, num_classes: int | None = None) -> tuple[ClassLabel
 
 def _told(spec: ModelSpec) -> str:
     usual = USUAL[spec.task]
-    return f"the classes of {usual.name} in their order" if spec.classes == usual.classes() else "classes without names"
+    if spec.classes == usual.classes():
+        return f"the classes of {usual.name} in their order"
+    numbered = spec.classes == usual_classes(spec.task, len(spec.classes))
+    return "classes without names" if numbered else f"the classes of the {CONFIG} beside it"
 
 
 # Where training programs keep the weights in their checkpoints; averaged ones come first.
 WRAPPERS = {
     "ema_state_dict": "averaged (EMA)",  # cvnets
     "state_dict_ema": "averaged (EMA)",  # timm
+    "model_ema": "averaged (EMA)",
+    "ema": "averaged (EMA)",
     "model_state_dict": "last",  # cvnets
     "state_dict": "last",  # timm
     "model": "last",
 }
-PREFIXES = ("module.", "_orig_mod.", "ema_model.", "model.")  # of parallel, compiled and averaged networks
+COVERS = ("module", "_orig_mod")  # names that torch's parallel and compiled networks put into keys, at any place
 COUNTERS = ("n_averaged",)  # beside the weights in torch's AveragedModel
+STEMS = (  # the first tensor in every layout; what stands before it in a file is a prefix
+    "backbone.stem.conv.weight",
+    "conv_1.block.conv.weight",
+    "encoder.conv_1.block.conv.weight",
+    "stem.conv.weight",
+    "mobilevit.conv_stem.convolution.weight",
+    "conv_stem.convolution.weight",
+)
 BASE = ("conv_stem.convolution.weight", "mobilevit.")  # transformers' network without classifier: key, missing prefix
 
 
@@ -121,34 +138,135 @@ def _from_torch(path: Path) -> tuple[dict[str, Tensor], str | None]:
     if strange or not content:
         shown = ", ".join(strange[:5]) or "nothing at all"
         raise WeightsError(f"{path} holds no state dict: it has {len(strange)} things beside tensors ({shown})")
-    return _without_prefixes(content), getattr(content, SPEC_KEY, None)
+    return dict(content), getattr(content, SPEC_KEY, None)
 
 
 def _from_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     texts, tensors = containers.read_safetensors(path)
-    return _without_prefixes(tensors), texts.get(SPEC_KEY)
+    return tensors, texts.get(SPEC_KEY)
 
 
 def _unwrapped(path: Path, content: Any) -> Mapping[str, Any]:
     """The state dict inside a training checkpoint, or `content` itself where it is one."""
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a state dict: save model.state_dict()")
-    inner = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    inner = [key for key in WRAPPERS if _holds_tensors(content.get(key))]
     if not inner:
-        return content
+        return _flat(content) or content
     if len(inner) > 1:
         log.warning("%s: takes the %s weights ('%s') and leaves '%s'", path, WRAPPERS[inner[0]], inner[0], inner[1])
     return _unwrapped(path, content[inner[0]])
 
 
-def _without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    plain = {key: tensor for key, tensor in tensors.items() if key not in COUNTERS}
-    for prefix in PREFIXES * 2:  # they nest
-        if all(key.startswith(prefix) for key in plain):
-            plain = {key.removeprefix(prefix): tensor for key, tensor in plain.items()}
-    if BASE[0] in plain:
-        plain = {BASE[1] + key: tensor for key, tensor in plain.items()}
-    return plain
+def _holds_tensors(content: Any) -> bool:
+    """Whether it is a dict with a tensor in it, or in a dict in it."""
+    return isinstance(content, Mapping) and any(
+        isinstance(value, Tensor) or (isinstance(value, Mapping) and any(isinstance(t, Tensor) for t in value.values()))
+        for value in content.values()
+    )
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of all dicts in a checkpoint that keeps its weights under a name of its own; empty where it has none.
+
+    {"net": {"stem.weight": ...}, "optimizer": ..., "epoch": 3} holds "net.stem.weight".
+    """
+    inner = {
+        f"{outer}.{key}": value
+        for outer, mapping in content.items()
+        if isinstance(mapping, Mapping)
+        for key, value in mapping.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    return {**{key: value for key, value in content.items() if isinstance(value, Tensor)}, **inner} if inner else {}
+
+
+def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Recognised]:
+    """The tensors under the names of their layout, whatever the program that saved them put before each.
+
+    What lies outside of the prefix is left, and the log says so. WeightsError where nothing fits, or where several
+    models do and none of them is the averaged one.
+    """
+    plain = {_uncovered(key): tensor for key, tensor in stored.items() if key not in COUNTERS}
+    fitting: dict[str, tuple[dict[str, Tensor], Recognised]] = {}
+    refusals: dict[str, WeightsError] = {}
+    for prefix in _prefixes(plain) or [""]:
+        if any(prefix.startswith(found) for found in fitting):
+            continue  # a part of a model that was found whole
+        below = _with_base({key.removeprefix(prefix): t for key, t in plain.items() if key.startswith(prefix)})
+        try:
+            fitting[prefix] = below, recognise({key: tuple(tensor.shape) for key, tensor in below.items()})
+        except WeightsError as error:
+            refusals[prefix] = error
+    if not fitting:
+        prefix, refusal = next(iter(refusals.items()))
+        raise refusal if not prefix else WeightsError(f"below the prefix '{prefix}' of its keys, {refusal}") from None
+    prefix = _chosen(list(fitting))
+    others = [key for key in plain if not key.startswith(prefix)]
+    if others:
+        log.warning("%s: takes the keys below '%s' and leaves %d others, as '%s'", path, prefix, len(others), others[0])
+    return fitting[prefix]
+
+
+def _uncovered(key: str) -> str:
+    return ".".join(part for part in key.split(".") if part not in COVERS)
+
+
+def _prefixes(tensors: Mapping[str, Tensor]) -> list[str]:
+    """What may stand before every key of a model, that of the most keys first."""
+    found = {key.removesuffix(stem) for stem in STEMS for key in tensors if f".{key}".endswith(f".{stem}")}
+    return sorted(found, key=lambda prefix: (-sum(key.startswith(prefix) for key in tensors), prefix))
+
+
+def _with_base(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {BASE[1] + key: tensor for key, tensor in tensors.items()} if BASE[0] in tensors else tensors
+
+
+def _chosen(prefixes: list[str]) -> str:
+    """The only prefix, or that of averaged weights."""
+    averaged = [prefix for prefix in prefixes if "ema" in prefix.lower()]
+    found = averaged if len(averaged) == 1 else prefixes
+    if len(found) > 1:
+        named = " and ".join(f"'{prefix}'" for prefix in found)
+        raise WeightsError(f"it holds several models, below {named}: save the state dict of one of them")
+    return found[0]
+
+
+CONFIG = "config.json"  # of Transformers, beside the weights
+
+
+def names_beside(path: Path, num_classes: int) -> tuple[ClassLabel, ...]:
+    """The classes that the config.json beside a Transformers file names; none where it does not name all of them.
+
+    Its `id2label` has them by index, in any order; where it is missing, `label2id` the other way round.
+    """
+    config = path.with_name(CONFIG)
+    try:
+        content = parsed(config.read_text(encoding="utf-8"))
+        names = _by_index(content)
+    except (OSError, UnicodeDecodeError):
+        return ()
+    except (WeightsError, ValueError, TypeError, AttributeError) as error:
+        log.warning("%s names no classes that can be read (%s)", config, error)
+        return ()
+    if not names or all(re.fullmatch(r"LABEL_\d+", name) for name in names.values()):
+        return ()  # Transformers' own words for nothing
+    if sorted(names) != list(range(num_classes)):
+        log.warning("%s names %d classes, the weights have %d: its names are not used", config, len(names), num_classes)
+        return ()
+    ordered = [names[index] for index in range(num_classes)]
+    if len({*ordered}) == num_classes:
+        return labels(ordered)
+    return tuple(ClassLabel(str(index), name) for index, name in enumerate(ordered))
+
+
+def _by_index(config: Any) -> dict[int, str]:
+    """The names by index; ValueError, TypeError or AttributeError where the config is another one."""
+    names = {int(index): name for index, name in (config.get("id2label") or {}).items()}
+    names = names or {index: name for name, index in (config.get("label2id") or {}).items()}
+    if strange := [name for index, name in names.items() if type(index) is not int or not isinstance(name, str)]:
+        raise ValueError(f"{strange[0]!r} is no name of a class")
+    return names
 
 
 def _agreeing(spec: ModelSpec, recognised: Recognised) -> ModelSpec:

@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
+from mobilevit.weights import pickles
 
 MAX_FILE_BYTES = 2**31  # a training checkpoint with optimiser and EMA of the largest network is below 2**27
 MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2**17
@@ -83,14 +84,22 @@ def checksum(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 
 def read_torch(path: Path) -> Any:
-    """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs."""
+    """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs.
+
+    So is one that would take more memory than the file has bytes, before it is taken.
+    """
     try:
+        pickles.check(path)
         # timm keeps its command line in the checkpoint: a namespace holds values and runs nothing
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch has to say about old files is not for the user
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except pickles.RefusedError as error:
         raise WeightsError(_refusal(path, str(error))) from error
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"asks for {found[1]}" if found else "torch did not write, or a damaged one"
+        raise WeightsError(_refusal(path, reason)) from error
     # a damaged pickle fails in any way: a thousand damaged at random gave torch's assertions and system errors too
     except Exception as error:
         raise WeightsError(f"{path} is damaged or cut short ({_first_line(error)}). Download it again.") from error
@@ -137,10 +146,8 @@ def _check_header(path: Path) -> None:
 
 
 def _refusal(path: Path, reason: str) -> str:
-    found = re.search(r"GLOBAL (\S+)", reason)
-    what = f"a pickle that asks for {found[1]}" if found else "a pickle that torch did not write, or a damaged one"
     return (
-        f"{path} is refused: it is {what}, and loading it could run any code. "
+        f"{path} is refused: it is a pickle that {reason}, and loading it could run any code or take any memory. "
         "Ask its publisher for a safetensors file, or, if you trust it, save only its tensors with the program that "
         'wrote it: torch.save(model.state_dict(), "weights.pt")'
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from mobilevit import class_tables
@@ -41,7 +42,8 @@ def create(
     rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
     are a detector's own (`SSDLite`); without, the weights' or the paper's.
 
-    UsageError for unknown names; WeightsError where the weights are of another size; DownloadError offline.
+    UsageError for unknown names; WeightsError where the weights are of another size, or damaged so that the network's
+    output is not finite; DownloadError offline.
     """
     architecture = resolve(name)
     _check_classes(architecture, num_classes, classes)
@@ -56,11 +58,16 @@ def create(
         architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors
     )
     network.load_state_dict(heads.complete(state, network.state_dict(), architecture))
-    return _carrying(network, spec)
+    if weights != "none":
+        require_finite_output(network.eval(), weights)
+    return _carrying(network.train(), spec)
 
 
 def load(path_or_name: str | Path) -> nn.Module:
-    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its published weights)."""
+    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its published weights).
+
+    WeightsError where its output is not finite: its weights are damaged.
+    """
     state, spec = sources.read(path_or_name)
     network = blank(
         spec.architecture,
@@ -70,7 +77,27 @@ def load(path_or_name: str | Path) -> nn.Module:
         anchors=spec.anchors,
     )
     network.load_state_dict(state, assign=True)
-    return _carrying(network, spec).eval()
+    require_finite_output(network.eval(), path_or_name)
+    return _carrying(network, spec)
+
+
+def require_finite_output(network: nn.Module, weights: str | Path) -> None:
+    """WeightsError, naming the `weights`, where a network in evaluation mode gives no numbers for a fixed input.
+
+    Values that are finite each are not enough: a negative variance in a BatchNorm makes all that follow NaN.
+    """
+    noise = torch.rand(1, 3, CHECKED_PX, CHECKED_PX, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        output = network(noise.to(next(network.parameters()).device))
+    tensors = output if isinstance(output, tuple) else (output,)
+    if not all(tensor.isfinite().all() for tensor in tensors if tensor is not None):
+        raise WeightsError(
+            f"weights '{weights}' are damaged: the network's output for a fixed input is not finite. Take another "
+            "copy, or an earlier file of the run"
+        )
+
+
+CHECKED_PX = 64  # side of that input: enough to run through all layers
 
 
 def spec_of(model: nn.Module) -> ModelSpec:

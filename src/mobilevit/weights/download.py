@@ -9,7 +9,8 @@ from filelock import FileLock
 
 from mobilevit.errors import DownloadError
 from mobilevit.files import make_folder, write_atomically
-from mobilevit.weights.catalogue import Entry, Hub, Packaged
+from mobilevit.models.table import MODELS, for_task
+from mobilevit.weights.catalogue import CATALOGUE, Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
 from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer
 
@@ -120,5 +121,13 @@ def _advice(entry: Entry, error: Exception) -> str:
         f"weights '{entry.name}' could not be downloaded: {reason}\n"
         f"  file wanted: {entry.source.address}\n"
         f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)\n"
-        "  to start without pretrained weights: --weights none"
+        "  to start without pretrained weights: --weights none\n"
+        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}"
     )
+
+
+def _model_for_packaged(entry: Entry) -> str:
+    """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
+    size = CATALOGUE["imagenette"].architecture
+    fits = MODELS[entry.architecture].variant == MODELS[size].variant
+    return "" if fits else f" --model {for_task(size, entry.task)}"

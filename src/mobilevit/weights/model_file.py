@@ -1,5 +1,6 @@
 """Our own file: one safetensors with the tensors in our layout and, in its header, the ModelSpec and a checksum."""
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -70,7 +71,7 @@ def read_spec(text: str) -> ModelSpec:
     """The inverse of `ModelSpec.to_json`, with every value checked: a file may hold anything."""
     try:
         spec = ModelSpec.from_json(text)
-        _check_spec(spec)
+        check_spec(spec)
     except (TypeError, RecursionError) as error:
         raise WeightsError(f"the model file's spec cannot be read: {error}") from error
     return spec
@@ -79,9 +80,11 @@ def read_spec(text: str) -> ModelSpec:
 _CONVERT = "Give it one with `mobilevit convert IN OUT.safetensors --layout ours`."
 
 
-def _check_spec(spec: ModelSpec) -> None:
+def check_spec(spec: ModelSpec) -> None:
+    """WeightsError where a spec, whose values are of the right types, holds one that cannot be."""
     if spec.architecture not in MODELS:
-        raise WeightsError(f"it is a '{spec.architecture}', which this version does not have: {', '.join(MODELS)}")
+        named = reprlib.repr(spec.architecture)  # short, whatever it is
+        raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
     picture = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
@@ -107,7 +110,7 @@ def _check_spec(spec: ModelSpec) -> None:
         ("provenance", spec.provenance, all(isinstance(text, str) for text in vars(spec.provenance).values())),
     ):
         if not valid:
-            raise WeightsError(f"the model file's spec has {name} {value!r}, which cannot be")
+            raise WeightsError(f"the model file's spec has {name} {reprlib.repr(value)}, which cannot be")
 
 
 def _whole(value: object, low: int, high: int) -> bool:

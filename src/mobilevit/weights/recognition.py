@@ -55,7 +55,7 @@ def check(found: Shapes, recognised: Recognised) -> None:
         *_listed("misshapen", [f"{k} is {_size(found[k])}, not {_size(wanted[k])}" for k in misshapen], misshapen),
     ]
     if lines:
-        raise WeightsError("\n  ".join([f"taken for {recognised}, but the tensors do not fit:", *lines]))
+        raise WeightsError(f"taken for {recognised}, but the tensors do not fit:", *(f"  {line}" for line in lines))
 
 
 def expected(recognised: Recognised) -> dict[str, tuple[int, ...]]:

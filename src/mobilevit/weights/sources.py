@@ -54,7 +54,15 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
 
 def _check_size(weights: str | Path, found: str, architecture: str | None) -> None:
     if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
-        raise WeightsError(f"weights '{weights}' are of {found}, not of {architecture} or another network of its size")
+        fitting = for_task(MODELS_BY_VARIANT[MODELS[found].variant], MODELS[architecture].task)
+        raise WeightsError(
+            f"weights '{weights}' are of {found}, not of {architecture} or another network of its size: "
+            f"--model {fitting} takes them"
+        )
+
+
+# a network of each size
+MODELS_BY_VARIANT = {row.variant: name for name, row in reversed(MODELS.items())}
 
 
 def _is_path(name: str) -> bool:

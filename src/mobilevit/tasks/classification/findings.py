@@ -16,7 +16,11 @@ IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weigh
 def findings(dataset: Dataset) -> list[Finding]:
     """Where val comes from; classes that are small, missing, spelt alike or other in the mirror; imbalance."""
     checks = (_split, _missing, _few, _imbalance)
-    return [*name_findings(dataset.classes), *(finding for check in checks for finding in check(dataset))]
+    return [
+        *dataset.notes,
+        *name_findings(dataset.classes),
+        *(finding for check in checks for finding in check(dataset)),
+    ]
 
 
 def _split(dataset: Dataset) -> Iterator[Finding]:

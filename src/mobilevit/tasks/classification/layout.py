@@ -29,13 +29,15 @@ def looks_like_classes(root: Path) -> bool:
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of the splits by split; empty where `root` itself is the folder of classes.
 
-    `train` beside names that are no split's is a class (a train among vehicles), unless folders lie inside it.
+    `train` beside names that are no split's is a class (a train among vehicles), unless folders lie inside it or
+    another split lies beside it.
     DataError where two folders could be one split, where train is missing, or where a stranger lies beside train alone.
     """
     inside = folders.sub_folders(root)
     others = [folder for folder in inside if split_of(folder) is None]
     found = {split: [folder for folder in inside if split_of(folder) == split] for split in SPLIT_NAMES}
-    if others and not any(folders.sub_folders(train) for train in found["train"]):
+    is_alone = sum(map(bool, found.values())) <= 1
+    if others and is_alone and not any(folders.sub_folders(train) for train in found["train"]):
         return {}
     for split, candidates in found.items():
         if len(candidates) > 1:

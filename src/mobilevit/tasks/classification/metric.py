@@ -32,7 +32,7 @@ class ClassificationMetric:
 
     def update(self, outputs: Outputs, targets: Sequence[int], indices: Tensor) -> None:
         probabilities = outputs["probabilities"].float()
-        require_finite(outputs)
+        require_finite(outputs.values())
         records = _records(probabilities, torch.as_tensor(targets), indices)
         self._records.append(records)
         for record, row in zip(records, probabilities, strict=True):
@@ -56,7 +56,7 @@ class ClassificationMetric:
 
     def _once(self) -> Records:
         """Each sample, by its index."""
-        records = np.concatenate(self._records)
+        records = np.concatenate([np.empty(0, RECORD), *self._records])
         _, first = np.unique(records["index"], return_index=True)
         return records[first]
 

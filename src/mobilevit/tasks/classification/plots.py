@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
-
+from mobilevit.figures import Axes, Figure, Patch, PercentFormatter
 from mobilevit.tasks.charts import BLUE, GREY, PAPER, Bar, bars, finish
 
 if TYPE_CHECKING:

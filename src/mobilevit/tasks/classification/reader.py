@@ -4,18 +4,19 @@ Knows names alone and opens no picture. The layouts and the rules are told to us
 """
 
 import difflib
-import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mobilevit import class_tables
 from mobilevit.data import folders
-from mobilevit.data.finding import counted, listed
+from mobilevit.data.finding import Finding, counted, listed, printable
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
-from mobilevit.errors import DataError
+from mobilevit.datasets import companions
+from mobilevit.datasets.listing import Listing
+from mobilevit.errors import DataError, UsageError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import layout
@@ -38,6 +39,11 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     Raises DataError where the folder is missing, empty or no set of class folders, and where splits disagree.
     """
     root = folders.require_folder(root)
+    if options.data_format is not None:
+        raise UsageError(
+            f"--data-format is '{options.data_format}', and {root} is read as folders of classes, which have no other "
+            "format: leave it out, or say which --task the data is for"
+        )
     found = layout.split_folders(root)
     train = _read_training(found.get("train", root))
     parts = {split: _read_held_out(split, folder, train) for split, folder in found.items() if split != "train"}
@@ -47,7 +53,14 @@ def read(root: Path, options: ReadOptions) -> Dataset:
         parts["val"] = parts.pop("test")
     ids = sorted(train)
     ordered = {"train": train, **{split: parts[split] for split in SPLIT_NAMES if split in parts}}
-    return Dataset(root, TASK, name_classes(ids), {split: _samples(part, ids) for split, part in ordered.items()})
+    samples = {split: _samples(part, ids) for split, part in ordered.items()}
+    return Dataset(root, TASK, name_classes(ids), samples, tuple(_passed_over(root)))
+
+
+def _passed_over(root: Path) -> Iterator[Finding]:
+    """Says that annotations beside the images are not read; whoever looks for the task stops there unless told to."""
+    if found := companions.annotations(Listing(root)):
+        yield Finding("warning", "annotations", f"the folders are taken for classes, and {found} is not read")
 
 
 def name_classes(ids: Sequence[str]) -> tuple[ClassLabel, ...]:
@@ -120,7 +133,7 @@ def _no_class_folders(folder: Path) -> str:
 
 def _identity(folder: Path) -> str:
     """The folder's name in one Unicode form: macOS and Linux write the same letters differently."""
-    return unicodedata.normalize("NFC", os.fsencode(folder.name).decode("utf-8", "replace"))
+    return unicodedata.normalize("NFC", printable(folder.name))
 
 
 def _samples(pictures: Pictures, ids: Sequence[str]) -> tuple[Sample, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobilevit.spec import ClassLabel, Criterion
+from mobilevit.tasks.averages import mean_of_defined
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 RECORD = np.dtype(
     [
@@ -56,17 +57,17 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class ClassificationScores:
-    """All fractions are 0-1."""
+    """All fractions are 0-1. None: not measured, because there was no sample."""
 
     classes: tuple[ClassLabel, ...]
     confusion: Counts  # (K, K), rows the true class, columns the prediction
-    top1: float
-    top5: float  # the true class among the five likeliest, or among all where there are fewer
-    nll: float  # mean -log of the probability of the true class: the plain cross entropy
+    top1: float | None
+    top5: float | None  # the true class among the five likeliest, or among all where there are fewer
+    nll: float | None  # mean -log of the probability of the true class: the plain cross entropy
     calibration: tuple[CalibrationBin, ...]
 
     @property
-    def primary(self) -> tuple[str, float]:
+    def primary(self) -> tuple[str, float | None]:
         return "top1", self.top1
 
     @property
@@ -74,9 +75,11 @@ class ClassificationScores:
         return int(self.confusion.sum())
 
     @property
-    def ece(self) -> float:
+    def ece(self) -> float | None:
         """Expected calibration error: the mean gap between confidence and accuracy, over all pictures."""
         filled = [bin for bin in self.calibration if bin.count]
+        if not filled:
+            return None
         return sum(bin.count * abs((bin.accuracy or 0.0) - (bin.confidence or 0.0)) for bin in filled) / self.count
 
     @cached_property
@@ -101,15 +104,15 @@ class ClassificationScores:
         """The classes that were there or predicted: a network may know a thousand and a data set ten of them."""
         return [k for k, row in enumerate(self.per_class) if row.count or row.predicted]
 
-    def scalars(self) -> dict[str, float]:
+    def scalars(self) -> dict[str, float | None]:
         present = [row for row in self.per_class if row.count]
         return {
             "top1": self.top1,
             "top5": self.top5,
             "nll": self.nll,
             "ece": self.ece,
-            "mean_recall": sum(row.recall or 0.0 for row in present) / len(present),
-            "mean_f1": sum(row.f1 or 0.0 for row in present) / len(present),
+            "mean_recall": mean_of_defined([row.recall for row in present]),
+            "mean_f1": mean_of_defined([row.f1 for row in present]),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,6 +142,8 @@ class ClassificationScores:
         from mobilevit.tasks import charts  # and with it matplotlib, which takes a second
         from mobilevit.tasks.classification import plots
 
+        if self.ece is None:
+            return {}
         names = [self.classes[k].name for k in self.seen]
         return {
             "Confusion": charts.confusion(self.confusion[np.ix_(self.seen, self.seen)], names),
@@ -148,17 +153,16 @@ class ClassificationScores:
 
 
 def score(records: Records, classes: Sequence[ClassLabel]) -> ClassificationScores:
-    """The scores of samples, each recorded once; there must be one at least."""
-    assert len(records)
+    """The scores of samples, each recorded once."""
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (records["label"], records["prediction"]), 1)
     right = records["label"] == records["prediction"]
     return ClassificationScores(
         tuple(classes),
         confusion,
-        top1=float(right.mean()),
-        top5=float(records["in_top5"].mean()),
-        nll=float(records["nll"].mean(dtype=np.float64)),
+        top1=float(right.mean()) if len(records) else None,
+        top5=float(records["in_top5"].mean()) if len(records) else None,
+        nll=float(records["nll"].mean(dtype=np.float64)) if len(records) else None,
         calibration=_calibration(records["confidence"], right),
     )
 

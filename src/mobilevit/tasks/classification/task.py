@@ -28,8 +28,11 @@ class ClassificationTask:
 
     name = "classification"
     counted = "pictures"
+    counts_images = True
+    cuts_images = True
     size_px = 256
     label_smoothing = 0.1
+    data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},
@@ -38,7 +41,7 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
@@ -111,6 +114,9 @@ class ClassificationTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, None if truth is None else classes[truth])
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return None
 
     def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
         """The picture as it is: the row that it stands in names its class."""

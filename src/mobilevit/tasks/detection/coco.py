@@ -14,13 +14,13 @@ from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Statements, checked_n
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
-from mobilevit.datasets.text_files import head, quoted
+from mobilevit.datasets.text_files import ends, quoted
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection.coco_document import Document, Record
 
 LAYOUT = "annotations/instances_train.json or train/_annotations.coco.json"
-HEAD_BYTES = 2**16  # of a file, within which one of COCO's lists begins
-HEAD = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+END_BYTES = 2**16  # at either end of a file, within which one of COCO's lists begins that no other JSON has
+LISTS = re.compile(rb'"(images|categories)"\s*:\s*\[')
 
 
 def fits(listing: Listing) -> bool:
@@ -30,16 +30,16 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of COCO's category ids."""
-    documents = [Document.read(path, split) for split, path in _files(listing.root)]
-    ids = _class_ids(documents)
+    documents = [Document.read(path, split) for split, path in files_of(listing.root)]
+    ids = class_ids_of(documents)
     notes = Notes()
     images = ImagePaths(listing, notes)
     splits = {document.split: document.annotations(images, ids) for document in documents}
-    names = checked_names([_names(documents)[identity] for identity in ids], documents[0].path)
+    names = checked_names([names_of(documents)[identity] for identity in ids], documents[0].path)
     return Statements(names, splits, notes, tuple(document.path for document in documents))
 
 
-def _files(root: Path) -> list[tuple[str, Path]]:
+def files_of(root: Path) -> list[tuple[str, Path]]:
     """The split of each file, and the file; DataError where names leave it open."""
     found = [(_split_of(root, path), path) for path in _candidates(root)]
     if not found:
@@ -80,7 +80,7 @@ def _looks_like_coco(path: Path) -> bool:
         return False
     if path.name == "_annotations.coco.json" or path.name.startswith("instances_"):
         return True
-    return HEAD.search(head(path, HEAD_BYTES)) is not None
+    return LISTS.search(ends(path, END_BYTES)) is not None
 
 
 def _split_of(root: Path, path: Path) -> str | None:
@@ -91,9 +91,9 @@ def _split_of(root: Path, path: Path) -> str | None:
     return TRAINVAL if TRAINVAL in words else next(filter(None, map(split_named, words)), None)
 
 
-def _class_ids(documents: Sequence[Document]) -> list[int]:
+def class_ids_of(documents: Sequence[Document]) -> list[int]:
     """Category ids in their order. Roboflow's first, which is only what the others are kinds of, is left out."""
-    names, used = _names(documents), {record["category_id"] for one in documents for record in one.boxes}
+    names, used = names_of(documents), {record["category_id"] for one in documents for record in one.boxes}
     ids = sorted(names)
     above = (
         {_above(record) for one in documents for key, record in one.categories.items() if key != ids[0]}
@@ -109,7 +109,7 @@ def _above(record: Record) -> str:
     return class_name(str(record.get("supercategory", "")))
 
 
-def _names(documents: Sequence[Document]) -> dict[int, str]:
+def names_of(documents: Sequence[Document]) -> dict[int, str]:
     """The name of each category id; DataError where two files disagree."""
     names: dict[int, str] = {}
     for document in documents:

@@ -1,7 +1,7 @@
 """One file of COCO's JSON: its lists, checked record by record, and what they state about each picture."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
 from mobilevit.datasets.annotation import MAX_SIZE_PX, Annotation, Corners, Size, written
 from mobilevit.datasets.image_paths import ImagePaths
+from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
 from mobilevit.datasets.text_files import read_json
 from mobilevit.errors import DataError
@@ -28,9 +29,12 @@ class Document:
     categories: Mapping[int, Record]
 
     @classmethod
-    def read(cls, path: Path, split: str) -> "Document":
-        """DataError where a list is missing, a record or an id is of the wrong kind, or no picture is listed."""
-        content = _parsed(path)
+    def read(cls, path: Path, split: str, *, outlines: bool = False) -> "Document":
+        """DataError where a list is missing, a record or an id is of the wrong kind, or no picture is listed.
+
+        Without `outlines` those are dropped while the file is read, since they are most of it.
+        """
+        content = _parsed(path, outlines=outlines)
         images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
         categories = _by_id(path, "categories", content)
         if not images:
@@ -39,38 +43,49 @@ class Document:
         for record in boxes:
             for key, kinds in ids.items():
                 if type(record.get(key)) not in kinds:
-                    raise _wrong_id(record, key, kinds, f"{path}: {_place(record)}")
+                    raise _wrong_id(record, key, kinds, f"{path}: {place_of(record)}")
         return cls(path, split, images, boxes, categories)
 
     def annotations(self, images: ImagePaths, class_ids: Sequence[int]) -> list[Annotation]:
         index, notes = {identity: place for place, identity in enumerate(class_ids)}, images.notes
-        folder = self._pictures_folder(images.listing.root)
         of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
             key: ([], [], [], []) for key in self.images
         }
-        paths = {key: self._picture(images, folder, image) for key, image in self.images.items()}
-        images.refuse_outside()
-        for record in self.boxes:
-            picture, category = record["image_id"], record["category_id"]
-            if picture not in of_picture:
-                notes.add("unlisted-picture", self.path, places=[f"{_place(record)} (image_id {written(picture)})"])
-            elif category not in index:
-                notes.add(
-                    "unknown-class", paths[picture], places=[f"{_place(record)} (category_id {written(category)})"]
-                )
-            else:
-                corners, labels, ignore, ids = of_picture[picture]
-                corners.append(self._corners(record))
-                notes.add("polygon", paths[picture], OUTLINED in record, [_place(record)])
-                labels.append(index[category])
-                ignore.append(self._crowd(record))
-                ids.append(record.get("id"))
+        paths = self.paths(images)
+        for record in self.known(class_ids, paths, notes):
+            picture = record["image_id"]
+            corners, labels, ignore, ids = of_picture[picture]
+            corners.append(self._corners(record))
+            notes.add("polygon", paths[picture], OUTLINED in record, [place_of(record)])
+            labels.append(index[record["category_id"]])
+            ignore.append(self.is_crowd(record))
+            ids.append(record.get("id"))
         return [
-            Annotation(path, path, boxes, labels, ignore, self._size(image), record="annotation", numbers=ids)
+            Annotation(path, path, boxes, labels, ignore, self.size_of(image), record="annotation", numbers=ids)
             for path, (boxes, labels, ignore, ids), image in zip(
                 paths.values(), of_picture.values(), self.images.values(), strict=True
             )
         ]
+
+    def paths(self, images: ImagePaths) -> dict[int | str, Path]:
+        """Where the image of each id lies, or should lie."""
+        folder = self._pictures_folder(images.listing.root)
+        paths = {key: self._picture(images, folder, image) for key, image in self.images.items()}
+        images.refuse_outside()
+        return paths
+
+    def known(self, class_ids: Sequence[int], paths: Mapping[int | str, Path], notes: Notes) -> Iterator[Record]:
+        """The annotations of images and classes that the file lists; others are noted."""
+        ids = set(class_ids)
+        for record in self.boxes:
+            picture, category = record["image_id"], record["category_id"]
+            if picture not in paths:
+                notes.add("unlisted-picture", self.path, places=[f"{place_of(record)} (image_id {written(picture)})"])
+            elif category not in ids:
+                place = f"{place_of(record)} (category_id {written(category)})"
+                notes.add("unknown-class", paths[picture], places=[place])
+            else:
+                yield record
 
     def _pictures_folder(self, root: Path) -> Path:
         """Where most of the first pictures lie; beside the file where none is found."""
@@ -93,7 +108,7 @@ class Document:
             raise DataError(f"{where} has the file_name {written(name)}: a path is expected")
         return images.find(name, folder, where, self.split)
 
-    def _size(self, image: Record) -> Size | None:
+    def size_of(self, image: Record) -> Size | None:
         """As stated; None where it is not, or where it is nought."""
         sides = [image.get("width") or 0, image.get("height") or 0]
         if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
@@ -106,16 +121,16 @@ class Document:
         bbox = record.get("bbox")
         if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(is_number, bbox)):
             raise DataError(
-                f"{self.path}: {_place(record)} has the bbox {written(bbox)}: "
+                f"{self.path}: {place_of(record)} has the bbox {written(bbox)}: "
                 "four numbers are expected, left, top, width and height, or an outline in its place"
             )
         left, top, width, height = map(as_float, bbox)
         return left, top, left + width, top + height
 
-    def _crowd(self, record: Record) -> bool:
+    def is_crowd(self, record: Record) -> bool:
         crowd = record.get("iscrowd", 0)
         if crowd not in (0, 1):
-            raise DataError(f"{self.path}: {_place(record)} has iscrowd {written(crowd)}: 0 or 1 is expected")
+            raise DataError(f"{self.path}: {place_of(record)} has iscrowd {written(crowd)}: 0 or 1 is expected")
         return bool(crowd)
 
 
@@ -125,9 +140,9 @@ FIRST = 20  # pictures that decide which folder they lie in
 OUTLINED = "box of the outline"  # the key that says where a record's bbox came from
 
 
-def _parsed(path: Path) -> Record:
-    """The file's outermost object. Outlines are dropped while it is read, since they are most of it."""
-    content = read_json(path, hook=_without_outline)
+def _parsed(path: Path, *, outlines: bool) -> Record:
+    """The file's outermost object."""
+    content = read_json(path, hook=None if outlines else _without_outline)
     if not isinstance(content, dict):
         raise DataError(f"{path} is no COCO file: an object with images, annotations and categories is expected")
     return content
@@ -180,6 +195,6 @@ def _wrong_id(record: Record, key: str, kinds: Collection[type], where: str) -> 
     return DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
 
 
-def _place(record: Record) -> str:
+def place_of(record: Record) -> str:
     """What a message calls a box."""
     return f"annotation {written(record.get('id'))}"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
 from mobilevit.tasks.canvas import INK, PALE, PAPER, RIGHT, SMALLEST_PX, WRONG
@@ -19,10 +20,11 @@ from mobilevit.tasks.detection.comparing import FALSE, Verdict, compare
 from mobilevit.tasks.detection.labelling import Place, Spots
 from mobilevit.tasks.detection.result import Detections
 from mobilevit.tasks.detection.target import Boxes
-from mobilevit.tasks.legend import Entry, legend
+from mobilevit.tasks.legend import Entry, legend, sheet_legend
 
 MISTAKEN = "#e08a00"
 RIM = "#00000070"  # round a line, to be seen on bright and on busy pictures
+LISTED = 40  # most classes in the legend of a sheet
 WORDS = {
     Verdict.MISPLACED: "misplaced",
     Verdict.CONFUSED: "of another class",
@@ -66,6 +68,16 @@ def draw_target(picture: Image.Image, target: Boxes) -> Image.Image:
     ):
         _outline(pen, place, _colour(label), width, dashed=ignored, rim=False)
     return view
+
+
+def target_legend(dataset: Dataset, width: int) -> Image.Image:
+    """The colors of all classes, and dashes for objects that do not count, where there are any."""
+    labels = dataset.classes
+    entries = [Entry(label.name, _solid(_colour(index))) for index, label in enumerate(labels[:LISTED])]
+    more = [Entry(f"and {len(labels) - LISTED} more")] if len(labels) > LISTED else []
+    any_ignored = any(sample.target.ignore.any() for samples in dataset.splits.values() for sample in samples)
+    ignored = [Entry("not counted", _dashed(PALE))] if any_ignored else []
+    return sheet_legend([*entries, *more, *ignored], width)
 
 
 def _by_class(result: Detections, view: Image.Image) -> tuple[list[Mark], list[Entry]]:

@@ -9,7 +9,7 @@ from mobilevit.data.class_counts import imbalance, total
 from mobilevit.data.class_hints import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
-from mobilevit.datasets.notes import DROPPED
+from mobilevit.datasets.notes import DROPPED, UNANNOTATED
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
 FEW_BOXES = 10  # in training, below which a class is hardly learnt
@@ -19,7 +19,7 @@ SMALL_SHARE = 0.25  # of a class below the smallest anchor, from which other anc
 
 def findings(dataset: Dataset) -> list[Finding]:
     """What the reader found and mended; classes that are missing, few or small."""
-    checks = (_nothing, _missing, _few, _imbalance, _small)
+    checks = (_nothing, _unmeasurable, _missing, _few, _imbalance, _small)
     said = [finding for check in checks for finding in check(dataset)]
     return [*dataset.notes, *name_findings(dataset.classes), *said]
 
@@ -49,6 +49,16 @@ def _nothing(dataset: Dataset) -> Iterator[Finding]:
         dropped = [f". {note.message}" for note in dataset.notes if note.kind in DROPPED]
         message = f"the training pictures have no boxes: there is nothing to learn{''.join(dropped)}"
         yield Finding("error", "no-boxes", message)
+
+
+def _unmeasurable(dataset: Dataset) -> Iterator[Finding]:
+    """Validation images among which none has an object, while there is something to learn."""
+    if dataset.splits["val"] and sum(_counts(dataset, "train")) and not sum(_counts(dataset, "val")):
+        looked = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
+        is_made = any(note.kind == "split" and "by names and seed" in note.message for note in dataset.notes)
+        remedy = "take another --split-seed, or more by --val-fraction" if is_made else "annotate some of them"
+        message = f"the val images have no boxes, so that nothing can be measured: {remedy}{''.join(looked)}"
+        yield Finding("error", "no-val-boxes", message)
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ class DetectionMetric:
         self._records: dict[int, Record] = {}
 
     def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Tensor) -> None:
-        require_finite(outputs)
+        require_finite(outputs.values())
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):

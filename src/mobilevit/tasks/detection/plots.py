@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
 
+from mobilevit.figures import Axes, Figure, Patch, PercentFormatter
 from mobilevit.tasks.charts import BLUE, GREY, NAMED_CLASSES, ORANGE, Bar, bars, finish, short
 from mobilevit.tasks.detection.coco_scores import RECALLS, Curve
 

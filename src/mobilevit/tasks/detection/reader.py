@@ -27,16 +27,19 @@ class Format:
     fits: Callable[[Listing], bool]
     read: Callable[[Listing], Statements]
     layout: str  # for people
+    is_sure: bool = (
+        True  # of the others one is read only where none of these is there: they may be what those came from
+    )
 
 
 FORMATS: Mapping[str, Format] = {
     "coco": Format(coco.fits, coco.read, coco.LAYOUT),
     "voc": Format(voc.fits, voc.read, voc.LAYOUT),
     "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
-    "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT),
-    "via": Format(via.fits, via.read, via.LAYOUT),
-    "createml": Format(createml.fits, createml.read, createml.LAYOUT),
-    "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT),
+    "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
+    "via": Format(via.fits, via.read, via.LAYOUT, is_sure=False),
+    "createml": Format(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
+    "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
 }
 LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
 
@@ -78,7 +81,11 @@ def format_of(listing: Listing, name: str | None) -> str:
         if name not in FORMATS:
             raise unknown("--data-format", name, FORMATS)
         return name
-    fitting = [name for name, known in FORMATS.items() if known.fits(listing)]
+    sure, others = (
+        [name for name, known in FORMATS.items() if known.is_sure == is_sure and known.fits(listing)]
+        for is_sure in (True, False)
+    )
+    fitting = sure or others
     if not fitting:
         raise DataError(f"{listing.root} has no boxes in a known format. Formats are {LAYOUTS}")
     if len(fitting) > 1:

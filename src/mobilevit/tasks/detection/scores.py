@@ -15,9 +15,10 @@ from mobilevit.tasks.detection.comparing import FALSE, Comparison, Verdict, comp
 from mobilevit.tasks.detection.result import SCORE_THRESHOLD
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.thresholds import Curve, best, curve
+from mobilevit.text import to_json
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +83,14 @@ class DetectionScores:
     score_threshold: float = SCORE_THRESHOLD  # above which the model tells a box
 
     @property
-    def primary(self) -> tuple[str, float]:
+    def primary(self) -> tuple[str, float | None]:
         return "map", self.scalars()["map"]
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
         """Every class of the network, in its order."""
         labels = [record.truth.labels[~record.truth.ignore] for record in self.records.values()]
-        counts = np.bincount(np.concatenate(labels), minlength=len(self.classes))
+        counts = np.bincount(np.concatenate([np.empty(0, np.int64), *labels]), minlength=len(self.classes))
         ap = self.coco.ap
         return tuple(
             ClassScore(
@@ -149,8 +150,8 @@ class DetectionScores:
         pairs = zip(self.per_class, self.mistakes, strict=True)
         return [k for k, (row, mistakes) in enumerate(pairs) if row.count or mistakes.false]
 
-    def scalars(self) -> dict[str, float]:
-        """Means over the classes that are there; 0 where there are none."""
+    def scalars(self) -> dict[str, float | None]:
+        """Means over the classes that are there; None where there are none."""
         ap, recall = self.coco.ap, self.coco.recall
         means = {"map": ap, "map50": ap[AT_50], "map75": ap[AT_75]}
         sizes = {f"map_{size}": value for size, value in self.coco.by_size.items()}
@@ -192,7 +193,7 @@ class DetectionScores:
         images, truths, found = coco_json(self.records)
         categories = [{"id": k, "name": label.name} for k, label in enumerate(self.classes, start=1)]
         truth = {"images": images, "annotations": truths, "categories": categories}
-        return {"truth.json": json.dumps(truth, ensure_ascii=False), "detections.json": json.dumps(found)}
+        return {"truth.json": to_json(truth), "detections.json": json.dumps(found)}
 
     def plots(self) -> "dict[str, Figure]":
         from mobilevit.tasks.detection import plots  # and with it matplotlib, which takes a second
@@ -211,8 +212,7 @@ class DetectionScores:
 def score(
     records: Mapping[int, Record], classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD
 ) -> DetectionScores:
-    """The scores of pictures; there must be one at least."""
-    assert records
+    """The scores of pictures."""
     return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)), score_threshold)
 
 
@@ -246,9 +246,9 @@ def _known(value: np.float64) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: NDArray[np.float64]) -> float | None:
     known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else 0.0
+    return float(known.mean()) if len(known) else None
 
 
 def _class_row(row: ClassScore) -> dict[str, Any]:

@@ -31,13 +31,12 @@ class DetectionTask:
 
     name = "detection"
     counted = "boxes"
+    counts_images = False
+    cuts_images = False
     size_px = 320
     label_smoothing = 0.0
-    layouts = (
-        "annotations/*.json (COCO), train/_annotations.coco.json (Roboflow), Annotations/*.xml (Pascal VOC), "
-        "labels/train/*.txt with data.yaml (YOLO)"
-    )
-
+    data_formats: Sequence[str] = tuple(reader.FORMATS)
+    layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
             "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
@@ -60,7 +59,7 @@ class DetectionTask:
         agreement="objects",
     )
 
-    def recognises(self, root: Path) -> bool:
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
         return reader.recognises(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
@@ -138,6 +137,9 @@ class DetectionTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return drawing.target_legend(dataset, width)
 
     def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
         return drawing.draw_target(picture, target)

@@ -169,6 +169,8 @@ def _by_folders(root: Path) -> Described:
     nameless = _descriptions(root, OTHER_KEYS)
     if not files and nameless:
         raise DataError(f"{nameless[0]} has no `names`: add the names of the classes, such as names: [cat, dog]")
+    if not _image_folders(root):
+        raise DataError(f"{root} has no YOLO labels, and no names for them: expected {LAYOUT}")
     if not files:
         raise DataError(
             f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"

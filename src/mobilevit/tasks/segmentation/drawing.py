@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
+from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
 from mobilevit.tasks.canvas import SMALLEST_PX, Colour
-from mobilevit.tasks.legend import Entry, legend
+from mobilevit.tasks.legend import Entry, legend, sheet_legend
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.result import Segmentation
 from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
@@ -20,6 +21,7 @@ Where = npt.NDArray[np.bool_]  # (H, W)
 
 TINT = 0.5  # how much of a pixel is the colour of its class
 NAMED = 11  # most classes in the strip
+LISTED = 40  # most classes in the legend of a sheet
 BACKGROUND = frozenset({"background", "bg", "_background_", "class_0", "void", "unlabelled", "unlabeled"})
 STRIPES = {"wrong": ("#000000", "#ffffff"), "left out": ("#6b7280", "#d5d9df")}
 
@@ -43,6 +45,18 @@ def draw_target(picture: Image.Image, target: Mask, classes: Sequence[ClassLabel
     """The picture tinted by the classes of its mask, pixels that count for nothing striped."""
     mask = maps.resized(target.read(), picture.size)
     return _striped(tinted(picture, mask, classes), mask == IGNORED, "left out")
+
+
+def target_legend(dataset: Dataset, width: int) -> Image.Image:
+    """The colors of all classes, and the stripes of what counts for nothing."""
+    labels = dataset.classes
+    order = [*range(first_tinted(labels), len(labels)), *range(first_tinted(labels))]
+    names = {
+        index: labels[index].name + (" (without color)" if index < first_tinted(labels) else "") for index in order
+    }
+    entries = [Entry(names[index], partial(_class_swatch, index, labels)) for index in order[:LISTED]]
+    more = [Entry(f"and {len(order) - LISTED} more")] if len(order) > LISTED else []
+    return sheet_legend([*entries, *more, Entry("left out", partial(_stripes_swatch, "left out"))], width)
 
 
 def smooth(classes: Classes, size: tuple[int, int]) -> Classes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
 from mobilevit.data.examination import Broken, decodes
-from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
@@ -59,7 +59,7 @@ def _size(sample: Sample) -> tuple[Path, str]:
     """The mask, and what is wrong with its size; what cannot be opened is told elsewhere."""
     mask: Mask = sample.target
     try:
-        size, wanted = decoding.header(mask.path).size, decoding.header(sample.path).size
+        size, wanted = mask.size, decoding.header(sample.path).size
     except PictureError:
         return mask.path, ""
     return mask.path, "" if size == wanted else size_problem(size, wanted)
@@ -68,10 +68,10 @@ def _size(sample: Sample) -> tuple[Path, str]:
 def _examine(sample: Sample) -> Examined:
     mask: Mask = sample.target
     try:
-        width, height = decoding.header(mask.path).size
+        width, height = mask.size
         return Examined(mask.path, width * height, dict(mask.counts()))
     except PictureError as error:
-        return Examined(mask.path, 0, {}, str(error).removeprefix(f"{mask.path}: "))
+        return Examined(mask.path, 0, {}, str(error).removeprefix(f"{printable(mask.path)}: "))
 
 
 def _all(samples: Sequence[Sample]) -> list[Examined]:

@@ -14,13 +14,16 @@ from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
 from mobilevit.datasets import beside, camvid, class_files, pairs
 from mobilevit.datasets.pairs import Matched
 from mobilevit.errors import DataError, unknown
+from mobilevit.spec import labels
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.segmentation import class_list, voc
+from mobilevit.tasks.segmentation import class_list, coco, voc
 from mobilevit.tasks.segmentation.class_list import ClassList
-from mobilevit.tasks.segmentation.target import Mask
+from mobilevit.tasks.segmentation.instances import InstanceMask
+from mobilevit.tasks.segmentation.stated import Parts, Stated
+from mobilevit.tasks.segmentation.target import Coding, Mask
 
 TASK = "segmentation"
-Masks = Mapping[Path, Path]  # of each picture
+Masks = Mapping[Path, Mask]  # of each image
 
 
 @dataclass(frozen=True)
@@ -28,74 +31,113 @@ class Format:
     """One way to lay out images and masks."""
 
     fits: Callable[[Path], bool]
-    matched: Callable[[Path], Mapping[str | None, Matched]]  # by split; under None what is still to be split
+    read: Callable[[Path], Stated]
     layout: str  # for people
-    lists: Callable[[Path], Iterable[Path]] = lambda _: ()  # files beside them that belong to the layout
-    classes: Callable[[Path, list[Path]], ClassList] = class_list.from_masks  # where no file names them
+    layout_of_masks: "Layout | None" = None  # where masks are files
     is_sure: bool = True  # of others, the first that fits counts, and only where none of the sure ones does
+    is_boxes: bool = False  # it is data for detection too, and is taken for that unless segmentation is asked for
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Folders of masks: which mask belongs to which image, and what else the layout holds."""
+
+    matched: Callable[[Path], Mapping[str | None, Matched]]  # by split; under None what is still to be split
+    others: Callable[[Path], Iterable[Path]] = lambda _: ()  # files that belong to it
+    classes: Callable[[Path, list[Path]], ClassList] = class_list.from_masks  # where no file names them
+
+    def pairs(self, root: Path) -> tuple[Mapping[str | None, Mapping[Path, Path]], list[Finding]]:
+        """The mask of each image, by split, and what is left out; DataError where no image has one."""
+        found = self.matched(root)
+        notes = [note for split, part in found.items() for note in _unmatched(root, split, part)]
+        masks = {split: part.masks for split, part in found.items() if part.masks}
+        if not masks:
+            raise DataError(f"no picture of {root} has a mask of its name. {listed([note.message for note in notes])}")
+        return masks, notes
+
+    def read(self, root: Path) -> Stated:
+        """DataError where no image has a mask, or the classes cannot be told."""
+        found, notes = self.pairs(root)
+        names = class_files.find(root)
+        every = [mask for masks in found.values() for mask in masks.values()]
+        named = class_list.from_file(names) if names else self.classes(root, every)
+        parts = {
+            split: {image: Mask(mask, image, named.coding) for image, mask in masks.items()}
+            for split, masks in found.items()
+        }
+        files = (*([names] if names else ()), *self.others(root))
+        return Stated(named.classes, parts, (*notes, *named.notes), files)
+
+
+FOLDERS, CAMVID, BESIDE = (Layout(layout.matched_splits) for layout in (pairs, camvid, beside))
+VOC = Layout(voc.matched, lambda root: (*voc.lists(root).values(), *voc.companions(root)), class_list.of_voc)
 FORMATS = {
     "masks": Format(
         pairs.are_named,
-        pairs.matched_splits,
-        "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/ inside",
+        FOLDERS.read,
+        "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/",
+        FOLDERS,
     ),
-    "voc": Format(
-        voc.recognises,
-        voc.matched,
-        "JPEGImages/ and SegmentationClass/",
-        lambda root: (*voc.lists(root).values(), *voc.companions(root)),
-        class_list.of_voc,
-    ),
+    "voc": Format(voc.recognises, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
     "camvid": Format(
-        camvid.recognises, camvid.matched_splits, "train/ and trainannot/, val/ and valannot/", is_sure=False
+        camvid.recognises, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
     ),
     "folders": Format(
-        pairs.recognises, pairs.matched_splits, "two folders of files with the same names", is_sure=False
+        pairs.recognises, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
     ),
-    "beside": Format(
-        beside.recognises, beside.matched_splits, "a.jpg and a_mask.png in train/ and val/", is_sure=False
-    ),
+    "beside": Format(beside.recognises, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False),
+    "coco": Format(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
 }
 
 
-def recognises(root: Path) -> bool:
-    """Whether `root` has pictures and masks in a layout that is known here."""
+def recognises(root: Path, *, asked: bool = False) -> bool:
+    """Whether `root` has images and masks in a layout that is known here.
+
+    Data for detection too is none, unless segmentation is `asked` for.
+    """
     try:
-        return any(known.fits(root) for known in FORMATS.values())
+        return any(known.fits(root) for known in FORMATS.values() if asked or not known.is_boxes)
     except DataError:
         return False
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
-    """The pictures under `root` that have masks, as a data set whose targets are `Mask`s.
+    """The images under `root` that have masks, as a dataset whose targets are `Mask`s.
 
-    Without a val split, test stands in for it; without either, `options.val_fraction` of the pictures become val. A
-    data set of held-out pictures alone can be evaluated, and its notes say that it cannot be trained on. DataError
-    where the folder is missing, empty or no such data set.
+    Without a val split, test stands in for it; without either, `options.val_fraction` of the images become val. A
+    dataset of held-out images alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    where the folder is missing, empty or no such dataset.
     """
     root = folders.require_folder(root)
-    known = FORMATS[_format_of(root, options.data_format)]
-    found = known.matched(root)
-    notes = [note for split, part in found.items() for note in _unmatched(root, split, part)]
-    parts = {split: part.masks for split, part in found.items() if part.masks}
-    if not parts:
-        raise DataError(f"no picture of {root} has a mask of its name. {listed([note.message for note in notes])}")
-    splits, origin = _splits(root, parts, options)
-    names = class_files.find(root)
-    every = [mask for masks in parts.values() for mask in masks.values()]
-    listing = class_list.from_file(names) if names else known.classes(root, every)
+    return _split(root, FORMATS[format_of(root, options.data_format)].read(root), options)
+
+
+def read_instances(root: Path, name: str, options: ReadOptions) -> Dataset:
+    """As `read`, of masks whose values count objects, all of the class `name`: the targets are `InstanceMask`s."""
+    root = folders.require_folder(root)
+    layout = FORMATS[format_of(root, options.data_format)].layout_of_masks
+    if layout is None:
+        raise DataError(f"{root} has outlines of objects, and no masks whose values count them")
+    found, notes = layout.pairs(root)
+    coding = Coding((0, 1))
+    parts = {
+        split: {image: InstanceMask(mask, image, coding) for image, mask in masks.items()}
+        for split, masks in found.items()
+    }
+    return _split(root, Stated(labels(["background", name]), parts, tuple(notes), ()), options)
+
+
+def _split(root: Path, stated: Stated, options: ReadOptions) -> Dataset:
+    splits, origin = _splits(root, stated.parts, options)
     samples = {
-        split: tuple(Sample(picture, Mask(mask, picture, listing.coding)) for picture, mask in splits[split].items())
+        split: tuple(Sample(image, mask) for image, mask in splits[split].items())
         for split in SPLIT_NAMES
         if split in splits
     }
-    files = (*([names] if names else ()), *known.lists(root))
-    return Dataset(root, TASK, listing.classes, samples, (*notes, *origin, *listing.notes), files)
+    return Dataset(root, TASK, stated.classes, samples, (*stated.notes, *origin), stated.files)
 
 
-def _format_of(root: Path, name: str | None) -> str:
+def format_of(root: Path, name: str | None) -> str:
     """The format by its name, or the one that fits; DataError where none does, or several that are sure."""
     if name is not None:
         if name not in FORMATS:
@@ -129,9 +171,7 @@ def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
     ]
 
 
-def _splits(
-    root: Path, parts: Mapping[str | None, Masks], options: ReadOptions
-) -> tuple[Mapping[str, Masks], list[Finding]]:
+def _splits(root: Path, parts: Parts, options: ReadOptions) -> tuple[Mapping[str, Masks], list[Finding]]:
     """ "train", "val" and perhaps "test", with a word on where they come from."""
     named = {split: masks for split, masks in parts.items() if split is not None}
     if None in parts:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobilevit.spec import ClassLabel, Criterion
+from mobilevit.tasks.averages import mean_of_defined
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mobilevit.figures import Figure
 
 Counts = npt.NDArray[np.int64]
 
@@ -39,13 +40,13 @@ class SegmentationScores:
     pictures: int
 
     @property
-    def primary(self) -> tuple[str, float]:
+    def primary(self) -> tuple[str, float | None]:
         return "miou", self.miou
 
     @property
-    def miou(self) -> float:
-        """The mean over the classes that are there or were predicted; the others have no IoU."""
-        return _mean([row.iou for row in self.per_class])
+    def miou(self) -> float | None:
+        """The mean over the classes that are there or were predicted; the others have no IoU. None without any."""
+        return mean_of_defined([row.iou for row in self.per_class])
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
@@ -69,11 +70,11 @@ class SegmentationScores:
         """The classes that were there or predicted."""
         return [k for k, row in enumerate(self.per_class) if row.pixels or row.predicted]
 
-    def scalars(self) -> dict[str, float]:
+    def scalars(self) -> dict[str, float | None]:
         return {
             "miou": self.miou,
-            "pixel_accuracy": _ratio(self.confusion.trace(), self.confusion.sum()) or 0.0,
-            "mean_accuracy": _mean([row.accuracy for row in self.per_class]),
+            "pixel_accuracy": _ratio(self.confusion.trace(), self.confusion.sum()),
+            "mean_accuracy": mean_of_defined([row.accuracy for row in self.per_class]),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,12 +116,6 @@ class SegmentationScores:
 
 def _ratio(part: np.int64, whole: np.int64) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _mean(values: list[float | None]) -> float:
-    """Of those that are defined; 0 where none is."""
-    defined = [value for value in values if value is not None]
-    return sum(defined) / max(1, len(defined))
 
 
 def _class_row(row: ClassScore) -> dict[str, Any]:

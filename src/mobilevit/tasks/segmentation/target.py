@@ -43,6 +43,21 @@ class Mask:
     picture: Path
     coding: Coding
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Images that it needs."""
+        return (self.path,)
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), upright; PictureError where it cannot be opened."""
+        return decoding.header(self.path).size
+
     def read(self) -> Classes:
         """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
         with decoding.opened(self.path) as source:
@@ -59,7 +74,7 @@ class Mask:
         """As `read`, of a picture of this (width, height), upright; PictureError where the mask has another size."""
         classes = self.read()
         if classes.shape != size[::-1]:
-            raise PictureError(f"{self.path}: {size_problem(classes.shape[::-1], size)}")
+            raise PictureError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
         return classes
 
     def relabelled(self, mapping: tuple[int, ...]) -> "Mask":

@@ -30,8 +30,11 @@ class SegmentationTask:
 
     name = "segmentation"
     counted = "pixels"
+    counts_images = False
+    cuts_images = False
     size_px = 512
     label_smoothing = 0.0
+    data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"classes": "the index of the class of every pixel, at the size of the input"},
@@ -40,8 +43,8 @@ class SegmentationTask:
         agreement="pixels",
     )
 
-    def recognises(self, root: Path) -> bool:
-        return reader.recognises(root)
+    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognises(root, asked=asked)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
@@ -53,7 +56,7 @@ class SegmentationTask:
         return target.counts()
 
     def files(self, target: Mask) -> Sequence[Path]:
-        return (target.path,)
+        return target.files
 
     def relabel(self, target: Mask, mapping: Sequence[int]) -> Mask:
         return target.relabelled(tuple(mapping))
@@ -119,6 +122,9 @@ class SegmentationTask:
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)
+
+    def legend(self, dataset: Dataset, width: int) -> Image | None:
+        return drawing.target_legend(dataset, width)
 
     def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
         return drawing.draw_target(picture, target, classes)

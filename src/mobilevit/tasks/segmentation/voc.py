@@ -3,7 +3,7 @@
 CVAT and labelme write it too: the one with a list of all, the other with masks in SegmentationClassPNG.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mobilevit.data import folders
@@ -11,10 +11,12 @@ from mobilevit.data.finding import listed
 from mobilevit.data.splitting import split_named
 from mobilevit.datasets import pairs
 from mobilevit.datasets.pairs import Matched, Pair
+from mobilevit.datasets.text_files import read_text
 from mobilevit.errors import DataError
 
 PICTURES, LISTS = "JPEGImages", Path("ImageSets", "Segmentation")
 MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the first with images: labelme's older one has arrays
+MAX_BYTES = 2**26  # of a list
 WHOLE = "trainval"  # read where one of its halves has no list
 
 
@@ -64,21 +66,23 @@ def companions(root: Path) -> list[Path]:
 
 def _of_list(root: Path, path: Path, whole: Matched) -> Matched:
     """The part of `whole` that a list names, in its order; a line may have more words, or a path."""
-    pictures = {picture.stem: picture for picture in (*whole.masks, *whole.no_mask)}
-    found = [pictures.get(name, root / PICTURES / f"{name}.jpg") for name in _names(path)]
-    masks = {picture: whole.masks[picture] for picture in found if picture in whole.masks}
-    return Matched(masks, [picture for picture in found if picture not in masks], ())
+    images = {image.stem: image for image in (*whole.masks, *whole.no_mask)}
+    found = dict.fromkeys(_image(root, line, images) for line in _lines(path))
+    masks = {image: whole.masks[image] for image in found if image in whole.masks}
+    return Matched(masks, [image for image in found if image not in masks], ())
 
 
-def _names(path: Path) -> Sequence[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}): write one name of a picture a line") from error
-    names = list(dict.fromkeys(_stem(line.split()[0]) for line in lines if line.strip()))
-    if not names:
+def _image(root: Path, line: str, images: Mapping[str, Path]) -> Path:
+    """By the whole line, or else by its first word."""
+    names = (_stem(line), _stem(line.split()[0]))
+    return next((images[name] for name in names if name in images), root / PICTURES / f"{names[1]}.jpg")
+
+
+def _lines(path: Path) -> Sequence[str]:
+    lines = [line.strip() for line in read_text(path, MAX_BYTES).splitlines() if line.strip()]
+    if not lines:
         raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
-    return names
+    return lines
 
 
 def _stem(word: str) -> str:

@@ -1,4 +1,4 @@
-"""A signal asks the run to stop after the step in progress; a second one stops it at once."""
+"""A signal asks the work to stop after the step in progress; a second one stops it at once."""
 
 import signal
 import threading

@@ -1,0 +1,169 @@
+"""What `predict --output FOLDER` writes: a class for each name of `--format`."""
+
+import csv
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL.Image import Image
+
+from mobilevit.data.finding import counted
+from mobilevit.errors import OutputError
+from mobilevit.files import temporary_beside, unused, write_atomically
+from mobilevit.images.video_writer import VideoWriter
+from mobilevit.inference import Failure, FrameResult
+from mobilevit.tasks.base import Result
+from mobilevit.text import printable, to_json
+
+Said = Result | FrameResult
+Outcome = Said | Failure
+
+
+class Output(Protocol):
+    """Takes results in order, and writes them to a folder. Made with the folder and the columns of all records."""
+
+    def add(self, said: Said, drawn: Image | None) -> None:
+        """`drawn` is the image with the result on it, which "image" alone asks for."""
+        ...
+
+    def close(self) -> str:
+        """Finish what is begun, also after an interruption; what was written, for people."""
+        ...
+
+    def discard(self) -> None:
+        """Take away what is begun and cannot be finished."""
+        ...
+
+
+class Drawings:
+    """Drawn images, each under the name of its source, numbered where that name is taken; a video stays a video."""
+
+    def __init__(self, folder: Path, _columns: Sequence[str]) -> None:
+        self.folder, self.images, self.videos = folder, 0, 0
+        self.video: VideoWriter | None = None
+        self.video_source = ""
+
+    def add(self, said: Said, drawn: Image | None) -> None:
+        assert drawn is not None
+        if isinstance(said, FrameResult):
+            self._writer(said.source).add(drawn, said.frame)
+            return
+        self._finish_video()
+        write_image(self.folder, said, drawn, "JPEG")
+        self.images += 1
+
+    def _writer(self, source: str) -> VideoWriter:
+        if self.video is None or self.video_source != source:
+            self._finish_video()
+            self.video, self.video_source = VideoWriter(unused(self.folder / f"{stem(source)}.mp4")), source
+            self.videos += 1
+        return self.video
+
+    def _finish_video(self) -> None:
+        if self.video is not None:
+            self.video.close()
+            self.video = None
+
+    def close(self) -> str:
+        self._finish_video()
+        kinds = [counted(self.images, "image")] if self.images or not self.videos else []
+        return " and ".join([*kinds, *([counted(self.videos, "video")] if self.videos else [])])
+
+    def discard(self) -> None:
+        if self.video is not None:
+            self.video.discard()
+
+
+class Masks:
+    """The class of every pixel, as palette PNGs named like the drawn images; of a video one a frame."""
+
+    def __init__(self, folder: Path, _columns: Sequence[str]) -> None:
+        self.folder, self.count = folder, 0
+
+    def add(self, said: Said, _drawn: Image | None) -> None:
+        mask = said.mask()
+        assert mask is not None, "asked before the folder is made"
+        write_image(self.folder, said, mask, "PNG")
+        self.count += 1
+
+    def close(self) -> str:
+        return counted(self.count, "mask")
+
+    def discard(self) -> None: ...
+
+
+class _Lines:
+    """A file of lines that has its name only when it is finished."""
+
+    name: str
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns, self.count = unused(folder / self.name), columns, 0
+        self.temporary = temporary_beside(self.path)
+        self.file = self.temporary.open("w", encoding="utf-8", newline="")
+
+    def close(self) -> str:
+        try:
+            self.file.close()
+            self.temporary.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+        return self.path.name
+
+    def discard(self) -> None:
+        self.file.close()
+        self.temporary.unlink(missing_ok=True)
+
+
+class JsonLines(_Lines):
+    """results.jsonl: an object for each image or frame."""
+
+    name = "results.jsonl"
+
+    def add(self, said: Said, _drawn: Image | None) -> None:
+        self.file.write(to_json(said.to_dict()) + "\n")
+
+
+class Csv(_Lines):
+    """results.csv: the rows of `--csv`."""
+
+    name = "results.csv"
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        super().__init__(folder, columns)
+        self.rows = csv.DictWriter(self.file, columns, lineterminator="\n")
+        self.rows.writeheader()
+
+    def add(self, said: Said, _drawn: Image | None) -> None:
+        self.rows.writerows(records_of(said))
+
+
+def records_of(said: Said) -> list[dict[str, Any]]:
+    """Rows of a CSV file, in which every text is on one line."""
+    return [
+        {name: printable(value) if isinstance(value, str) else value for name, value in record.items()}
+        for record in said.records()
+    ]
+
+
+FORMATS: dict[str, Callable[[Path, Sequence[str]], Output]] = {
+    "image": Drawings,
+    "mask": Masks,
+    "jsonl": JsonLines,
+    "csv": Csv,
+}
+
+
+def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
+    """Under the name of the source, with the number of a frame, and with another number where that name is taken."""
+    number = f"-{said.frame.index:06}" if isinstance(said, FrameResult) else ""
+    encoded = BytesIO()
+    image.save(encoded, kind, quality=90)
+    suffix = {"JPEG": ".jpg", "PNG": ".png"}[kind]
+    write_atomically(unused(folder / f"{stem(said.source)}{number}{suffix}"), encoded.getvalue())
+
+
+def stem(source: str) -> str:
+    """A file name for what was made of `source`: a path, an address, "<stdin>" or "camera:0"."""
+    return Path(source.strip("<>").replace(":", "-")).stem or "image"

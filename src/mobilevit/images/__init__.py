@@ -1,0 +1,1 @@
+"""From whatever a person has to RGB pixels."""

@@ -1,0 +1,162 @@
+"""Video files and cameras, read by PyAV as upright RGB frames with their times, one at a time."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image
+
+from mobilevit.data.decoding import MAX_PIXELS, TOO_MANY_PIXELS
+from mobilevit.errors import MissingExtraError, PictureError, UsageError
+
+SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm"}
+)
+CAMERA = re.compile(r"camera:(\d{1,3})")
+
+# What a file may contain, whatever its name says. A playlist would have FFmpeg open other files and addresses.
+CONTAINERS = "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,ogg,asf"
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where frames come from: what FFmpeg opens, and by which of its readers (None: by the content of the file)."""
+
+    name: str  # for people
+    target: str
+    reader: str | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a video."""
+
+    index: int  # from 0, every frame counted, those left out as well
+    seconds: float | None  # from the start of the video; None where the stream has no times
+    rate: Fraction  # frames per second of the video, on average
+    image: Image.Image  # RGB, upright
+
+
+def is_video(name: str) -> bool:
+    """Whether `name` is a camera, or the path of a file that is called like a video."""
+    return CAMERA.fullmatch(name) is not None or ("://" not in name and Path(name).suffix.lower() in SUFFIXES)
+
+
+def locate(name: str) -> Location:
+    """The file, or the camera "camera:N" of this machine."""
+    camera = CAMERA.fullmatch(name)
+    if camera is None:
+        return Location(name, name)
+    if sys.platform == "darwin":
+        return Location(name, camera[1], "avfoundation")
+    if sys.platform == "win32":
+        return Location(name, f"video={camera[1]}", "dshow")
+    return Location(name, f"/dev/video{camera[1]}", "v4l2")
+
+
+class Video:
+    """An opened video: iterate over it once for its frames.
+
+    `count` is how many frames it should give, None where nobody knows, as with a camera; `rate` how many there are in a
+    second, on average. PictureError, when it is opened, where it is no video that can be read.
+    """
+
+    def __init__(self, location: Location, every: int = 1) -> None:
+        """Of the frames only each `every`-th is converted and given, from the first on."""
+        if every < 1:
+            raise UsageError(f"every is {every}: it must be 1 or more")
+        self.name, self.every, self.is_live = location.name, every, CAMERA.fullmatch(location.name) is not None
+        self._container, self._stream = _opened(location)
+        self.rate = Fraction(self._stream.average_rate or self._stream.base_rate or DEFAULT_RATE)
+        frames = _frames(self._stream, self._container.duration, self.rate)
+        self.count = None if frames is None else -(-frames // every)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in the order in which they are shown.
+
+        What cannot be decoded is left out, and a PictureError at the end says that something was.
+        """
+        index = damaged = 0
+        with self._container, _named(self.name, lambda: f"broken off after {index:,} frames"):
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except pyav().error.InvalidDataError:
+                    damaged += 1
+                    continue
+                for frame in frames:
+                    if index % self.every == 0:
+                        yield Frame(index, self._seconds(frame), self.rate, _upright(frame, self.name))
+                    index += 1
+        if damaged or not index:
+            raise PictureError(f"{self.name}: {damaged:,} packets of it are damaged; {index:,} frames could be decoded")
+
+    def _seconds(self, frame: Any) -> float | None:
+        if frame.pts is None:
+            return None
+        return float((frame.pts - (self._stream.start_time or 0)) * frame.time_base)
+
+
+DEFAULT_RATE = 25  # frames per second, where a stream does not say
+
+
+def _opened(location: Location) -> tuple[Any, Any]:
+    av = pyav()
+    if location.reader is None and not Path(location.target).is_file():
+        raise PictureError(f"{location.name}: not found: check the path")
+    options = {} if location.reader else {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    with _named(location.name, lambda: "no such camera here" if location.reader else "cannot be read as a video"):
+        container = av.open(location.target, format=location.reader, options=options)
+        if not container.streams.video:
+            raise PictureError(f"{location.name}: has no images, only sound")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise PictureError(f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264")
+        stream.thread_type = "AUTO"
+        _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
+        return container, stream
+
+
+@contextmanager
+def _named(name: str, problem: Callable[[], str]) -> Iterator[None]:
+    """FFmpeg's errors as ours."""
+    try:
+        yield
+    except (pyav().error.FFmpegError, ValueError) as error:
+        raise PictureError(f"{name}: {problem()} ({getattr(error, 'strerror', None) or error})") from error
+
+
+def pyav() -> ModuleType:
+    """The package; MissingExtraError where it is not installed."""
+    try:
+        import av
+    except ImportError:
+        raise MissingExtraError('videos and cameras need PyAV: pip install "mobilevit[video]"') from None
+    return av
+
+
+def _refuse_huge(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{name}: refused, because its frames have {TOO_MANY_PIXELS}: make them smaller")
+
+
+def _frames(stream: Any, duration_us: int | None, rate: Fraction) -> int | None:
+    """What the file states, or what follows from how long it is."""
+    return stream.frames or (round(duration_us * rate / 10**6) if duration_us else None)
+
+
+def _upright(frame: Any, name: str) -> Image.Image:
+    """RGB, turned as the display matrix says: phones film in the camera's own orientation."""
+    _refuse_huge(frame.width, frame.height, name)
+    image: Image.Image = frame.to_image()
+    quarter_turns = round(frame.rotation / 90) % 4
+    return image.transpose(TURNS[quarter_turns]) if quarter_turns else image
+
+
+TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}

@@ -1,0 +1,90 @@
+"""Frames to a video file, by PyAV: written whole or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from mobilevit.errors import OutputError
+from mobilevit.files import temporary_beside
+from mobilevit.images.video import Frame, pyav
+
+TICKS = 30_000  # per second: divides the usual rates, those of 1001 as well, and is below MPEG-4's limit of 65,535
+
+
+class VideoWriter:
+    """Frames as an MP4 file. It has its name only after `close`, which is for an interruption too.
+
+    H.264 where this build of FFmpeg has it, else MPEG-4; no sound. The first image decides the size, which is filled up
+    to even numbers, as both want them; each is shown at its frame's own time, so a varying rate stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """OutputError where nothing can be written at `path`."""
+        self.path = path
+        self._stream: Any = None
+        self._last = -1  # the time of the frame before, in ticks
+        self._temporary = temporary_beside(path)
+        with self._problems_named():
+            self._container = pyav().open(str(self._temporary), "w", format="mp4")
+
+    def add(self, image: Image.Image, frame: Frame) -> None:
+        """Append `image` as what is shown at the time of `frame`, which it was made of. OutputError."""
+        with self._problems_named():
+            if self._stream is None:
+                self._begin(image.width, image.height, frame.rate)
+            shown = pyav().VideoFrame.from_image(_filled_up(image, self._size))
+            seconds = frame.index / frame.rate if frame.seconds is None else frame.seconds
+            shown.pts = self._last = max(self._last + 1, round(seconds * TICKS))
+            shown.time_base = Fraction(1, TICKS)
+            self._container.mux(self._stream.encode(shown))
+
+    def _begin(self, width: int, height: int, rate: Fraction) -> None:
+        self._size = width + width % 2, height + height % 2
+        self._stream = self._container.add_stream(_encoder(), rate=rate)
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, TICKS)
+
+    def close(self) -> None:
+        """Write what is left, and give the file its name; nothing is left where there was no frame."""
+        if self._stream is None:
+            self.discard()
+            return
+        with self._problems_named():
+            self._container.mux(self._stream.encode())
+            self._container.close()
+            self._temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Take away what was written."""
+        self._container.close()
+        self._temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _problems_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pyav().error.FFmpegError) as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def _filled_up(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The image in a black one of `size`, at its upper left; reduced where it is larger."""
+    canvas = Image.new("RGB", size)
+    canvas.paste(image if image.width <= size[0] and image.height <= size[1] else ImageOps.contain(image, size))
+    return canvas
+
+
+def _encoder() -> str:
+    """The name of the best that this build of FFmpeg has."""
+    av = pyav()
+    for name in ("libx264", "libopenh264"):
+        try:
+            return str(av.codec.Codec(name, "w").name)
+        except av.codec.codec.UnknownCodecError:
+            continue
+    return "mpeg4"

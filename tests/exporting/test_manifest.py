@@ -1,0 +1,154 @@
+"""A manifest that was changed: it says the same, or one error names what cannot be. Any key, any value."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobilevit.errors import WeightsError
+from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.running import ArtefactRunner
+from mobilevit.spec import ModelSpec, Preprocessing, labels
+from mobilevit.weights.model_file import check_spec
+
+KINDS = {
+    "classification": ("mobilevit_xxs", (Port("probabilities", ("batch", 3), "float32", ""),)),
+    "detection": (
+        "ssdlite_mobilevit_xxs",
+        (Port("boxes", ("batch", 90, 4), "float32", ""), Port("scores", ("batch", 90, 3), "float32", "")),
+    ),
+    "segmentation": ("deeplabv3_mobilevit_xxs", (Port("classes", ("batch", 64, 64), "int32", ""),)),
+}
+
+
+def manifest_of(task: str) -> Manifest:
+    architecture, outputs = KINDS[task]
+    spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
+    inputs = (Port("pictures", ("batch", 3, 64, 64), "float32", "NCHW"),)
+    parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
+    words = ("Resize the picture.",)
+    found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)
+    return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, words, *found)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values in a document."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield (*path, key)
+        yield from places(entry, (*path, key))
+
+
+def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy with another value there; without it where that is `places`."""
+    copy = json.loads(json.dumps(document))
+    holder = copy
+    for key in path[:-1]:
+        holder = holder[key]
+    if value is places:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return copy
+
+
+deep: Any = []
+for _ in range(200):
+    deep = [deep]
+VALUES = [places, None, True, -1, 0, 10**9, 10**40, 0.5, float("nan"), float("inf"), "", "x" * 10**6, [], {}, [1], deep]
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_any_changed_value_is_refused_by_its_key_or_harmless(task: str) -> None:
+    document = json.loads(manifest_of(task).to_json())
+    tried = refused = 0
+    for path in places(document):
+        for value in VALUES:
+            tried += 1
+            try:
+                manifest = Manifest.from_json(json.dumps(changed(document, path, value)))
+                check_spec(manifest.spec)
+                assert Manifest.from_json(manifest.to_json()) == manifest
+            except WeightsError as error:
+                refused += 1
+                assert len(str(error)) < 1000
+    assert tried > 500 and refused > tried / 2
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_what_a_manifest_says_survives_its_text(task: str) -> None:
+    assert Manifest.from_json(manifest_of(task).to_json()) == manifest_of(task)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("spec", "classes", 1), places, r"spec\.classes are 2, but num_classes is 3"),
+        (("spec", "classes", 1, "name"), 7, r"manifest\.spec\.classes\[1\]\.name is 7, expected a text"),
+        (("spec", "colour"), 1, r"manifest\.spec has a key \"colour\" that is unknown"),
+        (("left_to_doo",), [], r"did you mean left_to_do\?"),
+        (("sha256",), places, "manifest lacks the key sha256"),
+        (("sizes_px", 0), "64", r"manifest\.sizes_px\[0\] is \"64\", expected a whole number"),
+        (("spec", "preprocessing", "size_px"), 96, r"spec\.preprocessing\.size_px is 96, but sizes_px \[64, 96\]"),
+        (("parity",), deep, r"manifest\.parity is a list of 1, expected an object or a text"),
+        (("parity", "agreement"), deep, r"manifest\.parity\.agreement .* levels of nesting"),
+        (("thresholds", "score"), float("nan"), "NaN is no number of JSON"),
+        (("inputs", 0, "name"), "images", "inputs are"),
+        (("manifest",), 2, r"manifest\.manifest is not 1"),
+    ],
+)
+def test_the_key_is_named(path: tuple[Any, ...], value: Any, said: str) -> None:
+    document = json.loads(manifest_of("segmentation").to_json())
+    with pytest.raises(WeightsError, match=said):
+        Manifest.from_json(json.dumps(changed(document, path, value)))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "[" * 10**5, '{"manifest":' * 10**5, '{"manifest": 1, "spec": 3}'])
+def test_what_is_no_manifest(text: str) -> None:
+    with pytest.raises(WeightsError, match="manifest cannot be read"):
+        Manifest.from_json(text)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    artefact = tmp_path / "model.onnx"
+    artefact.write_text("a model")
+    with manifest_path(artefact).open("wb") as file:
+        file.truncate(2**33)
+    with pytest.raises(WeightsError, match=r"8,589,934,592 bytes: that is no manifest"):
+        read_manifest(artefact)
+
+
+def test_a_fault_names_the_file(tmp_path: Path) -> None:
+    artefact = tmp_path / "model.onnx"
+    artefact.write_text("a model")
+    document = json.loads(manifest_of("detection").to_json()) | {"sha256": sha256_of(artefact)}
+    manifest_path(artefact).write_text(json.dumps(document))
+    assert read_manifest(artefact).spec.task == "detection"
+    manifest_path(artefact).write_text(json.dumps(document | {"precision": 16}))
+    with pytest.raises(WeightsError, match=r"model\.onnx\.json: .*manifest\.precision is 16"):
+        read_manifest(artefact)
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "said"),
+    [
+        ("classification", [np.full((1, 3), np.nan, np.float32)], "probabilities that are not finite"),
+        ("classification", [np.ones((1, 4), np.float32)], r"shape \[1, 4\], but its manifest says"),
+        (
+            "detection",
+            [np.ones((1, 90, 4), np.float32), np.full((1, 90, 3), np.inf, np.float32)],
+            "scores that are not",
+        ),
+        ("segmentation", [np.full((1, 64, 64), 3, np.int32)], "value 3, but its manifest lists 3 classes"),
+        ("segmentation", [np.zeros((1, 32, 32), np.int32)], r"shape \[1, 32, 32\]"),
+    ],
+)
+def test_a_runtimes_answer_is_what_the_manifest_says(task: str, outputs: list[Any], said: str) -> None:
+    import torch
+
+    runner = ArtefactRunner(manifest_of(task), "a runtime", lambda _: outputs)
+    with pytest.raises(WeightsError, match=said):
+        runner(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))

@@ -1,0 +1,35 @@
+"""A score that there was nothing to measure on is no 0, in every task."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mobilevit import tasks
+from mobilevit.quantization.interval import paired_interval
+from mobilevit.spec import labels
+
+TASKS = ("classification", "detection", "segmentation")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nothing_at_all(task: str) -> None:
+    scores = tasks.get(task).metric(labels("abc")).compute()
+    assert scores.primary[1] is None
+    assert set(scores.scalars().values()) == {None}
+    assert scores.plots() == {}
+    assert json.loads(json.dumps(scores.to_dict()))[scores.primary[0]] is None
+    assert scores.tables() is not None and scores.files() is not None
+
+
+def test_a_draw_without_anything_to_measure_counts_for_nothing() -> None:
+    import torch
+
+    from mobilevit.tasks.detection.target import Boxes
+
+    metric = tasks.get("detection").metric(labels("a"))
+    box = np.array([[0, 0, 50, 50]], np.float32)
+    outputs = {"boxes": torch.from_numpy(box / 100)[None], "scores": torch.full((1, 1, 1), 0.9)}
+    metric.update(outputs, [Boxes.of(box, [0], (100, 100))], torch.tensor([0]))
+    metric.update(outputs, [Boxes.of([], [], (100, 100))], torch.tensor([1]))
+    assert paired_interval(metric, metric, 2) == (0.0, 0.0)

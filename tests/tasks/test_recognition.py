@@ -1,0 +1,147 @@
+"""Which task a folder is for: annotations and masks are never taken for classes; a wish is never ignored."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilevit import tasks
+from mobilevit.errors import DataError, UsageError
+from mobilevit.tasks.base import ReadOptions
+from mobilevit.tasks.checking import check
+
+BOTH = ("cat", "dog")
+
+
+def images(root: Path, *folders: str, count: int = 4, suffix: str = ".jpg") -> list[Path]:
+    """Noise, as a photograph is to whoever counts colors."""
+    paths = [root / folder / f"{number}{suffix}" for folder in folders for number in range(count)]
+    for seed, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8)).save(path)
+    return paths
+
+
+def masks(root: Path, folder: str, names: list[str]) -> None:
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        pixels = np.zeros((24, 32), np.uint8)
+        pixels[4:12, 4:20] = 2
+        Image.fromarray(pixels).save(root / folder / name)
+
+
+def refused(root: Path, task: str | None = None, data_format: str | None = None) -> str:
+    with pytest.raises((DataError, UsageError)) as caught:
+        tasks.recognise(root, task, data_format).read(root, ReadOptions(data_format=data_format))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".json", json.dumps({"tags": [], "objects": [{"classTitle": "cat"}]})),
+        (".jpg.json", json.dumps({"tags": [], "objects": [{"classTitle": "cat"}]})),
+        (".txt", "Car 0.00 0 1.57 614.24 181.78 727.31 284.77 1.57 1.73 4.15 1.00 1.75 13.22 1.62"),
+        (".TXT", "a photo of a cat"),
+        (".xml", "<doc><item/></doc>"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "train/{}", "{}"])
+def test_annotations_that_nobody_reads_stop(suffix: str, text: str, folder: str, tmp_path: Path) -> None:
+    for path in images(tmp_path, *{folder.format(name) for name in BOTH}):
+        path.with_suffix(suffix).write_text(text)
+    said = refused(tmp_path)
+    assert "file of the name of nearly every image" in said and "which begins" in said
+    assert "one folder a class" not in said
+
+
+def test_whoever_insists_gets_classes_and_a_warning(tmp_path: Path) -> None:
+    for path in images(tmp_path, *BOTH, count=12):
+        path.with_suffix(".txt").write_text("a photo of a pet")
+    report = check(tmp_path, task="classification")
+    assert [label.name for label in report.dataset.classes] == list(BOTH)
+    assert "annotations" in {finding.kind for finding in report.findings if finding.severity == "warning"}
+
+
+def test_a_few_notes_beside_the_images_do_not_stop(tmp_path: Path) -> None:
+    for path in images(tmp_path, *BOTH)[::3]:
+        path.with_suffix(".txt").write_text("a photo of a pet")
+    assert tasks.recognise(tmp_path).name == "classification"
+
+
+def test_classes_of_numbered_images_are_no_masks(tmp_path: Path) -> None:
+    images(tmp_path, *BOTH)
+    assert tasks.recognise(tmp_path).name == "classification"
+
+
+def test_masks_in_a_layout_that_nobody_reads_stop(tmp_path: Path) -> None:
+    """As Cityscapes names them."""
+    images(tmp_path, "left/one", "left/two")
+    for town in ("one", "two"):
+        for path in (tmp_path / "left" / town).iterdir():
+            path.rename(path.with_name(f"{town}_{path.stem}_left.png"))
+        for kind in ("color", "ids"):
+            masks(tmp_path, f"fine/{town}", [f"{town}_{number}_fine_{kind}.png" for number in range(4)])
+    assert "masks of the images (fine/" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("PNGImages", "PedMasks"), ("image", "label"), ("train", "trainannot"), ("photos", "gt")]
+)
+def test_images_beside_masks_are_never_classes(first: str, second: str, tmp_path: Path) -> None:
+    paths = images(tmp_path, first, suffix=".png")
+    masks(tmp_path, second, [path.name for path in paths])
+    try:
+        assert tasks.recognise(tmp_path).name == "segmentation"
+    except DataError as error:
+        assert "masks of the images" in str(error)
+
+
+def labeled(root: Path) -> None:
+    """Of YOLO, in the groups that the images were taken in."""
+    (root / "classes.txt").write_text("cat\ndog\n")
+    for number, path in enumerate(images(root, "one", "two")):
+        path.with_suffix(".txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.25\n")
+
+
+def test_text_files_of_yolo_in_groups_are_boxes(tmp_path: Path) -> None:
+    labeled(tmp_path)
+    dataset = tasks.recognise(tmp_path).read(tmp_path, ReadOptions())
+    assert dataset.task == "detection" and [label.name for label in dataset.classes] == ["cat", "dog"]
+    assert tasks.recognise(tmp_path, "detection", "yolo").name == "detection"
+    (tmp_path / "classes.txt").unlink()
+    assert "labels beside the images, and no names for them: write" in refused(tmp_path)
+
+
+def test_a_format_is_never_ignored(tmp_path: Path) -> None:
+    images(tmp_path, *BOTH)
+    assert "no YOLO labels" in refused(tmp_path, data_format="yolo")
+    assert "did you mean yolo" in refused(tmp_path, data_format="yollo")
+    assert "is read as folders of classes, which have no other format" in refused(tmp_path, "classification", "yolo")
+    assert "could be read as different tasks" not in refused(tmp_path, data_format="coco")
+
+
+def test_a_task_is_never_ignored(tmp_path: Path) -> None:
+    images(tmp_path / "classes", *BOTH)
+    assert "did you mean detection" in refused(tmp_path / "classes", "detektion")
+    assert "no boxes in a known format" in refused(tmp_path / "classes", "detection")
+    paths = images(tmp_path / "masks", "images")
+    masks(tmp_path / "masks", "masks", [f"{path.stem}.png" for path in paths])
+    assert "laid out for segmentation, not for classification" in refused(tmp_path / "masks", "classification")
+
+
+def test_two_splits_are_no_classes(tmp_path: Path) -> None:
+    images(tmp_path, "train", "val", "extra")
+    said = refused(tmp_path)
+    assert "train has no class folders, but 4 pictures directly in it" in said or "beside it" in said
+
+
+def test_the_flat_folder_of_a_labeling_tool(tmp_path: Path) -> None:
+    for path in images(tmp_path, ""):
+        path.with_suffix(".xml").write_text(
+            "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+            "</bndbox></object></annotation>"
+        )
+    assert tasks.recognise(tmp_path).name == "detection"
