@@ -153,10 +153,16 @@ class ModelSpec:
             data["patch_sizes"] = tuple(data["patch_sizes"])
             data["anchors"] = tuple(tuple((w, h) for w, h in level) for level in data.pop("anchors", ()))
             threshold = data.pop("score_threshold", None)
-            data["score_threshold"] = None if threshold is None else ScoreThreshold(**threshold)
+            data["score_threshold"] = None if threshold is None else _valid(ScoreThreshold(**threshold))
             return cls(**data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"the model file's spec cannot be read: {error!r}") from error
+
+
+def _valid(threshold: ScoreThreshold) -> ScoreThreshold:
+    if not threshold.is_valid:
+        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which cannot be")
+    return threshold
 
 
 def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:

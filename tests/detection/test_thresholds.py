@@ -243,8 +243,9 @@ def test_an_older_spec_has_none() -> None:
 def test_a_stored_threshold_that_cannot_be_is_refused(change: dict[str, object]) -> None:
     spec = json.loads(ModelSpec("ssdlite_mobilevit_xxs", "detection", CLASSES, score_threshold=STORED).to_json())
     spec["score_threshold"] |= change
-    with pytest.raises(WeightsError, match="spec"):
-        model_file.read_spec(json.dumps(spec))
+    for read in (model_file.read_spec, ModelSpec.from_json):  # of a model file, and of the manifest of an exported one
+        with pytest.raises(WeightsError, match="spec"):
+            read(json.dumps(spec))
     for other in ([0.5], 0.5, "f1", {}):
         with pytest.raises(WeightsError, match="spec"):
             model_file.read_spec(json.dumps(spec | {"score_threshold": other}))

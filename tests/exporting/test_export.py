@@ -140,7 +140,7 @@ def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
     assert main(["info", str(model)]) == 0
     said = capsys.readouterr().out
     assert "0.35, the best F1 on val of squares, 8 images" in said
-    assert "exported" not in said
+    assert "exported with another" not in said
     model_file.rewrite(model, replace(spec_of(network), score_threshold=replace(THRESHOLD, value=0.5)))
     assert main(["info", str(model)]) == 0
     expected = "mine.onnx was exported with another score threshold, 0.35 in place of 0.5: export it again"

@@ -96,11 +96,7 @@ def check_spec(spec: ModelSpec) -> None:
         ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
         ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
         ("anchors", spec.anchors, not spec.anchors or (spec.task == "detection" and are_valid(spec.anchors))),
-        (
-            "score_threshold",
-            spec.score_threshold,
-            spec.score_threshold is None or (spec.task == "detection" and spec.score_threshold.is_valid),
-        ),
+        ("score_threshold", spec.score_threshold, spec.score_threshold is None or spec.task == "detection"),
         ("classes", spec.classes, spec.classes or spec.task == "classification"),
         (
             "classes",
