@@ -133,6 +133,20 @@ def test_predict_goes_on_after_a_broken_picture(model: Path, pictures: list[str]
     assert "1 of 3 images could not be read" in shown.err
 
 
+def test_predict_goes_on_after_names_that_no_file_can_have(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The longest names that a file may have are written to as well."""
+    longest = [tmp_path / f"{'x' * 251}.png", tmp_path / f"{'猫' * 83}.png"]
+    for path in longest:
+        Image.new("RGB", (40, 40)).save(path)
+    (tmp_path / "ring.png").symlink_to("ring.png")
+    names = [str(tmp_path / "ring.png"), "y" * 300, "~nobody-of-this-name.png", *map(str, longest)]
+    assert main(["predict", str(model), *names, "--output", str(tmp_path / "drawn"), "--json"]) == 1
+    said = capsys.readouterr()
+    assert [("error" in entry) for entry in json.loads(said.out)] == [True] * 3 + [False] * 2
+    assert said.err.count("error: ") == 3
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
 def test_predict_json(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
     assert main(["predict", str(model), *pictures, broken, "--json", "--top-k", "2"]) == 1
     said = json.loads(capsys.readouterr().out)

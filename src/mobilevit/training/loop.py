@@ -4,7 +4,6 @@ Knows the Task protocol, never which task it is. What happens at (epoch, step) d
 (seed, epoch, step) alone, so a resumed run goes on exactly as one that never stopped.
 """
 
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -57,7 +56,7 @@ class Parts:
     group: Group
     device: torch.device
     workers: int
-    val_cache: ImageCache | None
+    val_cache: ImageCache | None = None  # the images of val as they are evaluated; None: from their files
 
     @property
     def evaluated(self) -> nn.Module:
@@ -86,7 +85,7 @@ class Loop:
         """Train until the last epoch, or until `patience` epochs were measured and none was better.
 
         False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a DataError. TrainingError where the loss is not finite.
+        read, which is a PictureError or DataError. TrainingError where the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
@@ -94,16 +93,10 @@ class Loop:
                     return False
                 self._save_checkpoint()  # before anything of the validation can fail
                 self._finish_epoch(self._validate())
-        except (PictureError, DataError) as error:
+        except (PictureError, DataError):
             self._save_checkpoint()
-            raise DataError(self._unreadable(error)) from error
+            raise
         return True
-
-    def _unreadable(self, error: Exception) -> str:
-        """What to do about a file that was readable when the run began, or that nobody had looked at."""
-        kept = f"the run is kept as it stood in epoch {self.progress.epoch + 1}"
-        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(self.folder.path))}`"
-        return f"{error}. {kept}: {go_on}, or start another run with --skip-broken, which leaves such files out"
 
     def _out_of_patience(self) -> bool:
         return 0 < self.parts.config.patience <= self.progress.worse_epochs
