@@ -146,5 +146,5 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
 def quoted(text: object, most: int = 60) -> str:
     """A text for a message: printable, on one line, and not longer than anybody reads."""
     text = str(text)
-    shown = text if text.isprintable() else printable(text[:1000]).encode("unicode_escape").decode()
+    shown = text if text.isprintable() else printable(text[:1000])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
