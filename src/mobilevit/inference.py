@@ -65,20 +65,20 @@ class Predictor:
         *,
         device: str = "auto",
         batch_size: int = BATCH_SIZE,
-        top: int | None = None,
-        min_score: float | None = None,
+        top_k: int | None = None,
+        score_threshold: float | None = None,
         size_px: int | None = None,
         runtime: str = TORCH,
     ) -> None:
-        """`top` and `min_score` limit what a result says: see `Limits`. `runtime` is "torch", a format that the model
-        file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
+        """`top_k` and `score_threshold` limit what a result says: see `Limits`. `runtime` is "torch", a format that the
+        model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
         self._process = os.getpid()
         self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
-        self.batch_size, self.limits = batch_size, Limits(top, min_score)
+        self.batch_size, self.limits = batch_size, Limits(top_k, score_threshold)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -279,12 +279,14 @@ def predict(
     *,
     device: str = "auto",
     batch_size: int = BATCH_SIZE,
-    top: int | None = None,
-    min_score: float | None = None,
+    top_k: int | None = None,
+    score_threshold: float | None = None,
     size_px: int | None = None,
 ) -> list[Any]:
     """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
-    predictor = Predictor(model, device=device, batch_size=batch_size, top=top, min_score=min_score, size_px=size_px)
+    predictor = Predictor(
+        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, size_px=size_px
+    )
     return predictor(pictures)
 
 

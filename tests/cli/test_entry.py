@@ -86,7 +86,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "{model}", "x.png", "--format", "mask"], 2, "name the folder as --output"),
         (["predict", "{model}", "x.png", "--output", "{tmp}/out", "--format", "jsnol"], 2, "did you mean jsonl"),
         (["predict", "{model}", "x.mp4", "--every", "0"], 2, "every is 0"),
-        (["predict", "{model}", "x.png", "--top", "0"], 2, "top"),
+        (["predict", "{model}", "x.png", "--top-k", "0"], 2, "top-k"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
         (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
         (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),

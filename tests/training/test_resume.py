@@ -187,6 +187,15 @@ def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path)
         resume(run)
 
 
+def test_what_a_killed_run_left_is_taken_away(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    left = [run / "checkpoint" / ".state.safetensors.k3x_9a2b.tmp", run / ".best.safetensors.0a1b2c3d.tmp"]
+    for path in left:
+        path.write_bytes(b"half of it")
+    resume(run)
+    assert not [path for path in left if path.exists()]
+
+
 def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:
     run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
     checkpoint = run / "checkpoint" / "state.safetensors"
