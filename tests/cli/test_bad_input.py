@@ -23,7 +23,7 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    for block in re.findall(r"^```\n(\$ .*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```console\n(\$ .*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
         for entry in block.split("$ ")[1:]:
             line, *said = entry.strip().splitlines()
             code = re.search(r"# exit code (\d)", line)
