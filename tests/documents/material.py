@@ -3,10 +3,10 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from blocks import ROOT
 from PIL import Image
 from safetensors.torch import save
 
-from mobilevit.digit_scenes import write_scenes
+from mobilevit.images.video import Frame
+from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing, labels
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load, spec_of
@@ -23,13 +24,134 @@ from mobilevit.weights.recognition import Recognised
 from mobilevit.weights.translation import from_ours
 
 sys.path.append(str(ROOT / "tests" / "weights"))
-from servers import Site, serve  # noqa: E402
-
-FLOWERS = ("daisy", "rose")
-TINY = "--epochs 1 --size-px 64 --batch-size 8"  # what a training is shortened by
+from servers import Site, serve
 
 NOT_RUN = {"docs/android.md": 4, "docs/ios.md": 4, "docs/training.md": 1, "docs/video.md": 1, "docs/weights.md": 1}
 
+# Documents whose blocks a test of their own runs, several times or word by word.
 ELSEWHERE = {"docs/bad-input.md": "tests/cli/test_bad_input.py", "docs/python.md": "tests/exporting/test_docs.py"}
 
-SHORTER: Mapping[str, Mapping[str, str]] = {}
+SHORT = "--epochs 1 --size-px 64 --batch-size 8"
+SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(size_px=64, batch_size=8)"
+
+# Line by line: what runs instead. Fewer epochs, smaller images, fewer rounds; `make` says what it would do.
+SHORTER: Mapping[str, Mapping[str, str]] = {
+    "CONTRIBUTING.md": {
+        "make test     # makes .venv with the versions of constraints.txt, runs all tests, in a process for each core": "make --dry-run test",
+        "make test-all # and exports every network in every format": "make --dry-run test-all",
+        "make lint     # ruff: rules and format": "make --dry-run lint",
+        "make types    # mypy, strict, on src": "make --dry-run types",
+        ".ci/run       # all three: what must pass before a change lands": "bash -n .ci/run",
+    },
+    "README.md": {
+        "make demo    # installs, trains on handwritten digits, evaluates, predicts, exports: a few minutes on two cores after the install": "make --dry-run demo",
+        "make test    # installs everything, runs all tests": "make --dry-run test",
+        'pip install .                    # or: pip install -c constraints.txt -e ".[all]"': "pip install --quiet --no-deps --target installed .",
+        "mobilevit train pictures --model mobilevit_xs --name mine # from ImageNet weights; --weights none without a network": f"mobilevit train pictures --model mobilevit_xs --name mine {SHORT}",
+        "mobilevit benchmark runs/mine/best.safetensors            # how fast each runtime is here": "mobilevit benchmark runs/mine/best.safetensors --runs 2",
+        'result = mobilevit.train(mobilevit.TrainConfig(data="pictures", weights="none"))': f'result = mobilevit.train(mobilevit.TrainConfig(data="pictures", weights="none", {SHORT_CONFIG}))',
+        "mobilevit benchmark imagenette files/*.onnx files/*.openvino files/*.pte files/*.tflite --threads 1,2 --runs 60": "mobilevit benchmark imagenette files/*.onnx files/*.openvino files/*.pte files/*.tflite --threads 1,2 --runs 2",
+    },
+    "docs/training.md": {
+        "mobilevit train flowers --model mobilevit_xs --epochs 40": f"mobilevit train flowers --model mobilevit_xs {SHORT}",
+        "mobilevit train flowers --model mobilevit_xs --dry-run": f"mobilevit train flowers --model mobilevit_xs --dry-run {SHORT}",
+        'config = mobilevit.TrainConfig(data="flowers", model="mobilevit_xs", optim=mobilevit.OptimiserConfig(lr=5e-4))': f'config = mobilevit.TrainConfig(data="flowers", {SHORT_CONFIG}, model="mobilevit_xs", optim=mobilevit.OptimiserConfig(lr=5e-4))',
+    },
+    "docs/export.md": {
+        "mobilevit export runs/pets/best.safetensors --format onnx,openvino,executorch,coreml,litert --verify holiday/*.jpg": "mobilevit export runs/pets/best.safetensors --format onnx --verify holiday/*.jpg",
+    },
+}
+
+
+def lay_out(document: str, folder: Path) -> None:
+    """Everything that the document takes for granted, in `folder`."""
+    if document in ("README.md", "CONTRIBUTING.md"):
+        _copy_project(folder)
+    for name in ("flowers", "pictures"):
+        _write_classes(folder / name, ("daisy", "rose"), {"train": 8, "val": 4, "test": 2})
+    _write_classes(folder / "IMAGENETTE", [label.id for label in spec_of(load("imagenette")).classes], {"val": 2})
+    for name in ("cat", "dog", "photo", *(f"holiday/{stem}" for stem in ("beach", "dog", "hill"))):
+        _write(folder / f"{name}.jpg", _photo(len(name)))
+    _write_boxes(folder / "bccd")
+    for name in (
+        "best",
+        "runs/flowers/best",
+        "runs/pets/best",
+        *(() if document == "README.md" else ("runs/mine/best",)),
+    ):
+        _write_model(folder / f"{name}.safetensors", "mobilevit_xxs", ("daisy", "rose"))
+    _write_model(folder / "detector.safetensors", "ssdlite_mobilevit_xxs", ("cat", "dog"))
+    _write_video(folder / "clip.mp4")
+
+
+def _copy_project(folder: Path) -> None:
+    """What a fresh clone has."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+
+
+def _write_classes(root: Path, names: Sequence[str], counts: Mapping[str, int]) -> None:
+    for split, count in counts.items():
+        for place, name in enumerate(names):
+            for number in range(count):
+                _write(root / split / name / f"{number}.jpg", _photo(100 * place + number, hue=place))
+
+
+def _photo(seed: int, hue: int | None = None) -> Image.Image:
+    """Blocks of color, those of a class in its own."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    if hue is not None:
+        blocks[..., hue % 3] //= 4
+    return Image.fromarray(blocks).resize((160, 120), Image.Resampling.BICUBIC)
+
+
+def _write(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def _write_boxes(root: Path) -> None:
+    """Pascal VOC: a box in each image."""
+    box = "<bndbox><xmin>20</xmin><ymin>30</ymin><xmax>80</xmax><ymax>90</ymax></bndbox>"
+    size = "<size><width>160</width><height>120</height></size>"
+    names = {"train": ("a", "b", "c", "d"), "val": ("e", "f")}
+    for split, stems in names.items():
+        for stem in stems:
+            _write(root / "JPEGImages" / f"{stem}.jpg", _photo(ord(stem)))
+            text = (
+                f"<annotation><filename>{stem}.jpg</filename>{size}<object><name>RBC</name>{box}</object></annotation>"
+            )
+            (root / "Annotations").mkdir(exist_ok=True)
+            (root / "Annotations" / f"{stem}.xml").write_text(text)
+        (root / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(stems))
+
+
+def _write_model(path: Path, architecture: str, names: Sequence[str]) -> None:
+    """A model as it is before any training, for images of 64 px."""
+    torch.manual_seed(0)
+    model = create(architecture, classes=labels(names))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=64, resize_px=72))
+    model_file.save(path, model.state_dict(), spec)
+
+
+def _write_video(path: Path) -> None:
+    writer = VideoWriter(path)
+    for index in range(12):
+        image = _photo(index)
+        writer.add(image, Frame(index, index / 10, Fraction(10), image))
+    writer.close()
+
+
+@contextmanager
+def weights_server() -> Iterator[str]:
+    """The address of a hub that has, under every name, weights of mobilevit_xs in timm's layout."""
+    torch.manual_seed(0)
+    state = create("mobilevit_xs", num_classes=1000).state_dict()
+    with serve(Site(save(from_ours(state, Recognised("timm", "mobilevit_xs", 1000))))) as site:
+        yield site.address

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pytest
 from blocks import DOCUMENTS, PARSED, ROOT, RUN, SHOWN, Block, blocks
-from material import NOT_RUN, SHORTER, lay_out, weights_server
+from material import ELSEWHERE, NOT_RUN, SHORTER, lay_out, weights_server
 
 BLOCKS = {document.relative_to(ROOT).as_posix(): blocks(document) for document in DOCUMENTS}
-RUNNABLE = [name for name, found in BLOCKS.items() if any(one.language in RUN and not one.not_run for one in found)]
+RUNNABLE = [
+    name
+    for name, found in BLOCKS.items()
+    if name not in ELSEWHERE and any(one.language in RUN and not one.not_run for one in found)
+]
 PARSERS = {"toml": tomllib.loads, "json": json.loads}
 
 
@@ -30,6 +34,11 @@ def test_every_block_says_what_it_is(document: str) -> None:
 
 def test_what_is_not_run_is_counted() -> None:
     assert {name: count for name, found in BLOCKS.items() if (count := sum(one.not_run for one in found))} == NOT_RUN
+
+
+@pytest.mark.parametrize(("document", "test"), ELSEWHERE.items())
+def test_what_is_run_elsewhere_is(document: str, test: str) -> None:
+    assert Path(document).name in (ROOT / test).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", BLOCKS)
@@ -65,7 +74,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 @pytest.mark.parametrize("document", RUNNABLE)
 def test_the_document_runs(document: str, tmp_path: Path, environment: dict[str, str]) -> None:
     lay_out(document, tmp_path)
-    run = [(one.place, one.language, _shorter(one)) for one in BLOCKS[document] if one.language in RUN and not one.not_run]
+    run = [
+        (one.place, one.language, _shorter(one)) for one in BLOCKS[document] if one.language in RUN and not one.not_run
+    ]
     program = [sys.executable, str(Path(__file__).with_name("run_blocks.py"))]
     done = subprocess.run(program, input=json.dumps(run), cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
