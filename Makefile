@@ -1,6 +1,6 @@
 # make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, export;
 #              TASK=detection or TASK=segmentation for several digits in each picture
-# make test    all tests; make test-all adds the export of every network in every format
+# make test    all tests; make test-all adds the export of every network in every format, and the whole rehearsal for a GPU
 # make lint    ruff: rules and format
 # make types   mypy, strict
 # make clean   takes the environment and the caches away

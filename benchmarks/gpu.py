@@ -29,11 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gpu_parts.results import FAILED, PASSED, Results, markdown
+from gpu_parts.results import FAILED, NOT_RUN, PASSED, Results, markdown
 
 ROOT = Path(__file__).resolve().parents[1]
-PREFLIGHT_S = 60.0  # it takes 20, but the first import from a cold disk may take longer than all the rest
-SHARES = {"correct": 90 / 480, "fast": 120 / 480}  # of the time; `learns` has what is left
+# It takes 20 s, but the first import from a cold disk may take longer than all the rest; a CPU may be a loaded one.
+PREFLIGHT_S = {"cuda": 60.0, "cpu": 300.0}
+SHARES = {"correct": 90 / 480, "fast": 120 / 480}  # of the time on a GPU; `learns` has what is left
+CPU_SHARES = {"correct": 0.4, "fast": 0.25}
 TRIES = 6  # processes that one part may use up
 TIME_IS_UP = "the time of its part was up"
 BROKE_OFF = "its process broke off, or it took too long: see log.txt"
@@ -48,6 +50,7 @@ class Run:
     work: Path  # for what need not stay
     log: IO[str]
     started_s: float  # of time.time()
+    package: str = "gpu_parts"  # where the parts are
 
     @property
     def results(self) -> Results:
@@ -55,7 +58,7 @@ class Run:
 
 
 def main(arguments: list[str]) -> int:
-    """Run all parts; the number of checks that failed, or 1 where the first part did not pass."""
+    """Run all parts; the number of checks that failed."""
     options = _options(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gpu-") as work, (options.output / "log.txt").open("w") as log:
@@ -68,7 +71,8 @@ def main(arguments: list[str]) -> int:
         run.results.add_facts({"ended": f"after {time.time() - run.started_s:.0f} s"})
         _write_table(run)
         print((options.output / "results.md").read_text(), flush=True)
-        return min(sum(entry["status"] == FAILED for entry in run.results.read()["checks"]), 100)
+        statuses = [str(entry["status"]) for entry in run.results.read()["checks"]]
+        return min(statuses.count(FAILED), 100)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -91,12 +95,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 def _run_parts(run: Run) -> None:
     """Each part in its time; the last one has at least what the shares of the others leave."""
-    total_s = 60 * run.options.minutes
+    total_s, shares = 60 * run.options.minutes, SHARES if run.options.device == "cuda" else CPU_SHARES
     for part in PARTS:
         if part not in ("preflight", *run.options.parts):
             continue
         left_s = run.started_s + total_s - time.time()
-        box_s = PREFLIGHT_S if part == "preflight" else SHARES[part] * total_s if part in SHARES else left_s
+        box_s = shares[part] * total_s if part in shares else left_s
+        box_s = PREFLIGHT_S[run.options.device] if part == "preflight" else box_s
         status = _run_part(run, part, box_s)
         _write_table(run)
         if part == "preflight" and not _all_passed(run, part):
@@ -111,7 +116,7 @@ def _run_part(run: Run, part: str, box_s: float) -> str:
     ends_at_s, status = started_s + box_s, "out of time"
     for _ in range(TRIES):
         settled, code = run.results.settled(part), _process(run, part, ends_at_s)
-        run.results.close_running(part, TIME_IS_UP if code is None else BROKE_OFF)
+        run.results.close_running(part, *((NOT_RUN, TIME_IS_UP) if code is None else (FAILED, BROKE_OFF)))
         if code == 0:
             status = "done"
             break
@@ -127,13 +132,11 @@ def _run_part(run: Run, part: str, box_s: float) -> str:
 
 def _process(run: Run, part: str, ends_at_s: float) -> int | None:
     """Run a process of the part; its exit code, None where its time was up."""
-    options, settings = run.options, run.work / f"{part}.json"
-    values = {name: str(getattr(options, name) or "") for name in ("device", "sizes", "data")}
-    values |= {"output": str(options.output), "work": str(run.work)}
-    settings.write_text(json.dumps({**values, "epochs": options.epochs, "ends_at_s": ends_at_s}))
+    settings = run.work / f"{part}.json"
+    settings.write_text(json.dumps(_settings(run, ends_at_s)))
     paths = [str(ROOT / "src"), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "gpu_parts.session", part, str(settings)],
+        [sys.executable, "-u", "-m", "gpu_parts", f"{run.package}.{part}", str(settings)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdout=run.log,
         stderr=subprocess.STDOUT,
@@ -145,6 +148,20 @@ def _process(run: Run, part: str, ends_at_s: float) -> int | None:
         return None
     finally:
         _end(process)
+
+
+def _settings(run: Run, ends_at_s: float) -> dict[str, str | float]:
+    """What a part is told."""
+    options = run.options
+    return {
+        "device": options.device,
+        "sizes": options.sizes,
+        "data": str(options.data or ""),
+        "output": str(options.output),
+        "work": str(run.work),
+        "epochs": options.epochs,
+        "ends_at_s": ends_at_s,
+    }
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -26,8 +26,8 @@ ORDER = [
     "boxes",
     "class_tables",
     "models",
-    "data",
     "images",
+    "data",
     "datasets",
     "weights",
     "tasks",
@@ -52,7 +52,7 @@ ORDER = [
 NARROW = {
     "models": {"errors"},
     "formats": {"text", "errors", "spec", "typed"},
-    "data": {"text", "errors", "files", "figures", "spec"},
+    "data": {"text", "errors", "files", "figures", "images", "spec"},
 }
 
 KNOW_TARGETS = {"conversion.py", "box_writers.py", "mask_writers.py"}  # of datasets: what they write is tasks' targets
@@ -67,11 +67,13 @@ HOMES = {
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"data/augment.py"},
     "litert_torch": {"formats/litert.py"},
+    "httpx2": {"images/http.py"},
     "matplotlib": {"figures.py"},
     "nncf": {"quantization/openvino.py"},
     "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py", "quantization/onnx.py"},
     "onnxruntime": {"formats/onnx.py", "quantization/onnx.py"},
     "openvino": {"formats/openvino.py", "quantization/openvino.py"},
+    "pillow_heif": {"images/heif.py"},
     "sklearn": {"digits.py"},
     "torchao": {"quantization/executorch.py"},
     "tensorboard": {"training/scalars.py"},
@@ -81,7 +83,7 @@ HOMES = {
 }
 OPTIONAL = {
     "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia",
-    "litert_torch", "nncf", "onnx", "onnxruntime", "openvino", "sklearn", "tensorboard", "torchao",
+    "litert_torch", "nncf", "onnx", "onnxruntime", "openvino", "pillow_heif", "sklearn", "tensorboard", "torchao",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ In float32 without TF32, unless a check says otherwise. On a CPU the same compar
 
 import csv
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,18 @@ from gpu_parts import made, ranks
 from gpu_parts.session import Check, Figures, Session
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import distance, gradient, parts_of, train_step
-from mobilevit import MobileViTError, MultiScaleConfig, Predictor, TrainConfig, fuse, load, resume, train
+from mobilevit import (
+    MobileViTError,
+    MultiScaleConfig,
+    OptimiserConfig,
+    Predictor,
+    TrainConfig,
+    dry_run,
+    fuse,
+    load,
+    resume,
+    train,
+)
 from mobilevit.data.loader import PictureDataset, eval_loader
 from mobilevit.data.sample import Sample
 from mobilevit.data.transforms import prepare
@@ -29,6 +40,8 @@ from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions, ReadOptions
 from mobilevit.tasks.classification import reader
 from mobilevit.training.distributed import Group
+from mobilevit.training.optimiser import adamw
+from mobilevit.training.run import prepare as prepare_run
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights.creating import spec_of
 
@@ -36,9 +49,9 @@ torch.set_float32_matmul_precision("highest")
 torch.backends.cudnn.allow_tf32 = False
 
 CPU = torch.device("cpu")
-# Of float32 sums in another order, through 60 layers; a tenth of each is what a CPU with another memory layout needs.
+# Of float32 sums in another order, through 60 layers. A CPU with another memory layout needs a tenth or less.
 OUTPUTS, LOSS, GRADIENT = 1e-3, 1e-4, 1e-2
-OF_A_DETECTOR = 5e-2  # its gradient: which anchors of the background count hangs on scores that are almost equal
+OF_LEVELS = 5e-2  # gradient of a detector and a segmenter: some of their norms see one value of each image
 TRAINED = "imagenette"  # weights that come with the package
 
 
@@ -59,7 +72,7 @@ def task_on_device(task: str, session: Session, figures: Figures) -> None:
     )
     figures.at_most("outputs", _largest(found.outputs, expected.outputs), OUTPUTS)
     figures.at_most("loss", abs(found.loss / expected.loss - 1), LOSS)
-    limit = OF_A_DETECTOR if task == "detection" else GRADIENT
+    limit = GRADIENT if task == "classification" else OF_LEVELS
     figures.at_most("gradient", distance(found.gradient, expected.gradient), limit)
 
 
@@ -113,14 +126,21 @@ def _under(dtype: torch.dtype | None, model: nn.Module, images: Tensor) -> Any:
 
 
 def trained_in_half_precision(session: Session, figures: Figures) -> None:
-    """Top-1 of trained weights on images of val, under autocast against float32."""
+    """Top-1 of trained weights on images of val, under autocast against float32: a clear answer never changes."""
     model = load(TRAINED).to(session.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = prepare(_val_images(session).to(session.device), "rgb")
     expected = _under(None, model, images)
+    best_two = expected.softmax(1).topk(2).values
+    clear = best_two[:, 0] - best_two[:, 1] > CLEAR
     for name, dtype in PRECISIONS.items():
         found = _under(dtype, model, images).float()
+        same = found.argmax(1) == expected.argmax(1)
         figures.at_least(f"cosine {name}", float(functional.cosine_similarity(found, expected).min()), 0.99)
-        figures.at_least(f"top-1 {name}", float((found.argmax(1) == expected.argmax(1)).float().mean()), 0.97)
+        figures[f"top-1 {name}"] = float(same.float().mean())
+        figures.at_most(f"clear answers changed by {name}", int((clear & ~same).sum()), 0)
+
+
+CLEAR = 0.1  # of probability between the first class and the second
 
 
 def _val_images(session: Session) -> Tensor:
@@ -160,7 +180,8 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     batch = [made.batch_for("classification", session.sizes.compared, session.sizes.compared_px)]
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
-    step.set_grad_scale(2.0**60)
+    step.optimiser = adamw(step.network, OptimiserConfig())
+    step.scaler = torch.amp.GradScaler(session.device.type, init_scale=2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)
     figures.at_most("scale after it, over that before", step.scaler.get_scale() / 2.0**60, 0.5)
@@ -185,7 +206,9 @@ def two_processes(session: Session, figures: Figures, *, sync_norm: bool) -> Non
 
 def nccl(session: Session, figures: Figures) -> None:
     """An all-reduce and a broadcast in a group of one: NCCL starts, and changes nothing."""
-    store = dist.FileStore(str(session.work / "nccl"), 1)
+    store = dist.FileStore(  # type: ignore[attr-defined]
+        str(session.work / "nccl"), 1
+    )
     dist.init_process_group("nccl", store=store, rank=0, world_size=1)
     try:
         values = torch.arange(8.0, device=session.device)
@@ -197,26 +220,28 @@ def nccl(session: Session, figures: Figures) -> None:
 
 
 class StopsAt(Quiet):
-    """Asks the run to stop, as `timeout` and Ctrl-C do, at the first step of its second epoch."""
+    """Asks the run to stop, as `timeout` and Ctrl-C do, at the first step of an epoch (from 0)."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch_to_stop = epoch
 
     def step(self, report: StepReport) -> None:
-        if (report.epoch, report.step) == (1, 0):
+        if (report.epoch, report.step) == (self.epoch_to_stop, 0):
             signal.raise_signal(signal.SIGTERM)
 
 
 def resumed_run(session: Session, figures: Figures) -> None:
-    """A run that is stopped and resumed, against one that never stopped: bitwise on a CPU, closely on a GPU."""
-    config = _short_run(session)
-    whole = train(config)
-    stopped = train(replace(config, name="stopped"), StopsAt())
-    figures.must("stopped", str(not stopped.finished), not stopped.finished)
-    found = resume(stopped.folder)
-    figures.must("finished", str(found.finished), found.finished)
-    rows = [_last_row(folder) for folder in (found.folder, whole.folder)]
-    same = {name for name in rows[0] if rows[0][name] == rows[1][name]}
-    figures.must("same steps", rows[0]["updates"], {"epoch", "updates", "lr"} <= same)
-    losses = [float(row["train_loss"]) for row in rows]
-    figures.at_most("loss", abs(losses[0] / losses[1] - 1), 0.05 if session.device.type == "cuda" else 0.0)
+    """Two epochs of a run that is stopped between them and resumed, against one that is not: bitwise on a CPU."""
+    config = replace(_short_run(session), epochs=3)  # both stop in the third: no time for reports
+    whole = train(config, StopsAt(2)).folder
+    stopped = train(replace(config, name="stopped"), StopsAt(1)).folder
+    figures.at_most("epochs before the stop", len(_rows(stopped)), 1)
+    resume(stopped, StopsAt(2))
+    found, expected = _rows(stopped)[-1], _rows(whole)[-1]
+    figures["updates"] = found["updates"]
+    figures.must("without the stop", expected["updates"], expected["updates"] == found["updates"])
+    difference = abs(float(found["train_loss"]) / float(expected["train_loss"]) - 1)
+    figures.at_most("loss", difference, 0.05 if session.device.type == "cuda" else 0.0)
 
 
 def _short_run(session: Session) -> TrainConfig:
@@ -230,14 +255,14 @@ def _short_run(session: Session) -> TrainConfig:
         output=session.work / "short",
         name="whole",
         overwrite=True,
-        device=session.device.type,
+        device=session.device.type,  # type: ignore[arg-type]
         scale=MultiScaleConfig(size_px=size_px, batch_size=max(2, session.sizes.run // 8)),
     )
 
 
-def _last_row(folder: Path) -> Mapping[str, str]:
+def _rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))[-1]
+        return list(csv.DictReader(file))
 
 
 def predictor(session: Session, figures: Figures) -> None:
@@ -248,9 +273,8 @@ def predictor(session: Session, figures: Figures) -> None:
         found, expected = (Predictor(TRAINED, device=name)(paths) for name in (session.device.type, "cpu"))
     finally:
         torch.backends.cudnn.allow_tf32 = False
-    same = sum(a.best.name == b.best.name for a, b in zip(found, expected, strict=True))
     figures["images"] = len(paths)
-    figures.at_least("same class", same / len(paths), 0.97)
+    figures.at_most("score", max(abs(a.best.score - b.best.score) for a, b in zip(found, expected, strict=True)), 0.02)
 
 
 def auto_device(session: Session, figures: Figures) -> None:
@@ -259,10 +283,25 @@ def auto_device(session: Session, figures: Figures) -> None:
     figures.must("device", name, name == session.device.type)
 
 
+def planning(session: Session, figures: Figures) -> None:
+    """`--dry-run` says what a run takes."""
+    found = dry_run(_short_run(session))
+    figures["seconds of a step"], figures["memory (GB)"] = found.step_seconds, found.peak_bytes / 1e9
+    figures.at_least("seconds of an epoch", found.epoch_seconds, 1e-6)
+
+
+def largest_batch(session: Session, figures: Figures) -> None:
+    """`--batch-size auto` finds a batch that fits; at so few images all of them do, unless memory is kept short."""
+    torch.cuda.empty_cache()
+    config = _short_run(session)
+    parts = prepare_run(replace(config, scale=replace(config.scale, batch_size=0)), Quiet(), Group())
+    figures.at_least("batch size", parts.config.scale.batch_size, 1)
+
+
 def out_of_memory(session: Session, figures: Figures) -> None:
     """A batch that does not fit ends in one line for the user."""
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(0.002)  # 160 MB of 80 GB
+    torch.cuda.set_per_process_memory_fraction(0.02)  # 1.6 of 80 GB
     try:
         train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(size_px=512, batch_size=64)))
         message = "no error"
@@ -288,5 +327,7 @@ def checks(_: Sizes) -> tuple[Check, ...]:
         Check("NCCL, a group of one", nccl, needs_cuda=True),
         Check("Predictor", predictor),
         Check("a run stopped and resumed", resumed_run, seconds=60),
+        Check("dry run", planning),
+        Check("batch size auto", largest_batch, needs_cuda=True),
         Check("out of memory", out_of_memory, needs_cuda=True),
     )

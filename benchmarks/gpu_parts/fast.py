@@ -6,9 +6,9 @@ Times are medians. Models that are compared take turns, so that whatever else th
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -35,6 +35,7 @@ from mobilevit.training.watching import Quiet
 CLASSES = 1000
 GOAL_OVER_TIMM, GOAL_WAIT = 1.4, 0.1  # a step's speed over that of timm's model; share of the time without data
 Action = Callable[[], object]
+Cache = Literal["none", "memory"]
 
 
 def steps(model: str, session: Session, figures: Figures) -> None:
@@ -139,16 +140,16 @@ def shares(model: str, session: Session, figures: Figures) -> None:
 
     def whole() -> None:
         step([batch], lr=1e-4, seed=0)
-        ema.update(network, 1)
+        ema.update(1)
 
     def optimizer() -> None:
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         idle.step()
 
-    actions = {
+    actions: dict[str, Action] = {
         "optimizer": optimizer,
-        "average": partial(ema.update, network, 1),
+        "average": partial(ema.update, 1),
         "copy": partial(batch.pictures.to, session.device, copy=True),
     }
     step_ms = statistics.median(in_turns({"step": whole}, session)["step"])
@@ -180,38 +181,35 @@ def _infer(model: nn.Module, images: torch.Tensor, dtype: torch.dtype | None) ->
         model(images)
 
 
-def loader(size_px: int, session: Session, figures: Figures) -> None:
-    """Images per second that the loader gives, at one size, to one who does nothing with them."""
-    parts = _parts(session, size_px)
-    counts, seconds = [], 0.0
-    for batch, waited_s in _after_warm_up(_endless(parts), session):
-        counts.append(len(batch.indices))
-        seconds += waited_s
+def loader(size_px: int, cache: Cache, session: Session, figures: Figures) -> None:
+    """The loader at one size: what it gives to one who does nothing with it, and how long a training step waits."""
+    started = time.perf_counter()
+    parts = _parts(session, size_px, cache)
     figures["workers"] = parts.workers
-    figures["images/s"] = sum(counts) / seconds
-
-
-def loader_with_step(size_px: int, session: Session, figures: Figures) -> None:
-    """The loader and the training step together: how much of the time nothing but data is waited for."""
-    parts = _parts(session, size_px)
+    figures["seconds to begin"] = time.perf_counter() - started  # what a cache decodes included
+    batches = _endless(parts)
+    for _ in range(session.sizes.loader_batches // 2):  # the first ones wait for the workers to start
+        next(batches)
+    alone = _take(batches, session)
+    figures["alone, images/s"] = alone.images / alone.seconds
     training_mode(parts.network, parts.config)
-    count, waited_s, started = 0, 0.0, 0.0
-    for number, (batch, wait_s) in enumerate(_after_warm_up(_endless(parts), session, partial(_train, parts))):
-        started = started or time.perf_counter() - wait_s
-        count, waited_s = count + len(batch.indices), waited_s + wait_s
-        _train(parts, batch, number)
-    synchronize(session.device)
-    total_s = time.perf_counter() - started
-    figures["images/s"] = count / total_s
-    figures["waits for data, share"] = waited_s / total_s
-    figures["goal"] = f"less than {GOAL_WAIT:g}"
+    _take(batches, session, partial(_train, parts))  # warms up
+    trained = _take(batches, session, partial(_train, parts))
+    figures["with the step, images/s"] = trained.images / trained.seconds
+    figures["waits for data, share"] = trained.waited_s / trained.seconds
+    figures["goal"] = f"waits for less than {GOAL_WAIT:g}"
 
 
-def _parts(session: Session, size_px: int) -> Parts:
+def _parts(session: Session, size_px: int, cache: Cache) -> Parts:
     """What `mobilevit train` makes of the whole dataset, at one size."""
     scale = MultiScaleConfig(sampler="single", size_px=size_px, batch_size=session.sizes.step_batch)
     config = TrainConfig(
-        data=session.data, model="mobilevit_xxs", weights="none", device=session.device.type, scale=scale
+        data=session.data,
+        model="mobilevit_xxs",
+        weights="none",
+        device=session.device.type,  # type: ignore[arg-type]
+        cache=cache,
+        scale=scale,
     )
     return prepare(config, Quiet(), Group())
 
@@ -225,22 +223,31 @@ def _endless(parts: Parts) -> Iterator[Batch]:
         epoch += 1
 
 
-def _after_warm_up(
-    batches: Iterator[Batch], session: Session, use: Callable[[Batch, int], object] = lambda *_: None
-) -> Iterator[tuple[Batch, float]]:
-    """Batches, and the seconds that each was waited for; before them some that are used and do not count."""
-    for number in range(max(1, session.sizes.loader_batches // 3)):
-        use(next(batches), number)
-    for _ in range(session.sizes.loader_batches):
+@dataclass(frozen=True)
+class Taken:
+    """What it took to take some batches."""
+
+    images: int
+    seconds: float
+    waited_s: float  # of these, for the batches
+
+
+def _take(batches: Iterator[Batch], session: Session, use: Callable[[Batch, int], object] = lambda *_: None) -> Taken:
+    images, waited_s, started = 0, 0.0, time.perf_counter()
+    for number in range(session.sizes.loader_batches):
         asked = time.perf_counter()
         batch = next(batches)
-        yield batch, time.perf_counter() - asked
+        waited_s += time.perf_counter() - asked
+        images += len(batch.indices)
+        use(batch, number)
+    synchronize(session.device)
+    return Taken(images, time.perf_counter() - started, waited_s)
 
 
 def _train(parts: Parts, batch: Batch, number: int) -> None:
     parts.step([batch], lr=1e-4, seed=number)
     if parts.ema is not None:
-        parts.ema.update(parts.network, number + 1)
+        parts.ema.update(number + 1)
 
 
 def compiled_sizes(session: Session, figures: Figures) -> None:
@@ -284,10 +291,20 @@ def compiled_steps(model: str, session: Session, figures: Figures) -> None:
 def checks(sizes: Sizes) -> tuple[Check, ...]:
     return (
         *(Check(f"training step, {model}", partial(steps, model)) for model in sizes.models),
-        *(Check(f"loader alone, {size_px} px", partial(loader, size_px)) for size_px in sizes.loader_px),
-        *(Check(f"loader and step, {size_px} px", partial(loader_with_step, size_px)) for size_px in sizes.loader_px),
+        *(
+            Check(f"loader, {size_px} px, cache {cache}", partial(loader, size_px, cache))
+            for size_px in sizes.loader_px
+            for cache in get_args(Cache)
+        ),
         *(Check(f"shares of a step, {model}", partial(shares, model)) for model in sizes.models),
         *(Check(f"inference, {model}", partial(inference, model)) for model in sizes.models),
+        *(_compiling(sizes) if sizes.scales_px else ()),
+    )
+
+
+def _compiling(sizes: Sizes) -> tuple[Check, ...]:
+    """At the end, since nobody knows how long it takes."""
+    return (
         Check("compiled once for each size", compiled_sizes, seconds=60),
         *(Check(f"compiled step, {model}", partial(compiled_steps, model), seconds=60) for model in sizes.models),
     )

@@ -11,6 +11,7 @@ from gpu_parts import made
 from gpu_parts.session import Check, Figures, NotRunError, Session
 from gpu_parts.sizes import Sizes
 from mobilevit import AugmentConfig, MultiScaleConfig, OptimiserConfig, TrainConfig, train
+from mobilevit.errors import OutOfMemoryError
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
@@ -40,7 +41,15 @@ class Clock(Quiet):
 def trial(session: Session, figures: Figures) -> None:
     """Two epochs, to plan by: seconds of the second one, and of all else around the epochs."""
     clock, started = Clock(session.ends_at_s - RESERVE_S), time.time()
-    train(replace(_config(session), epochs=2, name=TRIAL), clock)
+    config = replace(_config(session), epochs=2, name=TRIAL)
+    try:
+        train(config, clock)
+        figures["cache"] = config.cache
+    except OutOfMemoryError as error:  # raised before anything is decoded
+        figures["cache"], figures["because"] = "none", str(error)
+        train(replace(config, cache="none"), clock)
+    if len(clock.epochs_s) < 2:
+        raise NotRunError("the time was up before two epochs were done")
     ended, (first, second) = time.time(), clock.epochs_s
     figures["seconds of an epoch"] = second - first
     figures["seconds around"] = (ended - second) + max(0.0, (first - started) - (second - first))
@@ -57,8 +66,9 @@ def run(session: Session, figures: Figures) -> None:
     if epochs < 1:
         raise NotRunError(f"an epoch takes {found['seconds of an epoch']:.0f} s, and {left_s:.0f} s are left")
     clock = Clock(session.ends_at_s - RESERVE_S - found["seconds around"])
-    result = train(replace(_config(session), epochs=min(epochs, session.epochs)), clock)
-    figures["epochs planned"], figures["epochs"] = min(epochs, session.epochs), len(clock.epochs_s)
+    config = replace(_config(session), epochs=min(epochs, session.epochs), cache=found["cache"])
+    result = train(config, clock)
+    figures["epochs planned"], figures["epochs"] = config.epochs, len(clock.epochs_s)
     state, spec = model_file.load(result.folder / "last.safetensors")
     model_file.save(result.folder / "last-half.safetensors", model_file.in_half(state), spec)
     figures["last weights"] = spec.provenance.score
@@ -80,6 +90,7 @@ def _config(session: Session) -> TrainConfig:
         overwrite=True,
         device=session.device.type,  # type: ignore[arg-type]
         precision="bf16" if session.device.type == "cuda" else "fp32",
+        cache="memory",
         checkpoint_minutes=60.0,
         optim=OptimiserConfig(lr=2e-3, weight_decay=0.05, ema_decay=0.998),
         scale=MultiScaleConfig(size_px=sizes.learn_px, batch_size=sizes.learn_batch),

@@ -13,6 +13,7 @@ from gpu_parts.session import Check, Figures, Session
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import train_step
 from mobilevit.errors import DataError
+from mobilevit.inference import device_for
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.classification import reader
 
@@ -21,7 +22,8 @@ PEERS = ("timm", "torchvision")  # that are compared with where they are there
 
 
 def imports(session: Session, figures: Figures) -> None:
-    """Every library that the parts need; ImportError names the first that is missing."""
+    """Every library that the parts need; ImportError names the first that is missing, UsageError a device that is."""
+    device_for(session.device.type)
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for name in NEEDED:
         versions[name] = str(getattr(importlib.import_module(name), "__version__", "there"))
@@ -31,7 +33,7 @@ def imports(session: Session, figures: Figures) -> None:
         except (ImportError, RuntimeError, AttributeError) as error:  # torchvision of another build raises the others
             versions[name] = f"missing ({type(error).__name__})"
     if session.device.type == "cuda":
-        versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+        versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
         versions["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]
     session.results.add_facts({"versions": versions, "hardware": hardware(session.device)})
     figures["libraries"] = len(versions)

@@ -55,13 +55,13 @@ class Results:
                 content["checks"].append(entry)
             entry.update(values)
 
-    def close_running(self, part: str, note: str) -> None:
-        """Checks that a process left unfinished: failed, for the reason in `note`."""
+    def close_running(self, part: str, status: str, note: str) -> None:
+        """Give the checks that a process left unfinished their result."""
         names = [
             entry["name"] for entry in self.read()["checks"] if (entry["part"], entry["status"]) == (part, RUNNING)
         ]
         for name in names:
-            self.put(part, name, status=FAILED, note=note)
+            self.put(part, name, status=status, note=note)
 
     def settled(self, part: str) -> int:
         """How many checks of a part have their result."""

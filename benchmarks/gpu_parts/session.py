@@ -1,18 +1,14 @@
 """How a part of benchmarks/gpu.py runs its checks: each guarded, timed, limited, and written down at once.
 
-    python -m gpu_parts.session PART SETTINGS.json
-
 A check that hangs, or breaks the GPU's context, ends the process. Started again, the part goes on behind that check.
 """
 
 import faulthandler
-import json
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -136,15 +132,5 @@ class Session:
 
 def synchronize(device: torch.device) -> None:
     """Wait for the GPU; its errors appear here."""
-    if device.type == "cuda":
+    if device.type == "cuda" and torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def main() -> None:
-    part, settings = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
-    session = Session(part, settings)
-    session.run(import_module(f"gpu_parts.{part}").checks(session.sizes))
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,7 @@ class Sizes:
     inference_batches: tuple[int, ...]
     loader_px: tuple[int, ...]  # sides of the images that the loader makes
     loader_batches: int  # of `step_batch` images, that it is timed over
-    scales_px: tuple[int, ...]  # sides that a compiled model sees in turns
+    scales_px: tuple[int, ...]  # sides that a compiled model sees in turns; none: nothing is compiled
     learn: int | None  # training images of the last part; None: all
     learn_px: int  # base side of its multi-scale sampler
     learn_batch: int  # images of its batch at that side
@@ -31,7 +31,7 @@ XXS, S = "mobilevit_xxs", "mobilevit_s"
 SIZES = {
     "full": Sizes(
         patience=1.0, compared_px=128, compared=8, agreeing=256, run=200, models=(XXS, S), step_px=256, step_batch=128,
-        rounds=7, passes=6, inference_batches=(1, 256), loader_px=(128, 256), loader_batches=60,
+        rounds=7, passes=6, inference_batches=(1, 256), loader_px=(128, 256), loader_batches=40,
         scales_px=(192, 256, 320), learn=None, learn_px=128, learn_batch=128,
     ),
     "small": Sizes(
@@ -42,6 +42,6 @@ SIZES = {
     "least": Sizes(
         patience=20.0, compared_px=64, compared=2, agreeing=2, run=12, models=(XXS,), step_px=32, step_batch=4,
         rounds=1, passes=1, inference_batches=(1, 2), loader_px=(32,), loader_batches=2,
-        scales_px=(32, 64), learn=12, learn_px=32, learn_batch=4,
+        scales_px=(), learn=12, learn_px=32, learn_batch=4,
     ),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The project's own training step, on whatever model."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,4 +70,4 @@ def parts_of(batch: Batch, shares: Sequence[Sequence[int]]) -> list[Batch]:
 def distance(found: Gradient, expected: Gradient) -> float:
     """The norm of the difference over the norm of what is expected."""
     difference = sum(float((found[name] - value).double().square().sum()) for name, value in expected.items())
-    return (difference / sum(float(value.double().square().sum()) for value in expected.values())) ** 0.5
+    return math.sqrt(difference / sum(float(value.double().square().sum()) for value in expected.values()))

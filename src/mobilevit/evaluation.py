@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -20,11 +20,14 @@ from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
+from mobilevit.formats.table import is_artefact
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import runner_for
-from mobilevit.spec import ClassLabel, ModelSpec
+from mobilevit.runtimes import TORCH
+from mobilevit.spec import ClassLabel, Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
 from mobilevit.text import printable, to_json
+from mobilevit.weights import model_file
 
 log = logging.getLogger("mobilevit")
 
@@ -54,6 +57,19 @@ class Evaluation:
     @cached_property
     def scores(self) -> Scores:
         return self.metric.compute()
+
+    def threshold(self, criterion: Criterion) -> ScoreThreshold | None:
+        """The score threshold that meets a criterion best here; None where the task has none, or nothing was right."""
+        chosen = self.scores.threshold(criterion)
+        name = printable(self.data.resolve().name)
+        return chosen and replace(chosen, dataset=name, split=self.split, images=self.pictures)
+
+    def told_above(self, threshold: ScoreThreshold) -> "Evaluation":
+        """The same, of the model with another score threshold: nothing runs again."""
+        spec = replace(self.spec, score_threshold=threshold)
+        metric = tasks.get(spec.task).metric(spec)
+        metric.merge(self.metric)
+        return replace(self, spec=spec, metric=metric)
 
     @property
     def score(self) -> float:
@@ -122,6 +138,7 @@ def evaluate(
     runtime: str = "torch",
     read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     skip_broken: bool = False,
+    store_threshold: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a network on the data set at `data`.
@@ -129,14 +146,20 @@ def evaluate(
     `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
     name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
+    `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
+    the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
     The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
-    a batch size or a number of workers out of range.
+    a batch size or a number of workers out of range, and where no threshold can be stored; the model file stays as it
+    was then.
     """
     if batch_size < 1 or (workers is not None and workers < 0):
         raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
     runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
     task = tasks.get(runner.spec.task)
+    criterion = None if store_threshold is None else Criterion.parse(store_threshold)
+    if criterion is not None:
+        _must_take_threshold(model, task, changed=size_px is not None or runtime != TORCH)
     dataset = task.read(Path(data), read_options)
     if split == "val":
         for finding in task.check(dataset, thorough=False):
@@ -153,7 +176,32 @@ def evaluate(
         )
     if evaluation.scores.primary[1] is None:
         log.warning("note: %s", evaluation.unmeasured)
-    return evaluation
+    return evaluation if criterion is None else _stored(evaluation, criterion, Path(cast(str | Path, model)))
+
+
+def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:
+    """UsageError where no score threshold can be stored; before the work."""
+    if "score_threshold" not in task.interface.thresholds:
+        raise UsageError(f"a model for {task.name} tells everything, whatever its score: it has no threshold to store")
+    if not isinstance(model, str | Path) or is_artefact(model) or not Path(model).is_file():
+        raise UsageError(
+            f"a threshold is stored in a model file, and {model} is none: give one such as best.safetensors"
+        )
+    if changed:
+        raise UsageError("a threshold is stored for the model as it is: leave out --size-px and --runtime")
+    model_file.load(model)
+
+
+def _stored(found: Evaluation, criterion: Criterion, path: Path) -> Evaluation:
+    """With the threshold that was chosen, once it is in the model file."""
+    threshold = found.threshold(criterion)
+    if threshold is None:
+        raise DataError(
+            f"no threshold is stored: on the split '{found.split}' of {found.data} no object was found, or none is "
+            "there, so there is nothing to choose it by"
+        )
+    model_file.rewrite(path, replace(found.spec, score_threshold=threshold))
+    return found.told_above(threshold)
 
 
 def evaluate_runner(
@@ -177,7 +225,7 @@ def evaluate_runner(
     preprocessing, device = runner.spec.preprocessing, _device_of(runner)
     pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
     share = len(range(rank, len(samples), world_size))
-    metric = task.metric(runner.spec.classes)
+    metric = task.metric(runner.spec)
     started, network_seconds, done = time.perf_counter(), 0.0, 0
     for batch in eval_loader(pictures, batch_size, workers, rank, world_size, device=device):
         asked = time.perf_counter()

@@ -51,12 +51,18 @@ def temporary_beside(path: Path) -> Path:
     It carries no lock, so `abandoned` does not find it. OutputError where the folder does not exist, or takes no file.
     """
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        prefix = f".{path.name[:40]}."  # the name itself may be as long as a name can be
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
     os.close(descriptor)
     Path(temporary).chmod(0o666 & ~_umask())
     return Path(temporary)
+
+
+def expanded(path: Path) -> Path:
+    """`path`, a leading ~ in it the home folder's, unless something has just this name; unchanged where no user has."""
+    return path if os.path.lexists(path) else Path(os.path.expanduser(path))  # noqa: PTH111 (Path's raises)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Pictures are decoded in full, by threads, while the network runs on those before.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,8 +53,10 @@ class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
     Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, Pillow
-    pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open
+    files, Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+
+    In a process that was forked it works on the CPU, with one thread.
     """
 
     def __init__(
@@ -62,19 +65,20 @@ class Predictor:
         *,
         device: str = "auto",
         batch_size: int = BATCH_SIZE,
-        top: int | None = None,
-        min_score: float | None = None,
+        top_k: int | None = None,
+        score_threshold: float | None = None,
         size_px: int | None = None,
         runtime: str = TORCH,
     ) -> None:
-        """`top` and `min_score` limit what a result says: see `Limits`. `runtime` is "torch", a format that the model
-        file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
+        """`top_k` and `score_threshold` limit what a result says: see `Limits`. `runtime` is "torch", a format that the
+        model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
+        self._process = os.getpid()
         self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
-        self.batch_size, self.limits = batch_size, Limits(top, min_score)
+        self.batch_size, self.limits = batch_size, Limits(top_k, score_threshold)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -111,6 +115,7 @@ class Predictor:
         PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
         MissingExtraError without PyAV.
         """
+        self._mind_the_fork()
         for frames in _batches(Video(locate(str(video)), every), self.batch_size):
             views = [
                 to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
@@ -122,6 +127,7 @@ class Predictor:
 
     def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
         """Results and, where they are kept, pictures."""
+        self._mind_the_fork()
         pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
         try:
             views = in_order(pool, lambda source: self._view(source, keep), expand(pictures), 2 * self.batch_size)
@@ -130,12 +136,21 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def _mind_the_fork(self) -> None:
+        on_cpu = isinstance(self.runner, TorchRunner) and self.runner.device.type == "cpu"
+        if os.getpid() != self._process and not on_cpu:
+            raise UsageError(
+                "this process was forked after the Predictor was made, and the threads or the device of its runtime "
+                'stayed behind: make the Predictor in the new process, or start processes by "spawn"'
+            )
+        without_lost_threads()
+
     def _view(self, source: Source, keep: bool) -> "View | Failure":
         try:
-            picture = source.picture()
+            with source.lent() as picture:
+                return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
         except PictureError as error:
             return Failure(source.name, str(error))
-        return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
 
     def _pixels(self, picture: Image.Image) -> Tensor:
         return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
@@ -264,12 +279,14 @@ def predict(
     *,
     device: str = "auto",
     batch_size: int = BATCH_SIZE,
-    top: int | None = None,
-    min_score: float | None = None,
+    top_k: int | None = None,
+    score_threshold: float | None = None,
     size_px: int | None = None,
 ) -> list[Any]:
     """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
-    predictor = Predictor(model, device=device, batch_size=batch_size, top=top, min_score=min_score, size_px=size_px)
+    predictor = Predictor(
+        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, size_px=size_px
+    )
     return predictor(pictures)
 
 
@@ -286,6 +303,7 @@ def runner_for(
     `size_px` takes pictures of another size than the network was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
+    without_lost_threads()
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
         if is_artefact(model):
@@ -300,6 +318,16 @@ def runner_for(
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
     spec = spec if size_px is None else at_size(spec, size_px)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
+
+
+def without_lost_threads() -> None:
+    """In a process that was forked torch goes on with one thread: the others stayed behind, and it would wait for them
+    for ever."""
+    if os.getpid() != LOADED_BY:
+        torch.set_num_threads(1)
+
+
+LOADED_BY = os.getpid()
 
 
 def _exported(path: Path, size_px: int | None) -> Runner:

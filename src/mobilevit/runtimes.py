@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilevit.errors import UsageError, unknown
+from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.files import write_atomically
+from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.table import FORMATS
 from mobilevit.models.table import ALIASES, MODELS
+from mobilevit.spec import ModelSpec, ScoreThreshold
 from mobilevit.weights.catalogue import CATALOGUE
 
 TORCH, AUTO = "torch", "auto"
@@ -72,6 +74,29 @@ def artefacts_beside(model: Path) -> dict[str, Path]:
     """The exported files of a model that lie beside it, by format."""
     paths = {name: model.with_suffix(row.suffix) for name, row in FORMATS.items()}
     return {name: path for name, path in paths.items() if path.exists()}
+
+
+def thresholds_beside(model: Path, spec: ModelSpec) -> list[str]:
+    """A line for people on each exported file beside a model file that tells objects above another score than it."""
+    return [
+        f"{path.name} was exported with another score threshold, {_value(stored)} in place of {_value(own)}: "
+        "export it again to have them equal"
+        for path in artefacts_beside(model).values()
+        for stored, own in [(_stored_threshold(path, spec), spec.score_threshold)]
+        if _value(stored) != _value(own)
+    ]
+
+
+def _value(threshold: ScoreThreshold | None) -> str:
+    return "the default" if threshold is None else f"{threshold.value:g}"
+
+
+def _stored_threshold(path: Path, spec: ModelSpec) -> ScoreThreshold | None:
+    """That of an exported file; the model's where the file is none that can be read: others speak of that."""
+    try:
+        return read_manifest(path).spec.score_threshold
+    except WeightsError:
+        return spec.score_threshold
 
 
 def chosen(model: str | Path, runtime: str) -> Path | None:

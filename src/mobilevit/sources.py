@@ -8,6 +8,7 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,16 @@ import numpy as np
 from PIL import Image
 
 from mobilevit.data import folders
-from mobilevit.data.decoding import MAX_FILE_BYTES, decode
-from mobilevit.errors import DataError, PictureError
+from mobilevit.data.decoding import opened
+from mobilevit.errors import PictureError
 from mobilevit.fetching import fetch
+from mobilevit.files import expanded
+from mobilevit.images import opening
+from mobilevit.images.opening import MAX_FILE_BYTES
 from mobilevit.images.video import is_video
 from mobilevit.text import printable
 
-Content = Path | str | bytes | Image.Image | np.ndarray  # what `decode` takes
+Content = opening.Source  # what `decode` takes
 STANDARD_INPUT = "-"
 
 
@@ -35,13 +39,21 @@ class Source:
 
     def picture(self) -> Image.Image:
         """Decoded in full, RGB, upright; PictureError."""
-        try:
-            return decode(self.content())
-        except PictureError as error:
-            message = str(error)
-            if is_video(self.name):
-                message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
-            raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
+        with self.lent() as picture:
+            return picture
+
+    @contextmanager
+    def lent(self) -> Iterator[Image.Image]:
+        """The picture, whose memory counts as used until the end: so that not too many large ones are at hand."""
+        with ExitStack() as held:
+            try:
+                picture = held.enter_context(opened(self.content())).decode()
+            except PictureError as error:
+                message = str(error)
+                if is_video(self.name):
+                    message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
+                raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
+            yield picture
 
 
 AnySource = Content | Source  # what a user may call an image, or several
@@ -54,17 +66,20 @@ def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
             yield one
         elif isinstance(one, str):
             yield from _from_text(one)
-        elif isinstance(one, Path):
-            yield from _from_path(one)
+        elif isinstance(one, os.PathLike):
+            yield from _from_path(Path(os.fsdecode(one)))
         else:
             yield Source(_name_in_memory(one), partial(_same, one))
 
 
 def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
     """What can be neither read nor gone through counts as one source too: it is refused when it is read."""
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray):
-        return given
-    return [given]
+    is_one = isinstance(given, ONE) or hasattr(given, "read") or type(given).__module__ == "torch"
+    return [given] if is_one or not isinstance(given, Iterable) else given  # type: ignore[list-item, return-value]
+
+
+# Kinds that have pieces and are one picture. So is an open file, whose pieces are lines.
+ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
 def _from_text(text: str) -> Iterator[Source]:
@@ -91,25 +106,26 @@ def _from_pattern(pattern: str) -> Iterator[Source]:
 
 def _from_path(path: Path) -> Iterator[Source]:
     """The file, or the pictures of a folder and of the folders inside it, by name."""
-    path = path.expanduser()
-    if not path.is_dir():
+    path = expanded(path)
+    if not os.path.isdir(path):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         yield Source(str(path), partial(_same, path))
         return
-    try:
-        pictures = folders.pictures_below(path)
-    except DataError as error:
-        yield _broken(str(path), str(error))
-        return
-    if not pictures:
-        yield _broken(str(path), "no pictures in this folder")
+    refusals: list[str] = []
+    pictures = folders.pictures_below(path, refused=lambda error: refusals.append(str(error)))
     for picture in pictures:
         yield Source(str(picture), partial(_same, picture))
+    for refusal in refusals:
+        yield _broken(str(path), refusal)
+    if not pictures and not refusals:
+        yield _broken(str(path), "no pictures in this folder")
 
 
 def _name_in_memory(picture: Content) -> str:
     if isinstance(picture, Image.Image):
         return str(getattr(picture, "filename", "")) or "<picture>"
-    return "<bytes>" if isinstance(picture, bytes) else "<array>"
+    if hasattr(picture, "read"):
+        return str(getattr(picture, "name", "")) or "<file>"
+    return "<bytes>" if isinstance(picture, bytes | bytearray | memoryview) else "<array>"
 
 
 def _same(content: Content) -> Content:
@@ -124,6 +140,8 @@ def _broken(name: str, problem: str) -> Source:
 
 
 def _read_standard_input() -> bytes:
+    if sys.stdin is None:
+        raise PictureError("standard input is closed: give a file")
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError(f"standard input has more than {MAX_FILE_BYTES // 2**20} MB: give a file")

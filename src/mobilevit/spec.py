@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from mobilevit.errors import UsageError, WeightsError
+from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.text import printable, to_json
 
 ChannelOrder = Literal["rgb", "bgr"]
@@ -53,6 +53,78 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """What a score threshold is chosen for: the best F1, or at least so much precision or recall and the best of the
+    other."""
+
+    name: str  # a key of LEAST_OF
+    least: float = 0.0  # above 0 and up to 1; without meaning for "f1"
+
+    @classmethod
+    def parse(cls, text: str) -> "Criterion":
+        """The inverse of `str`: "f1", "precision=0.95" or "recall=0.9"; UsageError for another text."""
+        name, separator, least = text.partition("=")
+        if name not in LEAST_OF:
+            raise unknown("criterion of a score threshold", text, LEAST_OF.values())
+        try:
+            value = float(least) if separator else 0.0
+        except ValueError:
+            value = -1.0
+        if not (0 < value <= 1 if LEAST_OF[name] != name else not separator):
+            raise UsageError(
+                f"the criterion '{text}' cannot be: give one such as {LEAST_OF[name]}, above 0 and up to 1"
+            )
+        return cls(name, value)
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.least:g}" if self.least else self.name
+
+
+LEAST_OF = {"f1": "f1", "precision": "precision=0.95", "recall": "recall=0.9"}  # what each looks like
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """The score above which an object is told, and how it was chosen: what it reached on which images."""
+
+    value: float  # 0-1, 1 excluded
+    criterion: str  # of a Criterion
+    precision: float  # of the objects told, the share that is right at an IoU of 0.5
+    recall: float  # of the objects that are there, the share found
+    dataset: str = ""  # name of its folder
+    split: str = ""
+    images: int = 0
+    note: str = ""  # for people
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        return 2 * self.precision * self.recall / max(self.precision + self.recall, 1e-12)
+
+    @property
+    def reason(self) -> str:
+        """For people: "the best F1 on val of birds, 87 images (F1 89.2 %, precision 91.0 %, recall 87.5 %)"."""
+        name, _, least = self.criterion.partition("=")
+        chosen = f"a {name} of at least {least}" if least else "the best F1"
+        reached = f"F1 {self.f1:.1%}, precision {self.precision:.1%}, recall {self.recall:.1%}"
+        note = f"; {self.note}" if self.note else ""
+        return f"{chosen} on {self.split} of {self.dataset}, {self.images:,} images ({reached}){note}"
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every value is one that it may have: a file may hold anything."""
+        try:
+            Criterion.parse(self.criterion)
+        except (UsageError, AttributeError):
+            return False
+        shares = (self.value, self.precision, self.recall)
+        numbers = all(isinstance(share, int | float) and not isinstance(share, bool) for share in shares)
+        texts = all(isinstance(text, str) for text in (self.dataset, self.split, self.note))
+        whole = isinstance(self.images, int) and not isinstance(self.images, bool) and self.images >= 0
+        return numbers and texts and whole and self.value < 1 and all(0 <= share <= 1 for share in shares)
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Everything but the weights. Raises WeightsError where a stored one cannot be understood."""
 
@@ -63,6 +135,7 @@ class ModelSpec:
     patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
     fuse_input: bool = True  # ablation: whether a block fuses its input
     anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the picture; empty: the paper's
+    score_threshold: ScoreThreshold | None = None  # detection: chosen for this model; None: the task's default
     provenance: Provenance = field(default_factory=Provenance)
 
     def to_json(self) -> str:
@@ -79,9 +152,17 @@ class ModelSpec:
             data["provenance"] = Provenance(**data["provenance"])
             data["patch_sizes"] = tuple(data["patch_sizes"])
             data["anchors"] = tuple(tuple((w, h) for w, h in level) for level in data.pop("anchors", ()))
+            threshold = data.pop("score_threshold", None)
+            data["score_threshold"] = None if threshold is None else _valid(ScoreThreshold(**threshold))
             return cls(**data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"the model file's spec cannot be read: {error!r}") from error
+
+
+def _valid(threshold: ScoreThreshold) -> ScoreThreshold:
+    if not threshold.is_valid:
+        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which cannot be")
+    return threshold
 
 
 def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:

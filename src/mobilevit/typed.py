@@ -23,7 +23,7 @@ def parsed(text: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         raise WeightsError(f"it has {len(text):,} characters, more than the {MOST_CHARACTERS:,} that are read")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"it is no JSON: {error}") from error
 
@@ -39,6 +39,13 @@ def built(kind: type[Kind], value: Any, key: str) -> Kind:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
 
 
 def _built(kind: Any, value: Any, key: str) -> Any:
@@ -130,5 +137,9 @@ def _shown(value: Any) -> str:
     """For people: short, however large it is."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    text = json.dumps(value) if not isinstance(value, int) or abs(value) < 10**30 else "a very large number"
+    text = (
+        json.dumps(value, allow_nan=False)
+        if not isinstance(value, int) or abs(value) < 10**30
+        else "a very large number"
+    )
     return text if len(text) <= 80 else f"{text[:77]}..."

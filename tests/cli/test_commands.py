@@ -133,8 +133,22 @@ def test_predict_goes_on_after_a_broken_picture(model: Path, pictures: list[str]
     assert "1 of 3 images could not be read" in shown.err
 
 
+def test_predict_goes_on_after_names_that_no_file_can_have(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The longest names that a file may have are written to as well."""
+    longest = [tmp_path / f"{'x' * 251}.png", tmp_path / f"{'猫' * 83}.png"]
+    for path in longest:
+        Image.new("RGB", (40, 40)).save(path)
+    (tmp_path / "ring.png").symlink_to("ring.png")
+    names = [str(tmp_path / "ring.png"), "y" * 300, "~nobody-of-this-name.png", *map(str, longest)]
+    assert main(["predict", str(model), *names, "--output", str(tmp_path / "drawn"), "--json"]) == 1
+    said = capsys.readouterr()
+    assert [("error" in entry) for entry in json.loads(said.out)] == [True] * 3 + [False] * 2
+    assert said.err.count("error: ") == 3
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
 def test_predict_json(model: Path, pictures: list[str], broken: str, capsys: Capture) -> None:
-    assert main(["predict", str(model), *pictures, broken, "--json", "--top", "2"]) == 1
+    assert main(["predict", str(model), *pictures, broken, "--json", "--top-k", "2"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert [entry["source"] for entry in said] == [*pictures, broken]
     assert sum(guess["score"] for guess in said[0]["top"]) == pytest.approx(1, abs=1e-5)
@@ -168,7 +182,7 @@ def test_predict_csv_has_its_heading_whatever_is_found(
     path = made(network)
     assert main(["predict", str(path), broken, "--csv"]) == 1
     assert capsys.readouterr().out == f"{heading}\n"
-    least = [] if network.startswith("deeplab") else ["--min-score", "1"]
+    least = [] if network.startswith("deeplab") else ["--score-threshold", "1"]
     assert main(["predict", str(path), pictures[0], "--csv", *least]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == heading and bool(lines) == (not network.startswith("ssdlite"))
@@ -212,10 +226,10 @@ def test_explain_writes_over_nobodys_pictures(
 def test_options_may_stand_before_the_pictures(model: Path, pictures: list[str], capsys: Capture) -> None:
     said = []
     for arguments in (
-        [str(model), *pictures, "--json", "--top", "1"],
-        [str(model), "--json", "--top", "1", *pictures],
-        ["--top=1", str(model), pictures[0], "--json", *pictures[1:]],
-        ["--top=1", "--json", str(model), "--", *pictures],
+        [str(model), *pictures, "--json", "--top-k", "1"],
+        [str(model), "--json", "--top-k", "1", *pictures],
+        ["--top-k=1", str(model), pictures[0], "--json", *pictures[1:]],
+        ["--top-k=1", "--json", str(model), "--", *pictures],
     ):
         assert main(["predict", *arguments]) == 0
         said.append(capsys.readouterr().out)
@@ -223,9 +237,9 @@ def test_options_may_stand_before_the_pictures(model: Path, pictures: list[str],
 
 
 def test_the_table_has_as_many_classes_as_were_asked_for(model: Path, pictures: list[str], capsys: Capture) -> None:
-    assert main(["predict", str(model), pictures[0], "--top", "1"]) == 0
+    assert main(["predict", str(model), pictures[0], "--top-k", "1"]) == 0
     assert "then" not in capsys.readouterr().out
-    assert main(["predict", str(model), pictures[0], "--top", "2"]) == 0
+    assert main(["predict", str(model), pictures[0], "--top-k", "2"]) == 0
     shown = capsys.readouterr().out
     assert "[bold]cat" in shown and "dog" in shown
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mobilevit.cli import main
 from mobilevit.cli.entry import COMMANDS
@@ -85,7 +86,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "{model}", "x.png", "--format", "mask"], 2, "name the folder as --output"),
         (["predict", "{model}", "x.png", "--output", "{tmp}/out", "--format", "jsnol"], 2, "did you mean jsonl"),
         (["predict", "{model}", "x.mp4", "--every", "0"], 2, "every is 0"),
-        (["predict", "{model}", "x.png", "--top", "0"], 2, "top"),
+        (["predict", "{model}", "x.png", "--top-k", "0"], 2, "top-k"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
         (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
         (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),
@@ -156,3 +157,30 @@ def test_an_interruption_is_no_traceback(model: Path) -> None:
     _, said = waiting.communicate(timeout=30)
     assert b"Traceback" not in said
     assert waiting.returncode == 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_nothing_and_nothing_is_written_into_files(closed: str, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.effect_noise((40, 40), 50).save(tmp_path / "pets" / name / f"{number}.png")
+    script = f'"{sys.executable}" -m mobilevit check pets --json --grid sheet.png {closed}'
+    told = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" not in told.stderr
+    assert told.returncode == 0, told.stderr
+    assert bool(told.stdout) is (">&-" not in closed.replace("2>&-", ""))
+    assert Image.open(tmp_path / "sheet.png").size[0] > 0
+
+
+def test_a_user_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", nobody)  # a user whom no list of users has cannot be made here
+    monkeypatch.chdir(tmp_path)
+    assert main(["info", "mobilevit_xxs"]) == 0
+    assert "HOME" not in os.environ
+    assert not list(tmp_path.iterdir())

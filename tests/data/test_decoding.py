@@ -3,19 +3,20 @@
 import os
 import struct
 import threading
-import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from mobilevit.data.decoding import FORMATS, MAX_SCANS, UPRIGHT, decode, header
+from mobilevit.data.decoding import UPRIGHT, decode, header
 from mobilevit.errors import PictureError
+from mobilevit.images.opening import FORMATS
 
 ORIENTATION = 0x0112
 WHITE, GREY = (255, 255, 255), (128, 128, 128)
@@ -69,9 +70,7 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00"])
 def test_broken_exif_leaves_the_picture_as_stored(exif: bytes) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own words on the block
-        assert difference(decode(encoded(scene(), "JPEG", exif=exif)), scene()) < 12
+    assert difference(decode(encoded(scene(), "JPEG", exif=exif)), scene()) < 12
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -234,11 +233,40 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
             assert words in str(caught.value)
 
 
-def test_other_objects_are_no_pictures() -> None:
-    with pytest.raises(PictureError, match="BytesIO is no picture"):
-        decode(BytesIO(b"abc"))  # type: ignore[arg-type]
-    with pytest.raises(PictureError, match="NoneType is no picture"):
-        decode(None)  # type: ignore[arg-type]
+@pytest.mark.parametrize("given", [None, 42, [1, 2], {"a": 1}, torch.zeros(4, 4, 3, dtype=torch.uint8)])
+def test_other_objects_are_no_pictures(given: object) -> None:
+    with pytest.raises(PictureError, match=f"{type(given).__name__} is no picture: give a path"):
+        decode(given)  # type: ignore[arg-type]
+
+
+class Named:
+    """A path of another library."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_whatever_holds_the_bytes_of_a_picture(tmp_path: Path) -> None:
+    data = encoded(scene(), "PNG")
+    path = written(tmp_path / "a.png", data)
+    at_its_end = BytesIO(data)
+    at_its_end.seek(0, os.SEEK_END)  # where Pillow leaves what it has just saved
+    with path.open("rb") as file, path.open("rb", buffering=0) as raw:
+        for source in (bytearray(data), memoryview(data), BytesIO(data), at_its_end, file, file, raw, Named(path)):
+            assert np.array_equal(decode(source), scene()), type(source)
+
+
+def test_open_files_that_give_no_picture(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.png", encoded(scene(), "PNG"))
+    with path.open(encoding="latin-1") as text, pytest.raises(PictureError, match=r'a\.png: .*mode "rb"'):
+        decode(text)  # type: ignore[arg-type]
+    with pytest.raises(PictureError, match=r"a\.png: cannot be read \(.*closed"):
+        decode(text)  # type: ignore[arg-type]
+    with pytest.raises(PictureError, match="0 bytes"):
+        decode(BytesIO())
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
@@ -268,7 +296,6 @@ def png(*head: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + data + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [12_000, 30_000, 2**31 - 1])
 def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
     bomb = png(chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), b"\x00" * 1000)
@@ -282,14 +309,6 @@ def test_huge_text_in_a_png_is_refused() -> None:
     text = chunk(b"zTXt", b"Comment\x00\x00" + zlib.compress(b"a" * 20_000_000))
     with pytest.raises(PictureError, match="MAX_TEXT_CHUNK"):
         decode(png(head, text, b"\x00\x00"))
-
-
-def test_a_progressive_jpeg_of_endless_scans_is_refused() -> None:
-    data = encoded(scene(), "JPEG", progressive=True)
-    assert difference(decode(data), scene()) < 12
-    last = data[data.rindex(b"\xff\xda\x00") : -2]
-    with pytest.raises(PictureError, match="scans"):
-        decode(data[:-2] + last * MAX_SCANS + data[-2:])
 
 
 def test_draft_never_falls_below_the_wanted_side(tmp_path: Path) -> None:
@@ -335,12 +354,10 @@ def test_damaged_files_decode_or_raise_and_nothing_else(kind: str, data: st.Data
     places = data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=20))
     for place, value in places:
         content[place] = value
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            assert decode(bytes(content)).mode == "RGB"
-        except PictureError as error:
-            assert str(error)
+    try:
+        assert decode(bytes(content)).mode == "RGB"
+    except PictureError as error:
+        assert str(error)
 
 
 def test_many_threads_at_once() -> None:

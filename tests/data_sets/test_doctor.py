@@ -134,11 +134,11 @@ def test_a_greyscale_data_set_is_said_once(tmp_path):
 
 def test_files_that_are_not_used(tree):
     root = tree(SOUND)
-    for name in ("train/cat/phone.heic", "train/cat/labels.csv", "train/cat/Thumbs.db", ".DS_Store"):
+    for name in ("train/cat/phone.cr2", "train/cat/labels.csv", "train/cat/Thumbs.db", ".DS_Store"):
         (root / name).touch()
     smooth_picture(7).save(root / "train/stray.jpg")
     report = mobilevit.check(root)
-    assert found(report, "unread-format").paths == (root / "train/cat/phone.heic",)
+    assert found(report, "unread-format").paths == (root / "train/cat/phone.cr2",)
     assert found(report, "other-files").paths == (root / "train/cat/labels.csv",)
     assert found(report, "outside").paths == (root / "train/stray.jpg",)
 

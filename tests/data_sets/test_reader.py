@@ -237,9 +237,9 @@ def test_a_file_an_archive_and_an_empty_folder_are_told(tmp_path):
 
 def test_an_empty_class_says_what_lies_there_instead(names_only):
     root = names_only({"a": 3, "b": 0})
-    for name in ("1.heic", "2.HEIC", "notes"):
+    for name in ("1.cr2", "2.CR2", "notes"):
         (root / "b" / name).touch()
-    with pytest.raises(DataError, match=r"empty: 'b' \(3 files of other kinds: \.heic, no suffix\)"):
+    with pytest.raises(DataError, match=r"empty: 'b' \(3 files of other kinds: \.cr2, no suffix\)"):
         read(root)
 
 

@@ -16,7 +16,7 @@ from mobilevit.errors import WeightsError
 from mobilevit.spec import labels
 from mobilevit.tasks.base import Outputs
 from mobilevit.tasks.detection.metric import DetectionMetric
-from mobilevit.tasks.detection.result import OVERLAP
+from mobilevit.tasks.detection.result import OVERLAP, SCORE_THRESHOLD
 from mobilevit.tasks.detection.scores import DetectionScores
 from mobilevit.tasks.detection.target import Boxes
 
@@ -191,8 +191,10 @@ def test_what_is_kept_decodes_to_what_was_found() -> None:
     pictures = a_data_set(3, 20, shift=0.2)
     metric = metric_of(pictures)
     worst = metric.worst(4)
-    errors = [metric._records[index].comparison.errors for index, _ in worst]
-    assert errors == sorted((record.comparison.errors for record in metric._records.values()), reverse=True)[:4]
+    errors = [metric._records[index].told(SCORE_THRESHOLD).errors for index, _ in worst]
+    assert (
+        errors == sorted((record.told(SCORE_THRESHOLD).errors for record in metric._records.values()), reverse=True)[:4]
+    )
     for index, outputs in [*worst, *metric.examples(4)]:
         again = DetectionMetric(CLASSES)
         again.update(outputs, [pictures[index][0]], torch.tensor([index]))

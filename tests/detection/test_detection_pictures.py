@@ -57,9 +57,9 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     assert [(each.id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
     assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the picture"
     assert found[1].box == pytest.approx((20, 20, 100, 60))
-    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top=1, min_score=0.05))
+    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top_k=1, score_threshold=0.05))
     assert [each.name for each in limited.objects] == ["dog"]
-    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(min_score=0.05))
+    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(score_threshold=0.05))
     assert len(many.objects) == 6
 
 
@@ -131,6 +131,20 @@ def test_of_two_boxes_on_one_object_the_surer_is_right() -> None:
     comparison = compare(boxes, np.array([0, 0]), TRUTH)
     assert comparison.verdicts.tolist() == [Verdict.RIGHT, Verdict.DOUBLE]
     assert comparison.owners.tolist() == [0, -1]
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 12), objects=st.integers(0, 5))
+@settings(deadline=None, max_examples=50)
+def test_no_verdict_depends_on_boxes_that_are_less_sure(seed: int, count: int, objects: int) -> None:
+    """So the comparison of all boxes holds that of the boxes above any threshold."""
+    rng = np.random.default_rng(seed)
+    corner, side = rng.uniform(0, 40, (count + objects, 2)), rng.uniform(10, 60, (count + objects, 2))
+    boxes, labelled = np.concatenate([corner, corner + side], 1).astype(np.float32), rng.integers(0, 2, count + objects)
+    truth = Boxes.of(boxes[count:], labelled[count:], (100, 100), rng.random(objects) < 0.3)
+    whole = compare(boxes[:count], labelled[:count], truth)
+    for first in range(count + 1):
+        for mine, theirs in zip(whole.of_first(first), compare(boxes[:first], labelled[:first], truth), strict=True):
+            assert np.array_equal(mine, theirs)
 
 
 def test_nothing_compares_with_nothing() -> None:

@@ -19,6 +19,7 @@ from mobilevit.datasets.conversion import convert_data
 from mobilevit.errors import DataError, OutputError, UsageError
 from mobilevit.tasks import checking
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.text import printable
 
 FORMATS = ("coco", "voc", "yolo")
 WALK = ("voc", "coco", "yolo", "voc", "yolo", "coco")  # from coco: every step from one format to another
@@ -51,8 +52,8 @@ def data_sets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
 
 
 def is_writable(name: str) -> bool:
-    """Not one that is read without some of its characters; see `annotation.class_name`."""
-    return bool(name) and not any(ord(letter) < 32 or letter in "\x7f\ufffe\uffff" for letter in name)
+    """Not one that is read without some of its characters, or with these spelt out; see `annotation.class_name`."""
+    return bool(name) and printable(name) == name and not any(letter in "\ufffe\uffff" for letter in name)
 
 
 def write_as_coco(root: Path, classes: Sequence[str], targets: Sequence[Boxes]) -> None:

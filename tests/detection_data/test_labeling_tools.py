@@ -552,3 +552,30 @@ def test_images_in_no_folder_of_a_split_are_told(tmp_path: Path) -> None:
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
     assert notes(dataset)["no-split"].endswith("left out: other/c.jpg")
+
+
+@pytest.mark.parametrize("start", ["C:\\me\\pets\\", "/home/me/pets/", "../../pets/"])
+def test_folders_of_another_machine_in_data_yaml(start: str, tmp_path: Path) -> None:
+    yolo(tmp_path, "0 0.5 0.5 0.25 0.5")
+    write(tmp_path / "data.yaml", f"train: {start}images/train\nval: {start}images/val\nnames: [cat]\n")
+    dataset = read(tmp_path)
+    assert sizes(dataset) == {"train": 1, "val": 1}
+    assert notes(dataset)["other-folder"].endswith("found by the last parts: images/train, images/val")
+
+
+def test_where_images_lie_when_none_is_found(tmp_path: Path) -> None:
+    coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
+    picture(tmp_path / "images" / "b.jpg")
+    with pytest.raises(
+        DataError, match=r"none of 1 picture is there, .*; 1 image of other names are below it, .*b\.jpg"
+    ):
+        read(tmp_path)
+
+
+def test_labelme_files_beside_what_was_made_from_them(tmp_path: Path) -> None:
+    """Then that is read, as it was before."""
+    yolo(tmp_path, "0 0.5 0.5 0.25 0.5")
+    for split in ("train", "val"):
+        labelme(tmp_path / "images" / split / "a.json", [rectangle("dog", (1, 1, 9, 9))])
+    assert names(read(tmp_path)) == ["cat"]
+    assert names(read(tmp_path, data_format="labelme")) == ["dog"]

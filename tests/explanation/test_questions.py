@@ -34,7 +34,7 @@ def segmenter() -> nn.Module:
 
 
 def test_an_object_is_where_prediction_puts_it(detector: nn.Module, picture: Image.Image) -> None:
-    everything = Predictor(detector, device="cpu", size_px=160, min_score=0.0)(picture)[0].objects
+    everything = Predictor(detector, device="cpu", size_px=160, score_threshold=0.0)(picture)[0].objects
     for number in (1, 2, 9):
         question = explain(detector, picture, size_px=160, number=number, device="cpu").evidence.question
         left, top, right, bottom = everything[number - 1].box

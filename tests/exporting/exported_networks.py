@@ -1,6 +1,7 @@
 """A trained network of each task, to be exported at a small size; changed ones, and how a file compares with them."""
 
 import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from mobilevit.exporting.views import views_of
 from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.table import open_artefact
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.spec import ScoreThreshold
 from mobilevit.tasks.base import LossOptions
 from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.program import Program
@@ -26,6 +28,7 @@ SIZE_PX = 96  # a map of 3 x 3 in the last stage: the resize inside the block is
 TASKS = ("classification", "detection", "segmentation")
 SABOTAGE = ("weights", "channels", "scale")
 STEPS = 40
+THRESHOLD = ScoreThreshold(0.35, "f1", 0.5, 0.5, "squares", "val", 8)  # of the detector
 
 
 @cache
@@ -39,6 +42,8 @@ def network_of(task: str) -> nn.Module:
         network = create(name, num_classes=3, weights="imagenette").train()
         network.backbone.requires_grad_(False).eval()  # type: ignore[union-attr]
         _teach(network, task)
+    if task == "detection":
+        network.spec = replace(spec_of(network), score_threshold=THRESHOLD)  # type: ignore[assignment]
     return network.eval()
 
 

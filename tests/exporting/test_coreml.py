@@ -185,8 +185,8 @@ def _float16(weights: torch.Tensor) -> bytes:
 @pytest.mark.parametrize("task", ["classification", "detection"])
 def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
     picture = photos / "00.png"
-    (mine,) = Predictor(str(exported(task, "coreml").path), min_score=0.05)(picture)
-    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, min_score=0.05)(picture)
+    (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(picture)
+    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(picture)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
         assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]

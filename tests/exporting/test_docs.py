@@ -54,8 +54,8 @@ def test_the_python_page_finds_what_the_predictor_finds(
         assert np.asarray(space["mask"]).shape == ours.classes.shape
         assert (np.asarray(space["mask"]) == ours.classes).mean() > 0.97
     else:
-        raw = Predictor(artefact.path, min_score=0.05)(picture)[0]
-        thresholds = space["manifest"]["thresholds"] | {"min_score": 0.05}
+        raw = Predictor(artefact.path, score_threshold=0.05)(picture)[0]
+        thresholds = space["manifest"]["thresholds"] | {"score_threshold": 0.05}
         found = space["objects"](space["outputs"]["boxes"][0], space["outputs"]["scores"][0], *raw.size, **thresholds)
         assert len(found) == len(raw.objects) > 0
         for (score, label, box), expected in zip(found, raw.objects, strict=True):
@@ -73,7 +73,7 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     assert f"resizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.resize_px}" in everything
     thresholds = tasks.get("detection").interface.thresholds
     for name, value in (
-        ("minScore: Float", f"{thresholds['min_score']:g}{point}"),
+        ("minScore: Float", f"{thresholds['score_threshold']:g}{point}"),
         ("candidates: Int", f"{thresholds['candidates']:g}"),
         ("threshold: Float", f"{thresholds['overlap']:g}{point}"),
         ("top: Int", f"{thresholds['top']:g}"),

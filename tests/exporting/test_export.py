@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, network_of, sabotaged, squares
+from exported_networks import SABOTAGE, SIZE_PX, TASKS, THRESHOLD, compared, network_of, sabotaged, squares
 from PIL import Image
 from torch import Tensor, nn
 
@@ -82,8 +82,8 @@ def test_gives_the_networks_answers(task: str, name: str, exported: Exported) ->
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
-    mine = Predictor(str(exported(task, name).path), min_score=least)(photos)
-    theirs = Predictor(network_of(task), size_px=SIZE_PX, min_score=least)(photos)
+    mine = Predictor(str(exported(task, name).path), score_threshold=least)(photos)
+    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
         if task == "detection":
@@ -125,6 +125,27 @@ def test_several_pictures_give_what_they_give_alone(name: str, exported: Exporte
     many = runner(pictures(5))["probabilities"]
     one_by_one = torch.cat([runner(picture[None])["probabilities"] for picture in pictures(5)])
     torch.testing.assert_close(many, one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artefact, network = exported("detection", "onnx"), network_of("detection")
+    assert artefact.manifest.thresholds["score_threshold"] == THRESHOLD.value
+    assert artefact.manifest.spec.score_threshold == THRESHOLD
+    shutil.copy(artefact.path, tmp_path / "mine.onnx")
+    shutil.copy(manifest_path(artefact.path), tmp_path / "mine.onnx.json")
+    model = tmp_path / "mine.safetensors"
+    model_file.save(model, network.state_dict(), spec_of(network))
+    assert main(["info", str(model)]) == 0
+    said = capsys.readouterr().out
+    assert "0.35, the best F1 on val of squares, 8 images" in said
+    assert "exported with another" not in said
+    model_file.rewrite(model, replace(spec_of(network), score_threshold=replace(THRESHOLD, value=0.5)))
+    assert main(["info", str(model)]) == 0
+    expected = "mine.onnx was exported with another score threshold, 0.35 in place of 0.5: export it again"
+    assert expected in capsys.readouterr().out
+    assert read_manifest(tmp_path / "mine.onnx") == artefact.manifest
 
 
 def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
@@ -295,6 +316,7 @@ def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
+    assert "plain resize: the same share where the file gets pictures resized without antialiasing" in said.err
     assert "100.0%" in said.out
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0

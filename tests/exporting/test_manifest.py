@@ -106,7 +106,9 @@ def test_the_key_is_named(path: tuple[Any, ...], value: Any, said: str) -> None:
         Manifest.from_json(json.dumps(changed(document, path, value)))
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "[" * 10**5, '{"manifest":' * 10**5, '{"manifest": 1, "spec": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "[" * 10**5, '{"a": 1e999}', '{"manifest":' * 10**5, '{"manifest": 1, "spec": 3}']
+)
 def test_what_is_no_manifest(text: str) -> None:
     with pytest.raises(WeightsError, match="manifest cannot be read"):
         Manifest.from_json(text)

@@ -124,7 +124,7 @@ def test_many_pictures_do_not_pile_up(predictor: Predictor) -> None:
 
 
 def test_top_and_size(network: nn.Module, photos: Path) -> None:
-    predictor = Predictor(network, device="cpu", top=2, size_px=96)
+    predictor = Predictor(network, device="cpu", top_k=2, size_px=96)
     assert len(predictor(photos / "0.png")[0].top) == 2
     assert (predictor.spec.preprocessing.size_px, predictor.spec.preprocessing.resize_px) == (96, 108)
     assert predictor.classes == ("cat", "dog", "owl")
@@ -157,7 +157,7 @@ def test_a_model_file(network: nn.Module, photos: Path, predictor: Predictor, tm
 
 
 @pytest.mark.parametrize(
-    "options", [{"batch_size": 0}, {"top": 0}, {"size_px": 8}, {"size_px": 100_000}, {"device": "tpu"}]
+    "options", [{"batch_size": 0}, {"top_k": 0}, {"size_px": 8}, {"size_px": 100_000}, {"device": "tpu"}]
 )
 def test_what_no_prediction_can_mean(network: nn.Module, options: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mobilevit.errors import PictureError
-from mobilevit.fetching import Limits, fetch
+from mobilevit.fetching import fetch
 from mobilevit.sources import expand
 
 
@@ -100,8 +100,8 @@ def test_an_address_of_something_else_is_named(web: str) -> None:
     ("path", "message"),
     [
         ("/nothing", "the server answers 404"),
-        ("/loop", "the server answers 302"),
-        ("/to-file", "not allowed"),
+        ("/loop", "redirects more than 5 times"),
+        ("/to-file", "only http and https"),
         ("/to-ftp", "only http and https"),
         ("/large", "more than 1 MB"),
         ("/slow", "not complete after"),
@@ -110,15 +110,15 @@ def test_an_address_of_something_else_is_named(web: str) -> None:
 )
 def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message: str) -> None:
     with pytest.raises(PictureError, match=message):
-        fetch(web + path, Limits(seconds=0.5, silence_seconds=0.5, size_bytes=2**20))
+        fetch(web + path, seconds=0.5, silence_seconds=0.5, max_bytes=2**20)
 
 
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"]
 )
 def test_an_address_that_cannot_be_reached(address: str) -> None:
-    with pytest.raises(PictureError, match="cannot be fetched"):
-        fetch(address, Limits(silence_seconds=2))
+    with pytest.raises(PictureError, match="cannot be reached"):
+        fetch(address, silence_seconds=2)
 
 
 def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,4 +126,81 @@ def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     (source,) = expand("")
     with pytest.raises(PictureError, match="empty"):
+        source.picture()
+
+
+def test_a_name_that_no_file_can_have_stops_nothing_else(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    (photos / "ring.png").symlink_to("ring.png")
+    (photos / "round").symlink_to("other")
+    (photos / "other").symlink_to("round")
+    bad = ["x" * 300, "y" * 300 + "*.png", "a/" * 3000, "nul\0.png", "ring.png", "round", "~nobody-of-this-name/a.png"]
+    sources = list(expand([*bad, Path("x" * 300), "0.png"]))
+    assert len(sources) == len(bad) + 2
+    for source in sources[:-1]:
+        with pytest.raises(PictureError):
+            source.picture()
+    assert sources[-1].picture().size == (80, 64)
+    assert str(photos / "ring.png") in names(photos)
+
+
+def test_a_file_whose_name_begins_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (3, 3)).save(tmp_path / "~name.png")
+    Image.new("RGB", (5, 5)).save(home / "a.png")
+    given = ["~name.png", Path("~name.png"), "~/a.png"]
+    assert [source.picture().size for source in expand(given)] == [(3, 3), (3, 3), (5, 5)]
+    [missing] = expand("~nobody-of-this-name/a.png")
+    with pytest.raises(PictureError, match="not found"):
+        missing.picture()
+
+
+def test_folders_that_link_to_each_other_are_listed_once(tmp_path: Path) -> None:
+    """Twelve folders, each with links to all others: by their paths there are 12! ways through them."""
+    folders = [tmp_path / "all" / f"{number:02}" for number in range(12)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        Image.new("RGB", (2, 2)).save(folder / "a.png")
+    for folder in folders:
+        for other in folders:
+            (folder / f"to-{other.name}").symlink_to(other, target_is_directory=True)
+        (folder / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert names(tmp_path / "all") == [str(folder / "a.png") for folder in folders]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("first", "second"):
+        (outside / name).symlink_to(tmp_path / "all", target_is_directory=True)
+    assert names(outside) == [str(outside / "first" / folder.name / "a.png") for folder in folders]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_closed_folder_inside_is_told_and_the_others_go_on(photos: Path) -> None:
+    (photos / "closed").mkdir(mode=0)
+    sources = list(expand(photos))
+    assert len(sources) == 7
+    with pytest.raises(PictureError, match="closed cannot be listed"):
+        sources[-1].picture()
+
+
+def test_whatever_holds_a_picture_is_one_picture(photos: Path) -> None:
+    content = (photos / "0.png").read_bytes()
+    with (photos / "0.png").open("rb") as file:
+        for one in (bytearray(content), memoryview(content), io.BytesIO(content), file):
+            for given in (one, [one]):
+                [source] = expand(given)  # type: ignore[arg-type]
+                assert source.picture().size == (80, 64)
+        [source] = expand(file)
+        assert source.name == str(photos / "0.png")
+    with os.scandir(photos) as entries:
+        [source] = expand(next(entry for entry in entries if entry.name == "0.png"))
+    assert source.picture().size == (80, 64)
+
+
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    [source] = expand("-")
+    with pytest.raises(PictureError, match="standard input is closed"):
         source.picture()

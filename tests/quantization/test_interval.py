@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mobilevit import tasks
+from mobilevit.models.table import for_task
 from mobilevit.quantization.interval import paired_interval
-from mobilevit.spec import labels
+from mobilevit.spec import ModelSpec, labels
 from mobilevit.tasks.base import Metric, Outputs
 from mobilevit.tasks.detection.target import Boxes
 
@@ -37,8 +38,12 @@ def segmented(rng: np.random.Generator) -> Sample:
 SAMPLES = {"classification": classified, "detection": detected, "segmentation": segmented}
 
 
+def spec_of(task: str) -> ModelSpec:
+    return ModelSpec(for_task("mobilevit_xxs", task), task, CLASSES)
+
+
 def metric_of(task: str, samples: list[Sample], order: list[int]) -> Metric:
-    metric = tasks.get(task).metric(CLASSES)
+    metric = tasks.get(task).metric(spec_of(task))
     for index in order:
         outputs, truth = samples[index]
         metric.update(outputs, [truth], torch.tensor([index]))
@@ -59,7 +64,7 @@ def test_a_sample_counts_as_often_as_it_is_drawn(task: str, made: Callable[[np.r
 
 def right(answers: list[bool]) -> Metric:
     """A classifier that is right where it says."""
-    metric = tasks.get("classification").metric(CLASSES)
+    metric = tasks.get("classification").metric(spec_of("classification"))
     chances = torch.tensor([[0.8, 0.1, 0.1] if answer else [0.1, 0.8, 0.1] for answer in answers])
     metric.update({"probabilities": chances}, [0] * len(answers), torch.arange(len(answers)))
     return metric

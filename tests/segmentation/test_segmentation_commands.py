@@ -12,6 +12,7 @@ from mobilevit.cli import main
 from mobilevit.evaluation import evaluate
 from mobilevit.inference import Predictor
 from mobilevit.spec import labels
+from mobilevit.tasks.checking import check
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, spec_of
 
@@ -58,7 +59,7 @@ def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: py
 
 
 def test_evaluate(model: Path, squares: Squares) -> None:
-    """The scores are those of the masks that prediction gives."""
+    """The scores are those of the masks that prediction gives, under the names that the check has."""
     root = squares({"train": 1, "val": 3})
     evaluation = evaluate(model, root, size_px=64, workers=0)
     confusion = np.zeros((2, 2), int)
@@ -67,5 +68,8 @@ def test_evaluate(model: Path, squares: Squares) -> None:
         truth = np.asarray(Image.open(root / f"val/masks/{name}.png"))
         np.add.at(confusion, (truth[truth != 255], result.classes[truth != 255]), 1)
     np.testing.assert_array_equal(evaluation.scores.confusion, confusion)  # type: ignore[attr-defined]
+    names = [row["class"] for row in check(root).rows()]
+    assert names == [row.name for row in evaluation.scores.per_class]  # type: ignore[attr-defined]
+    assert {area.name for area in result.areas} <= set(names)
     files = {path.name for path in evaluation.save(model.parent / "evaluation")}
     assert files == {"evaluation.json", "confusion.csv", "iou.png", "confusion.png"}

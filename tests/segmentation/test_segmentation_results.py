@@ -56,9 +56,9 @@ def test_areas() -> None:
 
 
 def test_limits() -> None:
-    assert len(result(Limits(top=1)).areas) == 1
-    with pytest.raises(UsageError, match="leave out --min-score"):
-        result(Limits(min_score=0.5))
+    assert len(result(Limits(top_k=1)).areas) == 1
+    with pytest.raises(UsageError, match="leave out --score-threshold"):
+        result(Limits(score_threshold=0.5))
     many = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", labels(map(str, range(257))))
     with pytest.raises(WeightsError, match="257 classes: masks can tell 256 apart"):
         TASK.decode({"classes": torch.zeros((1, 2, 2))}, many)

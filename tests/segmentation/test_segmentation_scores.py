@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.spec import labels
+from mobilevit.spec import ModelSpec, labels
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.metric import KEPT, SegmentationMetric
 from mobilevit.tasks.segmentation.task import SegmentationTask
@@ -30,7 +30,7 @@ def random_pictures(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.nd
 
 
 def measured(maps: torch.Tensor, masks: list[np.ndarray], indices: range | None = None) -> SegmentationMetric:
-    metric = SegmentationTask().metric(CLASSES)
+    metric = SegmentationTask().metric(ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES))
     order = torch.arange(len(masks)) if indices is None else torch.tensor(list(indices))
     metric.update({"classes": maps}, masks, order)
     return metric

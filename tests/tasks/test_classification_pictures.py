@@ -22,7 +22,7 @@ RESULT = Classification((Score("a", "cat", 0.9), Score("b", "dog", 0.08), Score(
 
 
 def test_decodes_best_first() -> None:
-    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), Limits(top=2))
+    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), Limits(top_k=2))
     assert [entry.name for entry in result.top] == ["b", "c"]
     assert result.best.score == pytest.approx(0.7)
     assert other.best == Score("a", "a", 0.5)

@@ -70,7 +70,7 @@ def test_a_picture_that_breaks_before_the_validation_costs_nothing(
     picture = next((data / "val" / "up").iterdir())
     content = picture.read_bytes()
     run = config.output / "run"
-    with pytest.raises(DataError, match=rf"{picture.name}: .*epoch 2: .*--resume {run}`.*--skip-broken"):
+    with pytest.raises(DataError, match=rf"{picture.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
         train(replace(config, data=data), AtTheEndOf(1, lambda: picture.write_bytes(content[:-40])))
     picture.write_bytes(content)
     heard = StepsHeard()
@@ -185,6 +185,15 @@ def test_a_damaged_checkpoint_is_named(uninterrupted: RunResult, tmp_path: Path)
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be read"):
         resume(run)
+
+
+def test_what_a_killed_run_left_is_taken_away(uninterrupted: RunResult, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    left = [run / "checkpoint" / ".state.safetensors.k3x_9a2b.tmp", run / ".best.safetensors.0a1b2c3d.tmp"]
+    for path in left:
+        path.write_bytes(b"half of it")
+    resume(run)
+    assert not [path for path in left if path.exists()]
 
 
 def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_path: Path) -> None:

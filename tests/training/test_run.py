@@ -23,6 +23,7 @@ from mobilevit.training.resuming import started
 from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.runfolder import RunFolder, new_run
 from mobilevit.training.watching import Quiet
+from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load
 
 
@@ -46,6 +47,50 @@ def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None
     assert evaluation["pictures"] >= 4
     assert page.count("data:image") >= 4
     assert load(result.folder / "best.safetensors").spec.task == evaluation["task"]
+
+
+@pytest.fixture
+def centered(config: TrainConfig, boxed_squares: Path, tmp_path: Path) -> TrainConfig:
+    """Of pictures whose object is always where an anchor is: some box is right, however little was learnt."""
+    root = Path(shutil.copytree(boxed_squares, tmp_path / "centered"))
+    for path in root.glob("*/_annotations.coco.json"):
+        known = json.loads(path.read_text())
+        boxes = [box | {"bbox": [13, 13, 38, 38]} for box in known["annotations"]]
+        path.write_text(json.dumps(known | {"annotations": boxes}))
+    return replace(config, data=root, epochs=1, augment=replace(config.augment, crop_area_min=1.0))
+
+
+def test_every_model_of_a_detector_has_its_score_threshold(centered: TrainConfig) -> None:
+    result = train(replace(centered, epochs=2))
+    best, last = (
+        model_file.load(result.folder / f"{name}.safetensors")[1].score_threshold for name in ("best", "last")
+    )
+    for stored in (best, last):
+        assert stored is not None
+        assert (stored.criterion, stored.dataset, stored.split) == ("f1", "centered", "val")
+        assert (stored.images, stored.note) == (4, "")
+        assert 0 < stored.f1 <= 1
+    evaluation = json.loads((result.folder / "evaluation.json").read_text())
+    assert best is not None and evaluation["scores"]["mistakes"]["score_threshold"] == best.value
+    page = (result.folder / "report.html").read_text()
+    assert f"Objects above a score of {best.value:g}: the best F1 on val of centered, 4 images" in page
+
+
+def test_a_threshold_of_pictures_that_were_learnt_says_so(centered: TrainConfig) -> None:
+    folder = train(replace(centered, train_on=("train", "val"))).folder
+    stored = model_file.load(folder / "last.safetensors")[1].score_threshold
+    assert stored is not None and "has learnt from these images" in stored.reason
+    again = replace(centered, weights=str(folder / "last.safetensors"), name="again")
+    assert prepare(again, Quiet(), Group()).spec.score_threshold is None, "the next training begins without"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, [0.1, 0.0, 0.0]), (0.2, [0.2, 0.2, 0.2])])
+def test_labels_are_smoothed_as_in_the_paper_unless_told_otherwise(
+    given: float | None, expected: list[float], task_config: TrainConfig
+) -> None:
+    parts = prepare(replace(task_config, optim=replace(task_config.optim, label_smoothing=given)), Quiet(), Group())
+    place = ["classification", "detection", "segmentation"].index(parts.task.name)
+    assert parts.step.loss_options.label_smoothing == expected[place]
 
 
 def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(

@@ -110,8 +110,8 @@ def test_a_part_that_was_complete_already(site: Site, entry: Entry) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"status": 404}, "HTTP Error 404"),
-        ({"status": 503}, "HTTP Error 503"),
+        ({"status": 404}, "the server answers 404 (Not Found)"),
+        ({"status": 503}, "the server answers 503 (Service Unavailable)"),
         ({"announced": 2**40}, "announces 1,099,511,627,776 bytes, more than the limit"),
         ({"announced": -1}, "does not say how long the file is"),
     ],

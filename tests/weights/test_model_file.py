@@ -115,6 +115,29 @@ def test_other_content_is_named(tmp_path: Path, content: bytes, what: str) -> No
     assert what in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 2**40]}},
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}},
+        {"a": {"dtype": "F33", "shape": [2], "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}},
+        {f"a{place}": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for place in range(2000)},
+        {"a": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}},
+        {"__metadata__": {"mobilevit_spec": 3}, "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
+    ],
+    ids=["huge", "beyond", "backwards", "type", "negative", "hole", "overlapping", "empty", "text"],
+)
+def test_a_header_that_lies_is_an_error(tmp_path: Path, entries: dict[str, Any]) -> None:
+    header = json.dumps(entries).encode()
+    path = tmp_path / "lies.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+    with pytest.raises(WeightsError, match=r"lies\.safetensors"):
+        model_file.load(path)
+
+
 def test_a_torch_file_and_a_file_without_spec_lead_to_convert(filled: Filled, tmp_path: Path) -> None:
     torch_file, bare = tmp_path / "model.pt", tmp_path / "model.safetensors"
     torch.save(filled(layout="cvnets"), torch_file)

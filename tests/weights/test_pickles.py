@@ -66,6 +66,14 @@ def program(*values: bytes) -> bytes:
     return b"\x80\x02}(" + entries + b"u."
 
 
+def twice(path: Path) -> Path:
+    """An older file that ends as a zip file: torch goes by the first bytes."""
+    ending = archive(path, program(tensor(storage(2), (2,), (1,))), {"0": bytes(8)}).read_bytes()
+    bomb = older(path, program(storage(HUGE, more=b"N"))).read_bytes()
+    path.write_bytes(bomb + ending)
+    return path
+
+
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "older storage": lambda path: older(path, program(storage(HUGE, more=b"N"))),
     "older tensor": lambda path: older(path, program(tensor(storage(1, more=b"N"), (HUGE,), (1,)))),
@@ -76,6 +84,8 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "class of storage": lambda path: archive(path, program(b"ctorch\nFloatStorage\n" + number(HUGE) + b"\x85R"), {}),
     "class of tensor": lambda path: archive(path, program(b"ctorch\nTensor\n" + number(HUGE) + b"\x85R"), {}),
     "bytes": lambda path: archive(path, program(b"c__builtin__\nbytearray\n" + number(HUGE) + b"\x85R"), {}),
+    "two in one": lambda path: twice(path),
+    "two cases of a name": lambda path: archive(path, program(), {"0": bytes(8), "0.PKL": b"", "0.pkl": b""}),
     "hidden": lambda path: archive(
         path, program(number(HUGE) + b"q\x010(" + storage(1)[1:-7] + b"h\x01tQ"), {"0": bytes(8)}
     ),

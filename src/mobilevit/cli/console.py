@@ -59,7 +59,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def show_log() -> None:
     """The package's log on standard error, without the warnings of libraries that the documents answer."""
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", module="PIL")  # decoding has its own
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache is no concern of the user's
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/pictures.md
     log = logging.getLogger("mobilevit")
     if not log.handlers:

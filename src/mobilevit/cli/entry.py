@@ -6,8 +6,11 @@ Imports nothing heavy: `mobilevit --help` answers at once.
 import io
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 from mobilevit import __version__
 from mobilevit.errors import MobileViTError, UsageError, is_out_of_memory, unknown
@@ -35,9 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get("MOBILEVIT_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
+    _open_what_is_closed()
     _spell_what_the_terminal_lacks()
     try:
-        code = _dispatch(arguments)
+        with _home():
+            code = _dispatch(arguments)
         sys.stdout.flush()
         return code
     except SystemExit as error:  # tyro has printed its help or what is wrong
@@ -54,6 +59,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {printable_lines(said)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that the caller closed lead to nowhere. Else the next file that is opened would take their
+    place, and all that is printed would be written into it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+@contextmanager
+def _home() -> Iterator[None]:
+    """A home folder for what libraries keep, where this user has none: it lasts as long as the command."""
+    try:
+        Path.home()
+    except RuntimeError:
+        with tempfile.TemporaryDirectory(prefix="mobilevit-") as folder:
+            os.environ["HOME"] = folder
+            try:
+                yield
+            finally:
+                del os.environ["HOME"]
+    else:
+        yield
 
 
 def _spell_what_the_terminal_lacks() -> None:

@@ -9,7 +9,7 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
 from mobilevit.evaluation import Evaluation, evaluate
 from mobilevit.files import make_folder
-from mobilevit.runtimes import TORCH, faster_beside
+from mobilevit.runtimes import TORCH, faster_beside, thresholds_beside
 from mobilevit.tasks.base import ReadOptions
 
 LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
@@ -28,6 +28,9 @@ class EvaluateOptions:
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
+    store_threshold: str | None = (
+        None  # detection: f1, precision=0.95 or recall=0.9; the model file keeps what fits best
+    )
     skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
     save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # everything as JSON on standard output
@@ -52,6 +55,7 @@ def run(arguments: Sequence[str]) -> int:
             runtime=options.runtime,
             read_options=options.reading,
             skip_broken=options.skip_broken,
+            store_threshold=options.store_threshold,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
@@ -60,6 +64,10 @@ def run(arguments: Sequence[str]) -> int:
         _show(evaluation)
     if options.save:
         console.wrote(evaluation.save(options.save))
+    if options.store_threshold and (threshold := evaluation.spec.score_threshold):
+        console.say(f"{options.model} tells objects above a score of {threshold.value:g} now: {threshold.reason}")
+        for line in thresholds_beside(Path(options.model), evaluation.spec):
+            console.say(line)
     return 0
 
 

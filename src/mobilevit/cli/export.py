@@ -50,12 +50,20 @@ def run(arguments: Sequence[str]) -> int:
         if artefact.manifest.calls:
             calls = ", ".join(f"{name} {count} x" for name, count in artefact.manifest.calls.items())
             console.say(f"{artefact.path.name} calls {calls}")
+    if options.verify and not options.json:
+        console.say(PLAIN_RESIZE)
     if not options.verify:
         console.say("not compared with the network: give pictures to --verify")
     elif generated := artefacts[0].parity and artefacts[0].parity.generated:
         console.say(f"{generated} made-up pictures were added: too few of yours are in colour to show swapped channels")
     console.wrote(path for artefact in artefacts for path in (artefact.path, manifest_path(artefact.path)))
     return 0
+
+
+PLAIN_RESIZE = (
+    "plain resize: the same share where the file gets pictures resized without antialiasing, as phones often do it. "
+    "What it is lower is what such a resize costs, no fault of the file: resize with antialiasing where you can"
+)
 
 
 def _rows(artefact: Artefact) -> Iterator[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -11,6 +12,7 @@ from mobilevit.cli.options import SIDE, parse
 from mobilevit.data.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
+from mobilevit.runtimes import thresholds_beside
 from mobilevit.spec import ModelSpec, Preprocessing
 
 
@@ -37,6 +39,8 @@ def run(arguments: Sequence[str]) -> int:
     out = console.results()
     if spec is not None:
         out.print(console.facts(_facts(spec)))
+        for line in thresholds_beside(Path(options.model), spec):
+            out.print(line)
         out.print()
     if options.model:
         out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].size_px} px"))
@@ -48,13 +52,14 @@ def run(arguments: Sequence[str]) -> int:
 
 def _facts(spec: ModelSpec) -> dict[str, str]:
     """What a file says of itself."""
-    before, origin = spec.preprocessing, spec.provenance
+    before, origin, threshold = spec.preprocessing, spec.provenance, spec.score_threshold
     facts = {
         "architecture": spec.architecture,
         "task": spec.task,
         "classes": f"{len(spec.classes):,}: {listed(label.name for label in spec.classes)}",
         "pictures": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
         "anchors": "its own" if spec.anchors else "",
+        "score threshold": f"{threshold.value:g}, {threshold.reason}" if threshold else "",
         "source": origin.source,
         "licence": origin.licence,
         "score": origin.score,

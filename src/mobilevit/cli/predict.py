@@ -32,8 +32,8 @@ class PredictOptions:
     pictures: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
     ]
-    top: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
-    min_score: float | None = None  # leave out what is less likely, 0-1; None: 0 for classes, 0.3 for objects
+    top_k: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
+    score_threshold: float | None = None  # leave out what is less likely, 0-1; None: the model's own, 0.3 for objects
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 32  # pictures at a time
@@ -54,11 +54,12 @@ def run(arguments: Sequence[str]) -> int:
         options.model,
         device=options.device,
         batch_size=options.batch_size,
-        top=options.top,
-        min_score=options.min_score,
+        top_k=options.top_k,
+        score_threshold=options.score_threshold,
         size_px=options.size_px,
         runtime=options.runtime,
     )
+    _say_threshold(predictor, options)
     has_video = any(is_video(source.name) for source in expand(options.pictures))
     columns = [*predictor.columns, *(MOMENT if has_video else ())]
     failures = Failures()
@@ -138,6 +139,13 @@ def _checked(options: PredictOptions) -> list[str]:
     if options.format is not None and options.output is None:
         raise UsageError("--format is of what is written to a folder: name the folder as --output")
     return formats
+
+
+def _say_threshold(predictor: Predictor, options: PredictOptions) -> None:
+    """The model's own threshold, where it decides what is told."""
+    threshold = predictor.spec.score_threshold
+    if threshold is not None and options.score_threshold is None:
+        console.say(f"objects above a score of {threshold.value:g}: {threshold.reason}")
 
 
 def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str], options: PredictOptions) -> None:

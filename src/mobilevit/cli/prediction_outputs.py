@@ -1,6 +1,7 @@
 """What `predict --output FOLDER` writes: a class for each name of `--format`."""
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -166,4 +167,8 @@ def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
 
 def stem(source: str) -> str:
     """A file name for what was made of `source`: a path, an address, "<stdin>" or "camera:0"."""
-    return Path(source.strip("<>").replace(":", "-")).stem or "image"
+    name = Path(source.strip("<>").replace(":", "-")).stem or "image"
+    return os.fsencode(name)[:LONGEST_STEM].decode("utf-8", "ignore")
+
+
+LONGEST_STEM = 200  # bytes, of the 255 that a name may have: a number, a suffix and what is temporary come to it

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mobilevit.data.decoding import PictureHeader, header, opened
 from mobilevit.data.sample import Sample
-from mobilevit.data.threads import in_threads
+from mobilevit.data.threads import Progress, in_threads
 from mobilevit.data.transforms import Geometry, Size
 from mobilevit.errors import OutOfMemoryError
 
@@ -77,10 +77,11 @@ class Plan:
     def _image_bytes(self) -> list[int]:
         return [3 * geometry.output[0] * geometry.output[1] for geometry in self.geometries]
 
-    def fill(self, *, shared: bool) -> ImageCache:
+    def fill(self, *, shared: bool, progress: Progress | None = None) -> ImageCache:
         """Decode every image, in threads; PictureError at the first that is broken, in the order of the samples.
 
-        `shared` puts the pixels where worker processes find them, however these are started.
+        `shared` puts the pixels where worker processes find them, however these are started. `progress` is called with
+        (images done, images in all).
         """
         ends = np.cumsum([0, *self._image_bytes]).tolist()
         pixels = torch.empty(ends[-1], dtype=torch.uint8)
@@ -94,7 +95,7 @@ class Plan:
                 image = geometry.picture(source.decode(draft_px=geometry.draft_px))
             target[ends[index] : ends[index + 1]] = np.asarray(image).reshape(-1)
 
-        in_threads(keep, range(len(self.samples)))
+        in_threads(keep, range(len(self.samples)), progress)
         sources = [geometry.source for geometry in self.geometries]
         return ImageCache(pixels, ends[:-1], sources, [geometry.output for geometry in self.geometries])
 

@@ -48,17 +48,18 @@ def examine(path: Path) -> Examined | Broken:
     try:
         with decoding.opened(path) as opened:
             header, picture = opened.header, opened.decode(draft_px=DRAFT_PX)
+            small, print_of = _pixels(picture, SMALL_PX, SMALL_PX), fingerprint(picture)
+            del picture  # while its memory still counts
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
     except (PictureError, OSError) as error:
         return Broken.by(path, error)
-    small = _pixels(picture, SMALL_PX, SMALL_PX)
     spread = small.max(axis=2).astype(int) - small.min(axis=2)
     return Examined(
         path,
         header,
         digest,
-        fingerprint(picture),
+        print_of,
         small.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).astype(np.uint8).tobytes(),
         is_grey=int(spread.max()) <= GREY_SPREAD,
         is_blank=int(np.ptp(small, axis=(0, 1)).max()) <= STEP,

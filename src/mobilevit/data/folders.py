@@ -1,19 +1,20 @@
 """What lies in a folder of pictures, by name alone: nothing is opened.
 
-Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed; rings of links
-are not, and neither are links that lead from a linked folder to where one has been already. One `scandir` a folder:
-100,000 files take about a second.
+Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed, except to what is
+listed at its own place. One `scandir` a folder: 100,000 files take about a second.
 """
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mobilevit.errors import DataError
+from mobilevit.files import expanded
 
-PICTURE_SUFFIXES = frozenset(  # of decoding.FORMATS
+PICTURE_SUFFIXES = frozenset(  # of images.opening.FORMATS, and HEIC
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".mpo"}
+    | {".avif", ".heic", ".heif", ".hif"}
 )
 LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})  # by operating systems
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar"})
@@ -26,14 +27,15 @@ def is_picture(path: Path | str) -> bool:
 
 def require_folder(path: Path | str) -> Path:
     """`path` as a folder that can be listed and is not empty; DataError says what it is instead."""
-    folder = Path(path).expanduser()
-    if folder.is_dir():
+    folder = expanded(Path(path))
+    if os.path.isdir(folder):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         if not list_folder(folder):
             raise DataError(f"{folder} is empty: give a folder of pictures")
         return folder
-    if folder.suffix.lower() in ARCHIVE_SUFFIXES and folder.is_file():
+    there = os.path.exists(folder)  # noqa: PTH110
+    if there and folder.suffix.lower() in ARCHIVE_SUFFIXES:
         raise DataError(f"{folder} is an archive: unpack it and give the folder")
-    if folder.exists():
+    if there:
         raise DataError(f"{folder} is a file: give the folder that holds the pictures")
     raise DataError(f"there is no folder {folder}{_nearest(folder)}")
 
@@ -58,40 +60,66 @@ def files_in(folder: Path | str) -> list[Path]:
 
 
 def files_below(folder: Path | str) -> Iterator[Path]:
-    """Every file of a folder and of the folders inside it, in an order that names alone decide."""
-    return map(Path, _Walk().below(os.fspath(folder)))
+    """Every file of a folder and of the folders inside it, once, in an order that names alone decide."""
+    return map(Path, _walk(os.fspath(folder), None))
 
 
-def pictures_below(folder: Path | str) -> list[Path]:
-    """The files of `files_below` whose names end like a picture's."""
-    return [Path(path) for path in _Walk().below(os.fspath(folder)) if is_picture(path)]
+def pictures_below(folder: Path | str, *, refused: Callable[[DataError], None] | None = None) -> list[Path]:
+    """The files of `files_below` whose names end like a picture's.
+
+    A folder that cannot be listed is a DataError; with `refused` that is told, and the others go on.
+    """
+    return [Path(path) for path in _walk(os.fspath(folder), refused) if is_picture(path)]
 
 
-class _Walk:
-    """One walk, and where it has been: folders that link to each other have more paths than anybody can follow."""
+def _walk(root: str, refused: Callable[[DataError], None] | None) -> Iterator[str]:
+    """Paths below `root`. A folder is gone through once, however many links lead to it."""
+    tops = [os.path.realpath(root)]  # what is gone through from, links to other places among it
+    seen = {*tops}
+    levels = [iter(_listed(root, refused))]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif not _is_folder(entry):  # a dangling link counts as a file: it is reported as unreadable, not lost
+            yield entry.path
+        elif _leads_on(entry, tops, seen):
+            levels.append(iter(_listed(entry.path, refused)))
 
-    def __init__(self) -> None:
-        self._seen: set[str] = set()  # real paths
 
-    def below(self, folder: str, above: frozenset[str] = frozenset(), links: int = 0) -> Iterator[str]:
-        """Paths below `folder`; `above` are the real paths that lead here, by so many links."""
-        real = os.path.realpath(folder)
-        if real in above or (links > 1 and real in self._seen):
-            return
-        self._seen.add(real)
-        for entry in list_folder(folder):
-            if _is_folder(entry):
-                yield from self.below(entry.path, above | {real}, links + entry.is_symlink())
-            else:  # a dangling link counts as a file: it is reported as unreadable instead of being lost
-                yield entry.path
+def _listed(folder: str, refused: Callable[[DataError], None] | None) -> list[os.DirEntry[str]]:
+    try:
+        return list_folder(folder)
+    except DataError as error:
+        if refused is None:
+            raise
+        refused(error)
+        return []
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or leads to one; a link to itself is none."""
     try:
         return entry.is_dir()
-    except OSError:
+    except OSError:  # a ring of links
         return False
+
+
+def _leads_on(entry: os.DirEntry[str], tops: list[str], seen: set[str]) -> bool:
+    """Whether a folder is to be gone through here: it has not been, and it is no link to one whose own place is below
+    one of `tops`, or above."""
+    real = os.path.realpath(entry.path)
+    if real in seen:
+        return False
+    if entry.is_symlink():
+        if any(_lies_in(real, top) or _lies_in(top, real) for top in tops):
+            return False
+        tops.append(real)
+    seen.add(real)
+    return True
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
 def _is_hidden(name: str) -> bool:
@@ -100,7 +128,7 @@ def _is_hidden(name: str) -> bool:
 
 def _nearest(missing: Path) -> str:
     """The part of a path that does exist, and what there looks like the missing part."""
-    parent = next((above for above in missing.parents if above.is_dir()), None)
+    parent = next((above for above in missing.parents if os.path.isdir(above)), None)  # noqa: PTH112
     if parent is None:
         return ""
     wanted = missing.relative_to(parent).parts[0]

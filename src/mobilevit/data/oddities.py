@@ -18,7 +18,7 @@ HUGE_PIXELS = 16_000_000  # from which each epoch spends its time on decoding
 GREY_SHARE = 0.98  # from which a data set counts as greyscale as a whole
 # Pictures to people and to cameras, not to our decoder.
 UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
+    {".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
     | {".ppm", ".pgm", ".tga", ".ico", ".dcm", ".npy", ".mp4", ".mov"}
 )
 

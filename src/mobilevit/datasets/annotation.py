@@ -3,6 +3,7 @@
 import os
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if not name:
             raise DataError(f"{where}: class {index} has an empty name: write one")
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
         raise DataError(f"{where} names the class '{quoted(twice)}' twice: join the two, or rename one")
     return tuple(names)

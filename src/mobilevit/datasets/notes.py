@@ -12,7 +12,7 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "missing-picture": ("warning", "annotated picture", "not found, so left out"),
     "no-annotation": ("warning", "picture", "without an annotation file, taken as pictures without objects"),
     "other-case": ("warning", "file", "found under a name that differs in upper and lower case alone"),
-    "other-folder": ("warning", "image", "not where the annotations say, found by the end of the path"),
+    "other-folder": ("warning", "path", "not here as stated, found by the last parts"),
     "other-name": (
         "warning",
         "image",

@@ -146,5 +146,10 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
 def quoted(text: object, most: int = 60) -> str:
     """A text for a message: printable, on one line, and not longer than anybody reads."""
     text = str(text)
-    shown = text if text.isprintable() else printable(text[:1000]).encode("unicode_escape").decode()
-    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+    if not text.isprintable():
+        text = "".join(map(_spelt, printable(text[:1000])))
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _spelt(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -87,20 +87,21 @@ class Labels:
         places = self._places(image)
         expected = places[0]
         if os.path.isfile(expected):  # noqa: PTH113 (a third of the time)
-            return expected
-        found = dict.fromkeys(Path(path) for place in places for path in self._by_name.get(_folded(place), ()))
+            return Path(expected)
+        found = dict.fromkeys(path for place in places for path in self._by_name.get(place.casefold(), ()))
         if len(found) > 1:
             first, second = list(found)[:2]
             raise DataError(f"{first} and {second} could both be the labels of {image}: keep one")
         for path in found:
-            self.notes.add("other-case" if _folded(path) == _folded(expected) else "other-labels", path)
+            is_expected = os.fspath(path).casefold() == expected.casefold()
+            self.notes.add("other-case" if is_expected else "other-labels", path)
             return path
         self._bare[image.stem] = image
-        looked = [f"(looked for {inside(self.listing.root, expected)})"]
+        looked = [f"(looked for {inside(self.listing.root, Path(expected))})"]
         self.notes.add("no-annotation", image, image.exists(), looked)  # else it is counted as missing, later
         return None
 
-    def _places(self, image: Path) -> list[Path]:
+    def _places(self, image: Path | str) -> list[str]:
         """Where the label file of an image could lie, the expected place first."""
         places = label_paths(self.listing.root, image)
         return places[::-1] if self.beside else places
@@ -110,7 +111,7 @@ class Labels:
         """The text files by path, case aside."""
         found: dict[str, list[Path]] = {}
         for path in self.listing.below(self.listing.root, ".txt"):
-            found.setdefault(_folded(path), []).append(path)
+            found.setdefault(os.fspath(path).casefold(), []).append(path)
         return found
 
     def _kinds(self, rows: Iterator[Row]) -> dict[int, str]:
@@ -149,9 +150,14 @@ class Labels:
         for path in beside:
             if path not in images:
                 self.notes.add("not-listed", path)
-        expected = {self._places(Path(path))[0] for path in self.listing.images}
+        expected = {self._places(path)[0] for path in self.listing.images}
         for path in self.listing.below(self.listing.root, ".txt"):
-            if path not in self.read and path not in expected and path.name not in NAMES and holds_rows(path):
+            if (
+                path not in self.read
+                and os.fspath(path) not in expected
+                and path.name not in NAMES
+                and holds_rows(path)
+            ):
                 image = self._bare.get(path.stem)
                 place = f"(of the name of {inside(self.listing.root, image)}, in another folder)" if image else ""
                 self.notes.add("missing-picture", path, places=[place])
@@ -168,16 +174,17 @@ def numbered(text: str) -> Lines:
     return ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
 
 
-def label_paths(root: Path, image: Path) -> list[Path]:
-    """Where a text file could lie: the last folder `images` becomes `labels`, or one before; or beside the image."""
-    parts = list(image.relative_to(root).with_suffix(".txt").parts)
+def label_paths(root: Path, image: Path | str) -> list[str]:
+    """Where a text file could lie: the last folder `images` becomes `labels`, or one before; or beside the image.
+
+    As text, which takes a tenth of the time.
+    """
+    beside = f"{os.path.splitext(image)[0]}.txt"  # noqa: PTH122
+    start = os.path.join(root, "") if root != Path() else ""  # noqa: PTH118
+    parts = beside.removeprefix(start).split(os.sep)  # noqa: PTH206
     places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
-    changed = [root.joinpath(*parts[:place], "labels", *parts[place + 1 :]) for place in reversed(places)]
-    return [*changed, root.joinpath(*parts)]
-
-
-def _folded(path: Path) -> str:
-    return os.fspath(path).casefold()
+    changed = ([*parts[:place], "labels", *parts[place + 1 :]] for place in reversed(places))
+    return [*(start + os.sep.join(some) for some in changed), beside]  # noqa: PTH118
 
 
 def _row(number: int, line: str, where: str) -> Row:

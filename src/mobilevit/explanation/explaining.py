@@ -16,7 +16,7 @@ from mobilevit.errors import UsageError, unknown
 from mobilevit.explanation.drawing import draw
 from mobilevit.explanation.evidence import Evidence, Pixel, gather
 from mobilevit.files import picture_format, write_atomically
-from mobilevit.inference import device_for
+from mobilevit.inference import device_for, without_lost_threads
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec, at_size
 from mobilevit.weights.creating import load, spec_of
@@ -78,6 +78,7 @@ def explain(
     more than one picture; PictureError; WeightsError.
     """
     _check_pixel(pixel)
+    without_lost_threads()
     source = _only(picture)
     network = model if isinstance(model, nn.Module) else load(model)
     spec = spec_of(network) if size_px is None else at_size(spec_of(network), size_px)

@@ -23,10 +23,14 @@ CHANNELS = "channels red, green, blue, 0-255; their scale and order are the netw
 
 def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path) -> Manifest:
     """All that a program has to know of the file at `path`, which nothing is claimed of yet."""
+    thresholds = dict(task.interface.thresholds)
+    if graph.spec.score_threshold is not None:
+        thresholds["score_threshold"] = graph.spec.score_threshold.value
+    after = [step.format(**thresholds) for step in task.interface.left_to_do]
     return replace(
         draft(graph, name, precision, path, meanings=task.interface.outputs),
-        left_to_do=(resize_in_words(graph.spec.preprocessing), *_further_sizes(graph), *task.interface.left_to_do),
-        thresholds=dict(task.interface.thresholds),
+        left_to_do=(resize_in_words(graph.spec.preprocessing), *_further_sizes(graph), *after),
+        thresholds=thresholds,
     )
 
 

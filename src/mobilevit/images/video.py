@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from mobilevit.data.decoding import MAX_PIXELS, TOO_MANY_PIXELS
 from mobilevit.errors import MissingExtraError, PictureError, UsageError
+from mobilevit.images.opening import MAX_PIXELS, TOO_MANY_PIXELS
 
 SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm"}

@@ -64,7 +64,7 @@ def write(
             evaluation.metric.worst(max_examples // 2),
             "The worst comes first.",
         ),
-        gallery.section("Examples", evaluation.metric.examples(max_examples), "An even choice, right and wrong."),
+        gallery.section("Examples", evaluation.metric.examples(max_examples), _examples_note(spec)),
         _configuration(folder / "config.json"),
         _environment(facts),
     ]
@@ -80,6 +80,11 @@ def write(
     )
     write_atomically(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _examples_note(spec: ModelSpec) -> str:
+    threshold, note = spec.score_threshold, "An even choice, right and wrong."
+    return f"{note} Objects above a score of {threshold.value:g}: {threshold.reason}." if threshold else note
 
 
 def _about(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
@@ -101,6 +106,7 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
         "parameters": f"{parameters / 1e6:.2f} M",
         "file": f"{size_bytes / 1e6:.1f} MB",
         "picture": f"{spec.preprocessing.size_px} px",
+        **({"shown above": f"{spec.score_threshold.value:g}"} if spec.score_threshold else {}),
         **time,
         "evaluated a second": f"{evaluation.pictures_per_second:,.0f}",
     }

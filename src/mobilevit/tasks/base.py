@@ -18,7 +18,7 @@ from mobilevit.data.finding import Finding as Finding
 from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError, check_ranges
-from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
     from mobilevit.figures import Figure
@@ -66,12 +66,12 @@ class ReadOptions:
 class Limits:
     """How much a result says."""
 
-    top: int | None = None  # likeliest classes or objects; None: five classes, a hundred objects
-    min_score: float | None = None  # 0-1, below which nothing is said; None: 0 for classes, 0.3 for objects
+    top_k: int | None = None  # likeliest classes or objects; None: five classes, a hundred objects
+    score_threshold: float | None = None  # 0-1, below which nothing is said; None: the model's own, or the task's
 
     def __post_init__(self) -> None:
         """Refuses what no limit can mean; UsageError."""
-        check_ranges(self, top=(1, float("inf")), min_score=(0.0, 1.0))
+        check_ranges(self, top_k=(1, float("inf")), score_threshold=(0.0, 1.0))
 
 
 class Result(Protocol):
@@ -123,8 +123,8 @@ class Interface:
     """What a program around an exported network has to know."""
 
     outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
-    left_to_do: tuple[str, ...]  # after the network, in words
-    thresholds: Mapping[str, float]  # the numbers in those words
+    left_to_do: tuple[str, ...]  # after the network, in words; {score_threshold} stands for the model's own
+    thresholds: Mapping[str, float]  # the numbers in those words, of a model that has none of its own
     agreement: str  # what `agree` counts: "top-1", "objects" or "pixels"
 
 
@@ -142,6 +142,14 @@ class Scores(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values for JSON."""
+        ...
+
+    def threshold(self, criterion: Criterion) -> ScoreThreshold | None:
+        """The score above which results are told, for predictions: the one that meets the criterion best here.
+
+        None where the task tells everything, and where nothing was there to choose it on. UsageError where no threshold
+        meets the criterion, with the best that can be had. What else the scores are does not depend on it.
+        """
         ...
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
@@ -189,6 +197,7 @@ class Task(Protocol):
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the pictures that the paper gives its networks
+    label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
@@ -269,7 +278,7 @@ class Task(Protocol):
         """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
-    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """(B,) of each picture how far the results of two sets of outputs are the same, 0-1."""
         ...
 
@@ -285,7 +294,9 @@ class Task(Protocol):
         """The whole target, as the metric wants it. May read a file."""
         ...
 
-    def metric(self, classes: Sequence[ClassLabel]) -> Metric: ...
+    def metric(self, spec: ModelSpec) -> Metric:
+        """An empty one, for the results of a model with that spec."""
+        ...
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         """The picture with the result, and a sample's target where it is known, drawn on it."""

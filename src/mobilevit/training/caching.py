@@ -1,8 +1,10 @@
 """Which images a run keeps in memory, and at which size."""
 
+from dataclasses import replace
 from functools import partial
 
-from mobilevit.data.cache import ImageCache, Plan, in_gb, must_fit
+from mobilevit.data.cache import Plan, in_gb, must_fit
+from mobilevit.data.loader import PictureDataset
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import Geometry, Size, eval_geometry, kept_geometry
@@ -10,22 +12,26 @@ from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import Task
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
+from mobilevit.training.loop import Parts
 from mobilevit.training.watching import Watcher
 
 
-def image_caches(
-    config: TrainConfig, task: Task, dataset: Dataset, preprocessing: Preprocessing, group: Group, watcher: Watcher
-) -> dict[str, ImageCache | None]:
-    """The caches of "train" and "val", None where files are decoded anew every time.
+def keep_images(parts: Parts, watcher: Watcher) -> Parts:
+    """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
 
     PictureError where a file is broken, OutOfMemoryError where the images do not fit into memory.
     """
-    plans = fitting_plans(config, task, dataset, preprocessing, group)
+    config = replace(parts.config, workers=parts.workers)
+    plans = fitting_plans(config, parts.task, parts.dataset, parts.spec.preprocessing, parts.group)
     if not plans:
-        return {"train": None, "val": None}
+        return parts
     count, total = sum(len(plan.samples) for plan in plans.values()), sum(plan.bytes for plan in plans.values())
     watcher.notice(f"decoding {count:,} images into {in_gb(total)} of memory")
-    return {split: plan.fill(shared=config.workers != 0) for split, plan in plans.items()}
+    caches = {name: plan.fill(shared=parts.workers > 0, progress=watcher.checking) for name, plan in plans.items()}
+    dataset = parts.loader.dataset
+    assert isinstance(dataset, PictureDataset), "a run's loader is over images"
+    dataset.cache = caches["train"]
+    return replace(parts, val_cache=caches["val"])
 
 
 def fitting_plans(

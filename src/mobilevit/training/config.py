@@ -31,7 +31,7 @@ class OptimiserConfig:
     weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
     clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
     accumulate_steps: int = 1  # batches to one step of the optimiser
-    label_smoothing: float = 0.1  # share of the target spread over all classes
+    label_smoothing: float | None = None  # share of the target spread over all classes; None: the task's, as the paper
     class_weights: bool = False  # weigh classes by their inverse frequency
     anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
     ema_decay: float = 0.9995  # of the averaged weights, which are evaluated and saved; 0 switches it off

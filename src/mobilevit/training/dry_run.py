@@ -75,7 +75,7 @@ def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
     config = checked(config)
     with joined(config.device) as group:
         watcher = watcher if watcher and group.leads else Quiet()
-        parts = prepare(replace(config, cache="none", workers=0), watcher, group)
+        parts = prepare(replace(config, workers=0), watcher, group)
         scale = parts.config.scale
         plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
         with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller size_max_px"):

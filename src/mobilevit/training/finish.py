@@ -12,7 +12,7 @@ from mobilevit.training.checkpoint import Progress
 from mobilevit.training.loop import Parts
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.watching import Watcher
-from mobilevit.weights.creating import load
+from mobilevit.weights.creating import load, spec_of
 
 
 def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> None:
@@ -25,7 +25,8 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
             "no epoch's score could be measured: there is no best.safetensors, and the report shows the last"
         )
     best = load(folder.last if progress.best_score is None else folder.best).to(parts.device)
-    runner = TorchRunner(Program(best, parts.spec, parts.task), parts.spec, parts.device)
+    spec = spec_of(best)
+    runner = TorchRunner(Program(best, spec, parts.task), spec, parts.device)
     evaluation = evaluate_runner(
         runner,
         parts.task,
@@ -40,7 +41,7 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
         folder.path,
         task=parts.task,
         dataset=parts.dataset,
-        spec=parts.spec,
+        spec=spec,
         history=progress.history,
         evaluation=evaluation,
         facts=_facts(parts, progress),

@@ -68,7 +68,7 @@ class ProgressLines:
         self._last_share = min(self._last_share, share)  # another epoch, or its validation, begins again
         waited = self._clock() - self._last_seconds
         far_enough = share - self._last_share >= LEAST_SHARE or waited >= MOST_SECONDS
-        if self._within_epochs and waited >= LEAST_SECONDS and far_enough:
+        if self._within_epochs and done < total and waited >= LEAST_SECONDS and far_enough:
             self._last_share = share
             self._tell(f"{title} {done:,} of {total:,}")
 

@@ -4,7 +4,6 @@ Knows the Task protocol, never which task it is. What happens at (epoch, step) d
 (seed, epoch, step) alone, so a resumed run goes on exactly as one that never stopped.
 """
 
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,10 +19,10 @@ from mobilevit.data.cache import ImageCache
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Batch, Dataset
 from mobilevit.errors import DataError, PictureError, TrainingError
-from mobilevit.evaluation import evaluate_runner
+from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.interrupts import StopRequest
-from mobilevit.spec import ModelSpec
+from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program
 from mobilevit.training.checkpoint import Progress, write_checkpoint
@@ -57,7 +56,7 @@ class Parts:
     group: Group
     device: torch.device
     workers: int
-    val_cache: ImageCache | None
+    val_cache: ImageCache | None = None  # the images of val as they are evaluated; None: from their files
 
     @property
     def evaluated(self) -> nn.Module:
@@ -86,7 +85,7 @@ class Loop:
         """Train until the last epoch, or until `patience` epochs were measured and none was better.
 
         False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a DataError. TrainingError where the loss is not finite.
+        read, which is a PictureError or DataError. TrainingError where the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
@@ -94,16 +93,10 @@ class Loop:
                     return False
                 self._save_checkpoint()  # before anything of the validation can fail
                 self._finish_epoch(self._validate())
-        except (PictureError, DataError) as error:
+        except (PictureError, DataError):
             self._save_checkpoint()
-            raise DataError(self._unreadable(error)) from error
+            raise
         return True
-
-    def _unreadable(self, error: Exception) -> str:
-        """What to do about a file that was readable when the run began, or that nobody had looked at."""
-        kept = f"the run is kept as it stood in epoch {self.progress.epoch + 1}"
-        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(self.folder.path))}`"
-        return f"{error}. {kept}: {go_on}, or start another run with --skip-broken, which leaves such files out"
 
     def _out_of_patience(self) -> bool:
         return 0 < self.parts.config.patience <= self.progress.worse_epochs
@@ -162,8 +155,8 @@ class Loop:
         self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, size_px, mean, lr))
         self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/size_px": size_px})
 
-    def _validate(self) -> Scores:
-        """Scores of the evaluated network on the whole validation split, each process taking its share."""
+    def _validate(self) -> Evaluation:
+        """The evaluated network on the whole validation split, each process taking its share."""
         parts = self.parts
         parts.group.copy_from_leader(parts.evaluated)
         parts.evaluated.eval()
@@ -182,18 +175,17 @@ class Loop:
         first, *others = parts.group.gather(evaluation.metric)
         for other in others:
             first.merge(other)
-        scores: Scores = first.compute()
-        return scores
+        return replace(evaluation, metric=first, pictures=len(parts.dataset.splits["val"]))
 
-    def _finish_epoch(self, scores: Scores) -> None:
+    def _finish_epoch(self, evaluation: Evaluation) -> None:
         """Keep what the epoch brought: its row, the last model, the best one, a checkpoint."""
         progress, parts = self.progress, self.parts
-        self._compare(scores.primary[1])
-        row = self._row(scores)
+        self._compare(evaluation.scores.primary[1])
+        row = self._row(evaluation.scores)
         progress.history.append(row)
         if parts.group.leads:
             self.folder.write_metrics(progress.history)
-            self._save_models(scores)
+            self._save_models(evaluation)
         self.log.write(progress.updates, row)
         self.watcher.epoch(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -228,12 +220,19 @@ class Loop:
             "pictures_per_second": round(progress.pictures / max(progress.seconds - before, 1e-9), 1),
         }
 
-    def _save_models(self, scores: Scores) -> None:
+    def _threshold(self, evaluation: Evaluation) -> ScoreThreshold | None:
+        """Above which score predictions tell an object: the best F1 of this very model."""
+        threshold = evaluation.threshold(Criterion("f1"))
+        learnt = "val" in self.parts.config.train_on
+        return replace(threshold, note="the model has learnt from these images") if threshold and learnt else threshold
+
+    def _save_models(self, evaluation: Evaluation) -> None:
         parts = self.parts
-        name, value = scores.primary
+        name, value = evaluation.scores.primary
         said = f"{name} not measured" if value is None else f"{name} {value:.4f}"
         score = f"{said} on val, epoch {self.progress.epoch + 1}"
-        spec = replace(parts.spec, provenance=replace(parts.spec.provenance, score=score))
+        provenance = replace(parts.spec.provenance, score=score)
+        spec = replace(parts.spec, score_threshold=self._threshold(evaluation), provenance=provenance)
         paths = [self.folder.last]
         if self.progress.best_epoch == self.progress.epoch:
             paths.append(self.folder.best)

@@ -22,10 +22,8 @@ def start_network(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Modul
     network = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
     spec = spec_of(network)
     size_px = config.scale.size_px or spec.preprocessing.size_px
-    resize_px = round(size_px * config.resize_ratio)
-    return _equipped(
-        network, replace(spec, preprocessing=replace(spec.preprocessing, size_px=size_px, resize_px=resize_px)), config
-    )
+    preprocessing = replace(spec.preprocessing, size_px=size_px, resize_px=round(size_px * config.resize_ratio))
+    return _equipped(network, replace(spec, preprocessing=preprocessing, score_threshold=None), config)
 
 
 def rebuild_network(config: TrainConfig, spec: ModelSpec) -> nn.Module:

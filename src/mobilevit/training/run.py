@@ -16,7 +16,7 @@ from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.data.oddities import broken_findings
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, UsageError, memory_errors
+from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
@@ -24,7 +24,7 @@ from mobilevit.models.table import for_task
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
-from mobilevit.training.caching import image_caches
+from mobilevit.training.caching import keep_images
 from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
@@ -63,6 +63,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
     with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
         parts = prepare(config, watcher, group)
         _decode_once(parts, watcher)
+        parts = keep_images(parts, watcher)
         folder = held.enter_context(new_run(parts.config)) if group.leads else None
         folder = RunFolder(group.share(folder and folder.path))
         return _sitting(parts, folder, started(parts.dataset), watcher)
@@ -92,6 +93,7 @@ def resume(
             watcher.notice("no checkpoint yet: the run starts from its beginning")
             parts = prepare(config, watcher, group)
             progress = started(parts.dataset)
+        parts = keep_images(parts, watcher)
         if group.leads and config != before:
             folder.write_config(parts.config)
         return _sitting(parts, folder, progress, watcher)
@@ -115,7 +117,7 @@ def _restored(
     extend(progress, before, config)
     task, dataset = _read(config, watcher)
     require_same(dataset, progress, checkpoint.spec)
-    parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group, watcher)
+    parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
     checkpoint.restore(parts.network, parts.ema, parts.optimiser)
     if progress.grad_scaler:
         parts.step.scaler.load_state_dict(progress.grad_scaler)
@@ -141,7 +143,7 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
         config = _with_largest_batch(config, task, dataset, group, watcher)
-    parts = _assemble(config, task, dataset, start_network(config, task, dataset), group, watcher)
+    parts = _assemble(config, task, dataset, start_network(config, task, dataset), group)
     for doubt in parts.learning_rate.too_short():
         watcher.notice(doubt)
     return parts
@@ -202,7 +204,7 @@ def _with_largest_batch(
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
     trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
-    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group(), watcher)
+    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group())
     found = min(group.gather(largest_batch(parts)))
     watcher.notice(f"batch_size is {found}: the largest that fits")
     return replace(config, scale=replace(config.scale, batch_size=found))
@@ -213,13 +215,26 @@ def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watch
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
     watcher.begin(_facts(parts, folder))
     try:
-        with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
-            finished = Loop(parts, folder, progress, watcher, stop, log).run()
-        if finished and parts.group.leads:
-            finish(parts, folder, progress, watcher)
+        with _readable(folder, progress):
+            with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
+                finished = Loop(parts, folder, progress, watcher, stop, log).run()
+            if finished and parts.group.leads:
+                finish(parts, folder, progress, watcher)
     finally:
         log.close()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
+
+
+@contextmanager
+def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
+    """A DataError that says how to go on, where a file breaks that was readable when the run began."""
+    try:
+        yield
+    except (PictureError, DataError) as error:
+        kept = f"the run is kept as it stood after {progress.updates:,} steps"
+        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
+        instead = "or start another run with --skip-broken, which leaves such files out"
+        raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
 
 
 def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
@@ -233,9 +248,7 @@ def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
     )
 
 
-def _assemble(
-    config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group, watcher: Watcher
-) -> Parts:
+def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
     device, spec = device_for(config.device), spec_of(network)
     workers = auto_workers(group.local_size, device=device.type) if config.workers is None else config.workers
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -251,10 +264,7 @@ def _assemble(
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    caches = image_caches(replace(config, workers=workers), task, dataset, spec.preprocessing, group, watcher)
-    pictures = PictureDataset(
-        samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing, cache=caches["train"]
-    )
+    pictures = PictureDataset(samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
     return Parts(
         config=config,
         task=task,
@@ -282,7 +292,6 @@ def _assemble(
         group=group,
         device=device,
         workers=workers,
-        val_cache=caches["val"],
     )
 
 

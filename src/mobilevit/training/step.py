@@ -62,7 +62,8 @@ class TrainStep:
         self.network, self.forward, self.task, self.optimiser, self.config = network, forward, task, optimiser, config
         self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
         self.group, self.augment = group, augment
-        self.loss_options = LossOptions(config.label_smoothing, class_weights, config.anchors_per_box)
+        smoothing = task.label_smoothing if config.label_smoothing is None else config.label_smoothing
+        self.loss_options = LossOptions(smoothing, class_weights, config.anchors_per_box)
         self.device = next(network.parameters()).device
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         enabled = amp_dtype == torch.float16  # without fp16 nothing is scaled

@@ -200,7 +200,7 @@ def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str,
             refusals[prefix] = error
     if not fitting:
         prefix, refusal = next(iter(refusals.items()))
-        raise refusal if not prefix else WeightsError(f"below the prefix '{prefix}' of its keys, {refusal}") from None
+        raise WeightsError(f"below the prefix '{prefix}' of its keys, {refusal}" if prefix else str(refusal))
     prefix = _chosen(list(fitting))
     others = [key for key in plain if not key.startswith(prefix)]
     if others:

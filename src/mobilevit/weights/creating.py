@@ -50,7 +50,9 @@ def create(
     start, state = _fresh(architecture, patch_sizes, fuse_input, anchors), dict[str, Tensor]()
     if weights != "none":
         start, state = _started(weights, start)
-    spec = replace(start, classes=_wanted(num_classes, classes, start))
+    wanted = _wanted(num_classes, classes, start)
+    threshold = start.score_threshold if wanted == start.classes else None  # it was chosen over all of them
+    spec = replace(start, classes=wanted, score_threshold=threshold)
     state = _with_classes(state, start, spec.classes)
     network = build(
         architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors

@@ -12,7 +12,6 @@ from mobilevit.files import make_folder, write_atomically
 from mobilevit.models.table import MODELS, for_task
 from mobilevit.weights.catalogue import CATALOGUE, Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
-from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer
 
 PACKAGED = Path(__file__).with_name("files")
 LOCK_SECONDS = 600.0  # to wait for another process that downloads the same file
@@ -72,6 +71,8 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
     """The downloaded file, and the sha256 that the server reports."""
     if (found := _found(entry)) is not None:  # another process was faster
         return found, _hub_sum(found)
+    from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer  # here, as below
+
     if not isinstance(entry.source, Hub):
         transfer(entry.source.address, by_hand(entry), max_bytes=MAX_FILE_BYTES)
         return by_hand(entry), None

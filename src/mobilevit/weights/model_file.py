@@ -45,6 +45,14 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
         raise WeightsError(f"{path}: {error}") from error
 
 
+def rewrite(path: Path, spec: ModelSpec) -> None:
+    """Give a model file another spec. Its tensors stay bit for bit, in their dtypes; whoever reads it sees the old file
+    or the new one. WeightsError where it is none of ours."""
+    load(path)  # refuses what is not whole
+    _, tensors = containers.read_safetensors(path)
+    save(path.resolve(), tensors, spec)  # what a link points to, not the link
+
+
 def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`state` in float16, for storage at half the size; WeightsError where a value is too large for it."""
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
@@ -88,6 +96,7 @@ def check_spec(spec: ModelSpec) -> None:
         ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
         ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
         ("anchors", spec.anchors, not spec.anchors or (spec.task == "detection" and are_valid(spec.anchors))),
+        ("score_threshold", spec.score_threshold, spec.score_threshold is None or spec.task == "detection"),
         ("classes", spec.classes, spec.classes or spec.task == "classification"),
         (
             "classes",

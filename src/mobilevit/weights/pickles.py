@@ -23,11 +23,12 @@ def check(path: Path) -> None:
 
     Any other exception where it is damaged: also by the CRC-32 of its parts, which torch itself does not look at.
     """
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        is_archive = file.read(4) == b"PK\x03\x04"  # as torch tells: one that ends as a zip file may begin otherwise
+    if is_archive:
         _check_archive(path)
     else:
-        content = BytesIO(path.read_bytes())
-        _check_older(content, path.stat().st_size)
+        _check_older(BytesIO(path.read_bytes()), path.stat().st_size)
 
 
 def _check_archive(path: Path) -> None:
@@ -36,7 +37,8 @@ def _check_archive(path: Path) -> None:
         parts = archive.infolist()
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
             raise RefusedError("is compressed, as torch writes none: it could be of any size")
-        if sum(part.file_size for part in parts) > path.stat().st_size or len({*archive.namelist()}) < len(parts):
+        names = {part.filename.lower() for part in parts}  # torch finds them in any case
+        if sum(part.file_size for part in parts) > path.stat().st_size or len(names) < len(parts):
             raise RefusedError("claims more content than the file has")
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} does not have the checksum that it was written with")

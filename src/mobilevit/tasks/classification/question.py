@@ -18,7 +18,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     """
     if number != 1:
         raise UsageError("a classifier knows no objects, only classes: leave out --object, or give --class-name")
-    (result,) = decode(outputs["probabilities"], spec.classes, Limits(top=len(spec.classes)))
+    (result,) = decode(outputs["probabilities"], spec.classes, Limits(top_k=len(spec.classes)))
     index = int(outputs["probabilities"][0].argmax()) if class_index is None else class_index
     shown = _shown(result, spec.classes[index].id)
 

@@ -64,8 +64,8 @@ TOP = 5  # likeliest classes, unless asked otherwise
 
 def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Limits) -> list[Classification]:
     """(B, K) probabilities to the likeliest of K `classes`, one result a picture; the very best is always there."""
-    scores, indices = probabilities.float().topk(min(limits.top or TOP, len(classes)), dim=1)
-    least = limits.min_score or 0.0
+    scores, indices = probabilities.float().topk(min(limits.top_k or TOP, len(classes)), dim=1)
+    least = limits.score_threshold or 0.0
     return [
         Classification(
             tuple(

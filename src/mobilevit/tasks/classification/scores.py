@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mobilevit.spec import ClassLabel
+from mobilevit.spec import ClassLabel, Criterion
 from mobilevit.tasks.averages import mean_of_defined
 
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ class ClassificationScores:
             "classes": [asdict(self.per_class[k]) for k in self.seen],
             "calibration": [asdict(bin) for bin in self.calibration],
         }
+
+    def threshold(self, criterion: Criterion) -> None:
+        """None: a result tells everything, whatever its score."""
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return {"Classes": [_class_row(self.per_class[k]) for k in self.seen]}

@@ -31,6 +31,7 @@ class ClassificationTask:
     counts_images = True
     cuts_images = True
     size_px = 256
+    label_smoothing = 0.1
     data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
@@ -95,9 +96,9 @@ class ClassificationTask:
         return result.decode(outputs["probabilities"], spec.classes, limits)
 
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
-        return result.columns(min(limits.top or result.TOP, len(spec.classes)))
+        return result.columns(min(limits.top_k or result.TOP, len(spec.classes)))
 
-    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """1 where the likeliest class is the same."""
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
         return (best[0] == best[1]).float()
@@ -108,8 +109,8 @@ class ClassificationTask:
     def truth(self, target: int) -> int:
         return target
 
-    def metric(self, classes: Sequence[ClassLabel]) -> ClassificationMetric:
-        return ClassificationMetric(classes)
+    def metric(self, spec: ModelSpec) -> ClassificationMetric:
+        return ClassificationMetric(spec.classes)
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, None if truth is None else classes[truth])

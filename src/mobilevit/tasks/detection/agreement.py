@@ -5,15 +5,18 @@ from torch import Tensor
 
 from mobilevit.boxes import iou
 from mobilevit.tasks.base import Outputs
-from mobilevit.tasks.detection.result import MIN_SCORE, TOP, Chosen, choose
+from mobilevit.tasks.detection.result import TOP, Chosen, choose
 
 SAME = 0.9  # IoU from which two boxes of a class are the same object
 
 
-def matched(outputs: Outputs, reference: Outputs) -> Tensor:
+def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Tensor:
     """(B,) of each picture the share of the objects of both that have a partner; 1 where neither finds any."""
     pairs = [
-        [choose(boxes, scores, MIN_SCORE, TOP) for boxes, scores in zip(said["boxes"], said["scores"], strict=True)]
+        [
+            choose(boxes, scores, score_threshold, TOP)
+            for boxes, scores in zip(said["boxes"], said["scores"], strict=True)
+        ]
         for said in (outputs, reference)
     ]
     return torch.tensor([_share(mine, theirs) for mine, theirs in zip(*pairs, strict=True)])

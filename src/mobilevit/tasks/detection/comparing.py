@@ -36,9 +36,20 @@ class Comparison(NamedTuple):
     missed: NDArray[np.bool_]  # (M,) true boxes that count and were not found
 
     @property
+    def objects(self) -> int:
+        """True boxes that count."""
+        return int((self.verdicts == Verdict.RIGHT).sum() + self.missed.sum())
+
+    @property
     def errors(self) -> int:
         """False boxes and missed ones."""
         return int(np.isin(self.verdicts, FALSE).sum() + self.missed.sum())
+
+    def of_first(self, count: int) -> "Comparison":
+        """Of the `count` surest boxes alone: no verdict depends on a box that is less sure."""
+        missed = self.missed.copy()
+        missed[self.owners[count:][self.owners[count:] >= 0]] = True
+        return Comparison(self.verdicts[:count], self.owners[:count], missed)
 
 
 def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes) -> Comparison:
@@ -49,31 +60,34 @@ def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes)
     """
     overlaps = iou(torch.from_numpy(boxes), torch.from_numpy(truth.boxes)).numpy()
     alike = labels[:, None] == truth.labels
-    free = ~truth.ignore
-    verdicts, owners = np.empty(len(boxes), np.int8), np.full(len(boxes), -1)
-    for place, (overlap, same) in enumerate(zip(overlaps, alike, strict=True)):
-        fits = np.flatnonzero((overlap >= SAME) & same & free)
+    verdicts, owners = _unless_right(boxes, overlaps, alike, truth), np.full(len(boxes), -1)
+    free, fitting = ~truth.ignore, (overlaps >= SAME) & alike & ~truth.ignore
+    for place in np.flatnonzero(fitting.any(axis=1)):
+        fits = np.flatnonzero(fitting[place] & free)
         if len(fits):
-            owners[place] = fits[overlap[fits].argmax()]
+            owners[place] = fits[overlaps[place, fits].argmax()]
             free[owners[place]] = False
             verdicts[place] = Verdict.RIGHT
-        elif (same & truth.ignore & (_inside(boxes[place], truth.boxes) >= SAME)).any():
-            verdicts[place] = Verdict.IGNORED
-        else:
-            verdicts[place] = _mistake(overlap, same)
     return Comparison(verdicts, owners, free)
 
 
-def _mistake(overlap: NDArray[np.float32], same: NDArray[np.bool_]) -> Verdict:
-    """Of a box with these overlaps (M,) with the true boxes, of which these (M,) have its class."""
-    if (same & (overlap >= SAME)).any():
-        return Verdict.DOUBLE
-    if (~same & (overlap >= SAME)).any():
-        return Verdict.CONFUSED
-    return Verdict.MISPLACED if (same & (overlap >= NEAR)).any() else Verdict.NOTHING
+def _unless_right(
+    boxes: NDArray[np.float32], overlaps: NDArray[np.float32], alike: NDArray[np.bool_], truth: Boxes
+) -> NDArray[np.int8]:
+    """(N,) the verdict on each box if it takes no object, from its overlaps (N, M) and which have its class (N, M)."""
+    cases = {
+        Verdict.IGNORED: alike & truth.ignore & (_inside(boxes, truth.boxes) >= SAME),
+        Verdict.DOUBLE: alike & (overlaps >= SAME),
+        Verdict.CONFUSED: ~alike & (overlaps >= SAME),
+        Verdict.MISPLACED: alike & (overlaps >= NEAR),
+    }
+    verdicts = np.full(len(boxes), Verdict.NOTHING, np.int8)
+    for verdict, which in reversed(cases.items()):  # an earlier case goes before
+        verdicts[which.any(axis=1)] = verdict
+    return verdicts
 
 
-def _inside(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(M,): the share of `box` that lies in each of the others (M, 4)."""
-    sides = (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0)
-    return np.asarray(sides.prod(axis=1) / (box[2:] - box[:2]).prod())
+def _inside(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, M): the share of each box that lies in each of the others."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return np.asarray(sides.clip(0).prod(axis=2) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)[:, None])

@@ -13,21 +13,19 @@ from torch import Tensor
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.detection import coco_scores
-from mobilevit.tasks.detection.result import TOP, choose
+from mobilevit.tasks.detection.result import COUNTED_FROM, SCORE_THRESHOLD, TOP, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.outputs import require_finite
 
-MIN_SCORE = 0.01  # of a box that counts for average precision, which asks for the unlikely ones too
-
 
 class DetectionMetric:
     """Takes "boxes" (B, A, 4) and "scores" (B, A, K), on the CPU, and true boxes. MissingExtraError without the extra
-    `detect`."""
+    `detect`. Mistakes are those of the boxes above `score_threshold`; average precision takes no notice of it."""
 
-    def __init__(self, classes: Sequence[ClassLabel]) -> None:
+    def __init__(self, classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD) -> None:
         coco_scores.require()
-        self.classes = tuple(classes)
+        self.classes, self.score_threshold = tuple(classes), score_threshold
         self._records: dict[int, Record] = {}
 
     def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Tensor) -> None:
@@ -35,7 +33,7 @@ class DetectionMetric:
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):
-            found = choose(boxes, scores, MIN_SCORE, TOP)
+            found = choose(boxes, scores, COUNTED_FROM, TOP)
             pixels = found.boxes.numpy() * np.array(truth.size * 2, np.float32)
             self._records[index] = Record(truth, pixels, found.scores.numpy(), found.labels.numpy())
 
@@ -45,16 +43,16 @@ class DetectionMetric:
         self._records |= other._records
 
     def compute(self) -> DetectionScores:
-        return score(dict(sorted(self._records.items())), self.classes)
+        return score(dict(sorted(self._records.items())), self.classes, self.score_threshold)
 
     def resampled(self, places: Places) -> DetectionScores:
         indices = sorted(self._records)
         chosen = [self._records[indices[place]] for place in places.tolist()]
-        return score(dict(enumerate(chosen)), self.classes)
+        return score(dict(enumerate(chosen)), self.classes, self.score_threshold)
 
     def worst(self, count: int) -> list[tuple[int, Outputs]]:
         """Those with the most missed and false boxes."""
-        errors = {index: record.comparison.errors for index, record in self._records.items()}
+        errors = {index: record.told(self.score_threshold).errors for index, record in self._records.items()}
         worst = sorted((index for index in errors if errors[index]), key=lambda index: (-errors[index], index))
         return [(index, self._outputs(index)) for index in worst[:count]]
 

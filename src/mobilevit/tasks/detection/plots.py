@@ -60,7 +60,7 @@ def precision(rows: "Sequence[ClassScore]") -> Figure:
     return bars(found, share="average precision, mean over IoU .50 to .95", mark="at IoU .50")
 
 
-def mistakes(rows: "Sequence[ClassMistakes]", min_score: float) -> Figure:
+def mistakes(rows: "Sequence[ClassMistakes]", score_threshold: float) -> Figure:
     """What became of the true boxes of each class, and what the boxes are that were found."""
     most = sorted(rows, key=lambda row: -(row.missed + row.false))[:NAMED_CLASSES]
     figure = Figure(figsize=(9.6, 1.3 + 0.3 * len(most)), layout="constrained")
@@ -74,7 +74,7 @@ def mistakes(rows: "Sequence[ClassMistakes]", min_score: float) -> Figure:
         "where nothing is": [row.nothing for row in most],
     }
     _stacked(left, true, "true boxes")
-    _stacked(right, shown, f"boxes found, above {min_score:.0%}")
+    _stacked(right, shown, f"boxes found, above {score_threshold:g}")
     left.set_yticks(range(len(most)), [short(row.name) for row in most])
     left.set_ylim(len(most) - 0.4, -0.6)
     patches = [Patch(color=colour, label=" / ".join(kinds)) for colour, kinds in KINDS.items()]

@@ -10,7 +10,7 @@ from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Limits, Outputs, Question
-from mobilevit.tasks.detection.result import MIN_SCORE, Detections, Object, decode
+from mobilevit.tasks.detection.result import Detections, Object, decode, threshold_of
 
 SHOWN = 5  # objects
 REGION_PX = 320  # side of the map on which the box is marked
@@ -21,7 +21,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
 
     The map is that of stage 4, on which all boxes rest: the finest of the levels.
     """
-    (result,) = decode(outputs, spec.classes, Limits())
+    (result,) = decode(outputs, spec, Limits())
     shown, place = _among(_objects(outputs, spec, class_index), number, result)
     found = shown[place]
     anchor = _anchor(outputs, found)
@@ -32,7 +32,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     return Question(
         result=result,
         name=found.name,
-        heading=_heading(result, found),
+        heading=_heading(result, found, threshold_of(spec)),
         score=log_odds,
         layer="backbone.stages.3",
         bars_title="objects",
@@ -42,16 +42,16 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     )
 
 
-def _heading(result: Detections, found: Object) -> str:
+def _heading(result: Detections, found: Object, threshold: float) -> str:
     explained = f"Explained: {found.name}  {found.score:.1%}"
-    if found.score < MIN_SCORE:
-        return f"{explained}, too unsure to be shown: an object takes {MIN_SCORE:.0%}"
+    if not found.score > threshold:
+        return f"{explained}, too unsure to be shown: an object takes more than {100 * threshold:g}%"
     return f"{counted(len(result.objects), 'object')}. {explained}"
 
 
 def _objects(outputs: Outputs, spec: ModelSpec, class_index: int | None) -> tuple[Object, ...]:
     """Everything that looks a little like an object of the class, the surest first."""
-    (everything,) = decode(outputs, spec.classes, Limits(min_score=0.0))
+    (everything,) = decode(outputs, spec, Limits(score_threshold=0.0))
     return tuple(each for each in everything.objects if class_index in (None, each.label))
 
 

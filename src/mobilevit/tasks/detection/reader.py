@@ -1,5 +1,6 @@
 """Reads detection data: finds out the format, the splits and the pictures. docs/data.md tells users the rules."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
     for split, samples in found.items():
         if not samples:
-            raise DataError(f"{root} has no picture of the {split} split{_first_missing(stated.splits[split])}")
+            raise DataError(
+                f"{root} has no picture of the {split} split{_first_missing(listing, stated.splits[split])}"
+            )
     splits, notes = _splits(root, found, options)
     return Dataset(
         root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
@@ -100,10 +103,14 @@ def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> 
             raise DataError(f"{path} is listed {times} times in the {split} split of {root}: list it once")
 
 
-def _first_missing(annotations: Sequence[Annotation]) -> str:
+def _first_missing(listing: Listing, annotations: Sequence[Annotation]) -> str:
+    """Where images were looked for, and what lies there in their place."""
     if not annotations:
         return ": add some, or remove what names that split"
-    return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first"
+    named = {os.fspath(annotation.picture) for annotation in annotations}
+    others = [path for path in listing.images if path not in named]
+    instead = f"; {counted(len(others), 'image')} of other names are below it, {others[0]} first" if others else ""
+    return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first{instead}"
 
 
 Splits = dict[str, tuple[Sample, ...]]

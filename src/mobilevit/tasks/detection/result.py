@@ -11,10 +11,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from mobilevit.boxes import nms
-from mobilevit.spec import ClassLabel
+from mobilevit.spec import ClassLabel, ModelSpec
 from mobilevit.tasks.base import Limits, Outputs
 
-MIN_SCORE = 0.3  # unless asked otherwise
+SCORE_THRESHOLD = 0.3  # above which an object is told, unless the model has its own or it is asked otherwise
+COUNTED_FROM = 0.01  # score of a box that counts for average precision, which asks for the unlikely ones too
 TOP = 100  # objects of a picture, unless asked otherwise
 CANDIDATES = 400  # boxes of a class that are compared with each other, those of the best scores
 OVERLAP = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
@@ -86,13 +87,18 @@ class Detections:
         return None
 
 
-def decode(outputs: Outputs, classes: Sequence[ClassLabel], limits: Limits) -> list[Detections]:
-    """The objects of each picture, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of K `classes`."""
-    least = MIN_SCORE if limits.min_score is None else limits.min_score
+def decode(outputs: Outputs, spec: ModelSpec, limits: Limits) -> list[Detections]:
+    """The objects of each picture, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of the K classes."""
+    threshold = threshold_of(spec) if limits.score_threshold is None else limits.score_threshold
     return [
-        _detections(choose(boxes, scores, least, limits.top or TOP), classes)
+        _detections(choose(boxes, scores, threshold, limits.top_k or TOP), spec.classes)
         for boxes, scores in zip(outputs["boxes"], outputs["scores"], strict=True)
     ]
+
+
+def threshold_of(spec: ModelSpec) -> float:
+    """The score above which a model tells an object: its own, or that of every detector."""
+    return SCORE_THRESHOLD if spec.score_threshold is None else spec.score_threshold.value
 
 
 class Chosen(NamedTuple):
@@ -103,14 +109,14 @@ class Chosen(NamedTuple):
     labels: Tensor  # (N,) int64 class indices
 
 
-def choose(boxes: Tensor, scores: Tensor, min_score: float, top: int) -> Chosen:
+def choose(boxes: Tensor, scores: Tensor, score_threshold: float, top_k: int) -> Chosen:
     """The objects among the anchors (A, 4) corners and (A, K) scores of a picture: of each class the CANDIDATES surest
-    above `min_score`, without doubles; of all that are left the `top` surest."""
+    above `score_threshold`, without doubles; of all that are left the `top_k` surest."""
     best = scores.float().topk(min(CANDIDATES, len(scores)), dim=0)
-    rank, labels = (best.values > min_score).nonzero(as_tuple=True)
+    rank, labels = (best.values > score_threshold).nonzero(as_tuple=True)
     anchors, sure = best.indices[rank, labels], best.values[rank, labels]
     places = boxes[anchors].float()
-    kept = nms(places, sure, labels, OVERLAP)[:top]
+    kept = nms(places, sure, labels, OVERLAP)[:top_k]
     inside = places[kept].clamp(0, 1)
     kept, inside = (rows[(inside[:, 2:] > inside[:, :2]).all(dim=1)] for rows in (kept, inside))
     return Chosen(inside, sure[kept], labels[kept])

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.spec import ClassLabel
+from mobilevit.spec import ClassLabel, Criterion, ScoreThreshold
 from mobilevit.tasks.detection.coco_scores import AT_50, AT_75, RECALLS, CocoScores, evaluate
 from mobilevit.tasks.detection.comparing import FALSE, Comparison, Verdict, compare
-from mobilevit.tasks.detection.result import MIN_SCORE
+from mobilevit.tasks.detection.result import SCORE_THRESHOLD
 from mobilevit.tasks.detection.target import Boxes
+from mobilevit.tasks.detection.thresholds import Curve, best, curve
 from mobilevit.text import to_json
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ class Record:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Of the boxes that a prediction shows, those of MIN_SCORE."""
-        shown = self.scores > MIN_SCORE
-        return compare(self.boxes[shown], self.labels[shown], self.truth)
+        """Of all boxes."""
+        return compare(self.boxes, self.labels, self.truth)
+
+    def told(self, score_threshold: float) -> Comparison:
+        """Of the boxes that a prediction tells."""
+        return self.comparison.of_first(int((self.scores > score_threshold).sum()))
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,12 @@ class ClassScore:
     ap75: float | None
     recall: float | None  # at IoU .50, of the hundred surest boxes a picture
     f1: float | None  # the best that a threshold gives at IoU .50
-    best_score: float | None  # that threshold
+    best_score: float | None  # that threshold, for this class alone
 
 
 @dataclass(frozen=True)
 class ClassMistakes:
-    """What became of one class at MIN_SCORE, in boxes; overlaps are those of `comparing`."""
+    """What became of one class above the score threshold, in boxes; overlaps are those of `comparing`."""
 
     id: str
     name: str
@@ -76,6 +80,7 @@ class DetectionScores:
     classes: tuple[ClassLabel, ...]
     records: Mapping[int, Record]  # by the index of the picture
     coco: CocoScores
+    score_threshold: float = SCORE_THRESHOLD  # above which the model tells a box
 
     @property
     def primary(self) -> tuple[str, float | None]:
@@ -116,7 +121,7 @@ class DetectionScores:
         counts = np.zeros((len(self.classes), len(Verdict)), np.int64)
         missed = np.zeros(len(self.classes), np.int64)
         for record in self.records.values():
-            comparison = record.comparison
+            comparison = record.told(self.score_threshold)
             np.add.at(counts, (record.labels[: len(comparison.verdicts)], comparison.verdicts), 1)
             np.add.at(missed, record.truth.labels[comparison.missed], 1)
         return tuple(
@@ -129,6 +134,15 @@ class DetectionScores:
             )
             for k, label in enumerate(self.classes)
         )
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Precision and recall of every score threshold, over all classes together."""
+        return curve((record.scores, record.comparison) for record in self.records.values())
+
+    def threshold(self, criterion: Criterion) -> ScoreThreshold | None:
+        """None where no box is right."""
+        return best(self.curve, criterion)
 
     @cached_property
     def seen(self) -> list[int]:
@@ -148,14 +162,31 @@ class DetectionScores:
             **self.scalars(),
             "count": len(self.records),
             "classes": [asdict(self.per_class[k]) for k in self.seen],
-            "mistakes": {"min_score": MIN_SCORE, "classes": [asdict(self.mistakes[k]) for k in self.seen]},
+            "mistakes": {
+                "score_threshold": self.score_threshold,
+                "classes": [asdict(self.mistakes[k]) for k in self.seen],
+            },
+            "score_thresholds": self._thresholds(),
         }
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return {
             "Classes": [_class_row(self.per_class[k]) for k in self.seen],
-            f"Mistakes, of boxes above {MIN_SCORE:.0%}": [_mistakes_row(self.mistakes[k]) for k in self.seen],
+            f"Mistakes, of boxes above {self.score_threshold:g}": [_mistakes_row(self.mistakes[k]) for k in self.seen],
+            "Score thresholds": self._thresholds(),
         }
+
+    def _thresholds(self) -> list[dict[str, Any]]:
+        """Precision and recall above the threshold in use, and above that of the best F1."""
+        rows = {"in use": self.score_threshold}
+        if chosen := self.threshold(Criterion("f1")):
+            rows["best F1"] = chosen.value
+        return [{"threshold": name, "score": value, **self._at(value)} for name, value in rows.items()]
+
+    def _at(self, score_threshold: float) -> dict[str, float | None]:
+        precision, recall = self.curve.at(score_threshold) or (None, 0.0)
+        f1 = None if precision is None else 2 * precision * recall / max(precision + recall, 1e-12)
+        return {"precision": precision, "recall": recall, "f1": f1}
 
     def files(self) -> dict[str, str]:
         """Boxes as COCO's JSON has them: those that are there, and those that were found."""
@@ -174,13 +205,15 @@ class DetectionScores:
         return {
             "Precision-recall": plots.precision_recall(curves),
             "Precision": plots.precision([self.per_class[k] for k in there]),
-            "Mistakes": plots.mistakes([self.mistakes[k] for k in self.seen], MIN_SCORE),
+            "Mistakes": plots.mistakes([self.mistakes[k] for k in self.seen], self.score_threshold),
         }
 
 
-def score(records: Mapping[int, Record], classes: Sequence[ClassLabel]) -> DetectionScores:
+def score(
+    records: Mapping[int, Record], classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD
+) -> DetectionScores:
     """The scores of pictures."""
-    return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)))
+    return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)), score_threshold)
 
 
 Rows = list[dict[str, Any]]

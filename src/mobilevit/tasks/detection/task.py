@@ -34,6 +34,7 @@ class DetectionTask:
     counts_images = False
     cuts_images = False
     size_px = 320
+    label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = reader.LAYOUTS
     interface = Interface(
@@ -43,14 +44,14 @@ class DetectionTask:
         },
         left_to_do=(
             f"Of each class keep the {result.CANDIDATES} anchors of the best scores, of those the scores above "
-            f"{result.MIN_SCORE} (min_score).",
+            f"{{score_threshold}} (score_threshold).",
             "Greedy suppression within each class: the best box stays and removes all whose IoU with it is above "
             f"{result.OVERLAP} (overlap); then the best of the rest, and so on.",
             f"Of all that stay keep the {result.TOP} (top) best; clip the boxes to 0-1 and multiply them by the width "
             "and height of the original picture.",
         ),
         thresholds={
-            "min_score": result.MIN_SCORE,
+            "score_threshold": result.SCORE_THRESHOLD,
             "candidates": result.CANDIDATES,
             "overlap": result.OVERLAP,
             "top": result.TOP,
@@ -116,14 +117,14 @@ class DetectionTask:
         spec: ModelSpec,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> list[result.Detections]:
-        return result.decode(outputs, spec.classes, limits)
+        return result.decode(outputs, spec, limits)
 
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of the objects of both that both have."""
-        return matched(outputs, reference)
+        return matched(outputs, reference, result.threshold_of(spec))
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)
@@ -131,8 +132,8 @@ class DetectionTask:
     def truth(self, target: Boxes) -> Boxes:
         return target
 
-    def metric(self, classes: Sequence[ClassLabel]) -> DetectionMetric:
-        return DetectionMetric(classes)
+    def metric(self, spec: ModelSpec) -> DetectionMetric:
+        return DetectionMetric(spec.classes, result.threshold_of(spec))
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)

@@ -14,7 +14,16 @@ from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names, darknet
-from mobilevit.datasets.annotation import WHOLE, Statements, checked_names, class_name, path_inside, written
+from mobilevit.datasets.annotation import (
+    WHOLE,
+    Statements,
+    checked_names,
+    class_name,
+    joined_inside,
+    leads_out,
+    path_inside,
+    written,
+)
 from mobilevit.datasets.darknet import Described
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
@@ -86,7 +95,7 @@ def _by_yaml(images: ImagePaths, path: Path) -> Described:
             continue
         if split in pictures:
             raise DataError(f"{path} names the {split} split twice: keep one")
-        found = [_place(root, base, one, f"{path}: {key}") for one in (value if isinstance(value, list) else [value])]
+        found = [_place(images, base, one, f"{path}: {key}") for one in (value if isinstance(value, list) else [value])]
         if key.casefold() in SPLIT_NAMES["test"] and not any(place.exists() for place in found):
             continue  # Roboflow names a test split that it did not write
         pictures[split] = [one for place in found for one in _pictures(images, place, split, f"{path}: {key}")]
@@ -148,11 +157,24 @@ def _base(root: Path, path: Path, content: Mapping[str, Any]) -> Path:
     return base if base.is_dir() else root
 
 
-def _place(root: Path, base: Path, stated: object, where: str) -> Path:
-    """A folder or list of pictures. Roboflow writes `../train/images` for `train/images`."""
+def _place(images: ImagePaths, base: Path, stated: object, where: str) -> Path:
+    """A folder or list of images, where it is stated or, of another machine's, the longest end of its path that is
+    here. Roboflow writes `../train/images` for `train/images`."""
+    root = images.listing.root
     if not isinstance(stated, str):
         raise DataError(f"{where} is {written(stated)}: a folder is expected")
-    return path_inside(root, base, stated.removeprefix("../") if base == root else stated, where)
+    plain = stated.removeprefix("../") if base == root else stated
+    path = joined_inside(root, base, plain, where)
+    if path is not None and path.exists():
+        return path
+    parts = plain.replace("\\", "/").split("/")
+    ends = (root.joinpath(*parts[start:]) for start in range(1, len(parts)) if ".." not in parts[start:])
+    for end in (end for end in ends if end != root and end.exists()):
+        images.notes.add("other-folder", end)
+        return end
+    if path is None:
+        raise leads_out(root, plain, where)
+    return path
 
 
 def _pictures(images: ImagePaths, place: Path, split: str, where: str) -> list[Path]:

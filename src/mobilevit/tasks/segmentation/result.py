@@ -36,7 +36,7 @@ class Segmentation:
     labels: tuple[ClassLabel, ...]  # all classes of the network
     source: str = "<array>"  # a path or an address, where the picture has one
     size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
-    top: int | None = None  # of the areas, how many are told; None: all
+    top_k: int | None = None  # of the areas, how many are told; None: all
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
         return replace(self, source=source, size=size)
@@ -53,7 +53,7 @@ class Segmentation:
         order = [index for index in np.argsort(-pixels, kind="stable").tolist() if pixels[index]]
         return tuple(
             Area(index, self.labels[index].id, self.labels[index].name, int(pixels[index]), float(share))
-            for index in order[: self.top]
+            for index in order[: self.top_k]
             for share in [pixels[index] / pixels.sum()]
         )
 
@@ -88,6 +88,6 @@ def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: Limits) -> l
     """(B, H, W) integers, classes among K `labels`, to one result a picture."""
     if len(labels) > len(PALETTE):
         raise WeightsError(f"the network has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
-    if limits.min_score is not None:
-        raise UsageError("a class of a pixel has no score: leave out --min-score")
-    return [Segmentation(coarse, labels, top=limits.top) for coarse in classes.cpu().numpy().astype(np.uint8)]
+    if limits.score_threshold is not None:
+        raise UsageError("a class of a pixel has no score: leave out --score-threshold")
+    return [Segmentation(coarse, labels, top_k=limits.top_k) for coarse in classes.cpu().numpy().astype(np.uint8)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mobilevit.spec import ClassLabel
+from mobilevit.spec import ClassLabel, Criterion
 from mobilevit.tasks.averages import mean_of_defined
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ class SegmentationScores:
             "pixels": int(self.confusion.sum()),
             "classes": [asdict(self.per_class[k]) for k in self.seen],
         }
+
+    def threshold(self, criterion: Criterion) -> None:
+        """None: a result tells everything, whatever its score."""
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return {"Classes": [_class_row(self.per_class[k]) for k in self.seen]}

@@ -33,6 +33,7 @@ class SegmentationTask:
     counts_images = False
     cuts_images = False
     size_px = 512
+    label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
@@ -105,7 +106,7 @@ class SegmentationTask:
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs) -> Tensor:
+    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of equal pixels."""
         return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
 
@@ -116,8 +117,8 @@ class SegmentationTask:
         """(H, W) uint8 at the size of the picture."""
         return target.read_for(decoding.header(target.picture).size)
 
-    def metric(self, classes: Sequence[ClassLabel]) -> SegmentationMetric:
-        return SegmentationMetric(classes)
+    def metric(self, spec: ModelSpec) -> SegmentationMetric:
+        return SegmentationMetric(spec.classes)
 
     def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
         return drawing.draw(picture, result, truth, classes)

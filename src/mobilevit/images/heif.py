@@ -1,0 +1,31 @@
+"""HEIC, the pictures of iPhones, by pillow-heif, which is an extra: knows which files are such, and opens them."""
+
+from typing import BinaryIO
+
+from PIL import ImageFile
+
+from mobilevit.errors import PictureError
+
+BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}  # ISO/IEC 23008-12, annex B
+START_BYTES = 64  # enough for the list of brands, with which the file begins
+
+
+def is_heif(start: bytes) -> bool:
+    """Whether a file that begins like this has pictures in HEVC. One of brand mif1 alone may be AVIF."""
+    if start[4:8] != b"ftyp":
+        return False
+    listed = start[8 : min(int.from_bytes(start[:4], "big"), START_BYTES)]
+    return not BRANDS.isdisjoint(listed[place : place + 4] for place in range(0, len(listed), 4))
+
+
+def open_heif(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+    """The main picture, its header read; it is upright already: libheif turns it as the file says, EXIF or not.
+
+    Pillow's own table of formats stays as it is. PictureError where pillow-heif is missing.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise PictureError(f'{name}: is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG') from None
+    image: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image
