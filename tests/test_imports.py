@@ -180,7 +180,7 @@ def test_json_is_strict() -> None:
     }
     lenient = {place.partition(" ")[0] for place, strict in calls.items() if not strict}
     # what only this package reads again, or what holds texts and sizes alone
-    assert len(calls) > 10 and lenient <= {"training/checkpoint.py", "training/config.py", "weights/containers.py"}
+    assert calls and lenient <= {"training/checkpoint.py", "training/config.py", "weights/containers.py"}
 
 
 def test_importing_has_no_side_effects() -> None:

@@ -52,7 +52,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     Controls are escaped, and mean the same when read. Surrogates, which many readers refuse, become `printable`, and a
     number that is not finite, for which there is no JSON, null.
     """
-    return HIDDEN_IN_JSON.sub(_escaped, json.dumps(_clean(value), indent=indent, ensure_ascii=False))
+    return HIDDEN_IN_JSON.sub(_escaped, json.dumps(_clean(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 HIDDEN_IN_JSON = re.compile(HIDDEN.pattern.replace("\x00-\x1f", ""))  # of those below a space only line breaks are left

@@ -53,7 +53,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
-        return json.dumps(json.loads(text), indent=indent)
+        return json.dumps(json.loads(text), indent=indent, allow_nan=False)
     return text
 
 

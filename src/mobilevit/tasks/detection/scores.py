@@ -1,6 +1,5 @@
 """The scores of a detector, from the boxes found in each picture and the true ones."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -193,7 +192,7 @@ class DetectionScores:
         images, truths, found = coco_json(self.records)
         categories = [{"id": k, "name": label.name} for k, label in enumerate(self.classes, start=1)]
         truth = {"images": images, "annotations": truths, "categories": categories}
-        return {"truth.json": to_json(truth), "detections.json": json.dumps(found)}
+        return {"truth.json": to_json(truth), "detections.json": to_json(found)}
 
     def plots(self) -> "dict[str, Figure]":
         from mobilevit.tasks.detection import plots  # and with it matplotlib, which takes a second
