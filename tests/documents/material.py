@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +16,14 @@ from blocks import ROOT
 from PIL import Image
 from safetensors.torch import save
 
+from mobilevit.data.multiscale import MultiScaleConfig
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.images.video import Frame
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing, labels
+from mobilevit.training.config import TrainConfig
+from mobilevit.training.run import train
+from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load, spec_of
 from mobilevit.weights.recognition import Recognised
@@ -29,36 +35,32 @@ from servers import Site, serve
 NOT_RUN = {"docs/android.md": 4, "docs/ios.md": 4, "docs/training.md": 1, "docs/video.md": 1, "docs/weights.md": 1}
 
 # Documents whose blocks a test of their own runs, several times or word by word.
-ELSEWHERE = {"docs/bad-input.md": "tests/cli/test_bad_input.py", "docs/python.md": "tests/exporting/test_docs.py"}
+ELSEWHERE = {
+    "benchmarks/gpu.md": "tests/benchmarking/test_gpu.py",
+    "docs/bad-input.md": "tests/cli/test_bad_input.py",
+    "docs/python.md": "tests/exporting/test_docs.py",
+}
 
 SHORT = "--epochs 1 --size-px 64 --batch-size 8"
 SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(size_px=64, batch_size=8)"
 
-# Line by line: what runs instead. Fewer epochs, smaller images, fewer rounds; `make` says what it would do.
+# What is shortened in the blocks of a document: fewer epochs, small images, fewer rounds and formats; `make` says what
+# it would do, and nothing is installed but the package, beside the environment.
 SHORTER: Mapping[str, Mapping[str, str]] = {
-    "CONTRIBUTING.md": {
-        "make test     # makes .venv with the versions of constraints.txt, runs all tests, in a process for each core": "make --dry-run test",
-        "make test-all # and exports every network in every format": "make --dry-run test-all",
-        "make lint     # ruff: rules and format": "make --dry-run lint",
-        "make types    # mypy, strict, on src": "make --dry-run types",
-        ".ci/run       # all three: what must pass before a change lands": "bash -n .ci/run",
-    },
+    "CONTRIBUTING.md": {"make ": "make --dry-run ", ".ci/run ": "bash -n .ci/run "},
     "README.md": {
-        "make demo    # installs, trains on handwritten digits, evaluates, predicts, exports: a few minutes on two cores after the install": "make --dry-run demo",
-        "make test    # installs everything, runs all tests": "make --dry-run test",
-        'pip install .                    # or: pip install -c constraints.txt -e ".[all]"': "pip install --quiet --no-deps --target installed .",
-        "mobilevit train pictures --model mobilevit_xs --name mine # from ImageNet weights; --weights none without a network": f"mobilevit train pictures --model mobilevit_xs --name mine {SHORT}",
-        "mobilevit benchmark runs/mine/best.safetensors            # how fast each runtime is here": "mobilevit benchmark runs/mine/best.safetensors --runs 2",
-        'result = mobilevit.train(mobilevit.TrainConfig(data="pictures", weights="none"))': f'result = mobilevit.train(mobilevit.TrainConfig(data="pictures", weights="none", {SHORT_CONFIG}))',
-        "mobilevit benchmark imagenette files/*.onnx files/*.openvino files/*.pte files/*.tflite --threads 1,2 --runs 60": "mobilevit benchmark imagenette files/*.onnx files/*.openvino files/*.pte files/*.tflite --threads 1,2 --runs 2",
+        "make ": "make --dry-run ",
+        "pip install . ": "pip install --quiet --no-deps --target installed . ",
+        "--name mine ": f"--name mine {SHORT} ",
+        'weights="none")': f'weights="none", {SHORT_CONFIG})',
+        "benchmark runs/mine/best.safetensors ": "benchmark runs/mine/best.safetensors --runs 2 ",
+        "--runs 60": "--runs 2",
     },
+    "docs/export.md": {"onnx,openvino,executorch,coreml,litert": "onnx"},
     "docs/training.md": {
-        "mobilevit train flowers --model mobilevit_xs --epochs 40": f"mobilevit train flowers --model mobilevit_xs {SHORT}",
-        "mobilevit train flowers --model mobilevit_xs --dry-run": f"mobilevit train flowers --model mobilevit_xs --dry-run {SHORT}",
-        'config = mobilevit.TrainConfig(data="flowers", model="mobilevit_xs", optim=mobilevit.OptimiserConfig(lr=5e-4))': f'config = mobilevit.TrainConfig(data="flowers", {SHORT_CONFIG}, model="mobilevit_xs", optim=mobilevit.OptimiserConfig(lr=5e-4))',
-    },
-    "docs/export.md": {
-        "mobilevit export runs/pets/best.safetensors --format onnx,openvino,executorch,coreml,litert --verify holiday/*.jpg": "mobilevit export runs/pets/best.safetensors --format onnx --verify holiday/*.jpg",
+        "--epochs 40": SHORT,
+        "--dry-run": f"--dry-run {SHORT}",
+        'data="flowers"': f'data="flowers", {SHORT_CONFIG}',
     },
 }
 
@@ -82,6 +84,12 @@ def lay_out(document: str, folder: Path) -> None:
         _write_model(folder / f"{name}.safetensors", "mobilevit_xxs", ("daisy", "rose"))
     _write_model(folder / "detector.safetensors", "ssdlite_mobilevit_xxs", ("cat", "dog"))
     _write_video(folder / "clip.mp4")
+    if document == "docs/data.md":
+        _write_masks(folder / "pets", "images", "masks", {"classes.txt": "background\npet\n"})
+        _write_masks(folder / "PennFudanPed", "PNGImages", "PedMasks", {}, instances=True)
+        convert_data(folder / "pets", folder / "coco-set", to="coco-polygons")
+    if document == "docs/evaluation.md":
+        _write_cells(folder / "cells", folder / "runs")
 
 
 def _copy_project(folder: Path) -> None:
@@ -138,6 +146,31 @@ def _write_model(path: Path, architecture: str, names: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=64, resize_px=72))
     model_file.save(path, model.state_dict(), spec)
+
+
+def _write_masks(root: Path, images: str, masks: str, texts: Mapping[str, str], *, instances: bool = False) -> None:
+    """Images with a bright square each, its mask 1; with `instances` a second square, its mask 2."""
+    for split in ("",) if instances else ("train", "val"):
+        for number in range(6):
+            rng = np.random.default_rng(number)
+            pixels, mask = rng.integers(0, 90, (80, 100, 3), dtype=np.uint8), np.zeros((80, 100), np.uint8)
+            for value in range(1, 3 if instances else 2):
+                left = 10 + 45 * (value - 1) + int(rng.integers(0, 10))
+                pixels[20:50, left : left + 30], mask[20:50, left : left + 30] = 220, value
+            _write(root / split / images / f"{number}.png", Image.fromarray(pixels))
+            _write(root / split / masks / f"{number}.png", Image.fromarray(mask))
+    for name, text in texts.items():
+        (root / name).write_text(text)
+
+
+def _write_cells(data: Path, runs: Path) -> None:
+    """The squares of masks as boxes, and a detector that has begun to find them."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_masks(Path(folder) / "masks", "images", "masks", {}, instances=True)
+        convert_data(Path(folder) / "masks", data, to="coco", instances="cell")
+    scale = MultiScaleConfig(size_px=96, batch_size=5)
+    config = TrainConfig(data, model="ssdlite_mobilevit_xxs", weights="imagenette", epochs=4, output=runs, name="cells")
+    train(replace(config, scale=scale, device="cpu", workers=0), Quiet())
 
 
 def _write_video(path: Path) -> None:
