@@ -1,5 +1,6 @@
 """The network as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -74,10 +75,17 @@ def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch
     """What the step calls: the network itself, compiled, or exchanging gradients between processes."""
     if group.world_size > 1:
         devices = [device] if device.type == "cuda" else None
-        # Statistics of BatchNorm are not sent at every step: training does not read them, and the leading process's are
-        # those that are kept.
-        network = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        network = DistributedDataParallel(network, device_ids=devices, **{SYNC_BUFFERS: False})
     return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
+
+
+# Statistics of BatchNorm are not sent at every step: training does not read them, and the leading process's are those that
+# are kept. torch calls the option otherwise from 2.13 on, and warns of the old name.
+SYNC_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel).parameters
+)
 
 
 def amp_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
