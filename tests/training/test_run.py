@@ -156,7 +156,11 @@ def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> N
     frozen = replace(config, epochs=9, patience=2, optim=replace(config.optim, lr=1e-12, lr_start=0.0, lr_end=0.0))
     result = train(frozen)
     assert result.finished
-    assert len((result.folder / "metrics.csv").read_text().splitlines()) == 1 + 3
+    rows = (result.folder / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3
+    again = resume(result.folder, epochs=9)  # who asks for epochs wants them, be their number what it was
+    assert (result.folder / "metrics.csv").read_text().splitlines()[: 1 + 3] == rows
+    assert len((again.folder / "metrics.csv").read_text().splitlines()) == 1 + 3 + 2
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(config: TrainConfig) -> None:

@@ -69,14 +69,16 @@ def _names(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def extend(progress: Progress, before: TrainConfig, now: TrainConfig) -> None:
-    """Let a run go on to another number of epochs; UsageError where more than these are done.
+def extend(progress: Progress, epochs: int | None) -> None:
+    """Let a run go on to `epochs` in all, where a number is given; UsageError where more than these are done.
 
-    Whoever asks for more epochs wants them: the patience of early stopping begins anew.
+    Whoever asks for epochs wants them, also those that early stopping had left out: its patience begins anew.
     """
-    if now.epochs < progress.epoch:
-        raise UsageError(f"--epochs is {now.epochs}, and {progress.epoch} epochs are done: give more, or leave it out")
-    if now.epochs > before.epochs:
+    if epochs is None:
+        return
+    if epochs < progress.epoch:
+        raise UsageError(f"--epochs is {epochs}, and {progress.epoch} epochs are done: give more, or leave it out")
+    if epochs > progress.epoch:
         progress.worse_epochs = 0
 
 

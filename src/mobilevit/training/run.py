@@ -89,7 +89,9 @@ def resume(
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
-            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, watcher, group)
+            parts, progress = _restored(
+                read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group
+            )
         else:
             watcher.notice("no checkpoint yet: the run starts from its beginning")
             parts = prepare(config, watcher, group)
@@ -111,11 +113,16 @@ def _told(watcher: Watcher | None, group: Group) -> Iterator[Watcher]:
 
 
 def _restored(
-    checkpoint: Checkpoint, before: TrainConfig, config: TrainConfig, watcher: Watcher, group: Group
+    checkpoint: Checkpoint,
+    before: TrainConfig,
+    config: TrainConfig,
+    epochs: int | None,
+    watcher: Watcher,
+    group: Group,
 ) -> tuple[Parts, Progress]:
-    """Everything as the checkpoint has it, for the changed configuration."""
+    """Everything as the checkpoint has it, for the changed configuration; `epochs` where they were asked for."""
     progress = checkpoint.progress
-    extend(progress, before, config)
+    extend(progress, epochs)
     task, dataset = _read(config, watcher)
     require_same(dataset, progress, checkpoint.spec)
     parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
@@ -125,7 +132,7 @@ def _restored(
     if config.epochs != before.epochs:
         watcher.notice(_other_schedule(parts, progress, before))
     if because := finished_because(progress, config):
-        watcher.notice(f"the run is finished: {because}. Its report is written again; --epochs says how many more")
+        watcher.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
     return parts, progress
 
 
