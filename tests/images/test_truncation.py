@@ -121,6 +121,9 @@ def test_the_same_whatever_size_is_asked_for_and_refused_unless_allowed(kind: st
             rows.add(image.missing_rows)
         with pytest.raises(PictureError, match=r"is broken \(image file is truncated(?!.*missing)"):
             decode(cut, draft_px=draft_px)
+        with pytest.raises(PictureError, match="truncated"), opened(cut) as image:
+            assert image.header.size == (WIDTH, HEIGHT)  # for which a PNG without EXIF is decoded a first time
+            image.decode(draft_px=draft_px)
     assert len(rows) == 1
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 

@@ -77,8 +77,8 @@ class OpenPicture:
 
         `draft_px` is the smallest short side that is still of use: a JPEG may then come out smaller than it is, by a
         factor of 2, 4 or 8, and sooner. With `allow_truncated`, one whose file was cut short is decoded too where it
-        is known that at most 1 % of its rows are missing: `missing_rows` says how many, and the decoder leaves them
-        black, or white. Both are for training only, since they change pixels.
+        is known that at most 1 % of its rows are missing: `missing_rows` says how many, and they are zeros. Both are
+        for training only, since they change pixels.
         """
         full_size = self.image.size
         with decoder_errors(self.name):
@@ -118,7 +118,7 @@ class OpenPicture:
 
     def _take_part(self, error: OSError) -> None:
         """What is there of a truncated image takes its place; OSError where that is too little, or not known."""
-        part = decoded_part(self._found)
+        part = decoded_part(self._found, self._held)
         if part is None:
             raise error
         self.image, self.missing_rows = part

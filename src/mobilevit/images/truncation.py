@@ -1,6 +1,7 @@
 """An image whose file is cut short: what of it was decoded, and exactly how many rows were not."""
 
 import hashlib
+from contextlib import ExitStack
 
 from PIL import Image, ImageFile
 
@@ -21,13 +22,16 @@ def is_truncation(error: Exception) -> bool:
 TRUNCATED = ("image file is truncated", "truncated file read")
 
 
-def decoded_part(opened: Opened) -> tuple[Image.Image, int] | None:
+def decoded_part(opened: Opened, held: ExitStack) -> tuple[Image.Image, int] | None:
     """What can be decoded of a truncated file, missing rows in zeros, and how many rows are missing in part or whole.
 
-    None where that cannot be known. Decodes twice, over different values: what then differs was never decoded.
+    None where that cannot be known. Decodes twice, over different values: what then differs was never decoded. The
+    memory for it counts as used until the end of `held`.
     """
     if opened.file is None or opened.image.format not in FORMATS:
         return None
+    whole = reopened(opened)  # `opened` may have been asked to come out smaller
+    held.enter_context(afforded(whole, whole.image.size))
     other_rows = _digests(_decoded_over(1, opened))
     image = _decoded_over(0, opened)
     return image, sum(mine != other for mine, other in zip(_digests(image), other_rows, strict=True))
@@ -39,16 +43,14 @@ def few_enough(missing_rows: int, height: int) -> bool:
 
 def _decoded_over(value: int, opened: Opened) -> Image.Image:
     """Decoded as far as the file goes, where every pixel was `value` before."""
-    again = reopened(opened)
-    image = again.image
+    image = reopened(opened).image
     assert isinstance(image, ImageFile.ImageFile), "a file was opened"
-    with afforded(again, image.size):
-        image.im = Image.new(image.mode, image.size, value).im
-        try:
-            image.load()
-        except OSError as error:
-            if not is_truncation(error):
-                raise
+    image.im = Image.new(image.mode, image.size, value).im
+    try:
+        image.load()
+    except OSError as error:
+        if not is_truncation(error):
+            raise
     image.tile = []  # Pillow would begin to decode again
     return image
 

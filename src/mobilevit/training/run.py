@@ -89,9 +89,7 @@ def resume(
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
-            parts, progress = _restored(
-                read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group
-            )
+            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group)
         else:
             watcher.notice("no checkpoint yet: the run starts from its beginning")
             parts = prepare(config, watcher, group)
