@@ -202,7 +202,8 @@ class _Place:
         path = self.annotations[name]
         tree = read_xml(path)
         if tree.tag != "annotation":
-            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>")
+            cvat = ", as in CVAT's own format: export COCO, Pascal VOC or YOLO" if tree.tag == "annotations" else ""
+            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>{cvat}")
         picture = self._picture(name, path, (tree.findtext("filename") or "").strip())
         if picture is None:
             self.notes.add("missing-picture", path)
