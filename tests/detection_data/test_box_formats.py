@@ -319,3 +319,14 @@ def test_bccd() -> None:
     assert sum(len(sample.target) for samples in dataset.splits.values() for sample in samples) == 4888 - 2
     assert [finding.kind for finding in dataset.notes] == ["degenerate-box"]
     assert {path.name for path in dataset.notes[0].paths} == {"BloodImage_00338.xml", "BloodImage_00343.xml"}
+
+
+def test_a_folder_around_a_dataset_of_voc_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "VOCdevkit" / "VOC2007"
+    for name in "ab":
+        picture(place / "JPEGImages" / f"{name}.jpg")
+        voc(place / "Annotations" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
+    write(place / "ImageSets" / "Main" / "trainval.txt", "a\nb\n")
+    with pytest.raises(DataError, match=r"holds one with its own lists of splits: give .*VOC2007"):
+        read(tmp_path)
+    assert names(read(place)) == ["cat"]

@@ -266,6 +266,33 @@ def test_every_tool_says_the_same(
     assert dataset.files and {path for path in dataset.files if not path.is_file()} == set()
 
 
+def test_what_label_studio_writes_beside_yolo_is_no_coco(tmp_path: Path) -> None:
+    yolo_beside_in_images(tmp_path)
+    write(tmp_path / "notes.json", json.dumps({"categories": [{"id": 0, "name": "cat"}], "info": {"version": "1.0"}}))
+    assert names(read(tmp_path)) == ["cat", "dog"]
+
+
+def test_xml_in_labels_is_no_yolo(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / "images" / f"{name}.jpg")
+        voc(tmp_path / "labels" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
+    assert names(read(tmp_path)) == ["cat"]
+
+
+@pytest.mark.parametrize("folder", ["images", "copies"])
+def test_images_of_coco_in_two_folders(folder: str, tmp_path: Path) -> None:
+    """The one that is called images; or neither, where none is."""
+    for place in ("backup", folder):
+        for name in ("a.jpg", "b.jpg"):
+            picture(tmp_path / place / name)
+    coco(tmp_path / "result.json", {"a.jpg": [(1, (1, 1, 9, 9))], "b.jpg": []})
+    if folder == "images":
+        assert {sample.path.parent.name for sample in read(tmp_path).splits["train"]} == {"images"}
+    else:
+        with pytest.raises(DataError, match=r"could be those in .*backup or in .*copies: keep one, or call it images"):
+            read(tmp_path)
+
+
 def test_a_dataset_of_a_tool_can_be_converted(tmp_path: Path) -> None:
     labelme_beside(tmp_path / "labelme")
     convert_data(tmp_path / "labelme", tmp_path / "coco", to="coco")
@@ -288,7 +315,7 @@ def test_xml_in_the_encoding_that_it_declares(encoding: str, tmp_path: Path) -> 
     [
         (b"", "a.xml is not UTF-8 text (byte 96): save it as UTF-8"),
         (b'<?xml version="1.0" encoding="utf8"?>', "a.xml declares the encoding utf8, which it is not"),
-        (b'<?xml version="1.0" encoding="ansi"?>', "a.xml declares the unknown encoding 'ansi': save it as UTF-8"),
+        (b'<?xml version="1.0" encoding="ansi"?>', "unknown encoding 'ansi': save it as UTF-8, and have it declare"),
     ],
 )
 def test_xml_in_an_encoding_that_nobody_knows(start: bytes, said: str, tmp_path: Path) -> None:
@@ -298,6 +325,15 @@ def test_xml_in_an_encoding_that_nobody_knows(start: bytes, said: str, tmp_path:
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("declared", ["gbk", "ascii"])
+def test_xml_that_was_saved_as_utf_8_with_its_first_line_as_it_was(declared: str, tmp_path: Path) -> None:
+    for name in "ab":
+        path = voc(tmp_path / "Annotations" / f"{name}.xml", [("猫", (1, 1, 9, 9))])
+        path.write_text(f'<?xml version="1.0" encoding="{declared}"?>{path.read_text("utf-8")}', "utf-8")
+        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+    assert names(read(tmp_path)) == ["猫"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -150,6 +150,7 @@ THREE = ["background", "cat", "dog"]
         ("class_names.txt", "_background_\ncat\ndog"),
         ("class_names.txt", "__ignore__\n_background_\ncat\ndog\n"),
         ("labels.txt", "__ignore__\n_background_\ncat\ndog\n"),
+        ("labels.txt", "_background_\ncat\ndog\n"),
     ],
 )
 def test_labelme(tmp_path: Path, folder: str, name: str, text: str) -> None:
@@ -165,6 +166,25 @@ def test_labelme(tmp_path: Path, folder: str, name: str, text: str) -> None:
     counts = {index for sample in dataset.splits["train"] for index in sample.target.counts()}
     assert counts == {0, 1, 2}
     assert not {"outside", "unread-format"} & {finding.kind for finding in check(tmp_path).findings}
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "obj.names", "classes.csv"])
+def test_names_of_voc_are_not_taken_beside_a_file_of_names(tmp_path: Path, name: str) -> None:
+    for values in (*TWO, *TWO):
+        store(tmp_path, "SegmentationClass", values)
+    (tmp_path / name).write_text("cat\ndog\n")
+    dataset = read(tmp_path)
+    assert [label.name for label in dataset.classes] == ["class_0", "class_1", "class_2"]
+    said = [note.message for note in dataset.notes if note.severity == "warning"]
+    assert said == [
+        f"{name} is not read: if it names the classes of the masks, write classes.txt, that of value 0 first"
+    ]
+
+
+def test_masks_of_voc_are_missing(tmp_path: Path) -> None:
+    fill(tmp_path, "images", "masks")
+    with pytest.raises(DataError, match="has no folder SegmentationClass beside JPEGImages"):
+        tasks.recognise(tmp_path).read(tmp_path, ReadOptions(data_format="voc"))
 
 
 def test_arrays_in_place_of_masks_are_named(tmp_path: Path) -> None:

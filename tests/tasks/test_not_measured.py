@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 
 from mobilevit import tasks
+from mobilevit.models.table import for_task
 from mobilevit.quantization.interval import paired_interval
-from mobilevit.spec import labels
+from mobilevit.spec import ModelSpec, labels
 
 TASKS = ("classification", "detection", "segmentation")
 
 
+def spec(task: str, names: str) -> ModelSpec:
+    return ModelSpec(for_task("mobilevit_xxs", task), task, labels(names))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_nothing_at_all(task: str) -> None:
-    scores = tasks.get(task).metric(labels("abc")).compute()
+    scores = tasks.get(task).metric(spec(task, "abc")).compute()
     assert scores.primary[1] is None
     assert set(scores.scalars().values()) == {None}
     assert scores.plots() == {}
@@ -27,7 +32,7 @@ def test_a_draw_without_anything_to_measure_counts_for_nothing() -> None:
 
     from mobilevit.tasks.detection.target import Boxes
 
-    metric = tasks.get("detection").metric(labels("a"))
+    metric = tasks.get("detection").metric(spec("detection", "a"))
     box = np.array([[0, 0, 50, 50]], np.float32)
     outputs = {"boxes": torch.from_numpy(box / 100)[None], "scores": torch.full((1, 1, 1), 0.9)}
     metric.update(outputs, [Boxes.of(box, [0], (100, 100))], torch.tensor([0]))

@@ -87,6 +87,55 @@ def test_masks_in_a_layout_that_nobody_reads_stop(tmp_path: Path) -> None:
     assert "masks of the images (fine/" in refused(tmp_path)
 
 
+@pytest.mark.parametrize("split", ["", "train"])
+@pytest.mark.parametrize("share_names", [True, False])
+def test_projects_with_images_and_masks_of_their_own_are_no_classes(
+    split: str, tmp_path: Path, *, share_names: bool
+) -> None:
+    """As Supervisely exports them, with a second kind of masks, and where each image has many."""
+    for project in ("one", "two"):
+        place = tmp_path / split / project
+        paths = images(place, "img")
+        masks(place, "masks_machine", [path.with_suffix(".png").name for path in paths] if share_names else ["x.png"])
+        masks(place, "aside", [path.with_suffix(".png").name for path in paths] if share_names else [])
+    said = refused(tmp_path)
+    assert "masks" in said and "in no layout that is read" in said
+
+
+def test_folders_inside_classes_stay_classes(tmp_path: Path) -> None:
+    """As in Tiny ImageNet, and with parts of the same names."""
+    images(tmp_path, *(f"{name}/{part}" for name in BOTH for part in ("images", "more")))
+    assert tasks.recognise(tmp_path).name == "classification"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("via_export_csv.csv", '{},123,"{{}}",1,0,"{{""name"":""rect""}}"\n'),
+        ("export.ndjson", '{{"data_row": {{"external_id": "{}"}}}}\n'),
+        ("labels.txt", "{} cat\n"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "train"])
+def test_a_file_that_names_the_images_is_told(name: str, line: str, folder: str, tmp_path: Path) -> None:
+    paths = images(tmp_path, folder)
+    (tmp_path / name).write_text("".join(line.format(path.name) for path in paths))
+    said = refused(tmp_path)
+    assert f"a file that names the images ({name}, which begins" in said
+    assert "export them as COCO" in said and "if it has one class for each image, move" in said
+
+
+def test_a_file_that_names_the_images_of_classes_stops_nothing(tmp_path: Path) -> None:
+    paths = images(tmp_path, *BOTH)
+    (tmp_path / "list.csv").write_text("".join(f"{path.name},0\n" for path in paths))
+    assert tasks.recognise(tmp_path).name == "classification"
+
+
+def test_a_part_of_a_dataset_is_told_from_classes(tmp_path: Path) -> None:
+    images(tmp_path, "JPEGImages")
+    assert f"give the whole dataset, {tmp_path};" in refused(tmp_path / "JPEGImages")
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("PNGImages", "PedMasks"), ("image", "label"), ("train", "trainannot"), ("photos", "gt")]
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError
+from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError, UsageError
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.training import run
 from mobilevit.training.config import TrainConfig
@@ -47,6 +47,15 @@ def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None
     assert evaluation["pictures"] >= 4
     assert page.count("data:image") >= 4
     assert load(result.folder / "best.safetensors").spec.task == evaluation["task"]
+
+
+def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
+    """And is never replaced by a model of another task; a classifier stands for the model of its size."""
+    for model in ("ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"):
+        with pytest.raises(DataError, match=r"has no boxes|has no folders of images and masks"):
+            prepare(replace(config, model=model), Quiet(), Group())
+        with pytest.raises(UsageError, match=r"is for \w+, and the task is classification"):
+            prepare(replace(config, model=model, task="classification"), Quiet(), Group())
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 A kind of file is a row of FILES. Knows nothing of masks themselves.
 """
 
+import codecs
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,13 @@ from mobilevit.data.finding import counted, listed
 from mobilevit.data.splitting import split_named
 from mobilevit.datasets import classes_txt
 from mobilevit.datasets.classes_txt import IGNORED, PART, Color, NamedClasses, color_of, colors_of_all, lines_of
+from mobilevit.datasets.text_files import head
 from mobilevit.errors import DataError
 
 OWN = "classes.txt"
+OTHER = re.compile(
+    r"(class|label|categor|names).*\.(txt|csv|tsv|json|ya?ml|names|pbtxt|xml)\Z|\.names\Z|\Adata\.ya?ml\Z"
+)
 MAX_CLASSES = 255  # that a mask can tell apart
 
 
@@ -25,6 +31,11 @@ def find(root: Path) -> Path | None:
     below = [folder for folder in folders.sub_folders(root) if split_named(folder.name)]
     places = (folder / name for folder in (root, *beside, *below) for name in FILES)
     return next((path for path in places if path.is_file() and FILES[path.name].fits(path)), None)
+
+
+def unread(root: Path) -> Path | None:
+    """A file that names classes by its own name, of a kind that is not read here."""
+    return next((path for path in folders.files_in(root) if OTHER.search(path.name.casefold())), None)
 
 
 def read(path: Path) -> NamedClasses:
@@ -72,10 +83,10 @@ def _labelme(path: Path) -> NamedClasses:
 LABELME_IGNORE = "__ignore__"
 
 
-def _begins_with_ignore(path: Path) -> bool:
-    """Such a labels.txt is of labelme; others may be of anything."""
-    with path.open("rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").split(b"\n")[0].strip() == LABELME_IGNORE.encode()
+def _is_of_masks(path: Path) -> bool:
+    """Whether a labels.txt begins with what only masks have, as labelme's do; others may be of anything."""
+    first = head(path, 64).removeprefix(codecs.BOM_UTF8).split(b"\n")[0].strip()
+    return first.decode("utf-8", "replace").strip("_").casefold() in ("ignore", "background")
 
 
 def _colors(path: Path) -> NamedClasses:
@@ -162,5 +173,5 @@ FILES: Mapping[str, Kind] = {  # the first that is there counts
     "label_colors.txt": Kind(_colors),  # of CamVid
     "class_dict.csv": Kind(_table),  # of CamVid as it is often copied
     "_classes.csv": Kind(_table),  # of Roboflow, in each split
-    "labels.txt": Kind(_labelme, _begins_with_ignore),  # what labelme was given
+    "labels.txt": Kind(_labelme, _is_of_masks),  # what labelme was given
 }

@@ -4,6 +4,7 @@ The last look before a dataset is taken for folders of classes; what a reader kn
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -11,16 +12,21 @@ from pathlib import Path
 from mobilevit.data import folders
 from mobilevit.data.finding import inside
 from mobilevit.data.splitting import evenly, split_named
-from mobilevit.datasets import mask_look
+from mobilevit.datasets import mask_look, pairs
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.text_files import head, quoted
 
 SUFFIXES = (".txt", ".json", ".xml")  # of annotations, one file an image
 NEARLY_ALL = 0.8  # of the images, and of the files
+LISTS = (".csv", ".json", ".jsonl", ".ndjson", ".xml", ".txt", ".tsv")  # of files that may speak of all the images
+LIST_BYTES = 2**16  # of the beginning of one, in which FEW_NAMED of the images are looked for, at most NAMED of them
+FEW_NAMED, NAMED, FILES = 3, 10_000, 20
+NAME = re.compile(r"[^\s/\\\"',;:<>?&=]+")  # of an image in any of them
 SEPARATORS = "_-."  # before what the name of a mask has beyond its image's
 MOST_FOLDERS = 16  # beside one another, above which none is taken for masks: classes of numbered images are many
 LOOKED_AT = 5  # pairs of image and mask that are opened
 HEAD_BYTES = 400
+WORDS = (pairs.IMAGE_WORDS, pairs.MASK_WORDS[:1])  # of folders that are images and masks by their names alone
 
 
 def annotations(listing: Listing) -> str | None:
@@ -39,14 +45,50 @@ def annotations(listing: Listing) -> str | None:
     return None
 
 
+def list_of_images(listing: Listing) -> str | None:
+    """The file that names the images, where one does, for people: "a file that names the images (a.csv, ...)"."""
+    images = {os.path.basename(path) for path in evenly(listing.images, NAMED)}  # noqa: PTH119
+    stems = set(map(_stem, images))
+    for path in [path for path in listing.below(listing.root, *LISTS) if _stem(path) not in stems][:FILES]:
+        text = head(path, LIST_BYTES).decode("utf-8", "replace")
+        if images and len(images & set(NAME.findall(text))) >= min(len(images), FEW_NAMED):
+            begins = quoted(" ".join(text[:HEAD_BYTES].split()))
+            return f"a file that names the images ({inside(listing.root, path)}, which begins {begins!r})"
+    return None
+
+
 def masks(listing: Listing) -> str | None:
     """Which files are masks of nearly all the other images, by their names and their looks, for people."""
-    places = [listing.root, *(path for path in folders.sub_folders(listing.root) if split_named(path.name))]
-    for images, others in (pair for place in places for pair in _candidates(_groups(listing, place))):
-        pairs = _pairs(images, others)
-        if len({path for pair in pairs for path in pair}) < NEARLY_ALL * len({*images, *others}):
+    splits = [path for path in folders.sub_folders(listing.root) if split_named(path.name)]
+    for place in (listing.root, *splits):
+        if found := _masks_in(listing, place) or _masks_inside(listing, place):
+            return found
+    return None
+
+
+def _masks_inside(listing: Listing, place: Path) -> str | None:
+    """Those in each folder of a place, which is then a project or a patient with images and masks of its own."""
+    looked = evenly([folder for folder in folders.sub_folders(place) if folders.sub_folders(folder)], LOOKED_AT)
+    found = [_masks_in(listing, folder) or _called_masks(listing, folder) for folder in looked]
+    return found[0] if all(found) and found else None
+
+
+def _called_masks(listing: Listing, place: Path) -> str | None:
+    """By the names of its folders alone: many masks of one image have names of their own."""
+    inside_it = [folder for folder in folders.sub_folders(place) if next(folders.files_below(folder), None)]
+    images, masks = ([one for one in inside_it if pairs.is_called(one, words)] for words in WORDS)
+    if len(images) != 1 or len(masks) != 1:
+        return None
+    return f"folders of masks beside images ({inside(listing.root, masks[0])})"
+
+
+def _masks_in(listing: Listing, place: Path) -> str | None:
+    """Those directly in a place, or in folders of it."""
+    for images, others in _candidates(_groups(listing, place)):
+        found = _pairs(images, others)
+        if len({path for pair in found for path in pair}) < NEARLY_ALL * len({*images, *others}):
             continue
-        shown = [(Path(image), Path(mask)) for mask, image in evenly(pairs, LOOKED_AT)]
+        shown = [(Path(image), Path(mask)) for mask, image in evenly(found, LOOKED_AT)]
         if mask_look.are_pairs(shown):
             image, mask = (inside(listing.root, path) for path in shown[0])
             return f"masks of the images ({mask} of {image})"

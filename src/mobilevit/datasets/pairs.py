@@ -110,7 +110,7 @@ def _by_look(inside: Sequence[Path]) -> list[Pair]:
     called = [
         Pair(images, masks)
         for images, masks in permutations(holding, 2)
-        if _called(images, IMAGE_WORDS) and _called(masks, MASK_WORDS)
+        if is_called(images, IMAGE_WORDS) and is_called(masks, MASK_WORDS)
     ]
     others = [Pair(images, masks) for images, masks in permutations(holding, 2)] if len(holding) == 2 else []
     return [pair for pair in called or others if have_same_names(pair) and look_right(pair)]
@@ -120,11 +120,11 @@ def _holds_images(folder: Path) -> bool:
     return any(folders.is_picture(path) for path in folders.files_below(folder))
 
 
-def _called(folder: Path, words: Sequence[str]) -> bool:
+def is_called(folder: Path, words: Sequence[str]) -> bool:
     """Whether its name has one of the words, and "imagelabels" is no folder of images."""
     name = folder.name.casefold()
     is_mask = any(word in name for word in MASK_WORDS)
-    return any(word in name for word in words) and is_mask == (words is MASK_WORDS)
+    return any(word in name for word in words) and is_mask == (words is not IMAGE_WORDS)
 
 
 def have_same_names(pair: Pair) -> bool:

@@ -121,11 +121,21 @@ def _decoded_xml(path: Path, content: bytes) -> str:
     try:
         return content.decode(SUPERSETS.get(name.casefold(), name))
     except LookupError:
-        raise DataError(f"{path} declares the unknown encoding '{quoted(name)}': save it as UTF-8") from None
-    except ValueError as error:
         raise DataError(
-            f"{path} declares the encoding {name}, which it is not ({quoted(error, 80)}): save it as UTF-8"
-        ) from error
+            f"{path} declares the unknown encoding '{quoted(name)}': save it as UTF-8, and have it declare that"
+        ) from None
+    except ValueError:
+        return _as_utf8(path, content, name)
+
+
+def _as_utf8(path: Path, content: bytes, declared: str) -> str:
+    """What is not in the encoding that it declares: a file that was saved as UTF-8, its first line left as it was."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} declares the encoding {declared}, which it is not (byte {error.start}): save it as UTF-8"
+        ) from None
 
 
 def _decoded(path: Path, content: bytes) -> str:

@@ -62,7 +62,7 @@ class Labels:
         self.listing, self.numbers, self.notes = listing, numbers, notes
         self.beside, self.keypoint_values = beside, keypoint_values
         self.read: dict[Path, None] = {}
-        self._bare: dict[str, Path] = {}  # images without a label file, by name
+        self._bare: dict[str, list[Path]] = {}  # images without a label file, by name
 
     def annotations(self, splits: Mapping[str, Sequence[Path]]) -> dict[str, list[Annotation]]:
         """What the label files of the images of each split state; an image without one has no boxes."""
@@ -96,7 +96,7 @@ class Labels:
             is_expected = os.fspath(path).casefold() == expected.casefold()
             self.notes.add("other-case" if is_expected else "other-labels", path)
             return path
-        self._bare[image.stem] = image
+        self._bare.setdefault(image.stem, []).append(image)
         looked = [f"(looked for {inside(self.listing.root, Path(expected))})"]
         self.notes.add("no-annotation", image, image.exists(), looked)  # else it is counted as missing, later
         return None
@@ -158,7 +158,8 @@ class Labels:
                 and path.name not in NAMES
                 and holds_rows(path)
             ):
-                image = self._bare.get(path.stem)
+                bare, split = self._bare.get(path.stem, []), self.listing.split_of(path)
+                image = next((one for one in bare if self.listing.split_of(one) == split), next(iter(bare), None))
                 place = f"(of the name of {inside(self.listing.root, image)}, in another folder)" if image else ""
                 self.notes.add("missing-picture", path, places=[place])
 

@@ -49,7 +49,8 @@ def recognise(root: Path, task: str | None = None, data_format: str | None = Non
         return candidates[0]  # whose reader says what is missing
     if not fitting:
         layouts = "; ".join(f"{candidate.name}: {candidate.layouts}" for candidate in candidates)
-        raise DataError(f"{root} is no dataset of a known layout. Layouts are, for {layouts}")
+        said = f". It has {found}, which no reader knows" if (found := companions.list_of_images(Listing(root))) else ""
+        raise DataError(f"{root} is no dataset of a known layout{said}. Layouts are, for {layouts}")
     return fitting[0]
 
 
@@ -70,7 +71,10 @@ def _refuse_another(root: Path, chosen: Task, *, is_fitting: bool) -> None:
     others = [] if is_fitting else [task for task in TASKS.values() if task is not chosen and task.recognises(root)]
     named = [task.name for task in others if task is not TASKS["classification"]]
     if named:
-        raise DataError(f"{root} is laid out for {named[0]}, not for {chosen.name}: leave --task {chosen.name} out")
+        raise DataError(
+            f"{root} is laid out for {named[0]}, not for {chosen.name}: leave --task {chosen.name} out, "
+            "or a model that is for it"
+        )
 
 
 def _refuse_companions(root: Path) -> None:

@@ -63,7 +63,7 @@ class TrainConfig:
     """One training run."""
 
     data: Path  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
-    model: str = "mobilevit_xs"  # a name of `mobilevit info`; one of another task stands for the task's of its size
+    model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
     weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
     task: str | None = None  # None: recognised from the data
     data_format: str | None = None  # of the annotations; None: recognised from the data

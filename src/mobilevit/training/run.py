@@ -21,7 +21,7 @@ from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
-from mobilevit.models.table import for_task
+from mobilevit.models.table import MODELS, for_task, resolve
 from mobilevit.tasks import recognise
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
@@ -187,7 +187,7 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, config.task, config.data_format)
+    task = recognise(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
@@ -201,6 +201,19 @@ def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     if "val" in config.train_on:
         watcher.notice("val is trained on: its score says nothing of new pictures, and `last` is as good as `best`")
     return task, _joined(dataset, config.train_on)
+
+
+def _asked_for(config: TrainConfig) -> str | None:
+    """The task by its name, or by the model where that is no classifier: those stand for the task's of their size.
+
+    UsageError where the two differ.
+    """
+    of_model = MODELS[resolve(config.model)].task
+    if of_model == "classification":
+        return config.task
+    if config.task not in (None, of_model):
+        raise UsageError(f"the model {config.model} is for {of_model}, and the task is {config.task}: leave one out")
+    return of_model
 
 
 def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:

@@ -125,6 +125,17 @@ def _read_classes(folder: Path) -> Pictures:
 
 def _no_class_folders(folder: Path) -> str:
     count = sum(map(folders.is_picture, folders.files_in(folder)))
+    if count and (found := companions.list_of_images(Listing(folder.parent if layout.split_of(folder) else folder))):
+        return (
+            f"{folder} has no class folders, but {found}, which no reader knows. If it has boxes or "
+            "outlines, export them as COCO, Pascal VOC or YOLO; if it has one class for each image, move the images "
+            f"into {folder}/<class>/*.jpg"
+        )
+    if count and folder.name.casefold() in layout.OTHER_TASKS:
+        return (
+            f"{folder} has images and no class folders: if they have annotations or masks beside them, give the whole "
+            f"dataset, {folder.parent}; if not, move them into {folder}/<class>/*.jpg"
+        )
     if count:
         lie = f"{counted(count, 'picture')} directly in it"
         return f"{folder} has no class folders, but {lie}: move them into one folder a class, {folder}/<class>/*.jpg"

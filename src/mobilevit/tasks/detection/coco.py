@@ -20,7 +20,7 @@ from mobilevit.tasks.detection.coco_document import Document, Record
 
 LAYOUT = "annotations/instances_train.json or train/_annotations.coco.json"
 END_BYTES = 2**16  # at either end of a file, within which one of COCO's lists begins that no other JSON has
-LISTS = re.compile(rb'"(images|categories)"\s*:\s*\[')
+LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 
 
 def fits(listing: Listing) -> bool:
@@ -80,7 +80,9 @@ def _looks_like_coco(path: Path) -> bool:
         return False
     if path.name == "_annotations.coco.json" or path.name.startswith("instances_"):
         return True
-    return LISTS.search(ends(path, END_BYTES)) is not None
+    found = set(LISTS.findall(ends(path, END_BYTES)))
+    is_whole = path.stat().st_size <= END_BYTES  # so that what is not seen is not there: Label Studio's notes.json
+    return b"images" in found or (b"categories" in found and (not is_whole or b"annotations" in found))
 
 
 def _split_of(root: Path, path: Path) -> str | None:

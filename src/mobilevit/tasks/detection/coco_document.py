@@ -88,19 +88,27 @@ class Document:
                 yield record
 
     def _pictures_folder(self, root: Path) -> Path:
-        """Where most of the first pictures lie; beside the file where none is found."""
+        """Where most of the first pictures lie; beside the file where none is found.
+
+        DataError where that could be two folders, none of them called `images` or by the split.
+        """
         beside = self.path.parent
         roots = [beside] if beside != root and split_named(beside.name) else [root, *folders.sub_folders(root)]
         inner = [folder for outer in roots for folder in folders.sub_folders(outer)]
         word = self.path.stem.removeprefix("instances_")
         ours = [folder for folder in (*roots, *inner) if folder.name == word or split_named(folder.name) == self.split]
-        places = list(dict.fromkeys([*ours, beside, *roots, *inner]))
-        names = [str(image.get("file_name")) for image in list(self.images.values())[:FIRST]]
-        hits = [
-            sum(os.path.isfile(place / name.replace("\\", "/")) for name in names if "\0" not in name)  # noqa: PTH113
-            for place in places
-        ]
-        return places[hits.index(max(hits))] if any(hits) else beside
+        usual = [*ours, beside, *roots[:1], *(folder for folder in roots if folder.name.casefold() == IMAGES)]
+        places = list(dict.fromkeys([*usual, *roots, *inner]))
+        names = [str(image.get("file_name")).replace("\\", "/") for image in list(self.images.values())[:FIRST]]
+        names = [name for name in names if "\0" not in name]
+        hits = {place: [name for name in names if os.path.isfile(place / name)] for place in places}  # noqa: PTH113
+        best = max(places, key=lambda place: len(hits[place]))  # the first of them
+        same = [place for place in places if hits[place] and hits[place] == hits[best]]
+        if len(same) > 1 and best not in usual:
+            raise DataError(
+                f"{self.path}: the images could be those in {same[0]} or in {same[1]}: keep one, or call it {IMAGES}"
+            )
+        return best if hits[best] else beside
 
     def _picture(self, images: ImagePaths, folder: Path, image: Record) -> Path:
         name, where = image.get("file_name"), f"{self.path}: image {written(image['id'])}"
@@ -134,6 +142,7 @@ class Document:
         return bool(crowd)
 
 
+IMAGES = "images"  # the folder that counts where several could
 FIRST = 20  # pictures that decide which folder they lie in
 
 

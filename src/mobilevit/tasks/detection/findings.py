@@ -46,8 +46,9 @@ def _longer_sides(dataset: Dataset) -> list[NDArray[np.float32]]:
 def _nothing(dataset: Dataset) -> Iterator[Finding]:
     """Training pictures among which none has an object."""
     if dataset.splits["train"] and not sum(_counts(dataset, "train")):
-        dropped = [f". {note.message}" for note in dataset.notes if note.kind in DROPPED]
-        message = f"the training pictures have no boxes: there is nothing to learn{''.join(dropped)}"
+        dropped = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
+        none = f"no boxes{_ignored(dataset, 'train')}"
+        message = f"the training pictures have {none}: there is nothing to learn{''.join(dropped)}"
         yield Finding("error", "no-boxes", message)
 
 
@@ -57,8 +58,15 @@ def _unmeasurable(dataset: Dataset) -> Iterator[Finding]:
         looked = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
         is_made = any(note.kind == "split" and "by names and seed" in note.message for note in dataset.notes)
         remedy = "take another --split-seed, or more by --val-fraction" if is_made else "annotate some of them"
-        message = f"the val images have no boxes, so that nothing can be measured: {remedy}{''.join(looked)}"
+        none = f"no boxes{_ignored(dataset, 'val')}"
+        message = f"the val images have {none}, so that nothing can be measured: {remedy}{''.join(looked)}"
         yield Finding("error", "no-val-boxes", message)
+
+
+def _ignored(dataset: Dataset, split: str) -> str:
+    """That there are boxes which do not count, where a split has no others."""
+    are_there = any(len(sample.target) for sample in dataset.splits[split])
+    return " but those of difficult objects and crowds, which do not count" if are_there else ""
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:

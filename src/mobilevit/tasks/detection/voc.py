@@ -48,6 +48,8 @@ def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of `classes.txt`, or else by name."""
     notes, root = Notes(), listing.root
     images, lists, places = ImagePaths(listing, notes), _image_sets(root), _places(listing)
+    if not lists:
+        _refuse_lists_inside(listing)
     if lists:
         place = _Place(_XmlFolder.of(listing, root), images)
         stated = {split: place.stated(_listed(path)) for split, path in lists.items()}
@@ -100,6 +102,15 @@ def _places(listing: Listing) -> dict[str, _XmlFolder]:
 
 def _looks_like_voc(path: Path) -> bool:
     return b"<annotation" in head(path, HEAD_BYTES)
+
+
+def _refuse_lists_inside(listing: Listing) -> None:
+    """DataError where a folder inside is the dataset, as in VOCdevkit: its lists of splits would be passed over."""
+    for path in listing.below(listing.root, ".txt"):
+        whole = path.parent.parent.parent
+        is_list = path.parts[-3:-1] == ("ImageSets", "Main") and whole != listing.root
+        if is_list and (whole / "Annotations").is_dir():
+            raise DataError(f"{listing.root} is no dataset, but holds one with its own lists of splits: give {whole}")
 
 
 def _image_sets(root: Path) -> dict[str, Path]:
@@ -202,7 +213,8 @@ class _Place:
         path = self.annotations[name]
         tree = read_xml(path)
         if tree.tag != "annotation":
-            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>")
+            cvat = ", as in CVAT's own format: export COCO, Pascal VOC or YOLO" if tree.tag == "annotations" else ""
+            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>{cvat}")
         picture = self._picture(name, path, (tree.findtext("filename") or "").strip())
         if picture is None:
             self.notes.add("missing-picture", path)

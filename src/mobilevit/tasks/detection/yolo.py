@@ -212,12 +212,13 @@ def _image_folders(root: Path) -> list[Path]:
     found = []
     for place in (root, *(folder for folder in folders.sub_folders(root) if split_named(folder.name))):
         inside = {folder.name.casefold(): folder for folder in folders.sub_folders(place)}
-        if {"images", "labels"} <= inside.keys() and not _holds_masks(inside["labels"]):
+        if {"images", "labels"} <= inside.keys() and not _holds_other_files(inside["labels"]):
             found.append(inside["images"])
     return found
 
 
-def _holds_masks(labels: Path) -> bool:
-    """Whether there are images in place of text: masks."""
+def _holds_other_files(labels: Path) -> bool:
+    """Whether there are images in place of text, which are masks, or XML, which is VOC's."""
     files = list(folders.files_below(labels))
-    return any(map(folders.is_picture, files)) and not any(path.suffix.lower() == ".txt" for path in files)
+    others = any(folders.is_picture(path) or path.suffix.lower() == ".xml" for path in files)
+    return others and not any(path.suffix.lower() == ".txt" for path in files)

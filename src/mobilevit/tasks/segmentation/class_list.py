@@ -1,7 +1,7 @@
 """What the classes are called and how masks say them: from a file that names them, or from the masks themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,10 @@ def of_voc(root: Path, masks: Sequence[Path]) -> ClassList:
     present = (present | {value for values in looked.values for value in values}) - {IGNORED}
     if not present - {0} or max(present) >= len(classes):
         return from_masks(root, masks)
+    if unread := class_files.unread(root):
+        note = f"{unread.name} is not read: if it names the classes of the masks, write {FILE}, that of value 0 first"
+        found = from_masks(root, masks)
+        return replace(found, notes=(_note(note, "warning"), *found.notes))
     severity: Severity = "info" if len(present) > len(classes) / 2 else "warning"
     names = listed([classes[value].name for value in sorted(present)])
     note = (

@@ -52,7 +52,8 @@ class Layout:
         notes = [note for split, part in found.items() for note in _unmatched(root, split, part)]
         masks = {split: part.masks for split, part in found.items() if part.masks}
         if not masks:
-            raise DataError(f"no picture of {root} has a mask of its name. {listed([note.message for note in notes])}")
+            left_out = [f". {note.message}" for note in notes]
+            raise DataError(f"no picture of {root} has a mask of its name{''.join(left_out)}")
         return masks, notes
 
     def read(self, root: Path) -> Stated:

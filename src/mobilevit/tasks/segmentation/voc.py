@@ -36,6 +36,10 @@ def matched(root: Path) -> dict[str | None, Matched]:
 def _masks(root: Path) -> Path:
     """The folder of the masks; DataError where none holds images."""
     there = [root / name for name in MASKS if (root / name).is_dir()]
+    if not there:
+        raise DataError(
+            f"{root} has no folder {MASKS[0]} beside {PICTURES}, so it is not laid out as Pascal VOC's masks"
+        )
     for folder in there:
         if folders.pictures_below(folder):
             return folder
