@@ -118,12 +118,13 @@ def broken_copy(data: Path, target: Path, split: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_every_picture_is_decoded_before_a_run_of_several_epochs(
-    split: str, config: TrainConfig, tmp_path: Path
+@pytest.mark.parametrize(("split", "epochs", "cache"), [("train", 3, "none"), ("val", 3, "none"), ("val", 1, "memory")])
+def test_every_picture_is_decoded_before_a_run_of_several_epochs_or_from_memory(
+    split: str, epochs: int, cache: str, config: TrainConfig, tmp_path: Path
 ) -> None:
     heard = Notices()
-    broken = replace(config, data=broken_copy(config.data, tmp_path / "broken", split))
+    data = broken_copy(config.data, tmp_path / "broken", split)
+    broken = replace(config, data=data, epochs=epochs, cache=cache)
     with pytest.raises(DataError, match=r"1 picture cannot be read; .*--skip-broken"):
         train(broken, heard)
     assert not config.output.exists()

@@ -88,9 +88,7 @@ def resume(
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
-            parts, progress = _restored(
-                read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group
-            )
+            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group)
         else:
             watcher.notice("no checkpoint yet: the run starts from its beginning")
             parts = prepare(config, watcher, group)
@@ -159,15 +157,17 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
 def _decode_once(parts: Parts, watcher: Watcher) -> None:
     """DataError where an image cannot be decoded, before hours are spent; the processes divide the work.
 
-    Left out where nothing is gained: --skip-broken has decoded all, and an only epoch is over as soon as it meets them.
+    Left out where nothing is gained: --skip-broken has decoded all, and an only epoch is over as soon as it meets them,
+    unless a cache meets them first, which would name one alone.
     """
-    if parts.config.skip_broken or parts.config.epochs == 1:
+    config = parts.config
+    if config.skip_broken or (config.epochs == 1 and config.cache == "none"):
         return
     group = parts.group
     used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
     found = doctor.undecodable(parts.task, used, watcher.checking, share=(group.rank, group.world_size))
     broken = [picture for of_process in group.gather(found) for picture in of_process]
-    _must_be_fine(broken_findings(used, broken), parts.config)
+    _must_be_fine(broken_findings(used, broken), config)
 
 
 def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
@@ -238,7 +238,7 @@ def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
     try:
         yield
     except (PictureError, DataError) as error:
-        kept = f"the run is kept as it stood after {progress.updates:,} steps"
+        kept = f"The run is kept as it stood after {progress.updates:,} steps"
         go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
         instead = "or start another run with --skip-broken, which leaves such files out"
         raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
