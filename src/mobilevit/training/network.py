@@ -1,5 +1,6 @@
 """The network as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,9 @@ def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch
         devices = [device] if device.type == "cuda" else None
         # Statistics of BatchNorm are not sent at every step: training does not read them, and the leading process's are
         # those that are kept.
-        network = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        with warnings.catch_warnings():  # newer versions have another name for it, which older ones do not know
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            network = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
     return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
 
 

@@ -64,8 +64,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
         parts = prepare(config, watcher, group)
         _decode_once(parts, watcher)
         parts = keep_images(parts, watcher)
-        folder = held.enter_context(new_run(parts.config)) if group.leads else None
-        folder = RunFolder(group.share(folder and folder.path))
+        folder = RunFolder(group.from_leader(lambda: held.enter_context(new_run(parts.config)).path))
         return _sitting(parts, folder, started(parts.dataset), watcher)
 
 
@@ -84,7 +83,8 @@ def resume(
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
-    with joined(config.device) as group, folder.held(group.leads), _told(watcher, group) as watcher:
+    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
+        group.from_leader(lambda: held.enter_context(folder.held()))
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
