@@ -1,6 +1,8 @@
 # make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, export;
 #              TASK=detection or TASK=segmentation for several digits in each picture
-# make test    all tests; make test-all adds the export of every network in every format, and the whole rehearsal for a GPU
+# make test    the tests of every part, a short form of everything among them
+# make test-system   the whole as a user meets it: every block of the documents, the benchmark for GPUs; in one process
+# make test-all      both, the export of every network in every format, and the whole rehearsal for a GPU
 # make lint    ruff: rules and format
 # make types   mypy, strict
 # make clean   takes the environment and the caches away
@@ -14,7 +16,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test test-all lint types clean
+.PHONY: demo test test-system test-all lint types clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/mobilevit demo --task $(TASK)
@@ -25,6 +27,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxpro
 
 test: $(VENV)/dev.stamp
 	@$(PYTEST)
+
+test-system: $(VENV)/dev.stamp
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system
 
 test-all: $(VENV)/dev.stamp
 	@$(PYTEST) -m "every_size or not every_size"

@@ -108,6 +108,7 @@ sys.exit(gpu.main(sys.argv[1:]))
 Arguments = list[str | Path]
 
 
+@pytest.mark.system
 def test_the_shortest_form(bare: dict[str, str], dataset: Path, tmp_path: Path) -> None:
     paths = os.pathsep.join([str(SCRIPT.parent), str(ROOT / "src"), bare["PYTHONPATH"]])
     arguments: Arguments = ["--sizes", "least", "--data", dataset]
@@ -157,6 +158,7 @@ def checks(_):
 """
 
 
+@pytest.mark.system
 def test_a_check_that_fails_hangs_or_breaks_off_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "unruly").mkdir()
     (tmp_path / "unruly" / "correct.py").write_text(UNRULY)

@@ -58,7 +58,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that docs/bad-input.md names."""
-    root = tmp_path_factory.mktemp("bad")
+    return write_bad(tmp_path_factory.mktemp("bad"))
+
+
+def write_bad(root: Path) -> Path:
+    """One file or folder for everything that can be wrong."""
     write_model(root / "pets.safetensors", ("cat", "dog"))
     write_data(root / "pets", ("cat", "dog"))
     bad_input.write_pictures(root)

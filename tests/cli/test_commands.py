@@ -253,6 +253,25 @@ def test_predict_takes_folders_patterns_and_standard_input(model: Path, data: Pa
     assert len(json.loads(run.stdout)) == 8 + 4 + 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["predict", "imagenette", "PHOTO"], ["check", "DATA", "--grid", "sheet.png"], ["explain", "imagenette", "PHOTO"]],
+)
+def test_folders_for_caches_that_cannot_be_made(
+    arguments: list[str], data: Path, pictures: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()  # a folder in a file can be made by nobody, not even by root
+    names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MOBILEVIT_CACHE", "HF_HOME", "MPLCONFIGDIR", "TORCH_HOME")
+    environment = {**os.environ, **{name: str(tmp_path / "file" / name.lower()) for name in names}}
+    given = [{"PHOTO": pictures[0], "DATA": str(data)}.get(argument, argument) for argument in arguments]
+    command = [sys.executable, "-m", "mobilevit", *given]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert [line for line in done.stderr.splitlines() if not line.startswith("wrote ")] == []
+    assert not (tmp_path / "file").read_bytes()
+
+
 def test_explain(model: Path, pictures: list[str], tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "why.png"
     assert main(["explain", str(model), pictures[0], "--output", str(target), "--class-name", "dog"]) == 0

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
-from mobilevit.tasks.detection.conversion import convert_data
 
+from mobilevit.datasets.conversion import convert_data
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes

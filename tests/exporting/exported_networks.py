@@ -93,4 +93,5 @@ def compared(artefact: Path, network: nn.Module, photos: Path) -> Parity:
     runner = cast(ArtefactRunner, open_artefact(artefact))
     task = tasks.get(runner.spec.task)
     reference = TorchRunner(Program(network, runner.spec, task), runner.spec, torch.device("cpu"))
-    return parity.compare(runner, reference, views_of(photos, runner.spec.preprocessing), task)
+    (views,) = views_of(photos, [runner.spec.preprocessing])
+    return parity.compare(runner, reference, views, task)

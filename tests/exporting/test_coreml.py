@@ -172,7 +172,7 @@ def test_a_package_that_was_changed_fails(
     assert content.count(_float16(old)) == 1
     _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
 
-    views = views_of(photos, artefact.manifest.spec.preprocessing)
+    (views,) = views_of(photos, [artefact.manifest.spec.preprocessing])
     reference = TorchRunner(Program(network, artefact.manifest.spec, task), artefact.manifest.spec, torch.device("cpu"))
     found = parity.compare(coreml.open(changed, artefact.manifest, None), reference, views, task)
     assert parity.faults(found, "fp16") != []

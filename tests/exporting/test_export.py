@@ -281,7 +281,7 @@ def test_a_manifest_that_is_none(text: str) -> None:
 def test_grey_pictures_get_company_in_colour(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(np.full((40, 50), 60 * index, np.uint8)).save(tmp_path / f"{index}.png")
-    views = views_of(tmp_path, Preprocessing(32, 36))
+    (views,) = views_of(tmp_path, [Preprocessing(32, 36)])
     assert views.generated == ENOUGH
     assert views.pictures.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
     assert (views.pictures[3:].float().std(dim=1) > 5).any()
@@ -289,7 +289,7 @@ def test_grey_pictures_get_company_in_colour(tmp_path: Path) -> None:
 
 def test_a_plain_resize_is_torchs() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
-    views = views_of(pixels, Preprocessing(32, fit="stretch"))
+    (views,) = views_of(pixels, [Preprocessing(32, fit="stretch")])
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     expected = nn.functional.interpolate(planes, (32, 32), mode="bilinear", align_corners=False, antialias=False)
     assert (views.plain[:1].float() - expected).abs().max() <= 1

@@ -41,7 +41,7 @@ def test_is_smaller_and_says_the_same(
     if missing:
         pytest.skip(f'extra "quantize" lacks {missing}')
     base = exported("classification", name)
-    pictures = views_of(photos, graph.spec.preprocessing).pictures
+    pictures = views_of(photos, [graph.spec.preprocessing])[0].pictures
     path = tmp_path / f"small{FORMATS[name].suffix}"
     choices_of(name)[choice](Source(graph, base.path, pictures), path)
     assert size_of(path) < share * size_of(base.path)

@@ -72,7 +72,7 @@ def test_the_predictor_runs_it_at_each(task: str, size_px: int, several: Several
     mine = Predictor(several(task).path, size_px=None if size_px == OWN_PX else size_px)
     theirs = Predictor(network_of(task), size_px=size_px)
     assert mine.spec == theirs.spec
-    seen = views_of(photos, mine.spec.preprocessing).pictures[:5]
+    seen = views_of(photos, [mine.spec.preprocessing])[0].pictures[:5]
     assert seen.shape == (5, 3, size_px, size_px)
     outputs, expected = mine.runner(seen), theirs.runner(seen)
     assert outputs.keys() == expected.keys()

@@ -162,8 +162,9 @@ def test_many_at_once_download_once(site: Site, entry: Entry) -> None:
 
 def test_a_cache_that_cannot_be_written_is_an_error(entry: Entry, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(DownloadError, match="MOBILEVIT_CACHE"):
+    with pytest.raises(DownloadError, match="MOBILEVIT_CACHE") as refused:
         fetch(entry)
+    assert len(str(refused.value).splitlines()) == 5, "each piece of advice has its line"
 
 
 # In a process of its own, because the hub reads its settings when it is imported.

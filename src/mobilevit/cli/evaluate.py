@@ -28,7 +28,7 @@ class EvaluateOptions:
     workers: int | None = None  # processes that decode pictures; None: from the number of cores
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
-    store_threshold: str | None = None  # detection: f1, precision=0.95 or recall=0.9; kept in the model file
+    store_threshold: str | None = None  # detection: f1, precision=0.95, recall=0.9; kept in the model file
     skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
     save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # everything as JSON on standard output

@@ -31,7 +31,7 @@ class KeptImage:
     header: PictureHeader  # of the file
     image: Image.Image  # what is kept of it
 
-    def decode(self, *, draft_px: int | None = None) -> Image.Image:  # noqa: ARG002
+    def decode(self, *, draft_px: int | None = None, allow_truncated: bool = False) -> Image.Image:  # noqa: ARG002
         """What is kept, whatever is asked for: it has been reduced as far as it may be."""
         return self.image
 
@@ -61,12 +61,15 @@ class Plan:
 
     samples: Sequence[Sample]
     geometries: Sequence[Geometry]
+    allow_truncated: bool = False  # as for `OpenPicture.decode`
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], geometry_of: Callable[[Size], Geometry]) -> "Plan":
+    def of(
+        cls, samples: Sequence[Sample], geometry_of: Callable[[Size], Geometry], *, allow_truncated: bool = False
+    ) -> "Plan":
         """`geometry_of` says from an image's (width, height) what is kept of it. PictureError for a broken file."""
         sizes = in_threads(lambda sample: header(sample.path).size, samples)
-        return cls(samples, [geometry_of(size) for size in sizes])
+        return cls(samples, [geometry_of(size) for size in sizes], allow_truncated)
 
     @property
     def bytes(self) -> int:
@@ -92,7 +95,8 @@ class Plan:
         def keep(index: int) -> None:
             with opened(self.samples[index].path) as source:
                 geometry = self.geometries[index]
-                image = geometry.picture(source.decode(draft_px=geometry.draft_px))
+                decoded = source.decode(draft_px=geometry.draft_px, allow_truncated=self.allow_truncated)
+                image = geometry.picture(decoded)
             target[ends[index] : ends[index + 1]] = np.asarray(image).reshape(-1)
 
         in_threads(keep, range(len(self.samples)), progress)

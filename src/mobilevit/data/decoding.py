@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from mobilevit.errors import PictureError
 from mobilevit.images.effort import afforded
 from mobilevit.images.opening import Opened, Source, decoder_errors, opened_image
 from mobilevit.images.quiet import quiet
 from mobilevit.images.rgb import rgb
+from mobilevit.images.truncation import decoded_part, few_enough, is_truncation
 
 
 def decode(source: Source, *, draft_px: int | None = None) -> Image.Image:
@@ -61,6 +63,7 @@ class OpenPicture:
     def __init__(self, found: Opened, held: ExitStack) -> None:
         """`held` keeps what the pixels need."""
         self.image, self.name = found.image, found.name
+        self.missing_rows: int | None = None  # None: its file is not truncated, as far as was seen
         self._found, self._held = found, held
 
     @property
@@ -69,17 +72,25 @@ class OpenPicture:
         size = (height, width) if _orientation(self.image) in SIDEWAYS else (width, height)
         return PictureHeader(size, self.image.mode, self.image.format or "")
 
-    def decode(self, *, draft_px: int | None = None) -> Image.Image:
+    def decode(self, *, draft_px: int | None = None, allow_truncated: bool = False) -> Image.Image:
         """A picture of its own in mode RGB, upright.
 
         `draft_px` is the smallest short side that is still of use: a JPEG may then come out smaller than it is, by a
-        factor of 2, 4 or 8, and sooner. For training only, since it changes pixels.
+        factor of 2, 4 or 8, and sooner. With `allow_truncated`, one whose file was cut short is decoded too where it
+        is known that at most 1 % of its rows are missing: `missing_rows` says how many, and they are zeros. Both are
+        for training only, since they change pixels.
         """
-        image, full_size = self.image, self.image.size
+        full_size = self.image.size
         with decoder_errors(self.name):
-            if draft_px is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (draft_px, draft_px))
-            self._load(full_size)
+            if draft_px is not None and self.image.format in ("JPEG", "MPO"):
+                self.image.draft(None, (draft_px, draft_px))
+            try:
+                self._load(full_size)
+            except OSError as error:
+                if not (allow_truncated and is_truncation(error)):
+                    raise
+                self._take_part(error)
+            image = self.image
             upright = _upright(rgb(image, self.name), _orientation(image))
             plain = upright.copy() if upright is image else upright  # neither the caller's picture nor an open file
             plain.info = {}  # the orientation it speaks of has been applied
@@ -105,6 +116,15 @@ class OpenPicture:
         self._held.enter_context(afforded(self._found, full_size))
         self.image.load()
 
+    def _take_part(self, error: OSError) -> None:
+        """What is there of a truncated image takes its place; OSError where that is too little, or not known."""
+        part = decoded_part(self._found, self._held)
+        if part is None:
+            raise error
+        self.image, self.missing_rows = part
+        if not few_enough(self.missing_rows, self.image.height):
+            raise OSError(f"{error}; {self.missing_rows:,} of {self.image.height:,} rows are missing") from error
+
 
 INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
 PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads greyscale of 2 and 4 bits over 0 to 255
@@ -123,6 +143,9 @@ def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # malformed bytes, as in decoder_errors
+        if isinstance(image, PngImageFile):
+            # Pillow has decoded it, since EXIF may follow the pixels, and would take "interlaced" for said twice
+            image.decoderconfig = ()
         return 1
     return value if value in UPRIGHT else 1
 

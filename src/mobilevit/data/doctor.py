@@ -13,9 +13,15 @@ import numpy as np
 
 from mobilevit.data import class_counts
 from mobilevit.data.duplicates import duplicate_findings, shared_findings
-from mobilevit.data.examination import Broken, decodes, examine, read_header
+from mobilevit.data.examination import Broken, Truncated, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.oddities import broken_findings, first_reasons, picture_findings, unused_findings
+from mobilevit.data.oddities import (
+    broken_findings,
+    first_reasons,
+    picture_findings,
+    truncated_findings,
+    unused_findings,
+)
 from mobilevit.data.report import DataReport, PictureSizes
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.similarity import same_pictures
@@ -50,14 +56,16 @@ def undecodable(
     progress: Progress | None = None,
     *,
     share: tuple[int, int] = (0, 1),
-) -> list[Broken]:
-    """Decode every image, and what belongs to its target, once: those that cannot be.
+    allow_truncated: Sequence[str] = (),
+) -> tuple[list[Broken], list[Truncated]]:
+    """Decode every image, and what belongs to its target, once: those that cannot be, and those that are cut short.
 
-    Of several processes each takes its `share`, (rank, number of processes). A core decodes about 900 JPEGs of 224 px
-    a second.
+    The latter are of the splits `allow_truncated`, and not to be validated on; all others count as broken. Of several
+    processes each takes its `share`, (rank, number of processes). A core decodes about 900 JPEGs of 224 px a second.
     """
-    rank, processes = share
-    return _sorted_out(in_threads(decodes, _files(task, dataset)[rank::processes], progress))[0]
+    (rank, processes), allowed = share, _trained_on(dataset, allow_truncated)
+    files = _files(task, dataset)[rank::processes]
+    return _sorted_out(in_threads(lambda path: decodes(path, allow_truncated=path in allowed), files, progress))
 
 
 def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
@@ -71,6 +79,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     readable, occurrences = _without(dataset, broken, task), class_counts.readable_occurrences(task)
     findings = [
         *broken_findings(dataset, broken),
+        *truncated_findings(_truncated(dataset, broken)),
         *task.check(readable, thorough=True),
         *shared_findings(dataset),
         *duplicate_findings(dataset, groups, occurrences),
@@ -91,13 +100,16 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
     )
 
 
-def without_broken(task: Targets, dataset: Dataset, progress: Progress | None = None) -> tuple[Dataset, list[Finding]]:
+def without_broken(
+    task: Targets, dataset: Dataset, progress: Progress | None = None, *, allow_truncated: Sequence[str] = ()
+) -> tuple[Dataset, list[Finding]]:
     """The data set without what cannot be decoded, and a warning that counts the pictures (and masks).
 
-    Decodes every picture. DataError where a class loses its last training picture, or a split its last.
+    Decodes every picture; `allow_truncated` as for `undecodable`. DataError where a class loses its last training
+    picture, or a split its last.
     """
     paths = _files(task, dataset)
-    broken = undecodable(task, dataset, progress)
+    broken, _ = undecodable(task, dataset, progress, allow_truncated=allow_truncated)
     if not broken:
         return dataset, []
     readable = _without(dataset, broken, task)
@@ -130,6 +142,19 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 def _paths(dataset: Dataset) -> list[Path]:
     """Every picture once, in however many splits it is."""
     return list(dict.fromkeys(sample.path for samples in dataset.splits.values() for sample in samples))
+
+
+def _trained_on(dataset: Dataset, splits: Sequence[str]) -> set[Path]:
+    """The images of some splits, but those that are validated on too."""
+    val = {sample.path for sample in dataset.splits.get("val", ())}
+    return {sample.path for split in splits for sample in dataset.splits.get(split, ())} - val
+
+
+def _truncated(dataset: Dataset, broken: Sequence[Broken]) -> list[Truncated]:
+    """Those of the broken images that a run could be allowed to train on."""
+    trained_on = _trained_on(dataset, ["train"])
+    paths = [image.path for image in broken if image.path in trained_on]
+    return _sorted_out(in_threads(lambda path: decodes(path, allow_truncated=True), paths))[1]
 
 
 def _files(task: Targets, dataset: Dataset) -> list[Path]:

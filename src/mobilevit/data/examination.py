@@ -43,6 +43,15 @@ class Broken:
         return cls(path, printable(error).removeprefix(f"{printable(path)}: "))
 
 
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """An image whose file was cut short by so little that it may be trained on."""
+
+    path: Path
+    missing_rows: int
+    height: int  # its rows in all, as stored
+
+
 def examine(path: Path) -> Examined | Broken:
     """Decode all of `path` and describe it."""
     try:
@@ -66,13 +75,15 @@ def examine(path: Path) -> Examined | Broken:
     )
 
 
-def decodes(path: Path) -> Broken | None:
-    """None where all of `path` can be decoded."""
+def decodes(path: Path, *, allow_truncated: bool = False) -> Broken | Truncated | None:
+    """None where all of `path` can be decoded; Truncated only where that is allowed."""
     try:
-        decoding.decode(path, draft_px=DRAFT_PX)
+        with decoding.opened(path) as opened:
+            opened.decode(draft_px=DRAFT_PX, allow_truncated=allow_truncated)
+            rows, height = opened.missing_rows, opened.image.height
     except PictureError as error:
         return Broken.by(path, error)
-    return None
+    return None if rows is None else Truncated(path, rows, height)
 
 
 def read_header(path: Path) -> decoding.PictureHeader | Broken:

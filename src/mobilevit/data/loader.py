@@ -67,10 +67,13 @@ class PictureDataset(TorchDataset["Item | Failure"]):
         augment: AugmentConfig | None,
         preprocessing: Preprocessing,
         cache: ImageCache | None = None,
+        allow_truncated: bool = False,
     ) -> None:
+        """`allow_truncated`: as for `OpenPicture.decode`, in training alone."""
         assert cache is None or len(cache) == len(samples), "the cache is of other samples"
         self.samples, self.views, self.seed = samples, views, seed
         self.augment, self.preprocessing, self.cache = augment, preprocessing, cache
+        self.allow_truncated = allow_truncated
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -93,7 +96,8 @@ class PictureDataset(TorchDataset["Item | Failure"]):
         rng = generator("sample", self.seed, key.epoch, key.index)
         with self._opened(key.index) as source:
             geometry = self.views.train_geometry(rng, source.header.size, sample.target, key.size_px, augment)
-            picture = geometry.picture(source.decode(draft_px=geometry.draft_px))
+            decoded = source.decode(draft_px=geometry.draft_px, allow_truncated=self.allow_truncated)
+            picture = geometry.picture(decoded)
         if augment.photometric:
             picture = distorted(picture, rng)
         return Item(to_tensor(picture), self.views.seen(sample.target, geometry), key.index)

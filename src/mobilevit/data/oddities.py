@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from mobilevit.data import folders
-from mobilevit.data.examination import Broken, Examined
-from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.examination import Broken, Examined, Truncated
+from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
 from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 
@@ -34,6 +34,20 @@ def broken_findings(dataset: Dataset, broken: Sequence[Broken]) -> Iterator[Find
 def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
     """Why the first of the broken pictures cannot be read."""
     return listed([f"{inside(dataset.root, picture.path)} {picture.reason}" for picture in broken], 3, between="; ")
+
+
+def truncation(dataset: Dataset, image: Truncated) -> str:
+    """What a run says of an image that it trains on although its file was cut short."""
+    rows = f"{image.missing_rows:,} of {image.height:,} rows are missing"
+    return f"{printable(inside(dataset.root, image.path))} is truncated, and trained on all the same: {rows}"
+
+
+def truncated_findings(truncated: Sequence[Truncated]) -> Iterator[Finding]:
+    """How many of the training images that cannot be read lack a few rows alone."""
+    if truncated:
+        message = f"{counted(len(truncated), 'training image')} of these can be trained on with --allow-truncated"
+        lack = "at most 1 % of the rows are missing"
+        yield Finding("info", "truncated", f"{message}: {lack}", tuple(image.path for image in truncated))
 
 
 def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from mobilevit.exporting.locating import first_difference
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.parity import Parity
 from mobilevit.exporting.placing import place, put, require_ours
-from mobilevit.exporting.views import Views, chosen, views_of
+from mobilevit.exporting.views import Views, views_of
 from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
@@ -76,9 +76,8 @@ def export(
     folder, stem = place(model, output, name or spec_of(network).architecture, keep=name is not None)
     task = tasks.get(spec_of(network).task)
     graph = graph_of(network, task, size_px, sizes_px)
-    pictures = chosen(verify) if verify else None
     preprocessings = [at_size(graph.spec, side).preprocessing for side in graph.sizes_px]
-    views = {} if pictures is None else {how.size_px: views_of(pictures, how) for how in preprocessings}
+    views = dict(zip(graph.sizes_px, views_of(verify, preprocessings), strict=True)) if verify else {}
     reference = TorchRunner(Program(network, graph.spec, task), graph.spec, torch.device("cpu"))
     exporter = Exporter(task, graph, reference, views)
     for job, _ in jobs:

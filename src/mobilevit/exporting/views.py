@@ -26,26 +26,30 @@ class Views:
     generated: int  # how many of them, the last, were made up because there were too few in colour
 
 
-def views_of(sources: AnySource | Iterable[AnySource], preprocessing: Preprocessing) -> Views:
-    """The views of at most MOST of the pictures, with made-up ones in colour up to ENOUGH.
+def views_of(sources: AnySource | Iterable[AnySource], preprocessings: Sequence[Preprocessing]) -> list[Views]:
+    """By preprocessing, the views of at most MOST of the pictures, with made-up ones in colour up to ENOUGH.
 
-    PictureError where one cannot be read.
+    Each is decoded once, and one at a time is in memory. PictureError where one cannot be read.
     """
-    originals = chosen(sources)
-    missing = max(0, ENOUGH - sum(_in_colour(picture) for picture in originals))
-    originals += [_made_up(seed, preprocessing.size_px) for seed in range(missing)]
-    geometries = [eval_geometry(picture.size, preprocessing) for picture in originals]
-    pairs = [*zip(originals, geometries, strict=True)]
-    return Views(
-        torch.stack([to_tensor(geometry.picture(picture)) for picture, geometry in pairs]),
-        torch.stack([to_tensor(_plain(picture, geometry)) for picture, geometry in pairs]),
-        missing,
-    )
+    pairs: list[list[Pair]] = [[] for _ in preprocessings]
+    in_colour = 0
+    for source in _evenly([*expand(sources)], MOST):
+        with source.lent() as picture:
+            in_colour += _in_colour(picture)
+            for seen, preprocessing in zip(pairs, preprocessings, strict=True):
+                seen.append(_pair(picture, preprocessing))
+    missing = max(0, ENOUGH - in_colour)
+    for seen, preprocessing in zip(pairs, preprocessings, strict=True):
+        seen += [_pair(_made_up(seed, preprocessing.size_px), preprocessing) for seed in range(missing)]
+    return [Views(torch.stack([a for a, _ in seen]), torch.stack([b for _, b in seen]), missing) for seen in pairs]
 
 
-def chosen(sources: AnySource | Iterable[AnySource]) -> list[Image.Image]:
-    """At most MOST of the pictures, decoded. PictureError where one cannot be read."""
-    return [source.picture() for source in _evenly([*expand(sources)], MOST)]
+Pair = tuple[Tensor, Tensor]  # the two views of one picture
+
+
+def _pair(picture: Image.Image, preprocessing: Preprocessing) -> Pair:
+    geometry = eval_geometry(picture.size, preprocessing)
+    return to_tensor(geometry.picture(picture)), to_tensor(_plain(picture, geometry))
 
 
 def _evenly(items: Sequence, most: int) -> list:  # type: ignore[type-arg]

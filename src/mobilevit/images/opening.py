@@ -141,6 +141,13 @@ def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
     return _checked(Opened(image, name, file, size_bytes))
 
 
+def reopened(opened: Opened) -> Opened:
+    """The same file from its beginning, nothing of it decoded."""
+    assert opened.file is not None, "what was no file has no beginning"
+    opened.file.seek(0)
+    return _parsed(opened.file, opened.size_bytes, opened.name)
+
+
 def _checked(opened: Opened) -> Opened:
     width, height = opened.image.size
     if width * height > MAX_PIXELS:

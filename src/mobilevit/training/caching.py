@@ -45,7 +45,9 @@ def fitting_plans(
     if config.cache == "none":
         return {}
     plans = {
-        "train": Plan.of(dataset.splits["train"], training_geometry(config, task)),
+        "train": Plan.of(
+            dataset.splits["train"], training_geometry(config, task), allow_truncated=config.allow_truncated
+        ),
         "val": Plan.of(dataset.splits["val"], partial(eval_geometry, preprocessing=preprocessing)),
     }
     must_fit(list(plans.values()), processes=group.local_size, shared=config.workers != 0)

@@ -21,6 +21,7 @@ class Progress:
     samples: int  # in the training split: a resumed run must find as many
     names: str  # of these, hashed: it must find the same
     command: str  # that began the run
+    truncated: int = 0  # images of these whose files were cut short
     epoch: int = 0
     step: int = 0
     updates: int = 0  # steps of the optimiser taken

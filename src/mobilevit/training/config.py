@@ -76,6 +76,7 @@ class TrainConfig:
     split_seed: int = 0  # decides which pictures those are; evaluate needs the same two
     train_on: tuple[str, ...] = ("train",)  # splits to learn from; a score on val means little where val is among them
     skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
+    allow_truncated: bool = False  # train on images whose files lack at most 1 % of their rows, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
     seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
     device: Device = "auto"  # where to train

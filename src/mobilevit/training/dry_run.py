@@ -134,9 +134,16 @@ def _batches(parts: Parts, cached: bool) -> Iterator[Batch]:
         for choice, count in zip(choices, counts, strict=True)
     ]
     config, preprocessing = parts.config, parts.spec.preprocessing
-    cache = Plan.of(samples, training_geometry(config, parts.task)).fill(shared=False) if cached else None
+    allowed = config.allow_truncated
+    plan = Plan.of(samples, training_geometry(config, parts.task), allow_truncated=allowed) if cached else None
     dataset = PictureDataset(
-        samples, parts.task, seed=config.seed, augment=config.augment, preprocessing=preprocessing, cache=cache
+        samples,
+        parts.task,
+        seed=config.seed,
+        augment=config.augment,
+        preprocessing=preprocessing,
+        cache=None if plan is None else plan.fill(shared=False),
+        allow_truncated=allowed,
     )
     return iter(train_loader(dataset, keys, 0, device=parts.device.type))
 

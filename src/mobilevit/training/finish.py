@@ -56,6 +56,7 @@ def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
         "best epoch": "not measured"
         if progress.best_score is None
         else f"{progress.best_epoch + 1} of {len(progress.history)}",
+        **({"truncated training images": f"{progress.truncated:,}"} if parts.config.allow_truncated else {}),
         "training time": f"{progress.seconds / 60:.1f} min",
         "device": f"{parts.device} ({torch.get_num_threads()} threads, {platform.machine()})",
         "versions": f"torch {torch.__version__}, Python {platform.python_version()}",

@@ -1,6 +1,6 @@
 """The network as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
 
-import warnings
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -75,12 +75,14 @@ def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch
     """What the step calls: the network itself, compiled, or exchanging gradients between processes."""
     if group.world_size > 1:
         devices = [device] if device.type == "cuda" else None
-        # Statistics of BatchNorm are not sent at every step: training does not read them, and the leading process's are
-        # those that are kept.
-        with warnings.catch_warnings():  # newer versions have another name for it, which older ones do not know
-            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            network = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        network = DistributedDataParallel(network, device_ids=devices, **{SYNC_BUFFERS: False})  # type: ignore[arg-type]
     return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
+
+
+# BatchNorm's statistics are not sent at every step: training does not read them, and the leading process's are kept.
+# From 2.13 on torch has another name for the option, and warns of the old one.
+_NAMES = inspect.signature(DistributedDataParallel).parameters
+SYNC_BUFFERS = next(name for name in ("forward_sync_buffers", "broadcast_buffers") if name in _NAMES)
 
 
 def amp_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:

@@ -11,10 +11,11 @@ from torch import nn
 
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
+from mobilevit.data.examination import Truncated
 from mobilevit.data.finding import Finding
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
-from mobilevit.data.oddities import broken_findings
+from mobilevit.data.oddities import broken_findings, truncation
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
@@ -62,10 +63,10 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
     config = checked(config)
     with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
         parts = prepare(config, watcher, group)
-        _decode_once(parts, watcher)
+        progress = _begun(parts, watcher)
         parts = keep_images(parts, watcher)
         folder = RunFolder(group.from_leader(lambda: held.enter_context(new_run(parts.config)).path))
-        return _sitting(parts, folder, started(parts.dataset), watcher)
+        return _sitting(parts, folder, progress, watcher)
 
 
 def resume(
@@ -92,7 +93,7 @@ def resume(
         else:
             watcher.notice("no checkpoint yet: the run starts from its beginning")
             parts = prepare(config, watcher, group)
-            progress = started(parts.dataset)
+            progress = _begun(parts, watcher)
         parts = keep_images(parts, watcher)
         if group.leads and config != before:
             folder.write_config(parts.config)
@@ -154,20 +155,29 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     return parts
 
 
-def _decode_once(parts: Parts, watcher: Watcher) -> None:
-    """DataError where an image cannot be decoded, before hours are spent; the processes divide the work.
+def _begun(parts: Parts, watcher: Watcher) -> Progress:
+    """Where the run stands before its first step; DataError where an image cannot be decoded."""
+    truncated = _decode_once(parts, watcher)
+    for image in truncated:
+        watcher.notice(truncation(parts.dataset, image))
+    return replace(started(parts.dataset), truncated=len(truncated))
 
-    Left out where nothing is gained: --skip-broken has decoded all, and an only epoch is over as soon as it meets them,
-    unless a cache meets them first, which would name one alone.
+
+def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
+    """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
+
+    The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
+    epoch is over as soon as it meets them, unless a cache meets them first, which would name one alone. Truncated images
+    are counted always.
     """
-    config = parts.config
-    if config.skip_broken or (config.epochs == 1 and config.cache == "none"):
-        return
-    group = parts.group
+    config, group = parts.config, parts.group
+    if not config.allow_truncated and (config.skip_broken or (config.epochs == 1 and config.cache == "none")):
+        return []
     used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
-    found = doctor.undecodable(parts.task, used, watcher.checking, share=(group.rank, group.world_size))
-    broken = [picture for of_process in group.gather(found) for picture in of_process]
-    _must_be_fine(broken_findings(used, broken), config)
+    share, allowed = (group.rank, group.world_size), ["train"] if config.allow_truncated else []
+    found = group.gather(doctor.undecodable(parts.task, used, watcher.checking, share=share, allow_truncated=allowed))
+    _must_be_fine(broken_findings(used, [image for broken, _ in found for image in broken]), config)
+    return [image for _, truncated in found for image in truncated]
 
 
 def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
@@ -182,7 +192,8 @@ def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
-        dataset, left_out = doctor.without_broken(task, dataset, watcher.checking)
+        allowed = config.train_on if config.allow_truncated else ()
+        dataset, left_out = doctor.without_broken(task, dataset, watcher.checking, allow_truncated=allowed)
     findings = [*left_out, *doctor.quick_check(task, dataset)]
     _must_be_fine(findings, config)
     samples_of(dataset, "val")  # DataError where there is nothing to validate on
@@ -271,7 +282,14 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    pictures = PictureDataset(samples, task, seed=config.seed, augment=config.augment, preprocessing=spec.preprocessing)
+    pictures = PictureDataset(
+        samples,
+        task,
+        seed=config.seed,
+        augment=config.augment,
+        preprocessing=spec.preprocessing,
+        allow_truncated=config.allow_truncated,
+    )
     return Parts(
         config=config,
         task=task,

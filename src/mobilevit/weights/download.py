@@ -61,7 +61,7 @@ def _downloaded(entry: Entry) -> Path:
             path, reported = _transferred(entry)
     # to the user every failure of a network is one; the hub has changed its HTTP library, and so its errors, before
     except Exception as error:
-        raise DownloadError(_advice(entry, error)) from error
+        raise DownloadError(*_advice(entry, error)) from error
     _verify(entry, path, entry.sha256 or _recorded(entry) or reported)
     write_atomically(_record(entry), _sha256(path))
     return path
@@ -116,15 +116,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _advice(entry: Entry, error: Exception) -> str:
+def _advice(entry: Entry, error: Exception) -> list[str]:
+    """The lines of a DownloadError."""
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
-    return (
-        f"weights '{entry.name}' could not be downloaded: {reason}\n"
-        f"  file wanted: {entry.source.address}\n"
-        f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)\n"
-        "  to start without pretrained weights: --weights none\n"
-        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}"
-    )
+    return [
+        f"weights '{entry.name}' could not be downloaded: {reason}",
+        f"  file wanted: {entry.source.address}",
+        f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
+        "  to start without pretrained weights: --weights none",
+        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}",
+    ]
 
 
 def _model_for_packaged(entry: Entry) -> str:
