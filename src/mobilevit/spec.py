@@ -71,9 +71,8 @@ class Criterion:
         except ValueError:
             value = -1.0
         if not (0 < value <= 1 if LEAST_OF[name] != name else not separator):
-            raise UsageError(
-                f"the criterion '{text}' cannot be: give one such as {LEAST_OF[name]}, above 0 and up to 1"
-            )
+            wanted = name if LEAST_OF[name] == name else f"one such as {LEAST_OF[name]}, above 0 and up to 1"
+            raise UsageError(f"the criterion '{text}' cannot be: give {wanted}")
         return cls(name, value)
 
     def __str__(self) -> str:

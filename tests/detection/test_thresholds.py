@@ -206,7 +206,7 @@ def test_a_criterion_is_its_text(text: str) -> None:
         ("recall=0", "above 0 and up to 1"),
         ("recall=nan", "above 0 and up to 1"),
         ("recall=much", "above 0 and up to 1"),
-        ("f1=0.5", "give one such as f1"),
+        ("f1=0.5", "cannot be: give f1$"),
         ("", "criterion"),
     ],
 )

@@ -87,6 +87,8 @@ def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, co
     [
         ("pictures", r"expected a TrainConfig, not 'pictures': give mobilevit\.TrainConfig\(data="),
         (TrainConfig(data=None), r"TrainConfig\.data is None: give the path"),  # type: ignore[arg-type]
+        (TrainConfig(data=Path(), cache="memry"), r"unknown TrainConfig\.cache 'memry': did you mean memory"),  # type: ignore[arg-type]
+        (TrainConfig(data=Path(), precision="half"), r"unknown TrainConfig\.precision 'half'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_no_configuration(verb: Callable[[object], object], given: object, message: str) -> None:

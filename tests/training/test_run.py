@@ -127,12 +127,13 @@ def broken_copy(data: Path, target: Path, split: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_every_picture_is_decoded_before_a_run_of_several_epochs(
-    split: str, config: TrainConfig, tmp_path: Path
+@pytest.mark.parametrize(("split", "epochs", "cache"), [("train", 3, "none"), ("val", 3, "none"), ("val", 1, "memory")])
+def test_every_picture_is_decoded_before_a_run_of_several_epochs_or_from_memory(
+    split: str, epochs: int, cache: str, config: TrainConfig, tmp_path: Path
 ) -> None:
     heard = Notices()
-    broken = replace(config, data=broken_copy(config.data, tmp_path / "broken", split))
+    data = broken_copy(config.data, tmp_path / "broken", split)
+    broken = replace(config, data=data, epochs=epochs, cache=cache)
     with pytest.raises(DataError, match=r"1 picture cannot be read; .*--skip-broken"):
         train(broken, heard)
     assert not config.output.exists()
@@ -239,7 +240,13 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
     options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
     options += ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--cache", "memory", "--device", "cpu"]
     options += ["--output", str(config.output), "--name", "run"]
-    subprocess.run([*command, "train", str(config.data), *options], check=True, timeout=300, capture_output=True)
+    train_once = [*command, "train", str(config.data), *options]
+    told = subprocess.run(train_once, check=True, timeout=300, capture_output=True, text=True).stderr
+    assert "Warning" not in told
+    again = subprocess.run(train_once, timeout=300, capture_output=True, text=True)
+    assert again.returncode == 1
+    assert "holds a run already" in again.stderr
+    assert "RuntimeError" not in again.stderr, "no process fails by the end of another"
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
     assert float(dict(zip(header, row, strict=True))["pictures"]) == 24

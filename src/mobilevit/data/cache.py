@@ -112,15 +112,15 @@ def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
         if needed * processes > KEPT_SHARE * limit.free_bytes:
             times = f" in each of {processes} processes" if processes > 1 else ""
             raise OutOfMemoryError(
-                f"the decoded images do not fit into {limit.name}: {images:,} of them take {in_gb(needed)}{times}, and "
-                f"of {in_gb(limit.free_bytes)} that are free a cache takes {KEPT_SHARE:.0%} at most. Train without the "
-                f"cache or at a smaller size{limit.advice}."
+                f"the decoded images do not fit into {limit.name}: {images:,} of them take {in_unit(needed)}{times}, "
+                f"and of {in_unit(limit.free_bytes)} that are free a cache takes {KEPT_SHARE:.0%} at most. Train "
+                f"without the cache or at a smaller size{limit.advice}."
             )
 
 
-def in_gb(count: float) -> str:
-    """A number of bytes, for people."""
-    return f"{count / 1e9:.2f} GB"
+def in_unit(count: float) -> str:
+    """A number of bytes, for people; a small one in MB, so that none is 0."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 class Limit(NamedTuple):

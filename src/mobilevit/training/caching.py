@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from mobilevit.data.cache import Plan, in_gb, must_fit
+from mobilevit.data.cache import Plan, in_unit, must_fit
 from mobilevit.data.loader import PictureDataset
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Dataset
@@ -26,7 +26,7 @@ def keep_images(parts: Parts, watcher: Watcher) -> Parts:
     if not plans:
         return parts
     count, total = sum(len(plan.samples) for plan in plans.values()), sum(plan.bytes for plan in plans.values())
-    watcher.notice(f"decoding {count:,} images into {in_gb(total)} of memory")
+    watcher.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
     caches = {name: plan.fill(shared=parts.workers > 0, progress=watcher.checking) for name, plan in plans.items()}
     dataset = parts.loader.dataset
     assert isinstance(dataset, PictureDataset), "a run's loader is over images"

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
@@ -120,6 +120,10 @@ def checked(config: object) -> TrainConfig:
     for name in ("data", "output"):
         if not isinstance(getattr(config, name), str | Path):
             raise UsageError(f"TrainConfig.{name} is {getattr(config, name)!r}: give the path of a folder")
+    for name, kind in get_type_hints(TrainConfig).items():
+        value = getattr(config, name)
+        if get_origin(kind) is Literal and name != "device" and value not in get_args(kind):  # a GPU may have a number
+            raise unknown(f"TrainConfig.{name}", str(value), get_args(kind))
     return dataclasses.replace(config, data=Path(config.data), output=Path(config.output))
 
 

@@ -4,7 +4,7 @@ Under `torchrun` every process calls `join`; without it there is one process and
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from mobilevit.errors import MobileViTError
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,20 @@ class Group:
         dist.all_gather_object(values, value)
         return values
 
-    def share(self, value: Any) -> Any:
-        """The leading process's value."""
-        return self.gather(value)[0]
+    def from_leader(self, make: Callable[[], Any]) -> Any:
+        """What the leading process makes; where that is a MobileViTError, it is raised in every process, since none
+        would hear of it otherwise and wait for the others."""
+        made: Any = None
+        error: MobileViTError | None = None
+        if self.leads:
+            try:
+                made = make()
+            except MobileViTError as found:
+                error = found
+        made, error = self.gather((made, error))[0]
+        if error is not None:
+            raise error
+        return made
 
     def copy_from_leader(self, model: nn.Module) -> None:
         """Give every process the leading one's parameters and buffers."""

@@ -9,7 +9,8 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from mobilevit.data.cache import Plan, in_gb
+from mobilevit.data.cache import Plan, in_unit
+from mobilevit.data.finding import counted
 from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import Resolution
 from mobilevit.data.sample import Batch, Key
@@ -59,12 +60,12 @@ class DryRun:
             "model": f"{self.model} on {self.device}",
             "images": f"{self.images:,} to train on",
             "sizes": sizes,
-            "steps": f"{self.steps_per_epoch:,} an epoch, {self.epochs:,} epochs",
+            "steps": f"{self.steps_per_epoch:,} an epoch, {counted(self.epochs, 'epoch')}",
             "a step": f"{self.step_seconds:.3f} s, and {self.decode_seconds:.3f} s of decoding, by "
             + (f"{self.workers} workers" if self.workers else "the same process"),
             "time": f"{seconds[0]} an epoch, {seconds[1]} in all; validation comes on top",
-            "memory": f"{in_gb(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
-        } | ({"cache": f"{in_gb(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
+            "memory": f"{in_unit(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
+        } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
 
 def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:

@@ -65,8 +65,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
         parts = prepare(config, watcher, group)
         progress = _begun(parts, watcher)
         parts = keep_images(parts, watcher)
-        folder = held.enter_context(new_run(parts.config)) if group.leads else None
-        folder = RunFolder(group.share(folder and folder.path))
+        folder = RunFolder(group.from_leader(lambda: held.enter_context(new_run(parts.config)).path))
         return _sitting(parts, folder, progress, watcher)
 
 
@@ -85,7 +84,8 @@ def resume(
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
-    with joined(config.device) as group, folder.held(group.leads), _told(watcher, group) as watcher:
+    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
+        group.from_leader(lambda: held.enter_context(folder.held()))
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
@@ -167,10 +167,11 @@ def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
     The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
-    epoch is over as soon as it meets them. Truncated images are counted always.
+    epoch is over as soon as it meets them, unless a cache meets them first, which would name one alone. Truncated images
+    are counted always.
     """
     config, group = parts.config, parts.group
-    if not config.allow_truncated and (config.skip_broken or config.epochs == 1):
+    if not config.allow_truncated and (config.skip_broken or (config.epochs == 1 and config.cache == "none")):
         return []
     used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
     share, allowed = (group.rank, group.world_size), ["train"] if config.allow_truncated else []
@@ -261,7 +262,7 @@ def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
     try:
         yield
     except (PictureError, DataError) as error:
-        kept = f"the run is kept as it stood after {progress.updates:,} steps"
+        kept = f"The run is kept as it stood after {progress.updates:,} steps"
         go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
         instead = "or start another run with --skip-broken, which leaves such files out"
         raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error

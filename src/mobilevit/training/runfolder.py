@@ -4,7 +4,7 @@ import csv
 import difflib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -55,14 +55,14 @@ class RunFolder:
         return self.path / "report.html"
 
     @contextmanager
-    def held(self, leads: bool = True) -> Iterator[None]:
-        """Keeps other processes from training in the folder, where this process `leads`; TrainingError where one does.
+    def held(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder; TrainingError where one does.
 
         A process that is killed lets go.
         """
         lock = FileLock(self.path / LOCK, blocking=False)
         try:
-            with lock if leads else nullcontext():
+            with lock:
                 yield
         except Timeout:
             raise TrainingError(f"another process is training in {self.path}: stop it, or wait for its end") from None

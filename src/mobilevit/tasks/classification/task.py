@@ -60,7 +60,7 @@ class ClassificationTask:
         return mapping[target]
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
-        raise UsageError("a classifier has no anchors: leave out --anchors")
+        raise UsageError("a classifier has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
         self, rng: np.random.Generator, size: Size, target: int, size_px: int, config: AugmentConfig

@@ -62,7 +62,7 @@ class SegmentationTask:
         return target.relabelled(tuple(mapping))
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
-        raise UsageError("a segmenter has no anchors: leave out --anchors")
+        raise UsageError("a segmenter has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
         self, rng: np.random.Generator, size: Size, target: Mask, size_px: int, config: AugmentConfig
