@@ -102,3 +102,13 @@ def test_json_is_json_in_a_terminal_of_ascii(trained: Path) -> None:
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert "señal" in str(json.loads(done.stdout)), done.stderr
+
+
+def test_words_between_colons_stay(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no emoji, neither in a table nor in a message."""
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 40)).save("a:x:.png")
+    assert main(["predict", "imagenette", "a:x:.png", "camera:x:", "--device", "cpu"]) == 1
+    shown = capsys.readouterr()
+    assert "a:x:.png" in shown.out
+    assert "camera:x:: not found" in shown.err

@@ -57,7 +57,7 @@ def test_nothing_sure_enough_to_be_shown(picture: Image.Image) -> None:
     torch.manual_seed(0)
     untrained = create("ssdlite_mobilevit_xxs", num_classes=20)
     question = explain(untrained, picture, size_px=160, device="cpu").evidence.question
-    assert question.heading.endswith("too unsure to be shown: an object takes 30%")
+    assert question.heading.endswith("too unsure to be shown: an object takes more than 30%")
 
 
 def test_a_region_is_where_the_class_is(segmenter: nn.Module, picture: Image.Image) -> None:

@@ -82,7 +82,7 @@ def sabotaged(task: str, kind: str) -> nn.Module:
     if kind == "channels":
         stem.data = stem.data.flip(1)
     elif kind == "scale":
-        stem.data *= 255
+        stem.data /= 255  # as where an image is scaled twice
     else:
         network.backbone.stages[3][1].project_out.conv.weight.data *= 1.5
     return network

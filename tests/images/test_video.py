@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from mobilevit.cli import main
+from mobilevit.data.decoding import decode
 from mobilevit.errors import MissingExtraError, OutputError, PictureError, UsageError
-from mobilevit.images.video import Frame, Location, Video, is_video, locate
+from mobilevit.images.video import Frame, Location, Video, is_video, locate, pyav
 from mobilevit.images.video_writer import TICKS, VideoWriter
 from mobilevit.inference import Predictor
 
@@ -116,8 +117,22 @@ def test_what_is_no_video(name: str, content: bytes | None, said: str, tmp_path:
 
 
 def test_what_is_called_a_video() -> None:
-    names = ("a.mp4", "B.MOV", "camera:0", "a.jpg", "camera:x", "https://a/b.mp4", "mp4")
-    assert [name for name in names if is_video(name)] == ["a.mp4", "B.MOV", "camera:0"]
+    names = ("a.mp4", "B.MOV", "c.wmv", "camera:0", "a.jpg", "camera:x", "https://a/b.mp4", "mp4")
+    assert [name for name in names if is_video(name)] == ["a.mp4", "B.MOV", "c.wmv", "camera:0"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "flv", "asf", "mpg"])
+def test_a_video_that_is_called_like_an_image(suffix: str, tmp_path: Path) -> None:
+    """Or comes without a name: it is said to be one."""
+    path = tmp_path / f"clip.{suffix}"
+    with pyav().open(str(path), "w") as container:
+        stream = container.add_stream({"mpg": "mpeg2video", "flv": "flv"}.get(suffix, "mpeg4"), rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux([*stream.encode(pyav().VideoFrame.from_image(Image.new("RGB", (64, 48)))), *stream.encode()])
+    with pytest.raises(PictureError, match=r"is a video, and no image.*\.mp4"):
+        decode(path.rename(tmp_path / "clip.jpg"))
+    with pytest.raises(PictureError, match="is a video"):
+        decode((tmp_path / "clip.jpg").read_bytes())
 
 
 def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -93,6 +94,11 @@ def test_a_missing_file_offers_its_neighbours(saved: Path) -> None:
 def test_a_folder_offers_the_models_in_it(saved: Path) -> None:
     with pytest.raises(WeightsError, match=r"is a folder, .* did you mean .*best\.safetensors\?"):
         model_file.load(saved.parent)
+
+
+def test_a_device_is_no_model_file() -> None:
+    with pytest.raises(WeightsError, match="no ordinary file"):
+        model_file.load(os.devnull)
 
 
 @pytest.mark.parametrize(

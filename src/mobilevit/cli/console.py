@@ -27,12 +27,12 @@ ENDLESS = 100_000  # columns of an output that nobody looks at in a window
 @cache
 def messages() -> Console:
     """Standard error: one console, so that lines appear above a bar that is running."""
-    return Printer(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return Printer(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def results() -> Console:
     """Standard output."""
-    return Printer(highlight=False, markup=False, width=None if sys.stdout.isatty() else ENDLESS)
+    return Printer(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else ENDLESS)
 
 
 class Printer(Console):

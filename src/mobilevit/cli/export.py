@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 
 PLAIN_RESIZE = (
     "plain resize: the same share where the file gets pictures resized without antialiasing, as phones often do it. "
-    "What it is lower is what such a resize costs, no fault of the file: resize with antialiasing where you can"
+    "Where it is lower, such a resize is to blame and not the file: resize with antialiasing where you can"
 )
 
 

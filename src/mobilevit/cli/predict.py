@@ -132,6 +132,8 @@ def _checked(options: PredictOptions) -> list[str]:
         raise UsageError("--json and --csv exclude each other")
     if not options.pictures:
         raise UsageError("no images: name files, folders, patterns, addresses or videos, or - for standard input")
+    if options.every < 1:
+        raise UsageError(f"--every is {options.every}: it must be 1 or more")
     formats = [name.strip() for name in (options.format or "image").split(",") if name.strip()]
     for name in formats:
         if name not in FORMATS:

@@ -1,6 +1,7 @@
 """From whatever is called a picture to an open one: its header read and judged, its pixels not decoded yet."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mobilevit.errors import PictureError
-from mobilevit.images.heif import START_BYTES, is_heif, open_heif
+from mobilevit.images.heif import START_BYTES, is_heif, is_still, open_heif
 from mobilevit.images.metering import Metered
 
 Source = os.PathLike[str] | str | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
@@ -34,6 +35,12 @@ class Opened:
     name: str  # what messages call it
     file: BinaryIO | None = None  # that `image` reads from; None for what was no file
     size_bytes: int = 0  # of the file
+
+
+# How Matroska, AVI, FLV, ASF, MPEG and Ogg begin; what is of boxes may be a still image too.
+VIDEO_START = re.compile(
+    rb"\x1a\x45\xdf\xa3|RIFF....AVI |FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x00\x00\x01\xba|OggS|....ftyp", re.DOTALL
+)
 
 
 @contextmanager
@@ -135,6 +142,10 @@ def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
     with decoder_errors(name):
         start = file.read(START_BYTES)
         file.seek(0)
+        if VIDEO_START.match(start) and not is_still(start):
+            raise PictureError(
+                f"{name}: is a video, and no image: give a file whose name ends like a video's, as in .mp4"
+            )
         reader = cast(BinaryIO, metered)
         image = open_heif(reader, name) if is_heif(start) else Image.open(reader, formats=FORMATS)
     metered.header_is_read()

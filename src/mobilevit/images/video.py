@@ -16,7 +16,27 @@ from mobilevit.errors import MissingExtraError, PictureError, UsageError
 from mobilevit.images.opening import MAX_PIXELS, TOO_MANY_PIXELS
 
 SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm"}
+    {
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".qt",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
 )
 CAMERA = re.compile(r"camera:(\d{1,3})")
 

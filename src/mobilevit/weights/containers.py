@@ -111,6 +111,8 @@ def _start(path: Path) -> bytes:
         if path.is_dir():
             models = sorted(path.glob("*.safetensors"))
             raise WeightsError(f"{path} is a folder, not a model file{_did_you_mean(models)}")
+        if path.exists() and not path.is_file():
+            raise WeightsError(f"{path} is no ordinary file: give the path of a model file")
         if not path.is_file():
             near = difflib.get_close_matches(path.name, _siblings(path), n=2)
             raise WeightsError(f"model file not found: {path}{_did_you_mean([path.with_name(name) for name in near])}")
