@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from mobilevit.text import printable
 
@@ -17,6 +18,11 @@ class MobileViTError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(printable, self.args))
+
+    def after(self, prefix: str) -> Self:
+        """The same error with `prefix` before its first line."""
+        first, *others = self.args or ("",)
+        return type(self)(f"{prefix}{first}", *others)
 
 
 class UsageError(MobileViTError):

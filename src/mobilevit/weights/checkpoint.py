@@ -63,7 +63,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         spec = None if spec_text is None else _agreeing(read_spec(spec_text), recognised)
         return Checkpoint(to_ours(tensors, recognised), recognised, spec)
     except WeightsError as error:
-        raise error if str(path) in str(error) else WeightsError(f"{path}: {error}") from error
+        raise error if str(path) in str(error) else error.after(f"{path}: ") from error
 
 
 def spec_for(recognised: Recognised, source: str) -> ModelSpec:
@@ -200,7 +200,7 @@ def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str,
             refusals[prefix] = error
     if not fitting:
         prefix, refusal = next(iter(refusals.items()))
-        raise WeightsError(f"below the prefix '{prefix}' of its keys, {refusal}" if prefix else str(refusal))
+        raise refusal.after(f"below the prefix '{prefix}' of its keys, " if prefix else "")
     prefix = _chosen(list(fitting))
     others = [key for key in plain if not key.startswith(prefix)]
     if others:

@@ -42,7 +42,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
         check(found, recognised)
         return to_ours(tensors, recognised), spec
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise error.after(f"{path}: ") from error
 
 
 def rewrite(path: Path, spec: ModelSpec) -> None:
