@@ -167,13 +167,8 @@ def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
     The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
-<<<<<<< HEAD
     epoch is over as soon as it meets them, unless a cache meets them first, which would name one alone. Truncated ones
     are always counted.
-=======
-    epoch is over as soon as it meets them, unless a cache meets them first, which would name one alone. Truncated
-    images are counted always.
->>>>>>> review-train
     """
     config, group = parts.config, parts.group
     if not config.allow_truncated and (config.skip_broken or (config.epochs == 1 and config.cache == "none")):
