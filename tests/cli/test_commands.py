@@ -60,7 +60,7 @@ def test_the_backend_of_a_notebook_stops_no_command(verb: str, model: Path, data
     arguments = {
         "check": [data, "--grid", tmp_path / "grid.png"],
         "evaluate": [model, data, "--workers", "0", "--save", tmp_path],
-        "predict": [model, pictures, "--save", tmp_path],
+        "predict": [model, pictures, "--output", tmp_path],
         "explain": [model, pictures, "--output", tmp_path / "why.png"],
     }
     command = [sys.executable, "-m", "mobilevit", verb, *map(str, arguments[verb])]
