@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ import pytest
 from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
 
 from mobilevit.datasets.conversion import convert_data
-from mobilevit.datasets.image_paths import ImagePaths
-from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import reader
 from mobilevit.tasks.detection.target import Boxes
@@ -279,61 +275,10 @@ def test_xml_in_labels_is_no_yolo(tmp_path: Path) -> None:
     assert names(read(tmp_path)) == ["cat"]
 
 
-@pytest.mark.parametrize("folder", ["images", "copies"])
-def test_images_of_coco_in_two_folders(folder: str, tmp_path: Path) -> None:
-    """The one that is called images; or neither, where none is."""
-    for place in ("backup", folder):
-        for name in ("a.jpg", "b.jpg"):
-            picture(tmp_path / place / name)
-    coco(tmp_path / "result.json", {"a.jpg": [(1, (1, 1, 9, 9))], "b.jpg": []})
-    if folder == "images":
-        assert {sample.path.parent.name for sample in read(tmp_path).splits["train"]} == {"images"}
-    else:
-        with pytest.raises(DataError, match=r"could be those in .*backup or in .*copies: keep one, or call it images"):
-            read(tmp_path)
-
-
 def test_a_dataset_of_a_tool_can_be_converted(tmp_path: Path) -> None:
     labelme_beside(tmp_path / "labelme")
     convert_data(tmp_path / "labelme", tmp_path / "coco", to="coco")
     assert by_name(read(tmp_path / "coco"), "train")["a"] == by_name(read(tmp_path / "labelme"), "train")["a"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb2312", "gbk", "utf-16-le"])
-def test_xml_in_the_encoding_that_it_declares(encoding: str, tmp_path: Path) -> None:
-    declared = {"utf-8-sig": "utf8", "utf-16-le": "utf-16"}.get(encoding, encoding)
-    for name, label in (("a", "猫"), ("b", "狗")):
-        path = voc(tmp_path / "Annotations" / f"{name}.xml", [(label, (1, 1, 9, 9))])
-        text = f'<?xml version="1.0" encoding="{declared}"?>{path.read_text("utf-8")}'
-        path.write_bytes(text.encode(encoding))
-        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
-    assert names(read(tmp_path)) == ["狗", "猫"]
-
-
-@pytest.mark.parametrize(
-    ("start", "said"),
-    [
-        (b"", "a.xml is not UTF-8 text (byte 96): save it as UTF-8"),
-        (b'<?xml version="1.0" encoding="utf8"?>', "a.xml declares the encoding utf8, which it is not"),
-        (b'<?xml version="1.0" encoding="ansi"?>', "unknown encoding 'ansi': save it as UTF-8, and have it declare"),
-    ],
-)
-def test_xml_in_an_encoding_that_nobody_knows(start: bytes, said: str, tmp_path: Path) -> None:
-    path = voc(tmp_path / "Annotations" / "a.xml", [("狗", (1, 1, 9, 9))])
-    path.write_bytes(start + path.read_text("utf-8").encode("gbk"))
-    picture(tmp_path / "JPEGImages" / "a.jpg")
-    with pytest.raises(DataError) as caught:
-        read(tmp_path)
-    assert said in str(caught.value)
-
-
-@pytest.mark.parametrize("declared", ["gbk", "ascii"])
-def test_xml_that_was_saved_as_utf_8_with_its_first_line_as_it_was(declared: str, tmp_path: Path) -> None:
-    for name in "ab":
-        path = voc(tmp_path / "Annotations" / f"{name}.xml", [("猫", (1, 1, 9, 9))])
-        path.write_text(f'<?xml version="1.0" encoding="{declared}"?>{path.read_text("utf-8")}', "utf-8")
-        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
-    assert names(read(tmp_path)) == ["猫"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -528,59 +473,6 @@ def test_a_box_without_anything(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-class TestImagePaths:
-    """The longest end of a path that exists."""
-
-    def find(self, root: Path, stated: str, split: str | None = None) -> tuple[str, list[str]]:
-        """The image, and the kinds of what was noted."""
-        notes = Notes()
-        found = ImagePaths(Listing(root), notes).find(stated, root, "there", split)
-        return os.fspath(found.relative_to(root)), [finding.kind for finding in notes.findings(root)]
-
-    @pytest.mark.parametrize(
-        "stated",
-        [
-            "one/a.jpg",
-            "./one/../one/a.jpg",
-            "/home/me/one/a.jpg",
-            "C:\\me\\one\\a.jpg",
-            "..\\..\\one\\A.JPG",
-            "http://x/one/a.jpg",
-            "s3://bucket/one/a.jpg",
-            "file:///home/me/one/a.jpg",
-            "ONE/a.jpg",
-        ],
-    )
-    def test_finds(self, stated: str, tmp_path: Path) -> None:
-        for folder in ("one", "two"):
-            picture(tmp_path / folder / "a.jpg")
-        found, said = self.find(tmp_path, stated)
-        assert found == "one/a.jpg" and len(said) == (stated not in ("one/a.jpg", "./one/../one/a.jpg"))
-
-    def test_several_that_fit_are_both_named(self, tmp_path: Path) -> None:
-        for folder in ("one", "two"):
-            picture(tmp_path / folder / "a.jpg")
-        with pytest.raises(DataError, match=r"there: '/x/a.jpg' is not there, and could be .*one/a.jpg or .*two/a.jpg"):
-            self.find(tmp_path, "/x/a.jpg")
-
-    def test_images_of_another_split_are_none(self, tmp_path: Path) -> None:
-        picture(tmp_path / "train" / "a.jpg")
-        assert self.find(tmp_path, "x/a.jpg", "val") == ("x/a.jpg", [])
-        assert self.find(tmp_path, "x/a.jpg", "train") == ("train/a.jpg", ["other-folder"])
-
-    def test_what_is_nowhere_stays_where_it_should_be(self, tmp_path: Path) -> None:
-        picture(tmp_path / "a.jpg")
-        assert self.find(tmp_path, "one/b.jpg") == ("one/b.jpg", [])
-        assert self.find(tmp_path, "/etc/passwd") == ("passwd", [])
-
-
-def test_paths_that_lead_out_are_an_error_where_none_of_them_is_here(tmp_path: Path) -> None:
-    coco(tmp_path / "train.json", {"../b.jpg": [(3, (1, 1, 5, 5))], "a.jpg": []})
-    picture(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"image 0: the path '../b.jpg' leads out of .*: write paths inside"):
-        read(tmp_path)
-
-
 def test_images_in_no_folder_of_a_split_are_told(tmp_path: Path) -> None:
     labelme_beside(tmp_path)
     picture(tmp_path / "other" / "c.jpg")
@@ -597,15 +489,6 @@ def test_folders_of_another_machine_in_data_yaml(start: str, tmp_path: Path) -> 
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
     assert notes(dataset)["other-folder"].endswith("found by the last parts: images/train, images/val")
-
-
-def test_where_images_lie_when_none_is_found(tmp_path: Path) -> None:
-    coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
-    picture(tmp_path / "images" / "b.jpg")
-    with pytest.raises(
-        DataError, match=r"none of 1 picture is there, .*; 1 image of other names are below it, .*b\.jpg"
-    ):
-        read(tmp_path)
 
 
 def test_labelme_files_beside_what_was_made_from_them(tmp_path: Path) -> None:
