@@ -167,7 +167,7 @@ def test_a_package_that_was_changed_fails(
     shutil.copytree(artefact.path, changed)
     backbone = graph_of(network, task, SIZE_PX).module.network.backbone
     stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
-    old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, 255 * stem)}[kind]
+    old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, stem / 255)}[kind]
     content = _weights(changed).read_bytes()
     assert content.count(_float16(old)) == 1
     _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
