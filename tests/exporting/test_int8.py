@@ -33,6 +33,7 @@ def graph() -> Graph:
     return graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
 
 
+@pytest.mark.system  # four minutes; ONNX in 8 bits is among the tests of `quantize`
 @pytest.mark.parametrize(("name", "choice", "share"), CHOICES)
 def test_is_smaller_and_says_the_same(
     name: str, choice: str, share: float, exported: Exported, graph: Graph, photos: Path, tmp_path: Path
