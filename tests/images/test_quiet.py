@@ -77,3 +77,11 @@ def test_quiet_lasts_until_the_last_thread_is_out() -> None:
         with pytest.warns(UserWarning, match="of Pillow"):
             warnings.warn_explicit("of Pillow", UserWarning, "Image.py", 2, module="PIL.Image")
     assert shown == []
+
+
+def test_pillows_log_is_not_printed_where_nobody_listens() -> None:
+    program = (
+        "import logging; from mobilevit.images.quiet import quiet\nwith quiet(): logging.getLogger('PIL.x').error('no')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

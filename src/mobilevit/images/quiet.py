@@ -1,6 +1,7 @@
 """Decoders that talk on standard error: what is wrong with an image is said once, in an error of ours."""
 
 import ctypes
+import logging
 import re
 import threading
 import warnings
@@ -18,6 +19,7 @@ def quiet() -> Iterator[None]:
     `warnings.catch_warnings` would not do: it puts back the filters that it found, which may be another thread's.
     """
     _silence_libtiff()
+    _silence_log()
     _enter()
     try:
         yield
@@ -54,3 +56,9 @@ def _silence_libtiff() -> None:
     """
     with suppress(OSError, AttributeError):  # where libtiff is no library of its own
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
+
+
+@cache
+def _silence_log() -> None:
+    """Pillow's log goes to whoever listens to it, and not to standard error where nobody does."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
