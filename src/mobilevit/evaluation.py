@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,9 +117,7 @@ class Evaluation:
         contents: dict[str, str | bytes] = {"evaluation.json": to_json(self.to_dict(), indent=2)}
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():
-            png = BytesIO()
-            figure.savefig(png, format="png", dpi=PLOT_DPI)
-            contents[f"{title.lower()}.png"] = png.getvalue()
+            contents[f"{title.lower()}.png"] = figure.png(PLOT_DPI)
         for name, content in contents.items():
             write_atomically(folder / name, content)
         return [folder / name for name in contents]

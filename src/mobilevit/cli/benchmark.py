@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -83,11 +82,9 @@ def _save(found: Benchmark, folder: Path) -> list[Path]:
     from mobilevit.benchmarking.chart import chart  # and with it matplotlib, which takes a second
 
     make_folder(folder)
-    plot = BytesIO()
-    chart(found).savefig(plot, format="png", dpi=150)
     contents: dict[str, str | bytes] = {
         "benchmark.json": to_json(found.to_dict(), indent=2),
-        "benchmark.png": plot.getvalue(),
+        "benchmark.png": chart(found).png(150),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)

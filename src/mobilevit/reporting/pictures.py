@@ -41,9 +41,7 @@ def _png(figure: Figure, ink: str) -> bytes:
     for axes in figure.axes:
         axes.tick_params(colors=ink)
         axes.spines[:].set_edgecolor(ink)
-    encoded = BytesIO()
-    figure.savefig(encoded, format="png", dpi=144, transparent=True)
-    return encoded.getvalue()
+    return figure.png(144, transparent=True)
 
 
 def _frame(figure: Figure) -> Iterator[Artist]:
