@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        context = get_context("spawn")  # a fork would inherit the threads of this process, and its memory
+        context = _context()
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(job, theirs), daemon=True)
         self._process.start()
@@ -72,6 +73,16 @@ class Worker:
         self._ours.close()
         self._process.join(timeout=5)
         self._process.terminate()
+
+
+def _context() -> SpawnContext | ForkServerContext:
+    """Processes that inherit neither the threads of this one nor its memory. On Linux they are forks of a server that
+    has imported PyTorch and done nothing since: else each would take seconds to import it again."""
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _serve(job: Job, connection: Connection) -> None:
