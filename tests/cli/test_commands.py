@@ -54,7 +54,9 @@ def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert Image.open(tmp_path / "grid.png").width > 100
 
 
-@pytest.mark.parametrize("verb", ["check", "evaluate", "predict", "explain"])
+@pytest.mark.parametrize(
+    "verb", ["evaluate", *(pytest.param(verb, marks=pytest.mark.system) for verb in ("check", "predict", "explain"))]
+)
 def test_the_backend_of_a_notebook_stops_no_command(verb: str, model: Path, data: Path, tmp_path: Path) -> None:
     pictures = str(data / "val" / "dog" / "0.png")
     arguments = {
@@ -244,18 +246,22 @@ def test_the_table_has_as_many_classes_as_were_asked_for(model: Path, pictures: 
     assert "[bold]cat" in shown and "dog" in shown
 
 
-def test_predict_takes_folders_patterns_and_standard_input(model: Path, data: Path, pictures: list[str]) -> None:
+def test_predict_takes_folders_patterns_and_standard_input(
+    model: Path, data: Path, pictures: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(pictures[0]).read_bytes())))
     arguments = ["predict", str(model), str(data / "val"), str(data / "**/0.png"), "-", "--json"]
-    run = subprocess.run(
-        [sys.executable, "-m", "mobilevit", *arguments], input=Path(pictures[0]).read_bytes(), capture_output=True
-    )
-    assert run.returncode == 0, run.stderr
-    assert len(json.loads(run.stdout)) == 8 + 4 + 1
+    assert main(arguments) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 8 + 4 + 1
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["predict", "imagenette", "PHOTO"], ["check", "DATA", "--grid", "sheet.png"], ["explain", "imagenette", "PHOTO"]],
+    [
+        ["explain", "imagenette", "PHOTO"],  # which needs all that predict does
+        pytest.param(["check", "DATA", "--grid", "sheet.png"], marks=pytest.mark.system),
+        pytest.param(["predict", "imagenette", "PHOTO"], marks=pytest.mark.system),
+    ],
 )
 def test_folders_for_caches_that_cannot_be_made(
     arguments: list[str], data: Path, pictures: list[str], tmp_path: Path

@@ -159,7 +159,7 @@ def listening() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group are a thing of Unix")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.system)])
 def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number: signal.Signals) -> None:
     script = f"""
     import signal

@@ -82,7 +82,7 @@ def counted(pictures: Mapping[str, Mapping[str, Boxes]]) -> Mapping[str, Mapping
     return {split: {name: one.counted() for name, one in some.items()} for split, some in pictures.items()}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data_sets())
 @example((["no", "a: b # c", "<x>&amp;"], [Boxes.of([[0, 0, 64, 48]], [2], SIZE)] * 4))
 @example((["\x85", "🏴\u200d☠️", "'\"\\"], [Boxes.of([], [], SIZE)] * 3 + [Boxes.of([[1, 2, 3, 4]], [1], SIZE)]))

@@ -1,5 +1,7 @@
-"""Small pictures in colour, and every export made once for all tests."""
+"""Small pictures in colour, and every export made once for all tests, in however many processes they run."""
 
+import os
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported_networks import SIZE_PX, network_of
+from filelock import FileLock
 from PIL import Image
 
 from mobilevit.exporting.export import Artefact, export
@@ -30,11 +33,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Artefact]:
     """The artefact of a task in a format, compared on the pictures."""
-    folder = tmp_path_factory.mktemp("exported")
+    folder = of_all_processes(tmp_path_factory) / "exported"
+    folder.mkdir(exist_ok=True)
 
     @cache
     def made(task: str, name: str) -> Artefact:
-        (artefact,) = export(network_of(task), [name], verify=photos, output=folder / task, size_px=SIZE_PX)
+        known = folder / f"{task}.{name}.pickle"
+        with FileLock(known.with_suffix(".lock")):
+            if not known.exists():
+                made = export(network_of(task), [name], verify=photos, output=folder / task, size_px=SIZE_PX)
+                known.write_bytes(pickle.dumps(made))
+            (artefact,) = pickle.loads(known.read_bytes())
         return artefact
 
     return made
+
+
+def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run of pytest: that of xdist's worker lies in it."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

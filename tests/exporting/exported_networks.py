@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,11 @@ TASKS = ("classification", "detection", "segmentation")
 SABOTAGE = ("weights", "channels", "scale")
 STEPS = 40
 THRESHOLD = ScoreThreshold(0.35, "f1", 0.5, 0.5, "squares", "val", 8)  # of the detector
+
+
+def in_short(values: tuple[str, ...], *short: str) -> list[Any]:
+    """All values as parameters: `short` are for `make test`, the others for `make test-system`."""
+    return [value if value in short else pytest.param(value, marks=pytest.mark.system) for value in values]
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, network_of
+from exported_networks import SABOTAGE, SIZE_PX, TASKS, in_short, network_of
 from PIL import Image
 from torch import nn
 
@@ -40,8 +40,11 @@ mb = ct.converters.mil.Builder
 
 Exported = Callable[[str, str], Artefact]
 
+# Writing one takes long: in `make test` a classifier, which has a dictionary, and names of classes.
+EACH = in_short(TASKS, "classification")
 
-@pytest.mark.parametrize("task", TASKS)
+
+@pytest.mark.parametrize("task", EACH)
 def test_gives_the_networks_answers(task: str, exported: Exported) -> None:
     artefact = exported(task, "coreml")
     assert artefact.parity is not None
@@ -108,7 +111,7 @@ def _description(package: Path) -> Any:
     return ct.models.MLModel(str(package), skip_model_load=True).get_spec()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", EACH)
 def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
     artefact = exported(task, "coreml")
     spec = _description(artefact.path)
@@ -125,6 +128,7 @@ def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
     assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(network_of(task)), SIZE_PX)
 
 
+@pytest.mark.system
 def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> None:
     found = {
         output.name: output.type.multiArrayType
@@ -146,6 +150,10 @@ def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) ->
     assert (pictures.name, pictures.shape, pictures.dtype) == ("pictures", (SIZE_PX, SIZE_PX), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
     assert "classLabel" in probabilities.meaning
+
+
+@pytest.mark.system
+def test_the_manifest_speaks_of_boxes_and_scores(exported: Exported) -> None:
     boxes, scores = read_manifest(exported("detection", "coreml").path).outputs
     assert (boxes.name, scores.name, boxes.dtype) == ("boxes", "scores", "float32")
 
@@ -156,7 +164,7 @@ def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:
 
 
 @pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_package_that_was_changed_fails(
     kind: str, name: str, exported: Exported, photos: Path, tmp_path: Path
 ) -> None:
@@ -182,7 +190,7 @@ def _float16(weights: torch.Tensor) -> bytes:
     return weights.detach().half().contiguous().numpy().tobytes()
 
 
-@pytest.mark.parametrize("task", ["classification", "detection"])
+@pytest.mark.parametrize("task", EACH[:2])
 def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
     picture = photos / "00.png"
     (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(picture)
@@ -193,7 +201,7 @@ def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
-@pytest.mark.parametrize("task", ["classification", "segmentation"])  # a dictionary, and integers
+@pytest.mark.parametrize("task", EACH[::2])  # a dictionary, and integers
 def test_on_macos_the_runtime_would_get_pictures(
     task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:

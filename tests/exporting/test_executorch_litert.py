@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, network_of, sabotaged
+from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, in_short, network_of, sabotaged
 
 from mobilevit import tasks
 from mobilevit.exporting import parity
@@ -28,6 +28,8 @@ def where_installed(name: str) -> object:
     return pytest.param(name, marks=pytest.mark.skipif(bool(missing), reason=f'extra "export" lacks {missing}'))
 
 
+# Writing one takes long: in `make test` a detector, which has two outputs and the most kinds of operations.
+EACH = in_short(TASKS, "detection")
 BOTH = [where_installed("executorch"), where_installed("litert")]
 
 
@@ -36,7 +38,7 @@ def pictures(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
 def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
     artefact = exported(task, name)
@@ -58,8 +60,8 @@ def test_several_pictures_are_what_they_are_alone(name: str, exported: Exported)
         assert not torch.equal(values[0], values[1]), "memory that a runtime used again"
 
 
-@pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", in_short(SABOTAGE, "weights"))
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
 def test_the_file_of_another_network_is_found_out(
     kind: str, task: str, name: str, exported: Exported, photos: Path
@@ -86,6 +88,7 @@ def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
         }
 
 
+@pytest.mark.system
 @where_installed("executorch").marks[0]  # type: ignore[attr-defined]
 def test_xnnpack_computes_all_of_a_classifier_in_one_piece(exported: Exported) -> None:
     artefact = exported("classification", "executorch")
@@ -101,7 +104,7 @@ def in_double() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("adapter", [executorch, litert])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.usefixtures("in_double")
 def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""

@@ -40,6 +40,11 @@ pytest.importorskip("openvino", reason='needs the extra "export"')
 
 Exported = Callable[[str, str], Artefact]
 FORMATS = ("onnx", "openvino")
+EACH = [  # in `make test` every task in one format, and every format in one task
+    pytest.param(name, task, marks=[pytest.mark.system] if name != "onnx" and task != "classification" else [])
+    for name in FORMATS
+    for task in TASKS
+]
 MIN_SCORE = 0.05  # of objects
 
 
@@ -65,8 +70,7 @@ def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> Non
     assert network.backbone.stem.conv.weight.equal(network_of(task).backbone.stem.conv.weight.double())
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("name", "task"), EACH)
 def test_gives_the_networks_answers(task: str, name: str, exported: Exported) -> None:
     artefact = exported(task, name)
     assert artefact.parity is not None
@@ -78,8 +82,7 @@ def test_gives_the_networks_answers(task: str, name: str, exported: Exported) ->
     assert recorded["runtime"].split()[0] in ("onnxruntime", "openvino")
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("name", "task"), EACH)
 def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
     mine = Predictor(str(exported(task, name).path), score_threshold=least)(photos)
@@ -187,8 +190,7 @@ def test_the_networks_have_learnt(task: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("name", "task"), EACH)
 def test_a_file_of_another_network_is_found_out(
     kind: str, task: str, name: str, exported: Exported, photos: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
         assert locating.first_difference(graph, "onnx", "fp32", pictures(2)).endswith("differs is stage 3.")
 
 
+@pytest.mark.system
 def test_half_the_precision_halves_the_file(photos: Path, exported: Exported, tmp_path: Path) -> None:
     (artefact,) = export(
         network_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX

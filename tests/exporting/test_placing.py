@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from exported_networks import in_short
 
 from mobilevit.errors import OutputError
 from mobilevit.exporting.placing import place, put, require_ours
@@ -127,7 +128,7 @@ with {how}:
 
 
 @pytest.mark.parametrize("how", ['refusal_of("LiteRT")', 'silent("LiteRT")'])
-@pytest.mark.parametrize("end", ["ctypes.CDLL(None).exit(1)", "os.abort()", "os._exit(0)"])
+@pytest.mark.parametrize("end", in_short(("ctypes.CDLL(None).exit(1)", "os.abort()", "os._exit(0)"), "os.abort()"))
 def test_a_library_that_ends_the_process_has_the_last_word(how: str, end: str) -> None:
     done = subprocess.run([sys.executable, "-c", LAST_WORDS.format(how=how, end=end)], capture_output=True, text=True)
     assert "the process ended while LiteRT was at work" in done.stderr
@@ -173,7 +174,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("name", ["onnx", "openvino", "executorch", "coreml", "litert"])
+@pytest.mark.parametrize("name", in_short(("onnx", "openvino", "executorch", "coreml", "litert"), "onnx", "openvino"))
 def test_no_format_says_nothing_of_a_full_disk(name: str, tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: the same errors, from the same calls."""
     packages = {"onnx": "onnxscript", "coreml": "coremltools", "litert": "litert_torch"}

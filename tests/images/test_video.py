@@ -189,6 +189,7 @@ def test_a_mask_for_each_frame(tmp_path: Path) -> None:
         assert mask.size == (96, 64)
 
 
+@pytest.mark.system
 def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
     video = written(tmp_path / "clip.mp4", [index / 30 for index in range(3000)], (64, 64))
     out = tmp_path / "out"

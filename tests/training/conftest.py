@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilevit import figures
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
 from mobilevit.training.config import OptimiserConfig, TrainConfig
@@ -45,6 +46,12 @@ def short(stripes: Path) -> TrainConfig:
         scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that do not look at the report: its plots take half of the time of so short a run."""
+    monkeypatch.setattr(figures.Figure, "png", lambda *_, **__: b"")
 
 
 @pytest.fixture

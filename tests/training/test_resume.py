@@ -20,6 +20,8 @@ from mobilevit.training.run import RunResult, prepare, resume, train
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 TIMING = {"seconds", "pictures_per_second"}
 
 
@@ -115,6 +117,7 @@ class StepsHeard(Quiet):
         self.notices.append(message)
 
 
+@pytest.mark.system
 def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -> None:
     """kill -9 at some moment after the first checkpoint: at most the steps since then are done again."""
     killed = replace(config, name="killed", checkpoint_minutes=0.0)

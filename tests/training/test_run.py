@@ -85,6 +85,7 @@ def test_every_model_of_a_detector_has_its_score_threshold(centered: TrainConfig
     assert f"Objects above a score of {best.value:g}: the best F1 on val of centered, 4 images" in page
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_threshold_of_pictures_that_were_learnt_says_so(centered: TrainConfig) -> None:
     folder = train(replace(centered, train_on=("train", "val"))).folder
     stored = model_file.load(folder / "last.safetensors")[1].score_threshold
@@ -162,6 +163,7 @@ class Notices(Quiet):
         self.notices.append(message)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> None:
     frozen = replace(config, epochs=9, patience=2, optim=replace(config.optim, lr=1e-12, lr_start=0.0, lr_end=0.0))
     result = train(frozen)
@@ -181,6 +183,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(
         train(torrent)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_name_that_is_taken_is_refused(config: TrainConfig) -> None:
     short = replace(config, epochs=1)
     train(short)
@@ -199,6 +202,7 @@ def test_a_folder_that_is_no_run_is_left_alone(config: TrainConfig) -> None:
     assert [path.name for path in kept.parent.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
     folder = train(replace(config, epochs=1)).folder
     with RunFolder(folder).held():
@@ -209,6 +213,7 @@ def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
     assert resume(str(folder)).finished
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +230,7 @@ def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     assert resume(run).finished
 
 
+@pytest.mark.system
 def test_two_processes_make_one_run(config: TrainConfig) -> None:
     """By gloo, each with its own cache; one of them writes."""
     command = [
@@ -265,6 +271,7 @@ def test_an_empty_folder_is_refused(config: TrainConfig, tmp_path: Path) -> None
         train(replace(config, data=tmp_path / "empty"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_class_weights_stronger_augmentation_and_bf16_run(config: TrainConfig) -> None:
     pytest.importorskip("kornia")
     strong = replace(

@@ -28,6 +28,8 @@ from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 WIDTH, HEIGHT = 48, 200
 
 
