@@ -71,6 +71,7 @@ class Start(nn.Module):
         return (self.parts(pictures),)
 
 
+@pytest.mark.system
 def test_float32_is_closer_and_larger(exported: Exported, tmp_path: Path) -> None:
     graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
     start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
