@@ -95,7 +95,10 @@ def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "never falls clearly, so no rate is suggested" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("task", EXAMPLES)
+@pytest.mark.parametrize(
+    "task",
+    ["classification", *(pytest.param(task, marks=pytest.mark.system) for task in ("detection", "segmentation"))],
+)
 def test_demo(task: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn", reason='needs the extra "demo"')
     monkeypatch.setattr(digit_scenes, "PICTURES", {"train": 60, "val": 12})
