@@ -174,7 +174,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("name", in_short(("onnx", "openvino", "executorch", "coreml", "litert"), "onnx", "openvino"))
+@pytest.mark.parametrize("name", in_short(("onnx", "openvino", "executorch", "coreml", "litert"), "onnx"))
 def test_no_format_says_nothing_of_a_full_disk(name: str, tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: the same errors, from the same calls."""
     packages = {"onnx": "onnxscript", "coreml": "coremltools", "litert": "litert_torch"}

@@ -1,8 +1,6 @@
 """A small data set whose classes are what the packaged classifier says of its pictures."""
 
-import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ from PIL import Image
 from mobilevit import tasks
 from mobilevit.exporting.folding import graph_of
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.table import adapter
 from mobilevit.inference import Predictor
-from mobilevit.quantization import quantize, trial
+from mobilevit.quantization import quantize
 from mobilevit.spec import at_size
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
@@ -37,23 +34,10 @@ def graph(model: Path) -> Graph:
     return graph_of(load(model), tasks.get("classification"))
 
 
-@pytest.fixture(scope="session")
-def onnx_file(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every choice is made of."""
-    path = tmp_path_factory.mktemp("exported") / "fp32.onnx"
-    adapter("onnx").write(graph, path, "fp32")
-    return path
-
-
 @pytest.fixture(autouse=True)
-def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Exporting takes ten seconds; one graph is exported once, when it is first asked for."""
-
-    def write(_graph: Graph, path: Path, _precision: str) -> None:
-        shutil.copy(request.getfixturevalue("onnx_file"), path)
-
+def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting takes ten seconds; one graph is exported once."""
     monkeypatch.setattr(quantize, "graph_of", lambda *_: graph)
-    monkeypatch.setattr(trial, "adapter", lambda _: SimpleNamespace(write=write))
 
 
 @pytest.fixture(scope="session")
