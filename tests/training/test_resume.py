@@ -55,9 +55,8 @@ def uninterrupted(short: TrainConfig, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
-    config = replace(task_config, epochs=2)
-    uninterrupted = train(config)
-    stopped = train(replace(config, name="stopped"), StopsAt(1, 1, signal.SIGTERM))
+    uninterrupted = train(task_config)
+    stopped = train(replace(task_config, name="stopped"), StopsAt(1, 1, signal.SIGTERM))
     assert not stopped.finished
     assert not (stopped.folder / "report.html").exists()
     resumed = resume(stopped.folder)
