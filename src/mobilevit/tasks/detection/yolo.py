@@ -112,8 +112,12 @@ def _keypoint_values(path: Path, content: Mapping[str, Any]) -> int | None:
     shape = content.get("kpt_shape")
     if shape is None:
         return None
-    if not isinstance(shape, list) or not all(isinstance(n, str) and re.fullmatch(r"\d{1,4}", n) for n in shape):
-        raise DataError(f"{path}: kpt_shape is {written(shape)}: two whole numbers are expected, such as [17, 3]")
+    is_shape = isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, str) for n in shape)
+    if not is_shape or not re.fullmatch(r"[1-9]\d{0,3}", shape[0]) or shape[1] not in ("2", "3"):
+        raise DataError(
+            f"{path}: kpt_shape is {written(shape)}: two whole numbers are expected, such as [17, 3]: how many "
+            "keypoints, and 2 or 3 values of each"
+        )
     return math.prod(map(int, shape))
 
 
