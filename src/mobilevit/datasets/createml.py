@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mobilevit.datasets import label_studio
 from mobilevit.datasets.annotation import Corners, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
@@ -43,7 +44,8 @@ def read(listing: Listing) -> Statements:
 
 
 def _files(listing: Listing) -> list[Path]:
-    found = listing.below(listing.root, ".json")
+    others = label_studio.files_of(listing)  # JSON-MIN begins with "image" too
+    found = [path for path in listing.below(listing.root, ".json") if path not in others]
     return [path for path in found if HEAD.search(head(path, HEAD_BYTES).removeprefix(b"\xef\xbb\xbf"))]
 
 

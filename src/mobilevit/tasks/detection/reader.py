@@ -10,7 +10,7 @@ from mobilevit.data import folders
 from mobilevit.data.finding import Finding, counted
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
-from mobilevit.datasets import createml, csv_boxes, labelme, via
+from mobilevit.datasets import createml, csv_boxes, cvat, label_studio, labelme, via
 from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Annotation, Statements
 from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
@@ -39,6 +39,8 @@ FORMATS: Mapping[str, Format] = {
     "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
     "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
     "via": Format(via.fits, via.read, via.LAYOUT, is_sure=False),
+    "cvat": Format(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
+    "label-studio": Format(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
     "createml": Format(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
     "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
 }

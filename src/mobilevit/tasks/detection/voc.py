@@ -6,6 +6,7 @@ drag, and no box of one pixel.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ CLASSES = "classes.txt"  # the names in their order, one a line; without it they
 PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 XML_FOLDERS = ("annotations", "annotation", "annots", "annot", "xmls", "xml", "labels")
 HEAD_BYTES = 4096  # of a file, within which VOC's outermost element begins
+OUTERMOST = re.compile(rb"<annotation[\s>]")  # CVAT's own begins with <annotations>
 FIRST = 5  # XML files of a folder that decide whether it is VOC's
 
 
@@ -101,7 +103,7 @@ def _places(listing: Listing) -> dict[str, _XmlFolder]:
 
 
 def _looks_like_voc(path: Path) -> bool:
-    return b"<annotation" in head(path, HEAD_BYTES)
+    return OUTERMOST.search(head(path, HEAD_BYTES)) is not None
 
 
 def _refuse_lists_inside(listing: Listing) -> None:
