@@ -18,9 +18,10 @@ SIZE = (64, 48)
 A = Boxes.of([[8, 4, 24, 20], [10, 10, 64, 48]], [0, 1], SIZE)  # cat, dog
 B = Boxes.of([[0, 0, 16, 12]], [1], SIZE)
 STATED = {"a": [("cat", (8, 4, 24, 20)), ("dog", (10, 10, 64, 48))], "b": [("dog", (0, 0, 16, 12))]}
-VIA_HEADER = (
-    "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes".split(",")
-)
+VIA_HEADER = [
+    *("filename", "file_size", "file_attributes", "region_count", "region_id"),
+    *("region_shape_attributes", "region_attributes"),
+]
 
 
 def via_table(path: Path, rows: list[list[str]], encoding: str = "utf-8") -> Path:
@@ -58,7 +59,9 @@ def cvat(path: Path, images: Mapping[str, str], more: str = "") -> Path:
 
 def cvat_box(label: str, corners: tuple[float, ...], more: str = "") -> str:
     sides = zip(("xtl", "ytl", "xbr", "ybr"), corners, strict=True)
-    return f'<box label="{label}" occluded="0" {" ".join(f"{side}={chr(34)}{v}{chr(34)}" for side, v in sides)} {more}/>'
+    return (
+        f'<box label="{label}" occluded="0" {" ".join(f"{side}={chr(34)}{v}{chr(34)}" for side, v in sides)} {more}/>'
+    )
 
 
 def cvat_folders(root: Path) -> None:
@@ -211,7 +214,10 @@ GOOD = studio_region("cat", (8, 4, 24, 20))
         (studio_task("a.jpg", [studio_result(GOOD)], data={"text": "x"}), "the path of one image is expected"),
         (studio_task("a.jpg", [studio_result([])]), "task 1 has the value []"),  # type: ignore[arg-type]
         (studio_task("a.jpg", [], annotations=2, file_upload="a"), "task 1 has the annotations 2"),
-        (studio_task("a.jpg", []) | {"annotations": [{"result": [studio_result(GOOD)]}] * 2}, "mark one as ground truth"),
+        (
+            studio_task("a.jpg", []) | {"annotations": [{"result": [studio_result(GOOD)]}] * 2},
+            "mark one as ground truth",
+        ),
         (5, "a list of tasks is expected"),
     ],
 )

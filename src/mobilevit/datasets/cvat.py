@@ -15,7 +15,7 @@ from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_xml
 from mobilevit.errors import DataError
 
-LAYOUT = "annotations.xml of CVAT (CVAT for images)"
+LAYOUT = "annotations.xml of CVAT for images"
 HEAD_BYTES = 4096  # of a file, within which the outermost element begins
 HEAD = re.compile(rb"<annotations[\s>]")
 MAX_BYTES = 2**28

@@ -17,7 +17,7 @@ from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError
 
-LAYOUT = "project-1-at-2025-01-01.json of Label Studio (JSON or JSON-MIN) beside the images"
+LAYOUT = "Label Studio's JSON or JSON-MIN"
 END_BYTES = 2**16  # at either end of a file: images that are not annotated may be many
 WORDS = re.compile(rb'"((rectangle|polygon|brush|ellipse|keypoint)labels|original_width|file_upload)"\s*:')
 LIST = re.compile(rb"\s*\[")

@@ -1,6 +1,4 @@
-"""Reads what VGG's Image Annotator, version 1 or 2, writes beside the images: `via_region_data.json`, or the same as CSV,
-or a saved project.
-"""
+"""Reads what VGG's Image Annotator (1 or 2) writes beside the images: `via_region_data.json`, CSV, or a saved project."""
 
 import math
 import re
@@ -19,7 +17,7 @@ from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError
 
-LAYOUT = "via_region_data.json or via_region_data.csv of VIA beside the images"
+LAYOUT = "via_region_data.json or .csv of VIA"
 PROJECT = "_via_img_metadata"  # the key of the images in a saved project
 HEAD_BYTES = 2**16
 HEAD = re.compile(rb'"(regions"\s*:\s*[\[{]|_via_img_metadata"\s*:|_via_settings"\s*:)')

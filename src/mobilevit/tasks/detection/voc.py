@@ -37,7 +37,7 @@ CLASSES = "classes.txt"  # the names in their order, one a line; without it they
 PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 XML_FOLDERS = ("annotations", "annotation", "annots", "annot", "xmls", "xml", "labels")
 HEAD_BYTES = 4096  # of a file, within which VOC's outermost element begins
-OUTERMOST = re.compile(rb"<annotation[\s>]")  # CVAT's own begins with <annotations>
+OUTERMOST = re.compile(rb"<annotation[\s/>]")  # CVAT's own begins with <annotations>
 FIRST = 5  # XML files of a folder that decide whether it is VOC's
 
 
