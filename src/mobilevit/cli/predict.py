@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     _say_threshold(predictor, options)
     has_video = any(is_video(source.name) for source in expand(options.pictures))
-    columns = [*predictor.columns, *(MOMENT if has_video else ())]
+    columns = [*(MOMENT if has_video else ()), *predictor.columns]
     failures = Failures()
     with Outputs(options.output, formats, columns) as outputs:
         answers = _answers(predictor, options, draw=options.output is not None and "image" in formats)

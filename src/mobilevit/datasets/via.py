@@ -1,4 +1,4 @@
-"""Reads what VGG's Image Annotator (1 or 2) writes beside the images: `via_region_data.json`, CSV, or a saved project."""
+"""Reads what VGG's Image Annotator, version 1 or 2, writes beside the images: JSON, CSV, or a saved project."""
 
 import math
 import re

@@ -144,7 +144,8 @@ def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
         file.seek(0)
         if VIDEO_START.match(start) and not is_still(start):
             raise PictureError(
-                f"{name}: is a video, and no image: give a file whose name ends like a video's, as in .mp4"
+                f"{name}: is a video, and no image: give it a name that ends like a video's, such as .mp4, "
+                "to have its frames read"
             )
         reader = cast(BinaryIO, metered)
         image = open_heif(reader, name) if is_heif(start) else Image.open(reader, formats=FORMATS)

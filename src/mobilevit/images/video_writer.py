@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from mobilevit.errors import OutputError
@@ -18,8 +19,9 @@ TICKS = 30_000  # per second: divides the usual rates, those of 1001 as well, an
 class VideoWriter:
     """Frames as an MP4 file. It has its name only after `close`, which is for an interruption too.
 
-    H.264 where this build of FFmpeg has it, else MPEG-4; no sound. The first image decides the size, which is filled up
-    to even numbers, as both want them; each is shown at its frame's own time, so a varying rate stays.
+    H.264 where this build of FFmpeg has it, else MPEG-4; no sound. The first image decides the size. Both want even
+    numbers: where one is odd, the last column or row is there twice. Each image is shown at its frame's own time, so a
+    varying rate stays.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,9 +75,19 @@ class VideoWriter:
 
 
 def _filled_up(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The image in a black one of `size`, at its upper left; reduced where it is larger."""
+    """The image at the upper left of one of `size`; reduced where it is larger.
+
+    A row or column that is missing to an even number repeats the one before; what else is missing is black.
+    """
+    if image.width > size[0] or image.height > size[1]:
+        image = ImageOps.contain(image, size)
+    missing = size[0] - image.width, size[1] - image.height
+    if missing == (0, 0):
+        return image
+    if max(missing) == 1:
+        return Image.fromarray(np.pad(np.asarray(image), ((0, missing[1]), (0, missing[0]), (0, 0)), mode="edge"))
     canvas = Image.new("RGB", size)
-    canvas.paste(image if image.width <= size[0] and image.height <= size[1] else ImageOps.contain(image, size))
+    canvas.paste(image)
     return canvas
 
 
