@@ -280,3 +280,25 @@ def test_tables_of_via_that_are_wrong(row: list[str], said: str, tmp_path: Path)
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"obj.data": "train = train.txt\nnames = obj.names\n", "Obj.Names": "dog\ncat\n"}, "cat.txt"),
+        ({"Classes.txt": "dog\ncat\n"}, "cat.txt"),
+        ({"CLASSES.TXT": "dog\ncat\n"}, "annotations.xml"),
+    ],
+)
+def test_files_of_names_whatever_their_case(files: dict[str, str], name: str, tmp_path: Path) -> None:
+    for place, text in files.items():
+        write(tmp_path / place, text)
+    for number in range(2):
+        path = picture(tmp_path / f"{number}.jpg")
+        if name.endswith(".txt"):
+            write(path.with_suffix(".txt"), "0 0.5 0.5 0.25 0.5")
+    if "obj.data" in files:
+        write(tmp_path / "train.txt", "0.jpg\n1.jpg\n")
+    if name.endswith(".xml"):
+        cvat(tmp_path / name, dict.fromkeys(("0.jpg", "1.jpg"), cvat_box("cat", (1, 1, 9, 9))))
+    assert names(read(tmp_path)) == ["dog", "cat"]

@@ -29,8 +29,8 @@ def find(root: Path) -> Path | None:
     """The file that names the classes of the dataset at `root`, or of the one that `root` is a split of."""
     beside = [root.resolve().parent] if split_named(root.resolve().name) else []
     below = [folder for folder in folders.sub_folders(root) if split_named(folder.name)]
-    places = (folder / name for folder in (root, *beside, *below) for name in FILES)
-    return next((path for path in places if path.is_file() and FILES[path.name].fits(path)), None)
+    places = (folders.file_named(folder, name) for folder in (root, *beside, *below) for name in FILES)
+    return next((path for path in places if path and FILES[path.name.casefold()].fits(path)), None)
 
 
 def unread(root: Path) -> Path | None:
@@ -40,7 +40,7 @@ def unread(root: Path) -> Path | None:
 
 def read(path: Path) -> NamedClasses:
     """DataError with the line where one says something else than a class, or the classes are too few or many."""
-    named = FILES[path.name].read(path)
+    named = FILES[path.name.casefold()].read(path)
     notes = " ".join(note.message for note in named.notes)
     _check(path, named, notes)
     return named

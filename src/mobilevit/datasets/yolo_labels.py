@@ -138,7 +138,7 @@ class Labels:
             if (
                 path not in self.read
                 and os.fspath(path) not in expected
-                and path.name not in NAMES
+                and path.name.casefold() not in NAMES
                 and holds_rows(path)
             ):
                 bare, split = self._bare.get(path.stem, []), self.listing.split_of(path)

@@ -63,7 +63,7 @@ def read(listing: Listing) -> Statements:
         stated = {split: _Place(folder, images, split).stated() for split, folder in places.items()}
     if not any(one.objects for some in stated.values() for one in some):
         raise DataError(f"{root} has no VOC annotations with objects: expected {LAYOUT}")
-    table = root / CLASSES
+    table = folders.file_named(root, CLASSES) or root / CLASSES
     tables = [table] if table.is_file() else []
     occurring = {thing.name for some in stated.values() for one in some for thing in one.objects}
     names = class_names.from_file(table, occurring) if tables else sorted(occurring)

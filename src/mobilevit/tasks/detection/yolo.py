@@ -191,7 +191,7 @@ def _pictures(images: ImagePaths, place: Path, split: str, where: str) -> list[P
 
 def _by_folders(root: Path) -> Described:
     places = [root, *(folder.with_name("labels") for folder in _image_folders(root))]
-    files = [place / name for place in places for name in NAMES if (place / name).is_file()]
+    files = [path for place in places for name in NAMES if (path := folders.file_named(place, name))]
     nameless = _descriptions(root, OTHER_KEYS)
     if not files and nameless:
         raise DataError(f"{nameless[0]} has no `names`: add the names of the classes, such as names: [cat, dog]")
