@@ -55,7 +55,7 @@ def kind_of(rows: Sequence[tuple[float, ...]], keypoint_values: int | None, *, a
     """
     length = len(rows[0])
     if length <= 4:
-        return BOX if length == 4 else "odd"
+        return BOX if length == 4 else "short"
     if keypoint_values is not None:
         return KEYPOINTS if length == 4 + keypoint_values else "other-pose"
     table = np.array(rows, np.float64)
@@ -159,8 +159,9 @@ def _refusal(kind: str, length: int) -> str:
 
 
 REFUSALS = {  # kinds that are not read, and what to do
-    "odd": "{count} numbers: a class and four are expected, or a class and an outline (pairs of x and y). "
-    "What follows those, such as a score, remove",
+    "short": "{count} numbers: a class and four are expected, or a class and an outline",
+    "odd": "{count} numbers: a class and four are expected, or a class and an outline: pairs of x and y. What follows "
+    "them, such as a score, remove",
     "angle": "a class, a box and an angle: a turned box is read by its four corners: export it as YOLO-OBB, "
     "class x1 y1 x2 y2 x3 y3 x4 y4",
     "other-pose": "{count} numbers, which do not fit the kpt_shape of data.yaml: a class, a box and all values of the "
