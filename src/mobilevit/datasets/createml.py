@@ -44,9 +44,9 @@ def read(listing: Listing) -> Statements:
 
 
 def _files(listing: Listing) -> list[Path]:
-    others = label_studio.files_of(listing)  # JSON-MIN begins with "image" too
-    found = [path for path in listing.below(listing.root, ".json") if path not in others]
-    return [path for path in found if HEAD.search(head(path, HEAD_BYTES).removeprefix(b"\xef\xbb\xbf"))]
+    found = listing.below(listing.root, ".json")
+    begun = [path for path in found if HEAD.search(head(path, HEAD_BYTES).removeprefix(b"\xef\xbb\xbf"))]
+    return [path for path in begun if not label_studio.is_one(path)]  # JSON-MIN begins with "image" too
 
 
 def _records(path: Path) -> list[Mapping[str, Any]]:

@@ -31,12 +31,12 @@ Region = Mapping[str, Any]  # its value: coordinates and labels, and the size of
 
 def fits(listing: Listing) -> bool:
     """Whether there is such a file."""
-    return bool(files_of(listing))
+    return bool(_files(listing))
 
 
 def read(listing: Listing) -> Statements:
     """What the files state; images that they do not list are left out."""
-    images, files = ImagePaths(listing, Notes()), files_of(listing)
+    images, files = ImagePaths(listing, Notes()), _files(listing)
     stated: dict[Path, StatedImage] = {}
     for path in files:
         for number, task in enumerate(_tasks(path), start=1):
@@ -50,12 +50,13 @@ def read(listing: Listing) -> Statements:
     return statements(listing, images.notes, by_split, files, record="region")
 
 
-def files_of(listing: Listing) -> list[Path]:
-    """The files, by what they hold."""
-    return [path for path in listing.below(listing.root, ".json") if _looks_like_one(ends(path, END_BYTES))]
+def _files(listing: Listing) -> list[Path]:
+    return [path for path in listing.below(listing.root, ".json") if is_one(path)]
 
 
-def _looks_like_one(content: bytes) -> bool:
+def is_one(path: Path) -> bool:
+    """Whether a JSON file is Label Studio's, by what it holds."""
+    content = ends(path, END_BYTES)
     return LIST.match(content.removeprefix(b"\xef\xbb\xbf")) is not None and WORDS.search(content) is not None
 
 
