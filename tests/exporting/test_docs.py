@@ -79,7 +79,6 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     ):
         assert re.search(rf"{name} = {re.escape(value)}[,)]", everything), name
     assert "scoreThreshold: Float,  // thresholds.score_threshold of the manifest" in everything, "without a default"
-    )
     outputs = [name for task in TASKS for name in tasks.get(task).interface.outputs]
     assert [name for name in outputs if f"`{name}`" not in text] == []
     for field in ("`thresholds`", "`spec.preprocessing`"):
