@@ -198,6 +198,21 @@ def test_a_mask_for_each_frame(tmp_path: Path) -> None:
         assert mask.size == (96, 64)
 
 
+def test_what_a_kill_leaves_goes_at_the_next_start(tmp_path: Path) -> None:
+    video = written(tmp_path / "clip.mp4", [index / 30 for index in range(3000)], (64, 64))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "mobilevit", "predict", "imagenette", str(video), "--output", str(out)]
+    process = subprocess.Popen([*command, "--format", "image,jsonl,csv"], stderr=subprocess.DEVNULL)
+    while not list(out.glob(".clip.mp4.*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    left = [path.name for path in out.iterdir()]
+    assert left and not [name for name in left if not name.endswith(".tmp")]
+    assert main([*command[3:-2], "--every", "1500", "--output", str(out), "--format", "csv"]) == 0
+    assert [path.name for path in out.iterdir()] == ["results.csv"]
+
+
 def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
     video = written(tmp_path / "clip.mp4", [index / 30 for index in range(3000)], (64, 64))
     out = tmp_path / "out"

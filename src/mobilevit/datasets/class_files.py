@@ -17,6 +17,7 @@ from mobilevit.datasets import classes_txt
 from mobilevit.datasets.classes_txt import IGNORED, PART, Color, NamedClasses, color_of, colors_of_all, lines_of
 from mobilevit.datasets.text_files import head
 from mobilevit.errors import DataError
+from mobilevit.text import words_of
 
 OWN = "classes.txt"
 OTHER = re.compile(
@@ -155,7 +156,7 @@ def _cells(path: Path, lines: Sequence[str]) -> Iterator[list[str]]:
         for row in csv.reader(lines, strict=True):
             yield [cell.strip() for cell in row]
     except csv.Error as error:
-        raise DataError(f"{path} is no table with commas ({error}): export it again") from error
+        raise DataError(f"{path} is no table with commas ({words_of(error)}): export it again") from error
 
 
 @dataclass(frozen=True)

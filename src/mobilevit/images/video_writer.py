@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mobilevit.errors import OutputError
-from mobilevit.files import temporary_beside
+from mobilevit.files import PartialFile
 from mobilevit.images.video import Frame, pyav
 
 TICKS = 30_000  # per second: divides the usual rates, those of 1001 as well, and is below MPEG-4's limit of 65,535
@@ -29,9 +29,9 @@ class VideoWriter:
         self.path = path
         self._stream: Any = None
         self._last = -1  # the time of the frame before, in ticks
-        self._temporary = temporary_beside(path)
+        self._file = PartialFile(path)
         with self._problems_named():
-            self._container = pyav().open(str(self._temporary), "w", format="mp4")
+            self._container = pyav().open(str(self._file.temporary), "w", format="mp4")
 
     def add(self, image: Image.Image, frame: Frame) -> None:
         """Append `image` as what is shown at the time of `frame`, which it was made of. OutputError."""
@@ -59,12 +59,12 @@ class VideoWriter:
         with self._problems_named():
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._temporary.replace(self.path)
+            self._file.finish()
 
     def discard(self) -> None:
         """Take away what was written."""
         self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     @contextmanager
     def _problems_named(self) -> Iterator[None]:
