@@ -17,6 +17,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 # Each may import those before it, and itself.
 ORDER = [
     "text",
+    "checksums",
     "errors",
     "files",
     "figures",
@@ -51,7 +52,7 @@ ORDER = [
 ]
 NARROW = {
     "models": {"errors"},
-    "formats": {"text", "errors", "spec", "typed"},
+    "formats": {"text", "checksums", "errors", "spec", "typed"},
     "data": {"text", "errors", "files", "figures", "images", "spec"},
 }
 

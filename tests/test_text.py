@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mobilevit.errors import DataError
 from mobilevit.spec import ClassLabel
-from mobilevit.text import printable, printable_lines, to_json, utf8
+from mobilevit.text import LONGEST_WORDS, printable, printable_lines, to_json, utf8, words_of
 
 NAMES = {
     b"caf\xe9": "caf\\xe9",  # Latin-1
@@ -53,6 +53,16 @@ def test_what_is_not_finite_is_null() -> None:
 def test_lines_stay_lines_and_an_error_has_as_many_as_it_was_given() -> None:
     assert printable_lines("a\nb\x1b") == "a\nb\\x1b"
     assert str(DataError("one\ntwo", "three")) == "one\\ntwo\nthree"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_what_another_library_says_goes_on_one_line(said: str) -> None:
+    """With nothing spelt that merely parted its lines, and with its kind where it says nothing."""
+    line = str(DataError(f"it is damaged: {words_of(ValueError(said))}"))
+    assert "\n" not in line
+    assert words_of(ValueError(f"one\n\ttwo {said} \r\nthree")).startswith("one two ")
+    assert words_of(ValueError(" \n")) == "ValueError"
+    assert len(words_of(ValueError(said + "x" * 10**5))) == LONGEST_WORDS
 
 
 def test_classes_have_names_that_every_file_can_hold() -> None:

@@ -16,7 +16,7 @@ from mobilevit.data.cache import ImageCache
 from mobilevit.data.finding import counted, listed
 from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.errors import DataError, UsageError, memory_errors
+from mobilevit.errors import DataError, MobileViTError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_artefact
@@ -123,6 +123,12 @@ class Evaluation:
         return [folder / name for name in contents]
 
 
+class NotStoredError(DataError):
+    """No score threshold could be stored. `evaluation` is what was found all the same."""
+
+    evaluation: Evaluation
+
+
 def evaluate(
     model: str | Path | nn.Module | Runner,
     data: Path | str,
@@ -147,8 +153,8 @@ def evaluate(
     the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
     The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
-    a batch size or a number of workers out of range, and where no threshold can be stored; the model file stays as it
-    was then.
+    a batch size or a number of workers out of range, and for a model that takes no threshold. NotStoredError, which has
+    the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
     if batch_size < 1 or (workers is not None and workers < 0):
         raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
@@ -190,14 +196,19 @@ def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:
 
 
 def _stored(found: Evaluation, criterion: Criterion, path: Path) -> Evaluation:
-    """With the threshold that was chosen, once it is in the model file."""
-    threshold = found.threshold(criterion)
-    if threshold is None:
-        raise DataError(
-            f"no threshold is stored: on the split '{found.split}' of {found.data} no object was found, or none is "
-            "there, so there is nothing to choose it by"
-        )
-    model_file.rewrite(path, replace(found.spec, score_threshold=threshold))
+    """With the threshold that was chosen, once it is in the model file. NotStoredError: the scores took long."""
+    try:
+        threshold = found.threshold(criterion)
+        if threshold is None:
+            raise DataError(
+                f"on the split '{found.split}' of {found.data} no object was found, or none is there, so there is "
+                "nothing to choose it by"
+            )
+        model_file.rewrite(path, replace(found.spec, score_threshold=threshold))
+    except MobileViTError as error:
+        failure = NotStoredError(f"no threshold is stored: {error}")
+        failure.evaluation = found
+        raise failure from error
     return found.told_above(threshold)
 
 

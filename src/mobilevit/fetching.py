@@ -1,6 +1,7 @@
 """Getting a picture from the web, within limits: an address may come from anywhere and answer with anything."""
 
 from mobilevit.errors import PictureError
+from mobilevit.text import words_of
 
 SECONDS = 60.0  # from the first word to the last byte
 SILENCE_SECONDS = 15.0  # without an answer, or between two pieces of it
@@ -21,4 +22,4 @@ def fetch(
         with answer_of(address, HttpLimits(seconds, silence_seconds, max_bytes), {"Accept": "image/*"}) as answer:
             return b"".join(answer.chunks)
     except HttpError as error:
-        raise PictureError(f"{address}: {error}: check the address and the connection") from error
+        raise PictureError(f"{address}: {words_of(error)}: check the address and the connection") from error

@@ -45,19 +45,33 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
-def temporary_beside(path: Path) -> Path:
-    """An empty file of no known name in the folder of `path`, to be renamed to it once it is whole.
+class PartialFile:
+    """A file that grows under another name, `temporary`, beside `path`, and has its own once it is whole.
 
-    It carries no lock, so `abandoned` does not find it. OutputError where the folder does not exist, or takes no file.
+    For a writer that takes a path, or that writes for long. Where this process is killed before, `abandoned` finds it.
     """
-    try:
-        prefix = f".{path.name[:40]}."  # the name itself may be as long as a name can be
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
-    os.close(descriptor)
-    Path(temporary).chmod(0o666 & ~_umask())
-    return Path(temporary)
+
+    def __init__(self, path: Path) -> None:
+        """An empty file. OutputError where the folder does not exist, or takes no file."""
+        self.path = path
+        try:
+            descriptor, self.temporary = _locked_file(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
+        self._lock = os.fdopen(descriptor, "rb")
+        self.temporary.chmod(0o666 & ~_umask())
+        if fcntl is None:
+            self._lock.close()  # Windows moves no open file
+
+    def finish(self) -> None:
+        """Give it its name, in place of an older file; whoever wrote it has closed it. OSError."""
+        self.temporary.replace(self.path)
+        self._lock.close()
+
+    def discard(self) -> None:
+        """Take it away."""
+        self.temporary.unlink(missing_ok=True)
+        self._lock.close()
 
 
 def expanded(path: Path) -> Path:
@@ -82,9 +96,9 @@ def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandoned(parent: Path) -> Iterator[Path]:
+def abandoned(parent: Path, pattern: str = ".*") -> Iterator[Path]:
     """The temporary files and folders in `parent` whose process is no more; each is removed after its turn."""
-    for path in sorted(parent.glob(".*")):
+    for path in sorted(parent.glob(pattern)):
         if is_temporary(path):
             with _lock(path) as is_ours:
                 if is_ours:
@@ -100,6 +114,12 @@ def is_temporary(path: Path) -> bool:
 def clear_abandoned(parent: Path) -> None:
     """Remove what killed processes left in `parent`; what belongs to a living one stays."""
     for _ in abandoned(parent):
+        pass
+
+
+def clear_abandoned_files(parent: Path) -> None:
+    """The same without folders, which an export may have to finish: for a folder of the user's choice."""
+    for _ in abandoned(parent, ".*.tmp"):
         pass
 
 
@@ -144,8 +164,8 @@ LEFTOVER = re.compile(
 
 def _locked_file(path: Path) -> tuple[int, Path]:
     """A new file beside `path`, open and locked."""
-    while True:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    while True:  # the name itself may be as long as a name can be
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
         if _take(descriptor) is not False and os.fstat(descriptor).st_nlink > 0:
             return descriptor, Path(name)
         os.close(descriptor)  # `abandoned` saw it before it was locked

@@ -13,7 +13,7 @@ from typing import Any
 from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.formats.manifest import read_manifest
-from mobilevit.formats.table import FORMATS
+from mobilevit.formats.table import FORMATS, is_artefact
 from mobilevit.models.table import ALIASES, MODELS
 from mobilevit.spec import ModelSpec, ScoreThreshold
 from mobilevit.weights.catalogue import CATALOGUE
@@ -110,12 +110,17 @@ def chosen(model: str | Path, runtime: str) -> Path | None:
     model = Path(model)
     if runtime == TORCH:
         return None
-    beside = artefacts_beside(model) if model.is_file() else {}
+    beside = artefacts_beside(model) if model.is_file() or is_artefact(model) else {}
     if runtime == AUTO:
         ranking = read_ranking(model)
         return beside.get(ranking.fastest) if ranking else None
     if runtime in beside:
         return beside[runtime]
+    if is_artefact(model):
+        raise UsageError(
+            f"{model} is an exported model, and no {FORMATS[runtime].title} file lies beside it: leave out the "
+            "runtime, or export the model file that it was made of"
+        )
     row, named = FORMATS[runtime], CATALOGUE.get(str(model))
     architecture = named.architecture if named else ALIASES.get(str(model), str(model))
     if architecture not in MODELS:

@@ -1,6 +1,7 @@
 """ModelSpec: what a network is and what it expects. It travels with every weight file."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -162,6 +163,15 @@ def _valid(threshold: ScoreThreshold) -> ScoreThreshold:
     if not threshold.is_valid:
         raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which cannot be")
     return threshold
+
+
+def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
+    """An id that two classes share, which then cannot be told apart; None where there is none.
+
+    Names may repeat: ImageNet has two classes "crane".
+    """
+    counts = Counter(label.id for label in classes)
+    return next((name for name, count in counts.items() if count > 1), None)
 
 
 def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:

@@ -23,6 +23,17 @@ def printable_lines(text: object) -> str:
     return "\n".join(map(printable, str(text).split("\n")))
 
 
+def words_of(error: BaseException) -> str:
+    """What another library's exception says, for the middle of one of our lines: on one line, and not too long.
+
+    `printable` would spell its line breaks, as it has to for those of a name. One that says nothing has its kind.
+    """
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST_WORDS else f"{said[: LONGEST_WORDS - 3]}..."
+
+
+LONGEST_WORDS = 600  # characters: torch lists every key of a state dict
+
 # Controls (C0, DEL, C1), separators of lines and paragraphs, and marks that turn the direction of writing.
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SURROGATE = re.compile("[\ud800-\udfff]")

@@ -7,10 +7,12 @@ import difflib
 import json
 import math
 import types
+from collections import Counter
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mobilevit.errors import WeightsError
+from mobilevit.text import words_of
 
 Kind = TypeVar("Kind")
 
@@ -19,13 +21,14 @@ DEEPEST = 16  # nesting of what is declared as Any; ours has four levels
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text; WeightsError where it is none, holds NaN or Infinity, or is too long or too deep."""
+    """The value of a JSON text; WeightsError where it is none, holds NaN or Infinity, gives a key twice, or is too
+    long or too deep."""
     if len(text) > MOST_CHARACTERS:
         raise WeightsError(f"it has {len(text):,} characters, more than the {MOST_CHARACTERS:,} that are read")
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"it is no JSON: {error}") from error
+        raise WeightsError(f"it is no JSON: {words_of(error)}") from error
 
 
 def built(kind: type[Kind], value: Any, key: str) -> Kind:
@@ -39,6 +42,15 @@ def built(kind: type[Kind], value: Any, key: str) -> Kind:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key given twice one reader takes the first value and the next one the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {_shown(twice)} is given twice")
+    return found
 
 
 def _finite(text: str) -> float:

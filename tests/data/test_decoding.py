@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from mobilevit.data.decoding import UPRIGHT, decode, header
+from mobilevit.data.decoding import UPRIGHT, decode, header, opened
 from mobilevit.errors import PictureError
 from mobilevit.images.opening import FORMATS
 
@@ -66,6 +66,25 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
     decoded = decode(path)
     assert difference(decoded, scene()) < 12
     assert difference(decode(decoded), scene()) < 12, "decoding twice turns once"
+
+
+@pytest.mark.parametrize("kind", [b"eXIf", b"iTXt"])
+@pytest.mark.parametrize("is_behind", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_orientation_before_or_behind_the_pixels_of_a_png(kind: bytes, orientation: int, *, is_behind: bool) -> None:
+    """They are decoded for it only where something stands behind them."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="{orientation}"/></x:xmpmeta>'
+    content = exif.tobytes()[6:] if kind == b"eXIf" else b"XML:com.adobe.xmp\0\0\0\0\0" + xmp.encode()
+    plain = encoded(scene(), "PNG")
+    place = plain.index(b"IEND" if is_behind else b"IDAT") - 4
+    data = plain[:place] + chunk(kind, content) + plain[place:]
+    with opened(data) as image:
+        size = image.header.size
+        assert bool(image.image.tile) is not is_behind
+        assert image.decode().size == size
+    assert size == (scene().size if orientation == 1 else scene().size[::-1])
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00"])

@@ -1,6 +1,7 @@
 """The score threshold of a detector: the best of its curve, stored with the model, used by whoever tells objects."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from torch import nn
 
 from mobilevit.cli import main
 from mobilevit.errors import DataError, UsageError, WeightsError
-from mobilevit.evaluation import evaluate
+from mobilevit.evaluation import NotStoredError, evaluate
 from mobilevit.inference import Predictor
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold, labels
 from mobilevit.tasks.detection.metric import DetectionMetric
@@ -27,6 +28,7 @@ from mobilevit.tasks.detection.scores import Record
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.task import DetectionTask
 from mobilevit.tasks.detection.thresholds import Curve, best
+from mobilevit.text import to_json
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, spec_of
 
@@ -127,9 +129,7 @@ def test_what_is_asked_for_is_met_with_the_best_of_the_other(made: dict[int, Rec
         assert reached[asked] >= least
         assert reached[other] == pytest.approx(max(one[other] for one in met), abs=1e-12)
     else:
-        with pytest.raises(
-            UsageError, match=rf"{name} of {least:g}: the best that can be had is [\d.]+, above a score"
-        ):
+        with pytest.raises(DataError, match=rf"{name} of {least:g}: the best that can be had is [\d.]+, above a score"):
             scores.threshold(Criterion(name, least))
 
 
@@ -151,7 +151,7 @@ def test_the_curve_is_what_each_threshold_gives(made: dict[int, Record]) -> None
 def test_the_best_that_can_be_had_can_be_asked_for() -> None:
     curve = Curve(np.array([0.8, 0.5], "f4"), np.array([2 / 3, 1 / 2]), np.array([1 / 3, 2 / 3]))
     for name in ("precision", "recall"):
-        with pytest.raises(UsageError, match=r"the best that can be had is 0\.666, above a score of 0\.[73]"):
+        with pytest.raises(DataError, match=r"the best that can be had is 0\.666, above a score of 0\.[73]"):
             best(curve, Criterion(name, 0.9))
         assert best(curve, Criterion(name, 0.666)) is not None
 
@@ -408,16 +408,27 @@ def test_what_cannot_be_stored_leaves_the_file_as_it_was(model: Path, data: Path
     assert model.read_bytes() == content
 
 
-def test_a_criterion_that_is_not_reached_stores_nothing(model: Path, data: Path) -> None:
+def test_a_criterion_that_is_not_reached_stores_nothing_and_loses_nothing(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A box of which no threshold tells enough: half of the objects are where the model sees nothing."""
     content = model.read_bytes()
     for path in (data / "val").glob("*.json"):
         known = json.loads(path.read_text())
         extra = [{"id": 100 + k, "image_id": 0, "category_id": 0, "bbox": [k, k, 1, 1]} for k in range(30)]
         path.write_text(json.dumps(known | {"annotations": known["annotations"] + extra}))
-    with pytest.raises(UsageError, match=r"no score threshold has a recall of 0\.9: the best that can be had is 0\.\d"):
+    reason = "no score threshold has a recall of 0.9: the best that can be had is 0."
+    with pytest.raises(NotStoredError, match=re.escape(reason)) as caught:
         evaluate(model, data, device="cpu", workers=0, store_threshold="recall=0.9")
     assert model.read_bytes() == content
+    scores = evaluate(model, data, device="cpu", workers=0).scores
+    assert caught.value.evaluation.scores.to_dict() == scores.to_dict()
+    options = ["--device", "cpu", "--workers", "0", "--save", str(tmp_path / "scores"), "--json"]
+    assert main(["evaluate", str(model), str(data), *options, "--store-threshold", "recall=0.9"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["scores"] == json.loads(to_json(scores.to_dict()))
+    assert json.loads((tmp_path / "scores" / "evaluation.json").read_text())["scores"]
+    assert said.err.splitlines()[-1].startswith(f"error: no threshold is stored: {reason}")
 
 
 def test_a_classifier_has_no_threshold_to_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

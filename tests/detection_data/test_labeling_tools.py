@@ -417,9 +417,62 @@ def test_what_follows_a_box_of_yolo_is_no_outline(text: str, yaml: str, kind: st
     assert kind in notes(dataset)
 
 
-def test_a_kpt_shape_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data.yaml: kpt_shape is 'many': two whole numbers"):
-        read(yolo(tmp_path, POSE, "kpt_shape: many"))
+UNSEEN = "0 0.5 0.5 0.25 0.5 0.4 0.4 1 0.6 0.6 0"  # a visibility of 2 would tell
+FACE = "0 0.5 0.5 0.25 0.5 0.4 0.4 0.6 0.6 0.45 0.6 0.55 0.4"  # four keypoints, whose lines cross
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        (UNSEEN, [2, 3]),
+        (UNSEEN + "\n" + UNSEEN.replace("0.25", "0.3"), [2, 3]),
+        (UNSEEN + " 0.5 0.5 1", [3, 3]),  # an odd number of values
+        ("0 0.5 0.5 0.25 0.5 0.4 0.4 0.9 0.6 0.6 0.1", [2, 3]),  # confidences, as predicted
+        (FACE, [4, 2]),
+        (FACE + " 0 0", [5, 2]),  # one that is not labeled
+        (FACE + "\n0 0.5 0.5 0.25 0.5", [4, 2]),
+        ("0 0.5 0.5 0.25 0.5 0.4 0.4", [1, 2]),
+    ],
+)
+def test_a_pose_without_kpt_shape_is_no_outline(text: str, shape: list[int], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"a.txt, line 1: looks like a pose, .*kpt_shape: \[{shape[0]}, {shape[1]}\]"):
+        read(yolo(tmp_path, text))
+    dataset = read(yolo(tmp_path, text, f"kpt_shape: {shape}"))
+    np.testing.assert_allclose(by_name(dataset, "train")["a"].boxes[0], [24, 12, 40, 36], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 0.4 0.25 0.6 0.25 0.6 0.75 0.4 0.75 0.4 0.5",  # around the middle, where it could be a box and points
+        "0 0 0 1 0 1 1 0 1 0 0",  # the whole image, every third value 0 or 1
+        f"{FACE}\n0 0.4 0.25 0.6 0.25 0.6 0.75",  # outlines of as many corners as they need
+    ],
+)
+def test_outlines_are_no_poses(text: str, tmp_path: Path) -> None:
+    assert "polygon" in notes(read(yolo(tmp_path, text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "yaml", "said"),
+    [
+        (POSE, "kpt_shape: many", r"data.yaml: kpt_shape is 'many': two whole numbers"),
+        (POSE, "kpt_shape: [6]", r"data.yaml: kpt_shape is \['6'\]: two whole numbers"),
+        (POSE, "kpt_shape: [1, 6]", r"data.yaml: kpt_shape is .*: two whole numbers"),
+        (POSE, "kpt_shape: [17, 3]", r"a.txt, line 1: 11 numbers, which do not fit the kpt_shape of data.yaml"),
+        ("0 0.5 0.5 0.25 0.5 -0.7", "", r"a.txt, line 1: a class, a box and an angle: .* its four corners"),
+        ("0 0.5 0.5 0.25 0.5 0.7\n0 0.5 0.5 0.25 0.5 1.3", "", r"a.txt, line 1: a class, a box and an angle"),
+        ("0 0.4 0.2 0.6 0.2 0.6 0.7 0.4 0.7 0.9", "", r"a.txt, line 1: 10 numbers: .*such as a score, remove"),
+    ],
+)
+def test_rows_of_yolo_that_do_not_fit(text: str, yaml: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=said):
+        read(yolo(tmp_path, text, yaml))
+
+
+def test_turned_boxes_of_yolo_are_called_so(tmp_path: Path) -> None:
+    said = notes(read(yolo(tmp_path, "0 0.375 0.25 0.625 0.25 0.625 0.75 0.375 0.75")))["polygon"]
+    assert "labels/train/a.txt line 1 (four corners, as of a turned box)" in said
 
 
 def test_labels_in_a_folder_of_another_name_are_told(tmp_path: Path) -> None:

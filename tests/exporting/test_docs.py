@@ -73,12 +73,12 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     assert f"resizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.resize_px}" in everything
     thresholds = tasks.get("detection").interface.thresholds
     for name, value in (
-        ("minScore: Float", f"{thresholds['score_threshold']:g}{point}"),
         ("candidates: Int", f"{thresholds['candidates']:g}"),
         ("threshold: Float", f"{thresholds['overlap']:g}{point}"),
         ("top: Int", f"{thresholds['top']:g}"),
     ):
         assert re.search(rf"{name} = {re.escape(value)}[,)]", everything), name
+    assert "scoreThreshold: Float,  // thresholds.score_threshold of the manifest" in everything, "without a default"
     outputs = [name for task in TASKS for name in tasks.get(task).interface.outputs]
     assert [name for name in outputs if f"`{name}`" not in text] == []
     for field in ("`thresholds`", "`spec.preprocessing`"):

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mobilevit.checksums import json_checksum
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, Port, manifest_path, read_manifest, sha256_of
 from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.table import FORMATS, open_artefact
+from mobilevit.inference import Predictor
 from mobilevit.spec import ModelSpec, Preprocessing, labels
-from mobilevit.weights.model_file import check_spec
+from mobilevit.weights.model_file import check_spec, read_spec
 
 KINDS = {
     "classification": ("mobilevit_xxs", (Port("probabilities", ("batch", 3), "float32", ""),)),
@@ -61,15 +66,77 @@ for _ in range(200):
 VALUES = [places, None, True, -1, 0, 10**9, 10**40, 0.5, float("nan"), float("inf"), "", "x" * 10**6, [], {}, [1], deep]
 
 
+def sealed(document: Any) -> str:
+    """The text of a manifest with the checksum that fits, as only a program would write it."""
+    content = {key: value for key, value in document.items() if key != CHECKSUM_KEY}
+    with suppress(ValueError):  # NaN has none
+        content[CHECKSUM_KEY] = json_checksum(content)
+    return json.dumps(content)
+
+
 @pytest.mark.parametrize("task", KINDS)
-def test_any_changed_value_is_refused_by_its_key_or_harmless(task: str) -> None:
+def test_any_change_is_refused(task: str) -> None:
+    """Also to a value that could be: another order of the classes, another threshold, another proof."""
+    document = json.loads(manifest_of(task).to_json())
+    tried = 0
+    for path in places(document):
+        for value in VALUES:
+            edited = changed(document, path, value)
+            if edited != document:
+                tried += 1
+                with pytest.raises(WeightsError, match="manifest cannot be read"):
+                    Manifest.from_json(json.dumps(edited))
+    assert tried > 500
+
+
+@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("edit", ["reordered", "renamed", "renamed to a class there is", "threshold", "sum"])
+def test_an_edit_that_fits_everything_else_is_refused(edit: str, task: str) -> None:
+    document = json.loads(manifest_of(task).to_json())
+    classes = document["spec"]["classes"]
+    if edit == "reordered":
+        classes.reverse()
+    elif edit.startswith("renamed"):
+        classes[0]["name"] = "wolf" if edit == "renamed" else "dog"
+    elif edit == "threshold":
+        document["thresholds"]["score"] = 0.01
+    else:
+        document["sha256"] = "1" * 64
+    assert Manifest.from_json(sealed(document))
+    with pytest.raises(WeightsError, match=r"was changed after it was written.*Export the model again"):
+        Manifest.from_json(json.dumps(document))
+
+
+def test_another_layout_of_the_text_is_no_change() -> None:
+    """A program may write keys in another order, whole numbers without a point, and letters with escapes."""
+    manifest = replace(manifest_of("detection"), thresholds={"score": 1.0, "iou": 0.5}, left_to_do=("Größe",))
+    document = json.loads(manifest.to_json()) | {"thresholds": {"iou": 0.5, "score": 1}}
+    for text in (json.dumps(document, sort_keys=True), json.dumps(document, indent=8, ensure_ascii=False)):
+        assert Manifest.from_json(text) == manifest
+
+
+def test_two_classes_of_one_id_are_refused_wherever_a_spec_is_read() -> None:
+    document = json.loads(manifest_of("detection").to_json())
+    document["spec"]["classes"][2] = {"id": "cat", "name": "tiger"}
+    with pytest.raises(WeightsError, match=r"spec\.classes has two classes of the id 'cat'"):
+        Manifest.from_json(sealed(document))
+    with pytest.raises(WeightsError, match="two classes of the id 'cat'"):
+        read_spec(json.dumps(document["spec"]))
+    document["spec"]["classes"][2] = {"id": "n02", "name": "cat"}  # as ImageNet's two cranes
+    assert Manifest.from_json(sealed(document)).spec == read_spec(json.dumps(document["spec"]))
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_any_sealed_value_is_refused_by_its_key_or_harmless(task: str) -> None:
     document = json.loads(manifest_of(task).to_json())
     tried = refused = 0
     for path in places(document):
+        if path == (CHECKSUM_KEY,):
+            continue
         for value in VALUES:
             tried += 1
             try:
-                manifest = Manifest.from_json(json.dumps(changed(document, path, value)))
+                manifest = Manifest.from_json(sealed(changed(document, path, value)))
                 check_spec(manifest.spec)
                 assert Manifest.from_json(manifest.to_json()) == manifest
             except WeightsError as error:
@@ -98,6 +165,7 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
         (("thresholds", "score"), float("nan"), "NaN is no number of JSON"),
         (("inputs", 0, "name"), "images", "inputs are"),
         (("manifest",), 2, r"manifest\.manifest is not 1"),
+        ((CHECKSUM_KEY,), places, "manifest lacks the key checksum"),
     ],
 )
 def test_the_key_is_named(path: tuple[Any, ...], value: Any, said: str) -> None:
@@ -107,7 +175,17 @@ def test_the_key_is_named(path: tuple[Any, ...], value: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", "[" * 10**5, '{"a": 1e999}', '{"manifest":' * 10**5, '{"manifest": 1, "spec": 3}']
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "[" * 10**5,
+        '{"a": 1e999}',
+        '{"manifest": 1, "manifest": 1}',
+        '{"manifest":' * 10**5,
+        '{"manifest": 1, "spec": 3}',
+    ],
 )
 def test_what_is_no_manifest(text: str) -> None:
     with pytest.raises(WeightsError, match="manifest cannot be read"):
@@ -127,11 +205,34 @@ def test_a_fault_names_the_file(tmp_path: Path) -> None:
     artefact = tmp_path / "model.onnx"
     artefact.write_text("a model")
     document = json.loads(manifest_of("detection").to_json()) | {"sha256": sha256_of(artefact)}
-    manifest_path(artefact).write_text(json.dumps(document))
+    manifest_path(artefact).write_text(sealed(document))
     assert read_manifest(artefact).spec.task == "detection"
     manifest_path(artefact).write_text(json.dumps(document | {"precision": 16}))
     with pytest.raises(WeightsError, match=r"model\.onnx\.json: .*manifest\.precision is 16"):
         read_manifest(artefact)
+
+
+@pytest.mark.parametrize("suffix", [row.suffix for row in FORMATS.values()])
+def test_no_runtime_sees_a_file_that_was_damaged(suffix: str, tmp_path: Path) -> None:
+    """A bit anywhere, an end that is missing, another model: a native runtime may end the process on any of them.
+
+    The content is noise, which none of them takes: so each refusal comes before they are asked.
+    """
+    artefact = tmp_path / f"model{suffix}"
+    content = np.random.default_rng(0).bytes(3000)
+    inner = artefact / "model.bin" if suffix in (".openvino", ".mlpackage") else artefact
+    inner.parent.mkdir(exist_ok=True)
+    inner.write_bytes(content)
+    format_name = next(name for name, row in FORMATS.items() if row.suffix == suffix)
+    manifest = replace(manifest_of("classification"), format=format_name, sha256=sha256_of(artefact))
+    manifest_path(artefact).write_text(manifest.to_json())
+    assert read_manifest(artefact) == manifest
+    flipped = [content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :] for at in (0, 4, 1501, 2999)]
+    for damaged in (*flipped, content[:-1], content[:1000], b"", content + b"\0", content[::-1]):
+        inner.write_bytes(damaged)
+        for open_it in (open_artefact, Predictor):
+            with pytest.raises(WeightsError, match=r"is not what its manifest was .*export the model again"):
+                open_it(artefact)
 
 
 @pytest.mark.parametrize(

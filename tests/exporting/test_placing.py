@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 from exported_networks import in_short
 
-from mobilevit.errors import OutputError
+from mobilevit.errors import OutputError, WeightsError
 from mobilevit.exporting.placing import place, put, require_ours
-from mobilevit.files import abandoned, clear_abandoned, temporary_folder, write_atomically
+from mobilevit.files import (
+    PartialFile,
+    abandoned,
+    clear_abandoned,
+    clear_abandoned_files,
+    temporary_folder,
+    write_atomically,
+)
 from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
 from mobilevit.formats.silence import refusal_of
 from mobilevit.spec import ModelSpec, labels
@@ -103,6 +110,28 @@ def test_what_killed_processes_left_goes_and_what_is_a_users_stays(tmp_path: Pat
     assert [*abandoned(tmp_path)] == []
 
 
+def test_a_long_file_that_was_killed_goes_and_one_that_grows_stays(tmp_path: Path) -> None:
+    """Videos and tables. A folder is left: an export may have to finish it."""
+    (tmp_path / ".export-abcdefgh").mkdir()
+    name = "x" * 250  # with more before and after it no name of a file
+    child = os.fork()
+    if child == 0:
+        PartialFile(tmp_path / name).temporary.write_text("half")
+        os._exit(0)  # as a kill: nothing is cleaned
+    os.waitpid(child, 0)
+    assert len([*tmp_path.iterdir()]) == 2
+    growing = PartialFile(tmp_path / name)
+    clear_abandoned_files(tmp_path)
+    assert {*tmp_path.iterdir()} == {tmp_path / ".export-abcdefgh", growing.temporary}
+    growing.temporary.write_text("whole")  # opened by its name, as other libraries do
+    clear_abandoned_files(tmp_path)
+    growing.finish()
+    assert (tmp_path / name).read_text() == "whole"
+    other = PartialFile(tmp_path / name)
+    other.discard()
+    assert {*tmp_path.iterdir()} == {tmp_path / ".export-abcdefgh", tmp_path / name}
+
+
 def _die_at_sync() -> None:
     os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 
@@ -113,6 +142,19 @@ def test_what_was_put_there_since_is_not_replaced(tmp_path: Path) -> None:
     place(None, tmp_path, "model", keep=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
     assert not manifest_path(tmp_path / "model.onnx").exists()
+    with pytest.raises(OutputError, match="was not exported here"):
+        require_ours(tmp_path / "model.onnx")
+
+
+def test_an_export_replaces_its_own_file_whose_manifest_was_edited(tmp_path: Path) -> None:
+    """Which is what whoever edited it is told to do; a file that is not the one of its manifest stays."""
+    export(tmp_path, "model.onnx", "content")
+    manifest = manifest_path(tmp_path / "model.onnx")
+    manifest.write_text(manifest.read_text().replace("dog", "owl"))
+    with pytest.raises(WeightsError, match="was changed after it was written"):
+        read_manifest(tmp_path / "model.onnx")
+    require_ours(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").write_text("another")
     with pytest.raises(OutputError, match="was not exported here"):
         require_ours(tmp_path / "model.onnx")
 

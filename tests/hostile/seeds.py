@@ -146,7 +146,36 @@ def _annotations() -> Iterator[Seed]:
     yield _dataset(
         "createml", {**folder(""), "_annotations.createml.json": text(createml)}, "_annotations.createml.json"
     )
+    yield _dataset("cvat", {**folder(""), "annotations.xml": text(_cvat())}, "annotations.xml")
+    yield _dataset("label studio", {**folder(""), "project.json": text(_label_studio())}, "project.json")
+    region = ['{"name": "rect", "x": 2, "y": 3, "width": 20, "height": 22}', '{"label": "cat"}']
+    lines = io.StringIO()
+    csv.writer(lines).writerow(["filename", "file_size", "region_shape_attributes", "region_attributes"])
+    csv.writer(lines).writerows([[f"{n}.jpg", 7, *region] for n in "12"])
+    yield _dataset("via table", {**folder(""), "via.csv": text(lines.getvalue())}, "via.csv")
     yield _dataset("csv", {**folder(""), "_annotations.csv": text(table.getvalue())}, "_annotations.csv")
+
+
+def _cvat() -> str:
+    shapes = (
+        '<box label="cat" xtl="2" ytl="3" xbr="22" ybr="25" rotation="30.5"/>'
+        '<polygon label="dog" points="2.5,3;22,3;22,25"/><ellipse label="cat" cx="9" cy="9" rx="5" ry="3"/>'
+    )
+    images = "".join(f'<image id="{n}" name="{n}.jpg" width="40" height="56">{shapes}</image>' for n in "12")
+    return f"<annotations><version>1.1</version>{images}</annotations>"
+
+
+def _label_studio() -> list[dict[str, object]]:
+    size = {"original_width": 40, "original_height": 56, "image_rotation": 0}
+    values: list[dict[str, object]] = [
+        {"x": 5, "y": 5.5, "width": 50, "height": 40, "rotation": 10, "rectanglelabels": ["cat"]},
+        {"points": [[5, 5], [50, 5], [50, 45.5]], "polygonlabels": ["dog"]},
+    ]
+    results = [{**size, "id": str(place), "value": value} for place, value in enumerate(values)]
+    return [
+        {"id": n, "annotations": [{"result": results}], "data": {"image": f"/data/upload/1/cb0618f0-{n}.jpg"}}
+        for n in "12"
+    ]
 
 
 def _dataset(name: str, files: Files, *mutated: str, task: str = "detection") -> Seed:

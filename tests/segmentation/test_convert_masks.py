@@ -217,3 +217,15 @@ def test_pets_go_round() -> None:
         for source, target in pairwise(places):
             convert_data(source, target, to=target.name, task="segmentation")  # type: ignore[arg-type]
         assert said(read(places[-1]))["val"] == said(read(part))["val"]
+
+
+def test_masks_are_not_made_of_boxes(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (64, 48)).save(tmp_path / f"{name}.jpg")
+        (tmp_path / f"{name}.txt").write_text("0 0.5 0.5 0.25 0.5")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for to in ("masks", "coco-polygons"):
+        with pytest.raises(
+            DataError, match=r"cannot be made from boxes: outlines are needed.* written as coco, voc, yolo"
+        ):
+            convert_data(tmp_path, tmp_path.parent / "out", to=to)  # type: ignore[arg-type]

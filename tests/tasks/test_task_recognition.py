@@ -1,6 +1,7 @@
 """Which task a folder is for: annotations and masks are never taken for classes; a wish is never ignored."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,53 @@ def test_the_flat_folder_of_a_labeling_tool(tmp_path: Path) -> None:
             "</bndbox></object></annotation>"
         )
     assert tasks.recognise(tmp_path).name == "detection"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("pets.json", '{"project": {"data_format_version": "3.1.1"}, "file": {}}', "a project of VIA 3 (pets.json)"),
+        ("a.csv", "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates\n", "of VIA 3"),
+        ("annotations/train.json", '{"categories": {"label": {"labels": []}}, "items": []}', "COCO 1.0"),
+        ("det.json", '[{"name": "0.jpg", "labels": [{"category": "car", "box2d": {"x1": 1}}]}]', "convert it to COCO"),
+        ("metadata.jsonl", '{"file_name": "0.jpg", "objects": {"bbox": [[1, 2, 3, 4]]}}', "Hugging Face's metadata"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "images", "train"])
+def test_what_is_not_read_is_named_with_the_cure(name: str, text: str, said: str, folder: str, tmp_path: Path) -> None:
+    images(tmp_path, folder)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    found = refused(tmp_path)
+    assert said in found and "which is not read:" in found and "one folder a class" not in found
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"image_id": 1, "file_name": "0.png", "segments_info": []}, "is COCO panoptic: .*make masks of classes"),
+        ({"id": 1, "image_id": 1, "caption": "a cat"}, "holds captions and no boxes: give the instances"),
+    ],
+)
+def test_files_of_coco_for_another_purpose(record: dict[str, object], said: str, tmp_path: Path) -> None:
+    images(tmp_path, "train2017")
+    (tmp_path / "annotations").mkdir()
+    content = {"images": [{"id": 1, "file_name": "0.jpg"}], "annotations": [record]}
+    (tmp_path / "annotations" / "panoptic_train2017.json").write_text(json.dumps(content))
+    assert re.search(said, refused(tmp_path))
+    assert re.search(said, refused(tmp_path, "segmentation"))
+
+
+@pytest.mark.parametrize(
+    ("data_format", "expected"),
+    [("coco", "instances_train.json"), ("voc", "JPEGImages"), ("csv", "xmin"), ("camvid", "trainannot"), ("masks", "")],
+)
+def test_a_format_that_does_not_fit_says_what_lies_there(data_format: str, expected: str, tmp_path: Path) -> None:
+    for place, text in (("other", '{"tags": []}'), ("via", '{"0.jpg": {"filename": "0.jpg", "regions": []}}')):
+        for path in images(tmp_path / place, "images"):
+            path.with_suffix(".json").write_text(text)
+    said = refused(tmp_path / "other", data_format=data_format)
+    assert expected in said and "It has a .json file of the name of nearly every image" in said
+    assert "no reader knows" not in said
+    if data_format in ("coco", "voc", "csv"):
+        assert "It has annotations of the format via" in refused(tmp_path / "via", data_format=data_format)

@@ -210,7 +210,15 @@ def test_a_spec_that_is_none_is_refused(text: str) -> None:
         model_file.read_spec(text)
 
 
-@given(st.lists(st.tuples(st.text(), st.text()), max_size=3), st.integers(32, 8192), st.text())
+def id_as_kept(label: tuple[str, str]) -> str:
+    return ClassLabel(*label).id
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.text()), max_size=3, unique_by=id_as_kept),
+    st.integers(32, 8192),
+    st.text(),
+)
 def test_any_spec_survives_its_text(classes: list[tuple[str, str]], size_px: int, note: str) -> None:
     spec = ModelSpec(
         "mobilevit_s",

@@ -20,6 +20,7 @@ import torch
 from mobilevit.errors import MobileViTError
 from mobilevit.formats.table import open_artefact
 from mobilevit.inference import runner_for
+from mobilevit.text import words_of
 
 WARM_UP = 3  # passes that do not count
 
@@ -114,7 +115,7 @@ def _serve(job: Job, connection: Connection) -> None:
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
     except Exception as error:
-        connection.send(str(error) or type(error).__name__)
+        connection.send(words_of(error))
 
 
 def _pictures(count: int, size_px: int) -> torch.Tensor:

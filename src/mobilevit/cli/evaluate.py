@@ -7,7 +7,7 @@ from typing import Annotated
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
-from mobilevit.evaluation import Evaluation, evaluate
+from mobilevit.evaluation import Evaluation, NotStoredError, evaluate
 from mobilevit.files import make_folder
 from mobilevit.runtimes import TORCH, faster_beside, thresholds_beside
 from mobilevit.tasks.base import ReadOptions
@@ -40,9 +40,23 @@ def run(arguments: Sequence[str]) -> int:
         make_folder(options.save)  # before the work
     if options.runtime == TORCH and (faster := faster_beside(options.model)):
         console.say(f"note: {faster}")
+    try:
+        evaluation = _evaluated(options)
+    except NotStoredError as error:
+        _tell(error.evaluation, options)
+        raise
+    _tell(evaluation, options)
+    if options.store_threshold and (threshold := evaluation.spec.score_threshold):
+        console.say(f"{options.model} tells objects above a score of {threshold.value:g} now: {threshold.reason}")
+        for line in thresholds_beside(Path(options.model), evaluation.spec):
+            console.say(line)
+    return 0
+
+
+def _evaluated(options: EvaluateOptions) -> Evaluation:
     with console.bar() as bar:
         shown = bar.add_task("evaluating", total=None)
-        evaluation = evaluate(
+        return evaluate(
             options.model,
             options.data,
             split=options.split,
@@ -56,17 +70,16 @@ def run(arguments: Sequence[str]) -> int:
             store_threshold=options.store_threshold,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
+
+
+def _tell(evaluation: Evaluation, options: EvaluateOptions) -> None:
+    """On standard output, and into the folder that was asked for."""
     if options.json:
         console.print_json(evaluation.to_dict())
     else:
         _show(evaluation)
     if options.save:
         console.wrote(evaluation.save(options.save))
-    if options.store_threshold and (threshold := evaluation.spec.score_threshold):
-        console.say(f"{options.model} tells objects above a score of {threshold.value:g} now: {threshold.reason}")
-        for line in thresholds_beside(Path(options.model), evaluation.spec):
-            console.say(line)
-    return 0
 
 
 def _show(evaluation: Evaluation) -> None:

@@ -16,7 +16,7 @@ from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.data.finding import counted
 from mobilevit.errors import PictureError, UsageError, unknown
-from mobilevit.files import make_folder
+from mobilevit.files import clear_abandoned_files, make_folder
 from mobilevit.images.video import Video, is_video, locate
 from mobilevit.inference import MOMENT, Failure, Predictor
 from mobilevit.interrupts import StopRequest
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     _say_threshold(predictor, options)
     has_video = any(is_video(source.name) for source in expand(options.pictures))
-    columns = [*predictor.columns, *(MOMENT if has_video else ())]
+    columns = [*(MOMENT if has_video else ()), *predictor.columns]
     failures = Failures()
     with Outputs(options.output, formats, columns) as outputs:
         answers = _answers(predictor, options, draw=options.output is not None and "image" in formats)
@@ -207,6 +207,7 @@ class Outputs:
         if "mask" in self.formats and first.mask() is None:
             raise UsageError("--format mask is for segmentation: this model gives no class to a pixel")
         make_folder(folder)
+        clear_abandoned_files(folder)
         return [FORMATS[name](folder, self.columns) for name in self.formats]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from mobilevit.data.finding import counted
 from mobilevit.errors import OutputError
-from mobilevit.files import temporary_beside, unused, write_atomically
+from mobilevit.files import PartialFile, unused, write_atomically
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.inference import Failure, FrameResult
 from mobilevit.tasks.base import Result
@@ -101,20 +101,20 @@ class _Lines:
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self.path, self.columns, self.count = unused(folder / self.name), columns, 0
-        self.temporary = temporary_beside(self.path)
-        self.file = self.temporary.open("w", encoding="utf-8", newline="")
+        self.partial = PartialFile(self.path)
+        self.file = self.partial.temporary.open("w", encoding="utf-8", newline="")
 
     def close(self) -> str:
         try:
             self.file.close()
-            self.temporary.replace(self.path)
+            self.partial.finish()
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
         return self.path.name
 
     def discard(self) -> None:
         self.file.close()
-        self.temporary.unlink(missing_ok=True)
+        self.partial.discard()
 
 
 class JsonLines(_Lines):

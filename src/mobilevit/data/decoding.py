@@ -4,10 +4,10 @@
 are neither changed nor relied upon.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from mobilevit.errors import PictureError
 from mobilevit.images.effort import afforded
 from mobilevit.images.opening import Opened, Source, decoder_errors, opened_image
+from mobilevit.images.png import metadata_follows_pixels
 from mobilevit.images.quiet import quiet
 from mobilevit.images.rgb import rgb
 from mobilevit.images.truncation import decoded_part, few_enough, is_truncation
@@ -69,7 +70,7 @@ class OpenPicture:
     @property
     def header(self) -> PictureHeader:
         width, height = self.image.size
-        size = (height, width) if _orientation(self.image) in SIDEWAYS else (width, height)
+        size = (height, width) if self._orientation() in SIDEWAYS else (width, height)
         return PictureHeader(size, self.image.mode, self.image.format or "")
 
     def decode(self, *, draft_px: int | None = None, allow_truncated: bool = False) -> Image.Image:
@@ -91,7 +92,7 @@ class OpenPicture:
                     raise
                 self._take_part(error)
             image = self.image
-            upright = _upright(rgb(image, self.name), _orientation(image))
+            upright = _upright(rgb(image, self.name), self._orientation())
             plain = upright.copy() if upright is image else upright  # neither the caller's picture nor an open file
             plain.info = {}  # the orientation it speaks of has been applied
             return plain
@@ -109,8 +110,16 @@ class OpenPicture:
             self._load(self.image.size)
             bare = self.image.getchannel(0) if self.image.mode in ("LA", "La", "PA") else self.image
             bare = bare if bare.mode in INTEGER_MODES else bare.convert("RGB")
-            upright = np.asarray(_upright(bare, _orientation(self.image)))
+            upright = np.asarray(_upright(bare, self._orientation()))
             return upright.astype(np.uint8) if upright.dtype == np.bool_ else upright // step
+
+    def _orientation(self) -> int:
+        """EXIF orientation, 1 to 8. Pillow would decode every PNG for it, where few have it behind the pixels."""
+        image, file = self.image, self._found.file
+        is_png = isinstance(image, PngImageFile) and bool(image.tile) and file is not None
+        if is_png and not metadata_follows_pixels(cast(BinaryIO, file)):
+            return _orientation(image, Image.Image.getexif)
+        return _orientation(image, type(image).getexif)
 
     def _load(self, full_size: tuple[int, int]) -> None:
         self._held.enter_context(afforded(self._found, full_size))
@@ -136,12 +145,12 @@ def _png_raw_mode(image: Image.Image) -> str:
     return str(tiles[0].args) if tiles else ""
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, getexif: Callable[..., Image.Exif]) -> int:
     """EXIF orientation, 1 to 8. A broken EXIF block says nothing, and the picture is taken as it is stored."""
     if image.format in TURNED_ALREADY:
         return 1
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = getexif(image).get(ExifTags.Base.Orientation, 1)
     except Exception:  # malformed bytes, as in decoder_errors
         if isinstance(image, PngImageFile):
             # Pillow has decoded it, since EXIF may follow the pixels, and would take "interlaced" for said twice

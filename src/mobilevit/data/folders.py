@@ -59,6 +59,14 @@ def files_in(folder: Path | str) -> list[Path]:
     return [Path(entry.path) for entry in list_folder(folder) if not _is_folder(entry)]
 
 
+def file_named(folder: Path, name: str) -> Path | None:
+    """The file of that name in a folder that is there; or else the first that is called so but for case."""
+    path = folder / name
+    if path.is_file():
+        return path
+    return next((one for one in files_in(folder) if one.name.casefold() == name.casefold() and one.is_file()), None)
+
+
 def files_below(folder: Path | str) -> Iterator[Path]:
     """Every file of a folder and of the folders inside it, once, in an order that names alone decide."""
     return map(Path, _walk(os.fspath(folder), None))

@@ -17,6 +17,7 @@ from mobilevit.datasets import classes_txt
 from mobilevit.datasets.classes_txt import IGNORED, PART, Color, NamedClasses, color_of, colors_of_all, lines_of
 from mobilevit.datasets.text_files import head
 from mobilevit.errors import DataError
+from mobilevit.text import words_of
 
 OWN = "classes.txt"
 OTHER = re.compile(
@@ -29,8 +30,8 @@ def find(root: Path) -> Path | None:
     """The file that names the classes of the dataset at `root`, or of the one that `root` is a split of."""
     beside = [root.resolve().parent] if split_named(root.resolve().name) else []
     below = [folder for folder in folders.sub_folders(root) if split_named(folder.name)]
-    places = (folder / name for folder in (root, *beside, *below) for name in FILES)
-    return next((path for path in places if path.is_file() and FILES[path.name].fits(path)), None)
+    places = (folders.file_named(folder, name) for folder in (root, *beside, *below) for name in FILES)
+    return next((path for path in places if path and FILES[path.name.casefold()].fits(path)), None)
 
 
 def unread(root: Path) -> Path | None:
@@ -40,7 +41,7 @@ def unread(root: Path) -> Path | None:
 
 def read(path: Path) -> NamedClasses:
     """DataError with the line where one says something else than a class, or the classes are too few or many."""
-    named = FILES[path.name].read(path)
+    named = FILES[path.name.casefold()].read(path)
     notes = " ".join(note.message for note in named.notes)
     _check(path, named, notes)
     return named
@@ -155,7 +156,7 @@ def _cells(path: Path, lines: Sequence[str]) -> Iterator[list[str]]:
         for row in csv.reader(lines, strict=True):
             yield [cell.strip() for cell in row]
     except csv.Error as error:
-        raise DataError(f"{path} is no table with commas ({error}): export it again") from error
+        raise DataError(f"{path} is no table with commas ({words_of(error)}): export it again") from error
 
 
 @dataclass(frozen=True)

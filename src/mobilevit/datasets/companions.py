@@ -12,7 +12,7 @@ from pathlib import Path
 from mobilevit.data import folders
 from mobilevit.data.finding import inside
 from mobilevit.data.splitting import evenly, split_named
-from mobilevit.datasets import mask_look, pairs
+from mobilevit.datasets import mask_look, pairs, strangers
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.text_files import head, quoted
 
@@ -27,6 +27,11 @@ MOST_FOLDERS = 16  # beside one another, above which none is taken for masks: cl
 LOOKED_AT = 5  # pairs of image and mask that are opened
 HEAD_BYTES = 400
 WORDS = (pairs.IMAGE_WORDS, pairs.MASK_WORDS[:1])  # of folders that are images and masks by their names alone
+
+
+def lying(listing: Listing) -> str | None:
+    """Whatever lies there in place of what was looked for, for people."""
+    return strangers.found(listing) or annotations(listing) or list_of_images(listing) or masks(listing)
 
 
 def annotations(listing: Listing) -> str | None:

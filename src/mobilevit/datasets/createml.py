@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mobilevit.datasets import label_studio
 from mobilevit.datasets.annotation import Corners, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
@@ -44,7 +45,8 @@ def read(listing: Listing) -> Statements:
 
 def _files(listing: Listing) -> list[Path]:
     found = listing.below(listing.root, ".json")
-    return [path for path in found if HEAD.search(head(path, HEAD_BYTES).removeprefix(b"\xef\xbb\xbf"))]
+    begun = [path for path in found if HEAD.search(head(path, HEAD_BYTES).removeprefix(b"\xef\xbb\xbf"))]
+    return [path for path in begun if not label_studio.is_one(path)]  # JSON-MIN begins with "image" too
 
 
 def _records(path: Path) -> list[Mapping[str, Any]]:

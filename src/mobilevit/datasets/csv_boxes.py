@@ -15,6 +15,7 @@ from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_text
 from mobilevit.errors import DataError
+from mobilevit.text import words_of
 
 LAYOUT = "_annotations.csv beside the images, with filename, class, xmin, ymin, xmax, ymax"
 HEAD_BYTES = 2**12
@@ -104,7 +105,7 @@ def _rows(path: Path) -> Iterator[_Row]:
             if any(cell.strip() for cell in cells):
                 yield _row(cells, columns, reader.line_num, f"{path}, line {reader.line_num}")
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}: export the table again") from error
+        raise DataError(f"{path}, line {reader.line_num}: {words_of(error)}: export the table again") from error
 
 
 def _row(cells: Sequence[str], columns: Mapping[str, int], number: int, where: str) -> _Row:

@@ -95,8 +95,8 @@ def _named_file(root: Path, path: Path, key: str, stated: str) -> Path:
     """The file that an assignment names, of which the end is here: Darknet's paths begin where it was started."""
     parts = [part for part in stated.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
-        found = root.joinpath(*parts[start:])
-        if "\0" not in stated and found.is_file():
+        place = root.joinpath(*parts[start:-1])
+        if "\0" not in stated and place.is_dir() and (found := folders.file_named(place, parts[-1])):
             return found
     raise DataError(f"{path}: {key}: there is no '{quoted(stated)}' in {root}: copy it there, or correct the path")
 

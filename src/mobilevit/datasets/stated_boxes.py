@@ -54,7 +54,7 @@ def statements(
     if not boxes:
         raise DataError(f"{listing.root} has annotation files and no box in any of them: annotate the images first")
     occurring = {class_name(box.name) for box in boxes} - {""}
-    table = listing.root / NAMES
+    table = folders.file_named(listing.root, NAMES) or listing.root / NAMES
     tables = [table] if table.is_file() else []
     found = class_names.from_file(table, occurring) if tables else sorted(occurring) or [ONLY_CLASS]
     names = checked_names(found, table)

@@ -1,4 +1,4 @@
-"""Reads the JSON of VGG's Image Annotator: `via_region_data.json` beside the images, or a saved project."""
+"""Reads what VGG's Image Annotator, version 1 or 2, writes beside the images: JSON, CSV, or a saved project."""
 
 import math
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilevit.data.finding import listed
+from mobilevit.datasets import via_table
 from mobilevit.datasets.annotation import Corners, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
@@ -16,7 +17,7 @@ from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError
 
-LAYOUT = "via_region_data.json of VIA beside the images"
+LAYOUT = "via_region_data.json or .csv of VIA"
 PROJECT = "_via_img_metadata"  # the key of the images in a saved project
 HEAD_BYTES = 2**16
 HEAD = re.compile(rb'"(regions"\s*:\s*[\[{]|_via_img_metadata"\s*:|_via_settings"\s*:)')
@@ -47,11 +48,14 @@ def read(listing: Listing) -> Statements:
 
 
 def _files(listing: Listing) -> list[Path]:
-    return [path for path in listing.below(listing.root, ".json") if HEAD.search(head(path, HEAD_BYTES))]
+    found = [path for path in listing.below(listing.root, ".json") if HEAD.search(head(path, HEAD_BYTES))]
+    return [*found, *filter(via_table.fits, listing.below(listing.root, via_table.SUFFIX))]
 
 
 def _records(path: Path) -> dict[str, Mapping[str, Any]]:
     """What is stated of each image, by what a message calls it."""
+    if path.suffix.lower() == via_table.SUFFIX:
+        return {f"image {written(name)}": record for name, record in via_table.records(path).items()}
     content = read_json(path)
     content = content.get(PROJECT, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(record, dict) for record in content.values()):

@@ -1,46 +1,28 @@
-"""YOLO's text files, one an image: where each lies, and what its rows mean.
-
-A row is a class number and a box, center and size in normalized coordinates; or a class number and the corners of an
-outline (a polygon, or a turned box), of which the box around it is taken. Keypoints may follow a box, or a score and
-the number of a track.
-"""
+"""YOLO's text files, one an image: where each lies, and what its rows state together."""
 
 import codecs
-import math
 import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.finding import inside
-from mobilevit.datasets.annotation import Annotation, Corners
+from mobilevit.datasets.annotation import Annotation
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
-from mobilevit.datasets.text_files import head, quoted, read_text
+from mobilevit.datasets.text_files import head, read_text
+from mobilevit.datasets.yolo_rows import BOX, Row, corners, kind_of, parsed, place_of
 from mobilevit.errors import DataError
 
 NAMES = ("classes.txt", "obj.names", "_darknet.labels")  # of the classes, one a line, where there is no data.yaml
 MAX_LABEL_BYTES = 2**24
 HEAD_BYTES = 4096
 ROW = re.compile(rb"\d+(?:\.0*)?(?:[ \t]+[-+.\deE]+){4,}")
-BOX = "box"
-ROUNDING = 0.01  # by which a box may leave its image
-VISIBILITY = (0.0, 1.0, 2.0)  # of a keypoint: not labeled, hidden, seen
 
 Lines = Iterator[tuple[int, str]]  # numbered from one
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a label file; `values` are what follows the class number."""
-
-    number: int
-    label: int
-    values: tuple[float, ...]
 
 
 class Labels:
@@ -79,7 +61,7 @@ class Labels:
             return None
         self.read[path] = None
         lines = numbered(read_text(path, MAX_LABEL_BYTES))
-        return path, [_row(number, line, f"{path}, line {number}") for number, line in lines]
+        return path, [parsed(number, line, f"{path}, line {number}") for number, line in lines]
 
     def _file(self, image: Path) -> Path | None:
         """The label file of an image: where YOLO looks, or the one that is there under the same name in another case,
@@ -119,7 +101,8 @@ class Labels:
         lengths: dict[int, list[tuple[float, ...]]] = defaultdict(list)
         for row in rows:
             lengths[len(row.values)].append(row.values)
-        return {length: _kind(some, self.keypoint_values) for length, some in lengths.items()}
+        are_alike = len(lengths.keys() - {4}) == 1
+        return {length: kind_of(some, self.keypoint_values, are_alike=are_alike) for length, some in lengths.items()}
 
     def _annotation(self, image: Path, found: tuple[Path, list[Row]] | None, kinds: Mapping[int, str]) -> Annotation:
         if found is None:
@@ -128,14 +111,14 @@ class Labels:
         known = [row for row in rows if row.label in self.numbers]
         strange = [f"line {row.number} (class {row.label:.15g})" for row in rows if row.label not in self.numbers]
         self.notes.add("unknown-class", path, len(strange), strange)
-        boxes = [_corners(row, kinds[len(row.values)], f"{path}, line {row.number}") for row in rows]
+        boxes = [corners(row, kinds[len(row.values)], f"{path}, line {row.number}") for row in rows]
         for row in known:
             if (kind := kinds[len(row.values)]) != BOX:
-                self.notes.add(kind, path, places=[f"line {row.number}"])
+                self.notes.add(kind, path, places=[place_of(row, kind)])
         return Annotation(
             image,
             path,
-            [corners for corners, row in zip(boxes, rows, strict=True) if row.label in self.numbers],
+            [box for box, row in zip(boxes, rows, strict=True) if row.label in self.numbers],
             [self.numbers[row.label] for row in known],
             [False] * len(known),
             in_shares=True,
@@ -155,7 +138,7 @@ class Labels:
             if (
                 path not in self.read
                 and os.fspath(path) not in expected
-                and path.name not in NAMES
+                and path.name.casefold() not in NAMES
                 and holds_rows(path)
             ):
                 bare, split = self._bare.get(path.stem, []), self.listing.split_of(path)
@@ -186,50 +169,3 @@ def label_paths(root: Path, image: Path | str) -> list[str]:
     places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
     changed = ([*parts[:place], "labels", *parts[place + 1 :]] for place in reversed(places))
     return [*(start + os.sep.join(some) for some in changed), beside]  # noqa: PTH118
-
-
-def _row(number: int, line: str, where: str) -> Row:
-    try:
-        label, *values = map(float, line.split())
-    except ValueError:
-        raise DataError(f"{where}: '{quoted(line)}' is no row of numbers") from None
-    if not (label >= 0 and label.is_integer()):
-        raise DataError(f"{where}: the class is {label:g}: a whole number from 0 is expected")
-    return Row(number, int(label), tuple(values))
-
-
-def _kind(rows: Sequence[tuple[float, ...]], keypoint_values: int | None) -> str:
-    """What rows of one length are: BOX, or one of the kinds of notes, or "" for nothing that is known."""
-    length = len(rows[0])
-    if length <= 4:
-        return BOX if length == 4 else ""
-    if keypoint_values is not None and length == 4 + keypoint_values:
-        return "keypoints"
-    if length == 5 or (length == 6 and any(row[5] > 1 and row[5].is_integer() for row in rows)):
-        return "extra-column" if all(map(_is_inside, rows)) else ""  # no corner of an outline lies beyond 1
-    if (length - 4) % 3 == 0 and _are_visibilities([row[6::3] for row in rows]):
-        return "keypoints"
-    return "" if length % 2 else "polygon"
-
-
-def _is_inside(row: tuple[float, ...]) -> bool:
-    """Whether the first four values are a box in its image, up to what rounding does."""
-    x, y, width, height = row[:4]
-    return all(abs(center - 0.5) + side / 2 <= 0.5 + ROUNDING for center, side in ((x, width), (y, height)))
-
-
-def _are_visibilities(thirds: Sequence[tuple[float, ...]]) -> bool:
-    """Whether every third value is a keypoint's visibility; without a 2, it could be an outline on the border."""
-    return all(value in VISIBILITY for row in thirds for value in row) and any(2.0 in row for row in thirds)
-
-
-def _corners(row: Row, kind: str, where: str) -> Corners:
-    values = row.values
-    if not kind:
-        raise DataError(f"{where}: {len(values) + 1} numbers: a class and four are expected, or a class and an outline")
-    if kind != "polygon":
-        x, y, width, height = values[:4]
-        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    if strange := [value for value in values if not math.isfinite(value)]:  # which min and max may pass over
-        return (strange[0],) * 4
-    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])

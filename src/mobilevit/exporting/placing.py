@@ -5,7 +5,7 @@ from typing import cast
 
 from mobilevit.errors import MobileViTError, OutputError
 from mobilevit.files import abandoned, make_folder, write_atomically
-from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.manifest import Manifest, has_its_sum, manifest_path, read_manifest, sha256_of
 
 READY = "ready"  # folder inside a temporary one, with a file and its manifest, complete, on their way to their place
 OLD = "old"  # what was there before, where it is a folder: folders replace none
@@ -23,8 +23,11 @@ def place(model: object, output: str | Path | None, name: str, *, keep: bool) ->
 
 
 def require_ours(path: Path) -> None:
-    """OutputError where something is at `path` that is no exported file of ours, whole as it was written."""
-    if path.exists():
+    """OutputError where something is at `path` that is no exported file of ours, whole as it was written.
+
+    Its manifest may have been changed: to export again is what mends that.
+    """
+    if path.exists() and not has_its_sum(path):
         try:
             read_manifest(path)
         except MobileViTError as error:

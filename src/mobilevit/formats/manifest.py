@@ -1,6 +1,7 @@
 """The manifest: a JSON file beside each exported one, with all that a program needs to use it, and its proof.
 
-`model.onnx` has its manifest in `model.onnx.json`. Every runtime reads these two and nothing else.
+`model.onnx` has its manifest in `model.onnx.json`. Every runtime reads these two and nothing else. The manifest has the
+sum of the file, and a checksum of itself: edited by hand it would give classes that look right and are not.
 """
 
 import hashlib
@@ -12,8 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mobilevit.checksums import json_checksum
 from mobilevit.errors import UsageError, WeightsError
-from mobilevit.spec import FORMAT, LARGEST_PX, SMALLEST_PX, ModelSpec, at_size
+from mobilevit.spec import FORMAT, LARGEST_PX, SMALLEST_PX, ModelSpec, at_size, repeated_id
 from mobilevit.text import to_json
 from mobilevit.typed import MOST_CHARACTERS, built, parsed
 
@@ -49,24 +51,27 @@ class Manifest:
     parity: dict[str, Any] | str = NOT_RUN
     calls: dict[str, int] = field(default_factory=dict)  # how often, where the format counts: XNNPACK, and operations
     versions: dict[str, str] = field(default_factory=dict)  # of what wrote it
-    num_classes: int | None = None  # of the model, which not every output tells; None: an older manifest
+    num_classes: int | None = None  # of the model, which not every output tells; None: not said
 
     def to_json(self) -> str:
         spec = json.loads(self.spec.to_json())
-        return to_json({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}, indent=2)
+        content = json.loads(to_json({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}))
+        return to_json({**content, CHECKSUM_KEY: json_checksum(content)}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
-        """WeightsError that names the first key whose value cannot be, or does not fit the others."""
+        """WeightsError that names the first key whose value cannot be, or does not fit the others; where all of them
+        can be, and yet one was changed since the manifest was written, it says so."""
         try:
             data = parsed(text)
-            for holder, key, version in (("manifest", "manifest", MANIFEST_FORMAT), ("spec", "format", FORMAT)):
-                outer = data if holder == "manifest" else data.get("spec")
-                if not isinstance(outer, dict) or type(outer.get(key)) is not int or outer.pop(key) != version:
-                    raise WeightsError(f"{holder}.{key} is not {version}: another version or program wrote it")
-            manifest = built(cls, data, "manifest")
+            _check_versions(data)
+            stated = data.pop(CHECKSUM_KEY, None)
+            spec = {key: value for key, value in data["spec"].items() if key != "format"}
+            manifest = built(cls, {key: data[key] for key in data if key != "manifest"} | {"spec": spec}, "manifest")
             for fault in _faults(manifest):
                 raise WeightsError(fault)
+            if stated != json_checksum(data):
+                raise WeightsError(f"manifest lacks the key {CHECKSUM_KEY}" if stated is None else _CHANGED)
         except WeightsError as error:
             reason = textwrap.shorten(str(error), 500)  # a value may be of any length
             raise WeightsError(f"the manifest cannot be read: {reason}. Export the model again.") from error
@@ -80,6 +85,20 @@ class Manifest:
             sizes = ", ".join(map(str, sorted(self.sizes_px)))
             raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
         return replace(self, spec=at_size(self.spec, size_px))
+
+
+CHECKSUM_KEY = "checksum"  # of the document; over all the other keys
+_CHANGED = (
+    "it was changed after it was written: its content does not have its checksum. A manifest is not edited: names of "
+    "classes and the score threshold are the model's, whose change takes another export"
+)
+
+
+def _check_versions(data: Any) -> None:
+    for holder, key, version in (("manifest", "manifest", MANIFEST_FORMAT), ("spec", "format", FORMAT)):
+        outer = data if holder == "manifest" else data.get("spec")
+        if not isinstance(outer, dict) or type(outer.get(key)) is not int or outer[key] != version:
+            raise WeightsError(f"{holder}.{key} is not {version}: another version or program wrote it")
 
 
 def _faults(manifest: Manifest) -> Iterator[str]:
@@ -104,6 +123,8 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     names = [port.name for port in manifest.outputs]
     if not names or len({*names}) < len(names):
         yield f"outputs are {names}, expected one or more of different names"
+    if (repeated := repeated_id(spec.classes)) is not None:
+        yield f"spec.classes has two classes of the id {repeated[:80]!r}"
     if manifest.num_classes not in (None, classes):
         yield f"spec.classes are {classes}, but num_classes is {manifest.num_classes}"
     for port in manifest.outputs:
@@ -119,36 +140,56 @@ def manifest_path(artefact: Path) -> Path:
 def read_manifest(artefact: Path) -> Manifest:
     """The manifest of the file or folder `artefact`.
 
-    WeightsError where either is missing, or the artefact is not the one that the manifest was written for.
+    WeightsError where either is missing, the manifest was changed, or the artefact is not the one that it was written
+    for, which is found out before any runtime opens it.
     """
-    path = manifest_path(artefact)
     if not artefact.exists():
         raise WeightsError(f"exported model not found: {artefact}")
+    text = _text_beside(artefact)
+    try:
+        manifest = Manifest.from_json(text)
+    except WeightsError as error:
+        raise WeightsError(f"{manifest_path(artefact)}: {error}") from error
+    if manifest.sha256 != sha256_of(artefact):
+        raise WeightsError(
+            f"{artefact} is not what its manifest was written for (sha256): it is damaged, cut short or another file. "
+            "Copy both again, or remove it and export the model again."
+        )
+    return manifest
+
+
+def has_its_sum(artefact: Path) -> bool:
+    """Whether the manifest beside `artefact`, changed or not, is of it: then it is as an export wrote it."""
+    try:
+        return bool(parsed(_text_beside(artefact))["sha256"] == sha256_of(artefact))
+    except (WeightsError, KeyError, TypeError, IndexError):
+        return False
+
+
+def _text_beside(artefact: Path) -> str:
+    """What the manifest of `artefact` holds; WeightsError where it is missing, or no text of its size."""
+    path = manifest_path(artefact)
     try:
         if path.stat().st_size > 4 * MOST_CHARACTERS:
             raise WeightsError(
                 f"{path} has {path.stat().st_size:,} bytes: that is no manifest. Export the model again."
             )
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
             f"{artefact} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
         ) from error
-    try:
-        manifest = Manifest.from_json(text)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
-    if manifest.sha256 != sha256_of(artefact):
-        raise WeightsError(f"{artefact} is not what its manifest was written for (sha256): export it again")
-    return manifest
 
 
 def sha256_of(artefact: Path) -> str:
-    """Of a file; of a folder that of the names and contents of all files in it."""
+    """Of a file; of a folder that of the names and contents of all files in it. WeightsError where one is not read."""
     digest = hashlib.sha256()
-    for path in [artefact] if artefact.is_file() else sorted(artefact.rglob("*")):
-        if path.is_file():
-            if path != artefact:
-                digest.update(path.relative_to(artefact).as_posix().encode() + b"\0")
-            digest.update(path.read_bytes())
+    try:
+        for path in [artefact] if artefact.is_file() else sorted(artefact.rglob("*")):
+            if path.is_file():
+                if path != artefact:
+                    digest.update(path.relative_to(artefact).as_posix().encode() + b"\0")
+                digest.update(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{artefact} cannot be read: {error.strerror}") from error
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from torch import Tensor
 from mobilevit.errors import WeightsError
 from mobilevit.formats.manifest import Manifest, Port
 from mobilevit.spec import ModelSpec
+from mobilevit.text import words_of
 
 Pictures = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
 Run = Callable[[Pictures], Sequence[NDArray[np.generic]]]  # the outputs of the manifest, in its order
@@ -34,7 +35,7 @@ class ArtefactRunner:
         try:
             parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
         except Exception as error:  # each runtime has its own kinds
-            message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {error}"
+            message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {words_of(error)}"
             raise WeightsError(f"{message}. Export it again.") from error
         outputs = {
             port.name: torch.cat([_tensor(part[place]) for part in parts])

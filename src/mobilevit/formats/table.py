@@ -11,6 +11,7 @@ from mobilevit.errors import MissingExtraError, UsageError, WeightsError, unknow
 from mobilevit.formats import Runner
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, read_manifest
+from mobilevit.text import words_of
 
 Precision = Literal["fp32", "fp16"]
 
@@ -107,4 +108,4 @@ def open_artefact(path: str | Path, *, threads: int | None = None, size_px: int 
     except (UsageError, MissingExtraError):
         raise
     except Exception as error:  # each runtime has its own kinds
-        raise WeightsError(f"{path} cannot be opened by {FORMATS[manifest.format].title}: {error}") from error
+        raise WeightsError(f"{path} cannot be opened by {FORMATS[manifest.format].title}: {words_of(error)}") from error

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx2
 
+from mobilevit.text import words_of
+
 SCHEMES = ("http", "https")
 MAX_REDIRECTS = 5
 
@@ -129,7 +131,7 @@ def _in_words(allowance: "_Allowance") -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    return ascii(str(error) or type(error).__name__)[1:-1]
+    return ascii(words_of(error))[1:-1]
 
 
 class _Allowance:

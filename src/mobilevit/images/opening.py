@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from mobilevit.errors import PictureError
 from mobilevit.images.heif import START_BYTES, is_heif, is_still, open_heif
 from mobilevit.images.metering import Metered
+from mobilevit.text import words_of
 
 Source = os.PathLike[str] | str | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
@@ -78,8 +79,7 @@ def decoder_errors(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: refused, because it has {TOO_MANY_PIXELS}: resize it") from error
     except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise PictureError(f"{name}: is broken ({reason}): copy it again or leave it out") from error
+        raise PictureError(f"{name}: is broken ({words_of(error)}): copy it again or leave it out") from error
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
@@ -104,7 +104,9 @@ def _open_file(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise PictureError(f"{path}: not found: check the path") from None
     except (OSError, ValueError) as error:
-        raise PictureError(f"{path}: cannot be opened ({error}): check the path and its permissions") from error
+        raise PictureError(
+            f"{path}: cannot be opened ({words_of(error)}): check the path and its permissions"
+        ) from error
 
 
 def _content(source: object) -> tuple[bytes, str]:
@@ -126,7 +128,7 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
             file.seek(0)  # as Pillow does: what has just been written stands at its end
         content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:
-        raise PictureError(f"{name}: cannot be read ({error})") from error
+        raise PictureError(f"{name}: cannot be read ({words_of(error)})") from error
     if not isinstance(content, bytes):
         raise PictureError(f'{name}: is open as text: open it with mode "rb"')
     return content
@@ -144,7 +146,8 @@ def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
         file.seek(0)
         if VIDEO_START.match(start) and not is_still(start):
             raise PictureError(
-                f"{name}: is a video, and no image: give a file whose name ends like a video's, as in .mp4"
+                f"{name}: is a video, and no image: give it a name that ends like a video's, such as .mp4, "
+                "to have its frames read"
             )
         reader = cast(BinaryIO, metered)
         image = open_heif(reader, name) if is_heif(start) else Image.open(reader, formats=FORMATS)

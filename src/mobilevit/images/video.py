@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from mobilevit.errors import MissingExtraError, PictureError, UsageError
-from mobilevit.images.opening import MAX_PIXELS, TOO_MANY_PIXELS
+from mobilevit.images.opening import MAX_PIXELS, TOO_MANY_PIXELS, opened_image
 
 SUFFIXES = frozenset(
     {
@@ -131,7 +131,7 @@ def _opened(location: Location) -> tuple[Any, Any]:
     if location.reader is None and not Path(location.target).is_file():
         raise PictureError(f"{location.name}: not found: check the path")
     options = {} if location.reader else {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-    with _named(location.name, lambda: "no such camera here" if location.reader else "cannot be read as a video"):
+    with _named(location.name, lambda: "no such camera here" if location.reader else _no_video(location.target)):
         container = av.open(location.target, format=location.reader, options=options)
         if not container.streams.video:
             raise PictureError(f"{location.name}: has no images, only sound")
@@ -141,6 +141,16 @@ def _opened(location: Location) -> tuple[Any, Any]:
         stream.thread_type = "AUTO"
         _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
         return container, stream
+
+
+def _no_video(path: str) -> str:
+    """Why a file is none, and what to do where it is an image."""
+    try:
+        with opened_image(path) as found:
+            kind = found.image.format or ""
+    except PictureError:
+        return "cannot be read as a video"
+    return f"is an image ({kind}), and no video: give it a name that ends like an image's, such as .{kind.lower()}"
 
 
 @contextmanager

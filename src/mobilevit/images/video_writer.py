@@ -6,10 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from mobilevit.errors import OutputError
-from mobilevit.files import temporary_beside
+from mobilevit.files import PartialFile
 from mobilevit.images.video import Frame, pyav
 
 TICKS = 30_000  # per second: divides the usual rates, those of 1001 as well, and is below MPEG-4's limit of 65,535
@@ -18,8 +19,9 @@ TICKS = 30_000  # per second: divides the usual rates, those of 1001 as well, an
 class VideoWriter:
     """Frames as an MP4 file. It has its name only after `close`, which is for an interruption too.
 
-    H.264 where this build of FFmpeg has it, else MPEG-4; no sound. The first image decides the size, which is filled up
-    to even numbers, as both want them; each is shown at its frame's own time, so a varying rate stays.
+    H.264 where this build of FFmpeg has it, else MPEG-4; no sound. The first image decides the size. Both want even
+    numbers: where one is odd, the last column or row is there twice. Each image is shown at its frame's own time, so a
+    varying rate stays.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,9 +29,9 @@ class VideoWriter:
         self.path = path
         self._stream: Any = None
         self._last = -1  # the time of the frame before, in ticks
-        self._temporary = temporary_beside(path)
+        self._file = PartialFile(path)
         with self._problems_named():
-            self._container = pyav().open(str(self._temporary), "w", format="mp4")
+            self._container = pyav().open(str(self._file.temporary), "w", format="mp4")
 
     def add(self, image: Image.Image, frame: Frame) -> None:
         """Append `image` as what is shown at the time of `frame`, which it was made of. OutputError."""
@@ -57,12 +59,12 @@ class VideoWriter:
         with self._problems_named():
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._temporary.replace(self.path)
+            self._file.finish()
 
     def discard(self) -> None:
         """Take away what was written."""
         self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     @contextmanager
     def _problems_named(self) -> Iterator[None]:
@@ -73,9 +75,19 @@ class VideoWriter:
 
 
 def _filled_up(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The image in a black one of `size`, at its upper left; reduced where it is larger."""
+    """The image at the upper left of one of `size`; reduced where it is larger.
+
+    A row or column that is missing to an even number repeats the one before; what else is missing is black.
+    """
+    if image.width > size[0] or image.height > size[1]:
+        image = ImageOps.contain(image, size)
+    missing = size[0] - image.width, size[1] - image.height
+    if missing == (0, 0):
+        return image
+    if max(missing) == 1:
+        return Image.fromarray(np.pad(np.asarray(image), ((0, missing[1]), (0, missing[0]), (0, 0)), mode="edge"))
     canvas = Image.new("RGB", size)
-    canvas.paste(image if image.width <= size[0] and image.height <= size[1] else ImageOps.contain(image, size))
+    canvas.paste(image)
     return canvas
 
 

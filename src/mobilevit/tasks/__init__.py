@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mobilevit.data import folders
-from mobilevit.datasets import companions
+from mobilevit.datasets import companions, strangers
 from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
 from mobilevit.tasks.base import Task
@@ -43,6 +43,8 @@ def recognise(root: Path, task: str | None = None, data_format: str | None = Non
     if chosen:
         _refuse_another(root, chosen, is_fitting=bool(fitting))
         return chosen
+    if data_format is not None and not fitting:
+        return candidates[0]  # whose reader says what it looked for, and what lies there
     if fitting in ([], [TASKS["classification"]]):
         _refuse_companions(root)
     if not fitting and len(candidates) == 1:
@@ -80,6 +82,8 @@ def _refuse_another(root: Path, chosen: Task, *, is_fitting: bool) -> None:
 def _refuse_companions(root: Path) -> None:
     """DataError where images have annotations or masks beside them that no reader knows."""
     listing = Listing(root)
+    if found := strangers.found(listing):
+        raise DataError(f"{root} has {found}")
     if found := companions.annotations(listing):
         raise DataError(
             f"{root} has {found}, and no reader knows them. Convert them to COCO, Pascal VOC or YOLO; or, where the "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mobilevit.errors import TrainingError, WeightsError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.spec import ModelSpec
+from mobilevit.text import words_of
 from mobilevit.training.ema import Ema
 from mobilevit.weights.containers import read_safetensors, safetensors_bytes
 
@@ -52,7 +53,7 @@ class Checkpoint:
                 ema.model.load_state_dict(_below(self.tensors, "ema."))
             _load_optimiser(optimiser, _below(self.tensors, "optimiser."))
         except (RuntimeError, IndexError, ValueError) as error:
-            raise TrainingError(f"the checkpoint does not fit the run's config.json: {error}") from error
+            raise TrainingError(f"the checkpoint does not fit the run's config.json: {words_of(error)}") from error
 
 
 def write_checkpoint(
@@ -82,7 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
     except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"checkpoint {path} cannot be read: {error}. The models beside it may still be good; "
+            f"checkpoint {path} cannot be read: {words_of(error)}. The models beside it may still be good; "
             "start again with --weights and the path of last.safetensors."
         ) from error
 

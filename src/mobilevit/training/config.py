@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
 from mobilevit.errors import UsageError, check_ranges, unknown
+from mobilevit.text import words_of
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -161,7 +162,7 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"recipe {recipe} is not valid TOML: {error}") from error
+        raise UsageError(f"recipe {recipe} is not valid TOML: {words_of(error)}") from error
 
 
 def with_options(config: Config, options: dict[str, Any]) -> Config:

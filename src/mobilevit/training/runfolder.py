@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from mobilevit.data.finding import listed
 from mobilevit.errors import OutputError, TrainingError, UsageError
 from mobilevit.files import clear_abandoned, is_temporary, make_folder, write_atomically
+from mobilevit.text import words_of
 from mobilevit.training.config import TrainConfig, from_json, to_json
 
 LOCK = ".lock"  # name of the file that a training process holds
@@ -158,7 +159,7 @@ def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
     try:
         return folder, from_json(folder.config.read_text(encoding="utf-8"))
     except (ValueError, TypeError, AttributeError, UsageError) as error:
-        raise TrainingError(f"{folder.config} is not the configuration of a run: {error}") from error
+        raise TrainingError(f"{folder.config} is not the configuration of a run: {words_of(error)}") from error
 
 
 def _no_run(path: Path) -> str:

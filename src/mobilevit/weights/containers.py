@@ -6,12 +6,11 @@ writes carries a checksum: a single changed bit in a weight else gives another c
 
 import argparse
 import difflib
-import hashlib
 import json
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mobilevit.checksums import blake2b
 from mobilevit.errors import WeightsError
+from mobilevit.text import words_of
 from mobilevit.weights import pickles
 
 MAX_FILE_BYTES = 2**31  # a training checkpoint with optimiser and EMA of the largest network is below 2**27
@@ -50,7 +51,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             # copies: what is mapped would change, or crash the process, when the file does
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise WeightsError(f"{path} is damaged or cut short ({error}). Download or copy it again.") from error
+        raise WeightsError(f"{path} is damaged or cut short ({words_of(error)}). Download or copy it again.") from error
     if CHECKSUM_KEY in texts and texts[CHECKSUM_KEY] != checksum(texts, tensors):
         raise WeightsError(
             f"{path} is damaged: its content does not have the checksum that it was written with. "
@@ -69,18 +70,20 @@ CHECKSUM_KEY = "mobilevit_checksum"  # of the header's texts
 
 
 def checksum(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """Of all that a file says: BLAKE2b over its texts, then its tensors, each by name, in the order of the names.
+    """Of all that a file says: its texts, then its tensors, each by name, in the order of the names.
 
     A tensor counts with its name, type and shape, not with its place in the file, which writers choose.
     """
-    digest = hashlib.blake2b(digest_size=32)
+    return blake2b(_content(texts, tensors))
+
+
+def _content(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     for key, text in sorted(texts.items()):
         if key != CHECKSUM_KEY:
-            digest.update(json.dumps([key, text]).encode())
+            yield json.dumps([key, text]).encode()
     for name, tensor in sorted(tensors.items()):
-        digest.update(json.dumps([name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]).encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"blake2b-256:{digest.hexdigest()}"
+        yield json.dumps([name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]).encode()
+        yield tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def read_torch(path: Path) -> Any:
@@ -107,6 +110,8 @@ def read_torch(path: Path) -> Any:
 
 def _start(path: Path) -> bytes:
     """The first bytes of a file that is there and not too large."""
+    if path.suffix in EXPORTED and path.exists():
+        raise WeightsError(_exported(path))
     try:
         if path.is_dir():
             models = sorted(path.glob("*.safetensors"))
@@ -124,6 +129,25 @@ def _start(path: Path) -> bytes:
     if size_bytes > MAX_FILE_BYTES:
         raise WeightsError(f"{path} has {size_bytes:,} bytes: refused, no MobileViT needs more than {MAX_FILE_BYTES:,}")
     return start
+
+
+EXPORTED = {  # what ends so was written for another runtime, by us or by others; a test compares it with formats.table
+    ".onnx": "ONNX",
+    ".openvino": "OpenVINO",
+    ".pte": "ExecuTorch",
+    ".mlpackage": "Core ML",
+    ".tflite": "LiteRT",
+}
+
+
+def _exported(path: Path) -> str:
+    """What to do with a file that holds no weights which could be read back."""
+    made_of = path.with_suffix(".safetensors")
+    instead = f"{made_of}, which lies beside it" if made_of.is_file() else "such as best.safetensors of its run folder"
+    return (
+        f"{path} is an exported model ({EXPORTED[path.suffix]}), which predict, evaluate and benchmark take. Here give "
+        f"the model file that it was exported from, {instead}."
+    )
 
 
 def _siblings(path: Path) -> list[str]:
@@ -144,7 +168,7 @@ def _check_header(path: Path) -> None:
     try:
         json.loads(header)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} has a header that is not JSON: it is damaged ({error})") from error
+        raise WeightsError(f"{path} has a header that is not JSON: it is damaged ({words_of(error)})") from error
 
 
 def _refusal(path: Path, reason: str) -> str:

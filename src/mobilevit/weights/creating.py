@@ -14,7 +14,7 @@ from mobilevit.errors import UsageError, WeightsError
 from mobilevit.models.anchors import AnchorSizes
 from mobilevit.models.mobilevit import PatchSizes
 from mobilevit.models.table import MODELS, build, resolve
-from mobilevit.spec import ClassLabel, ModelSpec, Provenance
+from mobilevit.spec import ClassLabel, ModelSpec, Provenance, repeated_id
 from mobilevit.weights import heads, sources
 from mobilevit.weights.blank import blank
 from mobilevit.weights.checkpoint import usual_classes
@@ -164,8 +164,8 @@ def _check_classes(architecture: str, num_classes: int | None, classes: Sequence
         raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
     if not all(isinstance(label, ClassLabel) for label in classes):
         raise UsageError("classes are ClassLabels: make them of names with mobilevit.spec.labels")
-    if len({label.id for label in classes}) < len(classes):
-        raise UsageError("two of the classes have the same id")
+    if (repeated := repeated_id(classes)) is not None:
+        raise UsageError(f"two of the classes have the same id, '{repeated}'")
 
 
 def _wanted(num_classes: int | None, classes: Sequence[ClassLabel], present: ModelSpec) -> tuple[ClassLabel, ...]:

@@ -11,7 +11,8 @@ from mobilevit.errors import WeightsError
 from mobilevit.files import write_atomically
 from mobilevit.models.anchors import are_valid
 from mobilevit.models.table import MODELS
-from mobilevit.spec import ChannelOrder, Fit, Interpolation, ModelSpec
+from mobilevit.spec import ChannelOrder, Fit, Interpolation, ModelSpec, repeated_id
+from mobilevit.text import words_of
 from mobilevit.weights import containers
 from mobilevit.weights.recognition import Recognised, check, recognise
 from mobilevit.weights.translation import to_ours
@@ -73,7 +74,7 @@ def read_spec(text: str) -> ModelSpec:
         spec = ModelSpec.from_json(text)
         check_spec(spec)
     except (TypeError, RecursionError) as error:
-        raise WeightsError(f"the model file's spec cannot be read: {error}") from error
+        raise WeightsError(f"the model file's spec cannot be read: {words_of(error)}") from error
     return spec
 
 
@@ -107,6 +108,8 @@ def check_spec(spec: ModelSpec) -> None:
     ):
         if not valid:
             raise WeightsError(f"the model file's spec has {name} {reprlib.repr(value)}, which cannot be")
+    if (repeated := repeated_id(spec.classes)) is not None:
+        raise WeightsError(f"the model file's spec has two classes of the id {reprlib.repr(repeated)}")
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -10,6 +10,7 @@ from mobilevit.models.table import ALIASES, MODELS, for_task
 from mobilevit.spec import ModelSpec, Provenance
 from mobilevit.weights import checkpoint, download
 from mobilevit.weights.catalogue import CATALOGUE, KEYWORDS, PUBLISHED, Entry
+from mobilevit.weights.containers import EXPORTED
 
 
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
@@ -69,7 +70,7 @@ def _is_path(name: str) -> bool:
     return Path(name).suffix in SUFFIXES or Path(name).exists()
 
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar", *EXPORTED)
 
 
 def _spec(entry: Entry, own: ModelSpec) -> ModelSpec:

@@ -35,6 +35,7 @@ class Document:
         Without `outlines` those are dropped while the file is read, since they are most of it.
         """
         content = _parsed(path, outlines=outlines)
+        _refuse_others(path, content)
         images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
         categories = _by_id(path, "categories", content)
         if not images:
@@ -155,6 +156,21 @@ def _parsed(path: Path, *, outlines: bool) -> Record:
     if not isinstance(content, dict):
         raise DataError(f"{path} is no COCO file: an object with images, annotations and categories is expected")
     return content
+
+
+def _refuse_others(path: Path, content: Record) -> None:
+    """DataError for COCO's files of another purpose, which have lists of the same names."""
+    records = content.get("annotations")
+    for record in records[:1] if isinstance(records, list) else ():
+        for key in OTHERS.keys() & record.keys() if isinstance(record, dict) else ():
+            raise DataError(f"{path} {OTHERS[key]}")
+
+
+OTHERS = {  # by a key of its annotations what a file is, and what to do
+    "segments_info": "is COCO panoptic: its segments are pixels of PNG files, which are not read. Give the "
+    "instances_*.json of the same images; or make masks of classes from it, such as with panopticapi",
+    "caption": "holds captions and no boxes: give the instances_*.json of the same images",
+}
 
 
 def _without_outline(record: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilevit.data import folders
-from mobilevit.data.finding import Finding, counted
+from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
-from mobilevit.datasets import createml, csv_boxes, labelme, via
+from mobilevit.datasets import companions, createml, csv_boxes, cvat, label_studio, labelme, via
 from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Annotation, Statements
 from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
@@ -39,6 +39,8 @@ FORMATS: Mapping[str, Format] = {
     "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
     "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
     "via": Format(via.fits, via.read, via.LAYOUT, is_sure=False),
+    "cvat": Format(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
+    "label-studio": Format(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
     "createml": Format(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
     "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
 }
@@ -63,7 +65,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     """
     root = folders.require_folder(root)
     listing = Listing(root)
-    stated = FORMATS[format_of(listing, options.data_format)].read(listing)
+    stated = _stated(listing, options.data_format)
     for split, annotations in stated.splits.items():
         _refuse_twice(root, split, annotations)
     found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
@@ -76,6 +78,21 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     return Dataset(
         root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
     )
+
+
+def _stated(listing: Listing, name: str | None) -> Statements:
+    """By the format of that name; what is not there is an error that says what lies in its place."""
+    known = FORMATS[format_of(listing, name)]
+    if name is None or known.fits(listing):
+        return known.read(listing)
+    try:
+        if known.is_sure:
+            return known.read(listing)  # which knows best what is missing
+        raise DataError(f"{listing.root} has no annotations of the format {name}: expected {known.layout}")
+    except DataError as error:
+        others = [other for other, its in FORMATS.items() if other != name and its.fits(listing)]
+        said = f"annotations of the format {listed(others)}" if others else companions.lying(listing)
+        raise DataError(f"{error}. It has {said}" if said else str(error)) from None
 
 
 def format_of(listing: Listing, name: str | None) -> str:

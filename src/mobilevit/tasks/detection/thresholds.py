@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.errors import UsageError
+from mobilevit.errors import DataError
 from mobilevit.spec import Criterion, ScoreThreshold
 from mobilevit.tasks.detection.comparing import Comparison, Verdict
 from mobilevit.tasks.detection.result import COUNTED_FROM
@@ -61,7 +61,7 @@ def curve(found: Iterable[tuple[NDArray[np.float32], Comparison]]) -> Curve:
 def best(curve: Curve, criterion: Criterion) -> ScoreThreshold | None:
     """The threshold that meets the criterion best, of equal ones the highest; None where no box is right.
 
-    UsageError where none meets it, with the best that can be had.
+    DataError where none meets it, with the best that can be had.
     """
     if not curve.recall.any():
         return None
@@ -73,7 +73,7 @@ def best(curve: Curve, criterion: Criterion) -> ScoreThreshold | None:
     meets = asked >= criterion.least
     if not meets.any():
         place = int(asked.argmax())
-        raise UsageError(
+        raise DataError(
             f"no score threshold has a {criterion.name} of {criterion.least:g}: the best that can be had is "
             f"{_floor(asked[place])}, above a score of {curve.threshold(place):g}"
         )

@@ -6,6 +6,7 @@ drag, and no box of one pixel.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ CLASSES = "classes.txt"  # the names in their order, one a line; without it they
 PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 XML_FOLDERS = ("annotations", "annotation", "annots", "annot", "xmls", "xml", "labels")
 HEAD_BYTES = 4096  # of a file, within which VOC's outermost element begins
+OUTERMOST = re.compile(rb"<annotation[\s/>]")  # CVAT's own begins with <annotations>
 FIRST = 5  # XML files of a folder that decide whether it is VOC's
 
 
@@ -61,7 +63,7 @@ def read(listing: Listing) -> Statements:
         stated = {split: _Place(folder, images, split).stated() for split, folder in places.items()}
     if not any(one.objects for some in stated.values() for one in some):
         raise DataError(f"{root} has no VOC annotations with objects: expected {LAYOUT}")
-    table = root / CLASSES
+    table = folders.file_named(root, CLASSES) or root / CLASSES
     tables = [table] if table.is_file() else []
     occurring = {thing.name for some in stated.values() for one in some for thing in one.objects}
     names = class_names.from_file(table, occurring) if tables else sorted(occurring)
@@ -101,7 +103,7 @@ def _places(listing: Listing) -> dict[str, _XmlFolder]:
 
 
 def _looks_like_voc(path: Path) -> bool:
-    return b"<annotation" in head(path, HEAD_BYTES)
+    return OUTERMOST.search(head(path, HEAD_BYTES)) is not None
 
 
 def _refuse_lists_inside(listing: Listing) -> None:

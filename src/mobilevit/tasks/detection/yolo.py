@@ -112,8 +112,12 @@ def _keypoint_values(path: Path, content: Mapping[str, Any]) -> int | None:
     shape = content.get("kpt_shape")
     if shape is None:
         return None
-    if not isinstance(shape, list) or not all(isinstance(n, str) and re.fullmatch(r"\d{1,4}", n) for n in shape):
-        raise DataError(f"{path}: kpt_shape is {written(shape)}: two whole numbers are expected, such as [17, 3]")
+    is_shape = isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, str) for n in shape)
+    if not is_shape or not re.fullmatch(r"[1-9]\d{0,3}", shape[0]) or shape[1] not in ("2", "3"):
+        raise DataError(
+            f"{path}: kpt_shape is {written(shape)}: two whole numbers are expected, such as [17, 3]: how many "
+            "keypoints, and 2 or 3 values of each"
+        )
     return math.prod(map(int, shape))
 
 
@@ -187,7 +191,7 @@ def _pictures(images: ImagePaths, place: Path, split: str, where: str) -> list[P
 
 def _by_folders(root: Path) -> Described:
     places = [root, *(folder.with_name("labels") for folder in _image_folders(root))]
-    files = [place / name for place in places for name in NAMES if (place / name).is_file()]
+    files = [path for place in places for name in NAMES if (path := folders.file_named(place, name))]
     nameless = _descriptions(root, OTHER_KEYS)
     if not files and nameless:
         raise DataError(f"{nameless[0]} has no `names`: add the names of the classes, such as names: [cat, dog]")

@@ -55,7 +55,10 @@ def read(root: Path) -> Stated:
         painter = _Painter(document, images, values, coding, unlabeled)
         parts[document.split] = painter.masks()
     if not any(mask.objects for part in parts.values() for mask in part.values()):
-        raise DataError(f"{documents[0].path} has no outlines (segmentation), only boxes: read it as detection")
+        raise DataError(
+            f"{documents[0].path} has no outlines (segmentation), only boxes: read it as detection; masks cannot be "
+            "made from boxes"
+        )
     notes_found: tuple[Finding, ...] = notes.findings(root)
     return Stated(labels(names), _by_split(parts), notes_found, tuple(path for _, path in files))
 

@@ -124,7 +124,12 @@ def _of_instances(masks: Sequence[Examined]) -> str:
 
 
 def _first(dataset: Dataset, problems: Sequence[tuple[Path, str]]) -> str:
-    return listed([f"{inside(dataset.root, path)} {problem}" for path, problem in problems], NAMED, between="; ")
+    """Each problem, with what to do about it, once."""
+    having: dict[str, list[Path]] = defaultdict(list)
+    for path, problem in problems:
+        having[problem].append(inside(dataset.root, path))
+    said = [f"{listed(some, NAMED)}{' each' if len(some) > 1 else ''} {problem}" for problem, some in having.items()]
+    return listed(said, NAMED, between="; ")
 
 
 def _nothing(dataset: Dataset, masks: Sequence[Examined]) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from mobilevit.data import folders
 from mobilevit.data.finding import Finding, counted, inside, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
-from mobilevit.datasets import beside, camvid, class_files, pairs
+from mobilevit.datasets import beside, camvid, class_files, companions, pairs
+from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.pairs import Matched
 from mobilevit.errors import DataError, unknown
 from mobilevit.spec import labels
@@ -110,7 +111,21 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     where the folder is missing, empty or no such dataset.
     """
     root = folders.require_folder(root)
-    return _split(root, FORMATS[format_of(root, options.data_format)].read(root), options)
+    return _split(root, _stated(root, options.data_format), options)
+
+
+def _stated(root: Path, name: str | None) -> Stated:
+    """By the format of that name; what is not there is an error that says what lies in its place."""
+    known = FORMATS[format_of(root, name)]
+    if name is None or known.fits(root):
+        return known.read(root)
+    try:
+        return known.read(root)  # which knows best what is missing
+    except DataError as error:
+        others = [other for other, its in FORMATS.items() if other != name and its.fits(root)]
+        said = f"images and masks of the format {listed(others)}" if others else companions.lying(Listing(root))
+        expected = f", as {known.layout} ({name})" if known.layout not in str(error) else ""
+        raise DataError(f"{error}{expected}{f'. It has {said}' if said else ''}") from None
 
 
 def read_instances(root: Path, name: str, options: ReadOptions) -> Dataset:

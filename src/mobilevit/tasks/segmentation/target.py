@@ -14,6 +14,7 @@ from mobilevit.data.finding import listed
 from mobilevit.datasets.class_files import MAX_CLASSES as MAX_CLASSES
 from mobilevit.datasets.classes_txt import IGNORED as IGNORED
 from mobilevit.errors import PictureError
+from mobilevit.text import words_of
 
 Colour = tuple[int, int, int]
 Classes = NDArray[np.uint8]  # (H, W): the class of every pixel
@@ -86,7 +87,7 @@ class Mask:
         try:
             stat = self.path.stat()
         except OSError as error:
-            raise PictureError(f"{self.path}: cannot be opened ({error}): check the path") from error
+            raise PictureError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
         return _counts(self, stat.st_mtime_ns, stat.st_size)
 
 
