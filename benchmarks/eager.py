@@ -10,7 +10,7 @@ the median over the rounds, a ratio the median of the ratios within a round. tim
 it cannot be imported: it needs torchvision) the benchmark says so and times the rest.
 
 Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, timm 1.0.31, `--rounds 40` with nothing
-else running on the two, and `--rounds 20` beside a few tests; ms a picture:
+else running on the two, and `--rounds 20` beside a few tests; ms an image:
 
 | network | 1 thread | 2 threads |
 |---|---|---|
@@ -55,8 +55,8 @@ class Options:
     """What to time."""
 
     model: str = "mobilevit_s"  # one of the classifiers
-    size_px: int = 256  # side of the pictures
-    batch_size: int = 1  # pictures in a pass
+    size_px: int = 256  # side of the images
+    batch_size: int = 1  # images in a pass
     threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
     rounds: int = 30  # turns of each network
     passes: int = 3  # timed passes in a turn; its time is their median
@@ -71,7 +71,7 @@ def main(options: Options) -> None:
     what = "training step" if options.train else "inference"
     print(f"{options.model}, {what}, {options.size_px} px, batch {options.batch_size}, {options.rounds} rounds,")
     print(f"torch {torch.__version__}, {platform.machine()}\n")
-    print("| threads | network | ms a picture | fastest | timm takes ... times as long | largest difference |")
+    print("| threads | network | ms an image | fastest | timm takes ... times as long | largest difference |")
     print("|---|---|---|---|---|---|")
     for threads in options.threads:
         _print_rows(threads, networks, options)
@@ -134,30 +134,30 @@ NETWORKS: dict[str, Callable[[Options], nn.Module]] = {
 def prepare(name: str, options: Options) -> Prepared:
     """A network in the process where it is timed."""
     network = NETWORKS[name](options)
-    pictures = torch.rand(
+    images = torch.rand(
         options.batch_size, 3, options.size_px, options.size_px, generator=torch.Generator().manual_seed(0)
     )
     if name != "timm":
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        output = network.eval()(pictures)
-    return output, _training(network.train(), pictures) if options.train else _inference(network, pictures)
+        output = network.eval()(images)
+    return output, _training(network.train(), images) if options.train else _inference(network, images)
 
 
-def _inference(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
+def _inference(network: nn.Module, images: Tensor) -> Callable[[], None]:
     @torch.inference_mode()
     def step() -> None:
-        network(pictures)
+        network(images)
 
     return step
 
 
-def _training(network: nn.Module, pictures: Tensor) -> Callable[[], None]:
-    labels = torch.randint(CLASSES, (len(pictures),))
+def _training(network: nn.Module, images: Tensor) -> Callable[[], None]:
+    labels = torch.randint(CLASSES, (len(images),))
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        functional.cross_entropy(network(pictures), labels).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
 
     return step
 

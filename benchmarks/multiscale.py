@@ -1,4 +1,4 @@
-"""Does the multi-scale sampler pay? Times training steps at one size and at many, interleaved, on real pictures.
+"""Does the multi-scale sampler pay? Times training steps at one size and at many, interleaved, on real images.
 
     python benchmarks/multiscale.py ../shared/data/imagenette
 
@@ -22,7 +22,7 @@ import torch
 import tyro
 from torch.nn import functional
 
-from mobilevit.data.loader import PictureDataset, train_loader
+from mobilevit.data.loader import ImageDataset, train_loader
 from mobilevit.data.multiscale import (
     MultiScaleConfig,
     MultiScaleSampler,
@@ -53,8 +53,8 @@ class Options:
 
     data: Annotated[Path, tyro.conf.Positional]  # a data set of class folders
     model: str = "mobilevit_xxs"  # which network trains
-    size_px: int = 256  # base size of the pictures
-    batch_size: int = 8  # pictures in a batch at the base size
+    size_px: int = 256  # base size of the images
+    batch_size: int = 8  # images in a batch at the base size
     steps: int = 60  # timed steps of each rule
     warmup: int = 2  # steps of each resolution before them, not timed
     workers: int = 0  # processes that decode; 0 decodes inside the step
@@ -106,13 +106,13 @@ class Trial:
         """Seconds of the next step of the schedule, from asking for its batch to its update."""
         started = time.perf_counter()
         batch = next(self.batches)
-        self._train(batch.pictures, batch.targets)
-        self.size_px = batch.pictures.shape[-1]
+        self._train(batch.images, batch.targets)
+        self.size_px = batch.images.shape[-1]
         self.times_s.append(time.perf_counter() - started)
         return self.times_s[-1]
 
-    def _train(self, pictures: torch.Tensor, targets: torch.Tensor | None = None) -> None:
-        inputs = prepare(pictures.to(self.device), "rgb")
+    def _train(self, images: torch.Tensor, targets: torch.Tensor | None = None) -> None:
+        inputs = prepare(images.to(self.device), "rgb")
         labels = torch.zeros(len(inputs), dtype=torch.long) if targets is None else targets
         loss = functional.cross_entropy(self.network(inputs), labels.to(self.device), label_smoothing=0.1)
         loss.backward()
@@ -132,14 +132,14 @@ class Trial:
 
 def _by_operations(trial: Trial, base_px: int) -> float:
     """Multiply-adds of an epoch over those of an epoch at the base size; as `expected_epoch` counts pixels."""
-    pictures = sum(choice.batch_size for choice in trial.choices)
+    images = sum(choice.batch_size for choice in trial.choices)
     total = sum(choice.batch_size * info(trial.network, choice.size_px).macs.total for choice in trial.choices)
-    return total / (pictures * info(trial.network, base_px).macs.total)
+    return total / (images * info(trial.network, base_px).macs.total)
 
 
 def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:
     """Batches of epoch after epoch."""
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         samples, ClassificationTask(), seed=SEED, augment=AugmentConfig(), preprocessing=Preprocessing()
     )
     loader = train_loader(dataset, sampler, options.workers)
@@ -164,13 +164,13 @@ def _print_tables(options: Options, single: Trial, trials: list[Trial], rounds: 
             f"| {trial.rule} | {trial.sampler.schedule.steps(0)} | {ratio * steps * step_s:.0f} | {ratio:.3f} "
             f"| {predicted:.3f} | {pixels:.3f} | {operations:.3f} |"
         )
-    print("\n| rule | size_px | batch | steps timed | cost of a step | cost of a picture |")
+    print("\n| rule | size_px | batch | steps timed | cost of a step | cost of an image |")
     print("|---|---|---|---|---|---|")
     for trial in (single, *trials):
         for choice in trial.choices:
             cost, count = trial.cost(choice), len(trial.costs[choice.size_px])
-            picture = cost * options.batch_size / choice.batch_size
-            print(f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {cost:.2f} | {picture:.2f} |")
+            image = cost * options.batch_size / choice.batch_size
+            print(f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {cost:.2f} | {image:.2f} |")
 
 
 if __name__ == "__main__":

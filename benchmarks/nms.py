@@ -46,7 +46,7 @@ def skewed() -> Tensor:
 
 
 def heaps(count: int) -> tuple[Tensor, Tensor]:
-    """Boxes scattered around 60 objects in a picture of 1, and their scores."""
+    """Boxes scattered around 60 objects in an image of 1, and their scores."""
     random = torch.Generator().manual_seed(0)
     objects = torch.rand(60, 4, generator=random)[torch.randint(60, (count,), generator=random)]
     centres = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)

@@ -9,7 +9,7 @@ converters as they stand. A ratio is the median of the ratios within a round. ti
 its own, beside torchvision 0.28.0: `pip install --no-deps timm==1.0.31 torchvision==0.28.0`.
 
 Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, nothing else running on the two, all
-files fresh; `--rounds 25 --passes 5`, ms a picture (the fastest turn), and how many times as long timm takes:
+files fresh; `--rounds 25 --passes 5`, ms an image (the fastest turn), and how many times as long timm takes:
 
 | | 1 thread, ms | timm eager | timm's file | 2 threads, ms | timm eager | timm's file |
 |---|---|---|---|---|---|---|
@@ -82,7 +82,7 @@ class Options:
 
     folder: Annotated[Path, tyro.conf.Positional]  # of the exported files
     model: str = "mobilevit_s"  # one of the classifiers
-    size_px: int = 256  # side of the pictures
+    size_px: int = 256  # side of the images
     threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
     rounds: int = 30  # turns of each
     passes: int = 3  # timed passes in a turn; its time is their median
@@ -97,7 +97,7 @@ def main(options: Options) -> None:
         for name in options.formats:
             _export(who, name, graph, networks, options)
     print(f"{options.model}, {options.size_px} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
-    columns = "ms a picture | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
+    columns = "ms an image | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
     print(f"| threads | | {columns} |\n|---|---|---|---|---|---|")
     for threads in options.threads:
         _print_rows(threads, options, networks)
@@ -130,8 +130,8 @@ def _prepare(path: Path, threads: int, size_px: int) -> Prepared:
     """An exported file in the process where it is timed."""
     runner = open_artefact(path, threads=threads)
     noise = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (1, 3, size_px, size_px), dtype=torch.uint8, generator=noise)
-    return runner(pictures)["probabilities"], partial(runner, pictures)
+    images = torch.randint(0, 256, (1, 3, size_px, size_px), dtype=torch.uint8, generator=noise)
+    return runner(images)["probabilities"], partial(runner, images)
 
 
 def _graph(networks: eager.Options) -> Graph:
@@ -156,7 +156,7 @@ def _export(who: str, name: str, graph: Graph, networks: eager.Options, options:
 def _onnx(network: nn.Module, path: Path, size_px: int) -> None:
     from timm.utils.onnx import onnx_export
 
-    names = {"input_names": ["pictures"], "output_names": ["probabilities"]}
+    names = {"input_names": ["images"], "output_names": ["probabilities"]}
     onnx_export(network, str(path), torch.rand(2, 3, size_px, size_px), use_dynamo=True, **names)
 
 
@@ -184,8 +184,8 @@ def _litert(network: nn.Module, path: Path, size_px: int) -> None:
     import litert_torch
 
     program = ChannelsLast(Single(network), ("probabilities",)).eval()
-    pictures = torch.rand(1, size_px, size_px, 3)
-    litert_torch.convert(program, sample_kwargs={"pictures": pictures}).export(str(path))
+    images = torch.rand(1, size_px, size_px, 3)
+    litert_torch.convert(program, sample_kwargs={"images": images}).export(str(path))
 
 
 class Single(nn.Module):
@@ -195,8 +195,8 @@ class Single(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor]:
-        return (self.network(pictures),)
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.network(images),)
 
 
 EXPORTS = {"onnx": _onnx, "openvino": _openvino, "executorch": _executorch, "litert": _litert}

@@ -1,8 +1,8 @@
-"""MobileViT beside the standard vision transformer: the paper's Table 3, and what attention costs as pictures grow.
+"""MobileViT beside the standard vision transformer: the paper's Table 3, and what attention costs as images grow.
 
     python benchmarks/vit.py
 
-First table: parameters and multiply-adds as `mobilevit info` counts them, the time of one picture here (eager, fused,
+First table: parameters and multiply-adds as `mobilevit info` counts them, the time of one image here (eager, fused,
 one after the other in turns, median), and the paper's figures for an iPhone 12 (Core ML; its FLOPs for MobileViT-XS
 are those at 224 px without the products of attention).
 
@@ -37,7 +37,7 @@ from mobilevit.models.vit import DEIT_TINY, ViT, ViTVariant
 class Options:
     """What to time."""
 
-    sizes_px: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the pictures that grow; multiples of 64
+    sizes_px: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the images that grow; multiples of 64
     rounds: int = 20  # timed passes of each network
     threads: int = 1
 
@@ -121,14 +121,14 @@ def _predict_mobilevit(variant: Variant, size_px: int) -> tuple[str, int]:
 
 
 def _times_ms(networks: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
-    """The median time of one picture of each network, in turns."""
+    """The median time of one image of each network, in turns."""
     players = [(fuse(network), torch.rand(1, 3, size_px, size_px)) for network, size_px in networks]
     times_ms: list[list[float]] = [[] for _ in players]
     with torch.inference_mode():
         for _ in range(WARM_UP + rounds):
-            for (network, picture), times in zip(players, times_ms, strict=True):
+            for (network, image), times in zip(players, times_ms, strict=True):
                 start_s = time.perf_counter()
-                network(picture)
+                network(image)
                 times.append(1e3 * (time.perf_counter() - start_s))
     return [statistics.median(times[WARM_UP:]) for times in times_ms]
 

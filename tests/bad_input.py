@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 
-def write_pictures(root: Path) -> None:
+def write_images(root: Path) -> None:
     good = root / "good.jpg"
     noise().save(good)
     (root / "cut.jpg").write_bytes(good.read_bytes()[:700])
@@ -69,7 +69,7 @@ def write_data_sets(root: Path) -> None:
 
 
 def write_boxes(root: Path) -> None:
-    """Data sets for detection, one picture each; the label files have one good line first."""
+    """Data sets for detection, one image each; the label files have one good line first."""
     for where, label in {
         "short": "0 0.5 0.5 0.1",
         "words": "zero 0.5 0.5 0.1 0.1",
@@ -98,7 +98,7 @@ def write_boxes(root: Path) -> None:
 
 
 def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | None = None) -> None:
-    """A picture with a box, in COCO's way."""
+    """An image with a box, in COCO's way."""
     path.parent.mkdir(parents=True)
     noise().save(path.parent / "a.jpg")
     content = {
@@ -110,7 +110,7 @@ def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | Non
 
 
 def write_masks(root: Path) -> None:
-    """Data sets for segmentation, six pictures each, of which some masks are wrong."""
+    """Data sets for segmentation, six images each, of which some masks are wrong."""
     good = np.zeros((64, 64), np.uint8)
     good[16:48, 16:48] = 1
     coloured = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)

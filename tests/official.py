@@ -43,6 +43,6 @@ def value(official_key: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(normal / np.sqrt(np.prod(shape[1:])))
 
 
-def picture(height: int, width: int) -> Tensor:
+def image(height: int, width: int) -> Tensor:
     """The (1, 3, height, width) input of the reference outputs."""
     return torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, height, width)))

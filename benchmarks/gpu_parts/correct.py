@@ -32,7 +32,7 @@ from mobilevit import (
     resume,
     train,
 )
-from mobilevit.data.loader import PictureDataset, eval_loader
+from mobilevit.data.loader import ImageDataset, eval_loader
 from mobilevit.data.sample import Sample
 from mobilevit.data.transforms import prepare
 from mobilevit.inference import device_for
@@ -79,7 +79,7 @@ def task_on_device(task: str, session: Session, figures: Figures) -> None:
 def _answer(task: str, device: torch.device, layout: torch.memory_format, session: Session) -> Answer:
     model = made.model_for(task).to(device, memory_format=layout)  # type: ignore[call-overload]
     batch = made.batch_for(task, session.sizes.compared, session.sizes.compared_px)
-    images = prepare(batch.pictures.to(device), "rgb").contiguous(memory_format=layout)
+    images = prepare(batch.images.to(device), "rgb").contiguous(memory_format=layout)
     with torch.inference_mode():
         outputs = [tensor.float().cpu() for tensor in tensors(model.eval()(images))]
     loss = TASKS[task].loss(model.train()(images), batch.targets.to(device), LossOptions())
@@ -104,7 +104,7 @@ def half_precision(task: str, session: Session, figures: Figures) -> None:
     """Outputs under autocast against float32 on the same device, by the angle between them."""
     model = made.model_for(task).to(session.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     batch = made.batch_for(task, session.sizes.compared, session.sizes.compared_px)
-    images = prepare(batch.pictures.to(session.device), "rgb")
+    images = prepare(batch.images.to(session.device), "rgb")
     expected = tensors(_under(None, model, images))
     for name, dtype in PRECISIONS.items():
         found = tensors(_under(dtype, model, images))
@@ -146,8 +146,8 @@ CLEAR = 0.1  # of probability between the first class and the second
 def _val_images(session: Session) -> Tensor:
     """(N, 3, H, W) uint8, as the trained model sees them."""
     spec, task = spec_of(load(TRAINED)), TASKS["classification"]
-    dataset = PictureDataset(_val(session), task, seed=0, augment=None, preprocessing=spec.preprocessing)
-    return torch.cat([batch.pictures for batch in eval_loader(dataset, 32, workers=0)])
+    dataset = ImageDataset(_val(session), task, seed=0, augment=None, preprocessing=spec.preprocessing)
+    return torch.cat([batch.images for batch in eval_loader(dataset, 32, workers=0)])
 
 
 def _val(session: Session) -> tuple[Sample, ...]:

@@ -150,7 +150,7 @@ def shares(model: str, session: Session, figures: Figures) -> None:
     actions: dict[str, Action] = {
         "optimizer": optimizer,
         "average": partial(ema.update, 1),
-        "copy": partial(batch.pictures.to, session.device, copy=True),
+        "copy": partial(batch.images.to, session.device, copy=True),
     }
     step_ms = statistics.median(in_turns({"step": whole}, session)["step"])
     figures["step (ms)"] = step_ms
@@ -165,7 +165,7 @@ def inference(model: str, session: Session, figures: Figures) -> None:
     for each in models.values():
         each.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for count in session.sizes.inference_batches:
-        images = prepared(made.batch_for("classification", count, size_px).pictures.to(device), "rgb")
+        images = prepared(made.batch_for("classification", count, size_px).images.to(device), "rgb")
         actions = {
             f"{name} {precision}": partial(_infer, each, images, dtype)
             for name, each in models.items()

@@ -64,7 +64,7 @@ def gradient(step: TrainStep, batches: Sequence[Batch]) -> Gradient:
 
 def parts_of(batch: Batch, shares: Sequence[Sequence[int]]) -> list[Batch]:
     """The batch of a classifier in several."""
-    return [Batch(batch.pictures[list(s)], batch.targets[list(s)], batch.indices[list(s)]) for s in shares]
+    return [Batch(batch.images[list(s)], batch.targets[list(s)], batch.indices[list(s)]) for s in shares]
 
 
 def distance(found: Gradient, expected: Gradient) -> float:

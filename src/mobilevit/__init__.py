@@ -1,8 +1,8 @@
-"""MobileViT, from a folder of pictures to a trained network.
+"""MobileViT, from a folder of images to a trained network.
 
     import mobilevit
 
-    mobilevit.train(mobilevit.TrainConfig(data="pictures"))
+    mobilevit.train(mobilevit.TrainConfig(data="images"))
     mobilevit.Predictor("runs/mobilevit_xs-1/best.safetensors")("cat.jpg")
 
 Every verb of the command line is a function here. Nothing is imported before it is used.

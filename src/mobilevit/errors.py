@@ -29,8 +29,8 @@ class UsageError(MobileViTError):
     """A misspelt name, an option outside its range, options that exclude each other; exit code 2."""
 
 
-class PictureError(MobileViTError):
-    """A picture that cannot be decoded, or that is refused because decoding it would be unsafe."""
+class ImageError(MobileViTError):
+    """An image that cannot be decoded, or that is refused because decoding it would be unsafe."""
 
 
 class DataError(MobileViTError):

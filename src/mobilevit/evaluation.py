@@ -14,7 +14,7 @@ from mobilevit import class_tables, tasks
 from mobilevit.data import doctor
 from mobilevit.data.cache import ImageCache
 from mobilevit.data.finding import counted, listed
-from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError, MobileViTError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
@@ -30,8 +30,8 @@ from mobilevit.weights import model_file
 
 log = logging.getLogger("mobilevit")
 
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
-ALL = "all"  # in place of a split: the pictures of every split
+Progress = Callable[[int, int], None]  # images done, images in all
+ALL = "all"  # in place of a split: the images of every split
 PLOT_DPI = 144  # of the PNG files
 
 
@@ -43,15 +43,15 @@ class Evaluation:
     spec: ModelSpec
     data: Path
     split: str
-    pictures: int
+    images: int
     classes_present: int  # of the network's classes, those that the data set has
-    seconds: float  # from the first picture asked for to the last one scored
+    seconds: float  # from the first image asked for to the last one scored
     network_seconds: float  # of these, in the network
 
     @property
-    def pictures_per_second(self) -> float:
+    def images_per_second(self) -> float:
         """With decoding."""
-        return self.pictures / self.seconds
+        return self.images / self.seconds
 
     @cached_property
     def scores(self) -> Scores:
@@ -61,7 +61,7 @@ class Evaluation:
         """The score threshold that meets a criterion best here; None where the task has none, or nothing was right."""
         chosen = self.scores.threshold(criterion)
         name = printable(self.data.resolve().name)
-        return chosen and replace(chosen, dataset=name, split=self.split, images=self.pictures)
+        return chosen and replace(chosen, dataset=name, split=self.split, images=self.images)
 
     def told_above(self, threshold: ScoreThreshold) -> "Evaluation":
         """The same, of the model with another score threshold: nothing runs again."""
@@ -86,13 +86,11 @@ class Evaluation:
 
     @property
     def summary(self) -> str:
-        """One line for people: "1,000 pictures of DATA (val), 10 of 1,000 classes, 493 pictures a second"."""
+        """One line for people: "1,000 images of DATA (val), 10 of 1,000 classes, 493 images a second"."""
         known = len(self.spec.classes)
         present = f"all {known:,}" if self.classes_present == known else f"{self.classes_present:,} of {known:,}"
-        speed = f"{self.pictures_per_second:,.0f} pictures a second"
-        return (
-            f"{counted(self.pictures, 'picture')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
-        )
+        speed = f"{self.images_per_second:,.0f} images a second"
+        return f"{counted(self.images, 'image')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -101,13 +99,13 @@ class Evaluation:
             "task": self.spec.task,
             "data": str(self.data),
             "split": self.split,
-            "pictures": self.pictures,
+            "images": self.images,
             "size_px": self.spec.preprocessing.size_px,
             "classes": len(self.spec.classes),
             "classes_present": self.classes_present,
             "seconds": round(self.seconds, 3),
             "network_seconds": round(self.network_seconds, 3),
-            "pictures_per_second": round(self.pictures_per_second, 2),
+            "images_per_second": round(self.images_per_second, 2),
             "scores": self.scores.to_dict(),
         }
 
@@ -147,7 +145,7 @@ def evaluate(
     """Evaluate a network on the data set at `data`.
 
     `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
-    name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
+    name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.
@@ -157,7 +155,7 @@ def evaluate(
     the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
     if batch_size < 1 or (workers is not None and workers < 0):
-        raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
+        raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more images, 0 or more workers")
     runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
     task = tasks.get(runner.spec.task)
     criterion = None if store_threshold is None else Criterion.parse(store_threshold)
@@ -167,7 +165,7 @@ def evaluate(
     if split == "val":
         for finding in task.check(dataset, thorough=False):
             if finding.kind == "split":
-                log.info("note: %s; --split all takes every picture", finding.message)
+                log.info("note: %s; --split all takes every image", finding.message)
     if skip_broken:
         dataset = _readable(task, dataset, split)
     workers = auto_workers(device=_device_of(runner)) if workers is None else workers
@@ -231,13 +229,13 @@ def evaluate_runner(
     """
     samples = samples_of(in_order_of(runner.spec.classes, dataset, task), split)
     preprocessing, device = runner.spec.preprocessing, _device_of(runner)
-    pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
+    images = ImageDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec)
     started, network_seconds, done = time.perf_counter(), 0.0, 0
-    for batch in eval_loader(pictures, batch_size, workers, rank, world_size, device=device):
+    for batch in eval_loader(images, batch_size, workers, rank, world_size, device=device):
         asked = time.perf_counter()
-        outputs = runner(batch.pictures)
+        outputs = runner(batch.images)
         network_seconds += time.perf_counter() - asked
         metric.update(outputs, batch.targets, batch.indices)
         done += len(batch.indices)
@@ -248,7 +246,7 @@ def evaluate_runner(
         spec=runner.spec,
         data=dataset.root,
         split=split,
-        pictures=done,
+        images=done,
         classes_present=len(dataset.classes),
         seconds=time.perf_counter() - started,
         network_seconds=network_seconds,
@@ -261,7 +259,7 @@ def _device_of(runner: Runner) -> str:
 
 
 def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
-    """That split alone, without the pictures that cannot be decoded."""
+    """That split alone, without the images that cannot be decoded."""
     readable, findings = doctor.without_broken(task, replace(dataset, splits={split: samples_of(dataset, split)}))
     for finding in findings:
         log.warning("note: %s", finding.message)
@@ -315,5 +313,5 @@ def samples_of(dataset: Dataset, split: str) -> tuple[Sample, ...]:
         splits = ", ".join(dataset.splits)
         raise DataError(f"{dataset.root} has no split '{split}'{rule}: choose between {splits} and {ALL}")
     if not dataset.splits[split]:
-        raise DataError(f"the split '{split}' of {dataset.root} has no pictures")
+        raise DataError(f"the split '{split}' of {dataset.root} has no images")
     return dataset.splits[split]

@@ -1,6 +1,6 @@
-"""From pictures to results, with any runner: one picture or a million, broken ones among them.
+"""From images to results, with any runner: one image or a million, broken ones among them.
 
-Pictures are decoded in full, by threads, while the network runs on those before.
+Images are decoded in full, by threads, while the network runs on those before.
 """
 
 import os
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, WeightsError, memory_errors, unknown
+from mobilevit.errors import ImageError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
 from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.table import is_artefact, open_artefact
@@ -34,13 +34,13 @@ from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
 from mobilevit.weights.model_file import check_spec
 
-BATCH_SIZE = 32  # pictures that the network takes at a time
-DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
+BATCH_SIZE = 32  # images that the network takes at a time
+DRAWN_PX = 1280  # longest side of an image that is kept to be drawn on
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be read, and why."""
+    """An image that could not be read, and why."""
 
     source: str
     message: str
@@ -53,8 +53,8 @@ class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
     Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open
-    files, Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+    copy runs), or any Runner. Images are paths, folders, patterns, addresses, "-" for standard input, bytes, open
+    files, Pillow images, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
     In a process that was forked it works on the CPU, with one thread.
     """
@@ -90,47 +90,47 @@ class Predictor:
         """The heading of a CSV file of the results' `records()`."""
         return self.task.columns(self.spec, self.limits)
 
-    def __call__(self, pictures: AnySource | Iterable[AnySource]) -> list[Any]:
-        """One Result a picture, in order; for a classifier a `Classification`. PictureError at the first broken one."""
+    def __call__(self, images: AnySource | Iterable[AnySource]) -> list[Any]:
+        """One Result an image, in order; for a classifier a `Classification`. ImageError at the first broken one."""
         results = []
-        for result in self.stream(pictures):
+        for result in self.stream(images):
             if isinstance(result, Failure):
-                raise PictureError(result.message)
+                raise ImageError(result.message)
             results.append(result)
         return results
 
-    def stream(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[Any | Failure]:
-        """Results as they come, in order, with a Failure in place of each picture that cannot be read."""
-        for _, result in self._run(pictures, keep=False):
+    def stream(self, images: AnySource | Iterable[AnySource]) -> Iterator[Any | Failure]:
+        """Results as they come, in order, with a Failure in place of each image that cannot be read."""
+        for _, result in self._run(images, keep=False):
             yield result
 
-    def drawn(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | Failure]:
-        """As `stream`, each result with its picture, on which it is drawn; large pictures are reduced."""
-        for picture, result in self._run(pictures, keep=True):
-            yield result if picture is None else (result, self.task.draw(picture, result))
+    def drawn(self, images: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | Failure]:
+        """As `stream`, each result with its image, on which it is drawn; large images are reduced."""
+        for image, result in self._run(images, keep=True):
+            yield result if image is None else (result, self.task.draw(image, result))
 
     def frames(self, video: str | Path, *, every: int = 1) -> "Iterator[FrameResult]":
         """Results of the frames of a video file, or of a camera ("camera:0"), as they come; of each `every`-th frame.
 
-        PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
+        ImageError where there is no video that can be read; where a part of it is damaged, after all that could be.
         MissingExtraError without PyAV.
         """
         self._mind_the_fork()
         for frames in _batches(Video(locate(str(video)), every), self.batch_size):
             views = [
-                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
+                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).image(frame.image))
                 for frame in frames
             ]
             results = self.task.decode(self.runner(torch.stack(views)), self.spec, self.limits)
             for frame, result in zip(frames, results, strict=True):
                 yield FrameResult(frame, result.of(str(video), frame.image.size))
 
-    def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
-        """Results and, where they are kept, pictures."""
+    def _run(self, images: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
+        """Results and, where they are kept, images."""
         self._mind_the_fork()
         pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
         try:
-            views = in_order(pool, lambda source: self._view(source, keep), expand(pictures), 2 * self.batch_size)
+            views = in_order(pool, lambda source: self._view(source, keep), expand(images), 2 * self.batch_size)
             while batch := list(islice(views, self.batch_size)):
                 yield from self._answers(batch)
         finally:
@@ -147,13 +147,13 @@ class Predictor:
 
     def _view(self, source: Source, keep: bool) -> "View | Failure":
         try:
-            with source.lent() as picture:
-                return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
-        except PictureError as error:
+            with source.lent() as image:
+                return View(source.name, image.size, self._pixels(image), _reduced(image) if keep else None)
+        except ImageError as error:
             return Failure(source.name, str(error))
 
-    def _pixels(self, picture: Image.Image) -> Tensor:
-        return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
+    def _pixels(self, image: Image.Image) -> Tensor:
+        return to_tensor(eval_geometry(image.size, self.spec.preprocessing).image(image))
 
     def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
@@ -168,7 +168,7 @@ class Predictor:
             if isinstance(view, Failure):
                 yield None, view
             else:
-                yield view.picture, next(results).of(view.source, view.size)
+                yield view.image, next(results).of(view.source, view.size)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
             if len(batch) == size:
                 yield batch
                 batch = []
-    except PictureError as error:
+    except ImageError as error:
         problem = error
     if batch:
         yield batch
@@ -239,21 +239,21 @@ def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of a picture."""
+    """What the network sees of an image."""
 
     source: str
-    size: tuple[int, int]  # (width, height) of the whole picture
+    size: tuple[int, int]  # (width, height) of the whole image
     pixels: Tensor  # (3, H, W) uint8 RGB
-    picture: Image.Image | None  # to be drawn on
+    image: Image.Image | None  # to be drawn on
 
 
-def _reduced(picture: Image.Image) -> Image.Image:
-    """Hundreds of pictures may wait at a time: none keeps more than five megabytes."""
-    scale = DRAWN_PX / max(picture.size)
+def _reduced(image: Image.Image) -> Image.Image:
+    """Hundreds of images may wait at a time: none keeps more than five megabytes."""
+    scale = DRAWN_PX / max(image.size)
     if scale >= 1:
-        return picture
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 Taken = TypeVar("Taken")
@@ -275,7 +275,7 @@ def in_order(
 
 def predict(
     model: str | Path | nn.Module | Runner,
-    pictures: AnySource | Iterable[AnySource],
+    images: AnySource | Iterable[AnySource],
     *,
     device: str = "auto",
     batch_size: int = BATCH_SIZE,
@@ -283,11 +283,11 @@ def predict(
     score_threshold: float | None = None,
     size_px: int | None = None,
 ) -> list[Any]:
-    """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
+    """One Result an image: a `Predictor` for a single use. ImageError at the first image that cannot be read."""
     predictor = Predictor(
         model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, size_px=size_px
     )
-    return predictor(pictures)
+    return predictor(images)
 
 
 def runner_for(
@@ -300,7 +300,7 @@ def runner_for(
     """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
-    `size_px` takes pictures of another size than the network was trained for, an exported file one that it was exported
+    `size_px` takes images of another size than the network was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
     without_lost_threads()

@@ -50,7 +50,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network at one picture size."""
+    """A network at one image size."""
 
     name: str
     size_px: int
@@ -77,9 +77,9 @@ class Summary:
 
 
 def info(model: str | Path | nn.Module, size_px: int | None = None) -> Summary:
-    """The parts of a network for square pictures of `size_px`: a name, a model file, or a network.
+    """The parts of a network for square images of `size_px`: a name, a model file, or a network.
 
-    Without `size_px` the pictures are those that the network is made for. Of the name of a network nothing is
+    Without `size_px` the images are those that the network is made for. Of the name of a network nothing is
     downloaded (the name of weights fetches them), and nothing is computed: the forward pass runs on shapes alone.
     UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
     """

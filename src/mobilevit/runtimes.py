@@ -26,7 +26,7 @@ class Ranking:
     """What a benchmark found for one model."""
 
     machine: dict[str, str]  # `this_machine` where it ran
-    latency_ms: dict[str, float]  # of one picture, median, by runtime: "torch" or a name of FORMATS
+    latency_ms: dict[str, float]  # of one image, median, by runtime: "torch" or a name of FORMATS
 
     @property
     def fastest(self) -> str:

@@ -31,13 +31,13 @@ class ClassLabel:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a decoded picture to the network's input, a square scaled to 0-1.
+    """From a decoded image to the network's input, a square scaled to 0-1.
 
-    `fit` "crop": resize the short side, crop the centre. "stretch": the whole picture, its aspect not kept.
+    `fit` "crop": resize the short side, crop the centre. "stretch": the whole image, its aspect not kept.
     """
 
     size_px: int = 256  # side of the square
-    resize_px: int = 288  # short side before the crop; without meaning where the picture is stretched
+    resize_px: int = 288  # short side before the crop; without meaning where the image is stretched
     interpolation: Interpolation = "bilinear"
     channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
     fit: Fit = "crop"
@@ -134,7 +134,7 @@ class ModelSpec:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
     fuse_input: bool = True  # ablation: whether a block fuses its input
-    anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the picture; empty: the paper's
+    anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the image; empty: the paper's
     score_threshold: ScoreThreshold | None = None  # detection: chosen for this model; None: the task's default
     provenance: Provenance = field(default_factory=Provenance)
 

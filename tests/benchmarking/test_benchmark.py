@@ -54,7 +54,7 @@ def test_every_runtime_has_its_row(model: Path) -> None:
     assert found.size_px == 64
     for row in found.rows:
         assert 0 < row.median_ms <= row.p90_ms <= row.p99_ms
-        assert row.pictures_per_second[1] == pytest.approx(1000 / row.median_ms)
+        assert row.images_per_second[1] == pytest.approx(1000 / row.median_ms)
         assert row.load_ms > 0
         assert row.peak_mib > 50
         assert row.file_mib == pytest.approx(Path(row.path).stat().st_size / 2**20)
@@ -100,7 +100,7 @@ def made(*rows: Row) -> Benchmark:
 
 def test_the_recommendation_compares_at_the_same_threads() -> None:
     rows = row("torch", 1, 40), row("onnx", 1, 21), row("torch", 2, 30), row("onnx", 2, 20)
-    assert made(*rows).recommendation == ("Run a.x with 2 threads: 20.0 ms a picture, 1.50 times as fast as PyTorch.")
+    assert made(*rows).recommendation == ("Run a.x with 2 threads: 20.0 ms an image, 1.50 times as fast as PyTorch.")
     assert made(*rows).ranking() == Ranking(this_machine(), {"torch": 30, "onnx": 20})
     assert made(row("torch", 1, 40), row("onnx", 1, 41)).recommendation.startswith("Stay with PyTorch")
 
@@ -173,9 +173,9 @@ def test_the_commands_say_it_once_on_standard_error(
     shutil.copy(model, mine)
     mine.with_suffix(".onnx").touch()
     write_ranking(mine, Ranking(this_machine(), {"torch": 30.0, "onnx": 10.0}))
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (64, 64)).save(picture)
-    assert main(["predict", str(mine), str(picture), "--json"]) == 0
+    image = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(image)
+    assert main(["predict", str(mine), str(image), "--json"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out) and err.count("3.0 times as fast") == 1
 
@@ -184,7 +184,7 @@ def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     arguments = ["benchmark", str(model), "--threads", "1", "--runs", "5", "--batch-sizes", "1,2"]
     assert main([*arguments, "--save", str(tmp_path / "speed")]) == 0
     said = capsys.readouterr().out
-    assert "pictures/s, 2 at a time" in said
+    assert "images/s, 2 at a time" in said
     assert Image.open(tmp_path / "speed" / "benchmark.png").width > 500
     found = json.loads((tmp_path / "speed" / "benchmark.json").read_text())
     assert found["recommendation"] in said
@@ -192,9 +192,9 @@ def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     ranking = read_ranking(model)
     assert ranking is not None
     assert ranking.latency_ms.keys() == {"torch", "onnx"}
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (80, 70), (200, 30, 60)).save(picture)
-    assert main(["predict", str(model), str(picture), "--runtime", "auto", "--json"]) == 0
+    image = tmp_path / "a.png"
+    Image.new("RGB", (80, 70), (200, 30, 60)).save(image)
+    assert main(["predict", str(model), str(image), "--runtime", "auto", "--json"]) == 0
     assert main(["benchmark", str(model), "--threads", "one"]) == 2
     ranking_path(model).unlink()
 

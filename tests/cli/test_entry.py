@@ -90,8 +90,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "{model}", "x.jpg", "--every", "-2"], 2, "--every is -2"),
         (["predict", "{model}", "x.png", "--top-k", "0"], 2, "top-k"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
-        (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
-        (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),
+        (["explain", "{model}", "{image}", "--class-name", "dgo"], 2, "dog"),
+        (["explain", "{model}", "{image}", "--pixel", "2", "0"], 2, "pixel"),
         (["info", "mobilevit_xxl"], 2, "mobilevit_xs"),
         (["convert", "{tmp}/none.pt", "{tmp}/out.safetensors"], 1, "none.pt"),
         (["convert", "{model}", "{tmp}/out.pt", "--layout", "timn"], 2, "invalid choice"),
@@ -106,11 +106,11 @@ def test_mistakes_are_one_line_and_a_code(
     said: str,
     model: Path,
     data: Path,
-    pictures: list[str],
+    images: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"model": model, "data": data, "tmp": tmp_path, "picture": pictures[0]}
+    places = {"model": model, "data": data, "tmp": tmp_path, "image": images[0]}
     assert main([argument.format(**places) for argument in arguments]) == code
     shown = capsys.readouterr()
     assert said.format(**places) in shown.out + shown.err

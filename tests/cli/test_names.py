@@ -75,13 +75,13 @@ def test_evaluate(trained: Path, named: Path, tmp_path: Path, capsys: Capture) -
     arguments = ["evaluate", str(trained / "best.safetensors"), str(named / "data"), "--workers", "0"]
     assert main([*arguments, "--json", "--save", str(tmp_path)]) == 0
     assert classes_of(json.loads(capsys.readouterr().out)["scores"]["classes"], "name") <= set(CLASSES.values())
-    assert json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["pictures"] == 9
+    assert json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["images"] == 9
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv", ""])
 def test_predict(form: str, trained: Path, named: Path, capsys: Capture) -> None:
-    pictures = named / "data" / "val" / os.fsdecode(b"caf\xe9")
-    arguments = ["predict", str(trained / "best.safetensors"), str(pictures), str(pictures / "missing\x1b[31m\n.png")]
+    images = named / "data" / "val" / os.fsdecode(b"caf\xe9")
+    arguments = ["predict", str(trained / "best.safetensors"), str(images), str(images / "missing\x1b[31m\n.png")]
     assert main([*arguments, *([form] if form else [])]) == 1
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err

@@ -14,11 +14,11 @@ from PIL import Image
 from mobilevit.data import cache
 from mobilevit.data.cache import ImageCache, Limit, Plan, free_memory, must_fit
 from mobilevit.data.decoding import decode
-from mobilevit.data.loader import PictureDataset, eval_loader, train_loader
+from mobilevit.data.loader import ImageDataset, eval_loader, train_loader
 from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
 from mobilevit.data.sample import Batch, Sample
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size, eval_geometry, kept_geometry
-from mobilevit.errors import OutOfMemoryError, PictureError
+from mobilevit.errors import ImageError, OutOfMemoryError
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.classification.task import ClassificationTask
@@ -102,7 +102,7 @@ def test_who_fills_it_and_where_it_lies_change_nothing(samples: tuple[Sample, ..
 
 
 def batches(samples: tuple[Sample, ...], filled: ImageCache | None, workers: int, context: str = "fork") -> list[Batch]:
-    dataset = PictureDataset(samples, TASK, seed=0, augment=AUGMENT, preprocessing=PREPROCESSING, cache=filled)
+    dataset = ImageDataset(samples, TASK, seed=0, augment=AUGMENT, preprocessing=PREPROCESSING, cache=filled)
     scale = MultiScaleConfig(size_px=32, batch_size=4, divisor=8)
     sampler = MultiScaleSampler(len(samples), scale, seed=0)
     assert max(size for size, _ in sampler.schedule.choices) == LARGEST_PX
@@ -120,7 +120,7 @@ def _epoch(loader: object, sampler: MultiScaleSampler, epoch: int) -> list[Batch
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
     assert len(found) == len(expected) > 2
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one.pictures, other.pictures)
+        assert torch.equal(one.images, other.images)
         assert torch.equal(one.targets, other.targets)
         assert torch.equal(one.indices, other.indices)
 
@@ -147,14 +147,14 @@ def test_evaluation_is_the_same_with_it(samples: tuple[Sample, ...]) -> None:
     found, expected = (
         list(
             eval_loader(
-                PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=PREPROCESSING, cache=each), 5, 0
+                ImageDataset(samples, TASK, seed=0, augment=None, preprocessing=PREPROCESSING, cache=each), 5, 0
             )
         )
         for each in (filled, None)
     )
     assert len(found) == len(expected) == 3
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one.pictures, other.pictures)
+        assert torch.equal(one.images, other.images)
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:600], lambda data: data[::-1]])
@@ -163,9 +163,9 @@ def test_a_broken_image_is_named_as_without_it(
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(spoil(samples[2].path.read_bytes()))
-    with pytest.raises(PictureError) as direct:
+    with pytest.raises(ImageError) as direct:
         decode(broken)
-    with pytest.raises(PictureError) as found:
+    with pytest.raises(ImageError) as found:
         Plan.of((*samples, Sample(broken, 0)), kept).fill(shared=False)
     assert str(found.value) == str(direct.value)
 

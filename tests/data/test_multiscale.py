@@ -20,11 +20,11 @@ from mobilevit.data.multiscale import (
 from mobilevit.errors import DataError, UsageError
 
 SIDES = (160, 192, 256, 288, 320)
-IMAGENET = 1_281_167  # training pictures of ImageNet-1k
+IMAGENET = 1_281_167  # training images of ImageNet-1k
 
 
 def published(rule: RuleName) -> MultiScaleConfig:
-    """The setting of the paper: 128 pictures a GPU at 256 px, sizes from 160 to 320."""
+    """The setting of the paper: 128 images a GPU at 256 px, sizes from 160 to 320."""
     return MultiScaleConfig(sampler=rule, size_px=256, size_min_px=160, size_max_px=320, batch_size=128)
 
 
@@ -208,5 +208,5 @@ def test_mistakes_are_named() -> None:
             resolutions(outside)
     with pytest.raises(UsageError, match=r"--size-px"):
         resolutions(MultiScaleConfig())
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         MultiScaleSampler(0, MultiScaleConfig(size_px=64), seed=0)

@@ -6,7 +6,7 @@ from PIL import Image
 from mobilevit.data.photometric import distorted
 
 
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
 
 
@@ -17,14 +17,14 @@ def pixels(seed: int, source: Image.Image) -> np.ndarray:
 
 
 def test_the_generator_decides() -> None:
-    assert np.array_equal(pixels(3, picture()), pixels(3, picture()))
-    assert len({pixels(seed, picture()).tobytes() for seed in range(30)}) > 25
+    assert np.array_equal(pixels(3, image()), pixels(3, image()))
+    assert len({pixels(seed, image()).tobytes() for seed in range(30)}) > 25
 
 
 def test_sometimes_nothing_changes() -> None:
     """Each of five changes is left out half of the time."""
-    source = np.asarray(picture(), int)
-    same = sum(np.array_equal(pixels(seed, picture()), source) for seed in range(400))
+    source = np.asarray(image(), int)
+    same = sum(np.array_equal(pixels(seed, image()), source) for seed in range(400))
     assert 3 <= same <= 40  # 400 / 32, less where a permutation of the channels is none
 
 

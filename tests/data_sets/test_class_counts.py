@@ -17,7 +17,7 @@ from mobilevit.tasks.classification.findings import findings
 
 
 def dataset_of(train: list[int], val: list[int] | None = None) -> Dataset:
-    """So many pictures of each class."""
+    """So many images of each class."""
     splits = {"train": train, "val": val or [1] * len(train)}
     samples = {
         split: tuple(
@@ -35,7 +35,7 @@ def kinds(dataset: Dataset) -> list[tuple[str, str]]:
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8))
-def test_weighted_classes_count_the_same_and_the_mean_over_pictures_is_one(counts):
+def test_weighted_classes_count_the_same_and_the_mean_over_images_is_one(counts):
     weights = class_weights(counts, labels(f"c{index}" for index in range(len(counts))))
     shares = [weight * count for weight, count in zip(weights, counts, strict=True)]
     assert shares == pytest.approx([sum(counts) / len(counts)] * len(counts))
@@ -70,12 +70,12 @@ def test_recommends_class_weights_from_a_ratio_of_three():
 def test_names_classes_that_a_split_lacks():
     (finding,) = findings(dataset_of([20, 20], [0, 3]))
     assert finding.kind == "missing-class"
-    assert finding.message == "1 class without a picture in val: c0"
+    assert finding.message == "1 class without an image in val: c0"
     assert ("error", "missing-class") in kinds(dataset_of([20, 0], [3, 3]))
 
 
 def test_names_small_classes():
-    assert kinds(dataset_of([1, 2])) == [("warning", "single-picture"), ("warning", "few-pictures")]
+    assert kinds(dataset_of([1, 2])) == [("warning", "single-image"), ("warning", "few-images")]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_says_where_val_comes_from(names_only):
     assert "test stands in" in message
     ((kind, message),) = kinds_and_words(names_only({"test": 0}) / "train")
     assert kind == "split"
-    assert "it is 8 pictures of the classes, set apart" in message
+    assert "it is 8 images of the classes, set apart" in message
 
 
 def test_warns_of_names_that_differ_in_case_alone(names_only):

@@ -75,7 +75,7 @@ def test_of_many_classes_some_are_shown(tree):
     assert sheet.height == TITLE_PX + MAX_CLASSES * (HEADING_PX + TILE_PX + GAP_PX) + MARGIN_PX
 
 
-def test_broken_pictures_leave_no_hole_but_a_gap_at_the_end(tree):
+def test_broken_images_leave_no_hole_but_a_gap_at_the_end(tree):
     root = tree({"train/cat": 3, "train/dog": 3, "val/cat": 1})
     (root / "train/cat/001.jpg").write_bytes(b"broken")
     sheet = sheet_of(root)

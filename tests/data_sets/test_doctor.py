@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_pictures import smooth_picture
+from made_images import smooth_image
 from PIL import Image
 
 import mobilevit
@@ -39,10 +39,10 @@ def test_a_sound_data_set(tree):
     assert report.suggested_size_px == 64
 
 
-def test_unreadable_pictures_are_errors(tree):
+def test_unreadable_images_are_errors(tree):
     root = tree(SOUND)
     (root / "train/cat/empty.jpg").touch()
-    (root / "train/cat/text.jpg").write_text("not a picture")
+    (root / "train/cat/text.jpg").write_text("not an image")
     whole = (root / "val/dog/000.jpg").read_bytes()
     (root / "val/dog/cut.jpg").write_bytes(whole[: len(whole) // 2])
     (root / "val/dog/gone.jpg").symlink_to("nowhere.jpg")
@@ -51,7 +51,7 @@ def test_unreadable_pictures_are_errors(tree):
     assert unreadable.severity == "error"
     assert not report.ok
     assert {path.name for path in unreadable.paths} == {"empty.jpg", "text.jpg", "cut.jpg", "gone.jpg"}
-    assert "4 pictures cannot be read" in unreadable.message
+    assert "4 images cannot be read" in unreadable.message
     assert "--skip-broken" in unreadable.message
     assert "train/cat/empty.jpg is empty (0 bytes)" in unreadable.message
     assert str(root) not in unreadable.message
@@ -78,8 +78,8 @@ def test_nothing_readable_at_all(names_only):
 def test_duplicates_across_splits_exact_and_near(tree):
     root = tree(SOUND)
     shutil.copy(root / "train/cat/003.jpg", root / "val/cat/again.jpg")
-    smooth_picture(77, 320, 240).save(root / "train/dog/large.jpg", quality=90)
-    smooth_picture(77, 320, 240).resize((160, 120)).save(root / "val/dog/smaller.jpg")
+    smooth_image(77, 320, 240).save(root / "train/dog/large.jpg", quality=90)
+    smooth_image(77, 320, 240).resize((160, 120)).save(root / "val/dog/smaller.jpg")
     report = mobilevit.check(root)
     exact, near = found(report, "duplicate-across-splits"), found(report, "near-duplicate-across-splits")
     assert (exact.severity, near.severity) == ("warning", "warning")
@@ -103,18 +103,18 @@ def test_duplicates_inside_a_split_with_other_labels_and_with_the_same(tree):
     assert [path.name for path in found(report, "duplicate").paths] == ["005.jpg", "twice.jpg"]
 
 
-def test_odd_pictures(tree):
+def test_odd_images(tree):
     root = tree(SOUND)
     odd = {
-        "tiny": smooth_picture(1, 20, 40),
-        "long": smooth_picture(2, 400, 64),
+        "tiny": smooth_image(1, 20, 40),
+        "long": smooth_image(2, 400, 64),
         "huge": Image.fromarray(np.tile(np.arange(250, dtype=np.uint8)[:, None, None], (16, 4000, 3))),
         "blank": Image.new("RGB", (64, 64), "navy"),
-        "greyscale": smooth_picture(3).convert("L"),
+        "greyscale": smooth_image(3).convert("L"),
     }
-    for kind, picture in odd.items():
-        picture.save(root / f"train/cat/{kind}.jpg")
-    smooth_picture(4).save(root / "train/cat/suffix.jpg", "PNG")
+    for kind, image in odd.items():
+        image.save(root / f"train/cat/{kind}.jpg")
+    smooth_image(4).save(root / "train/cat/suffix.jpg", "PNG")
     report = mobilevit.check(root)
     for kind in ("tiny", "long", "huge", "blank", "suffix"):
         assert [path.name for path in found(report, kind).paths] == [f"{kind}.jpg"]
@@ -128,15 +128,15 @@ def test_a_greyscale_data_set_is_said_once(tmp_path):
             folder = tmp_path / split / label
             folder.mkdir(parents=True)
             for number in range(count):
-                smooth_picture(hash((split, label, number)) % 10**6).convert("L").save(folder / f"{number}.png")
-    assert "the pictures are greyscale" in found(mobilevit.check(tmp_path), "greyscale").message
+                smooth_image(hash((split, label, number)) % 10**6).convert("L").save(folder / f"{number}.png")
+    assert "the images are greyscale" in found(mobilevit.check(tmp_path), "greyscale").message
 
 
 def test_files_that_are_not_used(tree):
     root = tree(SOUND)
     for name in ("train/cat/phone.cr2", "train/cat/labels.csv", "train/cat/Thumbs.db", ".DS_Store"):
         (root / name).touch()
-    smooth_picture(7).save(root / "train/stray.jpg")
+    smooth_image(7).save(root / "train/stray.jpg")
     report = mobilevit.check(root)
     assert found(report, "unread-format").paths == (root / "train/cat/phone.cr2",)
     assert found(report, "other-files").paths == (root / "train/cat/labels.csv",)
@@ -158,7 +158,7 @@ def test_the_report_is_plain_values(tree):
     assert told["ok"] is True
     assert told["classes"][0] == {"id": "cat", "name": "cat", "train": 12, "val": 3, "weight": 1.0}
     assert told["sizes"]["short_side_px"] == {"min": 72, "p05": 72, "median": 72, "p95": 72, "max": 72}
-    assert told["pictures"] == {"train": 24, "val": 6}
+    assert told["images"] == {"train": 24, "val": 6}
 
 
 def test_progress_reaches_the_end(tree):
@@ -185,10 +185,10 @@ def test_the_fast_part_reads_headers_alone(tree):
 
 
 def test_the_fast_part_says_that_it_looked_at_a_share(tree, monkeypatch):
-    monkeypatch.setattr(doctor, "QUICK_PICTURES", 10)
+    monkeypatch.setattr(doctor, "QUICK_IMAGES", 10)
     (finding,) = doctor.quick_check(*read(tree(SOUND)))
     assert (finding.severity, finding.kind) == ("info", "sampled")
-    assert "looked at 10 of 30 pictures" in finding.message
+    assert "looked at 10 of 30 images" in finding.message
 
 
 def test_without_broken_drops_and_counts_them(tree):
@@ -200,34 +200,34 @@ def test_without_broken_drops_and_counts_them(tree):
     readable, (finding,) = doctor.without_broken(task, dataset)
     assert {split: len(samples) for split, samples in readable.splits.items()} == {"train": 24, "val": 6}
     assert (finding.severity, finding.kind) == ("warning", "unreadable")
-    assert "left out 2 pictures of 32" in finding.message
+    assert "left out 2 images of 32" in finding.message
     assert doctor.without_broken(task, readable) == (readable, [])
 
 
 def test_without_broken_stops_where_a_class_or_a_split_is_lost(tree):
     root = tree(SOUND | {"train/cow": 0})
     (root / "train/cow/x.jpg").touch()
-    with pytest.raises(DataError, match="no training picture of cow can be read"):
+    with pytest.raises(DataError, match="no training image of cow can be read"):
         doctor.without_broken(*read(root))
     (root / "train/cow/x.jpg").unlink()
     (root / "train/cow").rmdir()
     for path in (root / "val").rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(DataError, match="no picture of val can be read"):
+    with pytest.raises(DataError, match="no image of val can be read"):
         doctor.without_broken(*read(root))
 
 
 @pytest.mark.parametrize(("short_px", "size_px"), [(20, 32), (64, 64), (95, 64), (96, 96), (255, 224), (300, 256)])
-def test_suggested_size_is_what_the_pictures_can_fill(tmp_path, short_px, size_px):
+def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, size_px):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         for number in range(3):
-            smooth_picture(number, short_px + 10, short_px).save(tmp_path / label / f"{number}.jpg")
+            smooth_image(number, short_px + 10, short_px).save(tmp_path / label / f"{number}.jpg")
     (tmp_path / "a" / "x.jpg").touch()
     assert doctor.suggest_size_px(*read(tmp_path)) == size_px
 
 
-def test_no_size_can_be_suggested_without_a_picture(names_only):
+def test_no_size_can_be_suggested_without_a_image(names_only):
     with pytest.raises(DataError, match="can be read, of 24 tried"):
         doctor.suggest_size_px(*read(names_only(SOUND)))
 

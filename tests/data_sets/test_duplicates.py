@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_pictures import smooth_picture
+from made_images import smooth_image
 from PIL import Image
 
 import mobilevit
@@ -18,7 +18,7 @@ COPIES = {"duplicate", "label-conflict", "near-label-conflict", "duplicate-acros
 
 def frame(video: int, number: int) -> Image.Image:
     """A small thing that moves over a scene which stays."""
-    image = smooth_picture(video, *SIZE)
+    image = smooth_image(video, *SIZE)
     image.paste((250, 250, 250), (10 + 2 * number, 40, 18 + 2 * number, 48))
     return image
 
@@ -56,7 +56,7 @@ def test_frames_of_a_video_are_no_copies_and_contradict_nothing(tmp_path: Path, 
     write_frames(tmp_path, "val", range(20, 23), masks)
     for path in tmp_path.rglob("2[0-9].png"):
         if path.parent.name != "masks":
-            smooth_picture(int(path.stem), *SIZE).save(path)  # another scene
+            smooth_image(int(path.stem), *SIZE).save(path)  # another scene
     said = found(tmp_path)
     assert not COPIES & said.keys()
     assert "near-duplicate-across-splits" not in said
@@ -94,7 +94,7 @@ def test_nearly_the_same_image_in_two_classes(tmp_path: Path) -> None:
             for number in range(3):
                 path = tmp_path / split / name / f"{number}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                smooth_picture(len(split) * 100 + 10 * index + number, *SIZE).save(path)
+                smooth_image(len(split) * 100 + 10 * index + number, *SIZE).save(path)
     frame(99, 0).save(tmp_path / "train/cat/near.png")
     frame(99, 1).save(tmp_path / "train/dog/near.png")
     said = found(tmp_path)

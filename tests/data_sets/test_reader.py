@@ -36,7 +36,7 @@ def groups_of(sizes: dict[str, int], root: Path = Path("root")) -> dict[str, lis
 
 @settings(max_examples=40, deadline=None)
 @given(SIZES, FRACTIONS, st.integers(0, 99))
-def test_split_gives_each_picture_to_one_side_and_keeps_every_class_in_training(sizes, fraction, seed):
+def test_split_gives_each_image_to_one_side_and_keeps_every_class_in_training(sizes, fraction, seed):
     groups = groups_of(sizes)
     train, val = split_by_seed(groups, Path("root"), fraction=fraction, seed=seed)
     for name, paths in groups.items():
@@ -130,7 +130,7 @@ def test_a_class_may_be_called_train(names_only):
     assert [label.id for label in dataset.classes] == ["car", "plane", "train"]
 
 
-def test_pictures_in_nested_folders_belong_to_their_class(names_only):
+def test_images_in_nested_folders_belong_to_their_class(names_only):
     dataset = read(names_only({"train/a": 1, "train/a/more/still more": 2, "train/b": 1, "val/a": 1, "val/b": 1}))
     assert inside(dataset, "train") == [
         "train/a/000.jpg",
@@ -167,7 +167,7 @@ def test_follows_links_to_folders_and_ends_in_rings(names_only, tmp_path):
     assert sum(map(len, dataset.splits.values())) == 7
 
 
-def test_a_dangling_link_is_a_picture_that_will_be_missed(names_only):
+def test_a_dangling_link_is_a_image_that_will_be_missed(names_only):
     root = names_only({"a": 2, "b": 2})
     (root / "a" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     assert sum(map(len, read(root).splits.values())) == 5
@@ -190,20 +190,20 @@ def test_wnids_get_the_names_that_people_read(names_only):
 
 
 MISTAKES = {
-    "no class folders": ({".": 3}, "no class folders, but 3 pictures directly in it: move them"),
-    "pictures directly in train": ({"train": 3, "val": 2}, "train has no class folders, but 3 pictures"),
+    "no class folders": ({".": 3}, "no class folders, but 3 images directly in it: move them"),
+    "images directly in train": ({"train": 3, "val": 2}, "train has no class folders, but 3 images"),
     "one class": ({"train/a": 3, "val/a": 1}, "one class, 'a'"),
     "empty class": ({"train/a": 3, "train/b": 0, "val/a": 1}, "empty: 'b'. Fill or remove"),
-    "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders in .* has pictures"),
+    "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders in .* has images"),
     "no train": ({"val/a": 2, "test/b": 2}, "'val'.* and no train folder.* give .*val with --split all"),
     "val of other classes": (
         {"train/Cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1},
         "val has classes that train does not have: 'cat' .train has 'Cat'.; train has and val does not: Cat",
     ),
-    "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val holds no picture"),
+    "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val holds no image"),
     "two vals": ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "could both be the val split"),
     "val misspelt": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
-    "too few to split": ({"a": 1, "b": 1}, "every class .* has one picture"),
+    "too few to split": ({"a": 1, "b": 1}, "every class .* has one image"),
     "a folder of data sets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole data sets.* such as .*x"),
 }
 
@@ -228,9 +228,9 @@ def test_a_missing_folder_is_told_with_the_nearest(names_only):
 
 def test_a_file_an_archive_and_an_empty_folder_are_told(tmp_path):
     (tmp_path / "notes.txt").touch()
-    (tmp_path / "pictures.zip").touch()
+    (tmp_path / "images.zip").touch()
     (tmp_path / "empty").mkdir()
-    for name, message in {"notes.txt": "is a file", "pictures.zip": "unpack it", "empty": "is empty"}.items():
+    for name, message in {"notes.txt": "is a file", "images.zip": "unpack it", "empty": "is empty"}.items():
         with pytest.raises(DataError, match=message):
             read(tmp_path / name)
 

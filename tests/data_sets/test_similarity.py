@@ -1,4 +1,4 @@
-"""The fingerprint: copies are found however they were made, and different pictures are not taken for copies."""
+"""The fingerprint: copies are found however they were made, and different images are not taken for copies."""
 
 from io import BytesIO
 from pathlib import Path
@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_pictures import smooth_picture
+from made_images import smooth_image
 from PIL import Image
 
 from mobilevit.data.examination import Broken, Examined, decodes, examine, fingerprint
-from mobilevit.data.similarity import MAX_BITS, MAX_STEP, near_pairs, same_pictures
+from mobilevit.data.similarity import MAX_BITS, MAX_STEP, near_pairs, same_images
 
 
-def saved(picture: Image.Image, path: Path, **options: object) -> Examined:
-    picture.save(path, **options)
+def saved(image: Image.Image, path: Path, **options: object) -> Examined:
+    image.save(path, **options)
     examined = examine(path)
     assert isinstance(examined, Examined)
     return examined
@@ -41,46 +41,46 @@ def test_near_pairs_are_those_that_a_look_at_all_pairs_finds(seed, data):
 
 
 COPIES = {
-    "half the size": lambda picture: (picture.resize((160, 120), Image.Resampling.LANCZOS), {"quality": 90}),
-    "low quality": lambda picture: (picture, {"quality": 60}),
-    "small and low": lambda picture: (picture.resize((107, 80), Image.Resampling.BICUBIC), {"quality": 75}),
-    "progressive": lambda picture: (picture, {"quality": 92, "progressive": True}),
+    "half the size": lambda image: (image.resize((160, 120), Image.Resampling.LANCZOS), {"quality": 90}),
+    "low quality": lambda image: (image, {"quality": 60}),
+    "small and low": lambda image: (image.resize((107, 80), Image.Resampling.BICUBIC), {"quality": 75}),
+    "progressive": lambda image: (image, {"quality": 92, "progressive": True}),
 }
 
 
 @pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
 def test_finds_copies(tmp_path, copy):
-    pictures = [smooth_picture(seed, 320, 240) for seed in range(12)]
-    originals = [saved(picture, tmp_path / f"{i}.png") for i, picture in enumerate(pictures)]
+    images = [smooth_image(seed, 320, 240) for seed in range(12)]
+    originals = [saved(image, tmp_path / f"{i}.png") for i, image in enumerate(images)]
     copies = []
-    for i, picture in enumerate(pictures):
-        other, options = copy(picture)
+    for i, image in enumerate(images):
+        other, options = copy(image)
         copies.append(saved(other, tmp_path / f"{i}.jpg", **options))
-    assert same_pictures(originals + copies) == [[i, i + 12] for i in range(12)]
+    assert same_images(originals + copies) == [[i, i + 12] for i in range(12)]
 
 
-def test_tells_different_pictures_apart(tmp_path):
-    assert same_pictures([saved(smooth_picture(seed), tmp_path / f"{seed}.jpg") for seed in range(60)]) == []
+def test_tells_different_images_apart(tmp_path):
+    assert same_images([saved(smooth_image(seed), tmp_path / f"{seed}.jpg") for seed in range(60)]) == []
 
 
-def test_tells_pictures_apart_whose_fingerprints_agree(tmp_path):
+def test_tells_images_apart_whose_fingerprints_agree(tmp_path):
     flat = [
         saved(Image.new("RGB", (64, 64), (shade, 40, 200)), tmp_path / f"{shade}.png") for shade in range(0, 250, 30)
     ]
-    assert len({picture.fingerprint for picture in flat}) == 1
-    assert same_pictures(flat) == []
+    assert len({image.fingerprint for image in flat}) == 1
+    assert same_images(flat) == []
 
 
 def test_joins_files_of_the_same_bytes(tmp_path):
-    first = saved(smooth_picture(1), tmp_path / "a.jpg")
+    first = saved(smooth_image(1), tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes())
     (tmp_path / "c.jpg").write_bytes((tmp_path / "a.jpg").read_bytes())
     others = [examine(tmp_path / name) for name in ("b.jpg", "c.jpg")]
-    assert same_pictures([first, saved(smooth_picture(2), tmp_path / "d.jpg"), *others]) == [[0, 2, 3]]
+    assert same_images([first, saved(smooth_image(2), tmp_path / "d.jpg"), *others]) == [[0, 2, 3]]
 
 
-def test_no_pictures_have_no_copies():
-    assert same_pictures([]) == []
+def test_no_images_have_no_copies():
+    assert same_images([]) == []
 
 
 def test_fingerprint_of_a_ramp_and_of_its_mirror():
@@ -92,7 +92,7 @@ def test_fingerprint_of_a_ramp_and_of_its_mirror():
 @pytest.mark.parametrize("draft", [examine, decodes])
 def test_a_jpeg_that_ends_early_is_broken(tmp_path, draft):
     buffer = BytesIO()
-    smooth_picture(0, 640, 480).save(buffer, "JPEG")
+    smooth_image(0, 640, 480).save(buffer, "JPEG")
     path = tmp_path / "cut.jpg"
     for kept in (0, 100, len(buffer.getvalue()) // 2, len(buffer.getvalue()) - 40):
         path.write_bytes(buffer.getvalue()[:kept])
@@ -100,10 +100,10 @@ def test_a_jpeg_that_ends_early_is_broken(tmp_path, draft):
 
 
 def test_describes_colour_and_blankness(tmp_path):
-    grey = saved(smooth_picture(3).convert("L").convert("RGB"), tmp_path / "grey.jpg", quality=50)
+    grey = saved(smooth_image(3).convert("L").convert("RGB"), tmp_path / "grey.jpg", quality=50)
     blank = saved(Image.new("RGB", (50, 50), "teal"), tmp_path / "blank.jpg")
-    colour = saved(smooth_picture(3), tmp_path / "colour.jpg")
-    assert [(picture.is_grey, picture.is_blank) for picture in (grey, blank, colour)] == [
+    colour = saved(smooth_image(3), tmp_path / "colour.jpg")
+    assert [(image.is_grey, image.is_blank) for image in (grey, blank, colour)] == [
         (True, False),
         (False, True),
         (False, False),

@@ -69,7 +69,7 @@ def lay_out(document: str, folder: Path) -> None:
     """Everything that the document takes for granted, in `folder`."""
     if document in ("README.md", "CONTRIBUTING.md"):
         _copy_project(folder)
-    for name in ("flowers", "pictures"):
+    for name in ("flowers", "images"):
         _write_classes(folder / name, ("daisy", "rose"), {"train": 8, "val": 4, "test": 2})
     _write_classes(folder / "IMAGENETTE", [label.id for label in spec_of(load("imagenette")).classes], {"val": 2})
     for name in ("cat", "dog", "photo", *(f"holiday/{stem}" for stem in ("beach", "dog", "hill"))):

@@ -37,7 +37,7 @@ def test_every_block_and_layer_is_recorded_and_the_hooks_are_gone(network: Mobil
     assert [r.map_size for r in records] == [(8, 8), (4, 4), (2, 2)]
 
 
-def test_a_second_picture_replaces_the_first(network: MobileViT) -> None:
+def test_a_second_image_replaces_the_first(network: MobileViT) -> None:
     with recording(network) as records, torch.no_grad():
         network(torch.rand(1, 3, 64, 64))
         network(torch.rand(1, 3, 96, 64))

@@ -26,9 +26,9 @@ def test_at_the_last_convolution_the_map_adds_up_to_the_logit(network: MobileViT
 
 
 def test_the_network_is_left_as_it_was(network: MobileViT) -> None:
-    picture = torch.rand(1, 3, 64, 64)
-    before = network(picture)
-    _, raw = grad_cam(network, picture, network.final, of_class(0))
+    image = torch.rand(1, 3, 64, 64)
+    before = network(image)
+    _, raw = grad_cam(network, image, network.final, of_class(0))
     assert torch.equal(raw, before)
     assert not network.final._forward_hooks
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -53,11 +53,11 @@ class Brightest(nn.Module):
 
 @pytest.mark.parametrize(("index", "place"), [(0, (1, 2)), (1, (3, 0))])
 def test_finds_the_place_that_decides(index: int, place: tuple[int, int]) -> None:
-    picture = torch.zeros(1, 3, 32, 32)
-    picture[0, 0, 8:16, 16:24] = 1  # red
-    picture[0, 1, 24:32, 0:8] = 1  # green
+    image = torch.zeros(1, 3, 32, 32)
+    image[0, 0, 8:16, 16:24] = 1  # red
+    image[0, 1, 24:32, 0:8] = 1  # green
     network = Brightest()
-    signed, _ = grad_cam(network, picture, network.pool, of_class(index))
+    signed, _ = grad_cam(network, image, network.pool, of_class(index))
     assert divmod(int(signed.argmax()), 4) == place
     assert (signed > 0).sum() == 1
 

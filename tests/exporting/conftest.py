@@ -1,4 +1,4 @@
-"""Small pictures in colour, and every export made once for all tests, in however many processes they run."""
+"""Small images in colour, and every export made once for all tests, in however many processes they run."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ from mobilevit.exporting.export import Artefact, export
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen pictures in colour, with edges and of several shapes."""
+    """Sixteen images in colour, with edges and of several shapes."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for index in range(16):
@@ -36,7 +36,7 @@ TOGETHER = ["onnx", "openvino"]  # the second is made of the first, which takes 
 
 @pytest.fixture(scope="session")
 def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Artefact]:
-    """The artefact of a task in a format, compared on the pictures."""
+    """The artefact of a task in a format, compared on the images."""
     folder = of_all_processes(tmp_path_factory) / "exported"
     folder.mkdir(exist_ok=True)
 

@@ -55,9 +55,9 @@ def network_of(task: str) -> nn.Module:
 
 def _teach(network: nn.Module, task: str) -> None:
     optimiser = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-2)
-    pictures, targets = squares(task, 8)
+    images, targets = squares(task, 8)
     for _ in range(STEPS):
-        raw = network(prepare(pictures, spec_of(network).preprocessing.channel_order))
+        raw = network(prepare(images, spec_of(network).preprocessing.channel_order))
         loss = tasks.get(task).loss(raw, targets, LossOptions())
         optimiser.zero_grad()
         (loss.total / loss.count).backward()  # type: ignore[no-untyped-call]
@@ -65,20 +65,20 @@ def _teach(network: nn.Module, task: str) -> None:
 
 
 def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
-    """Pictures of a red or a blue square each, (count, 3, SIZE_PX, SIZE_PX) uint8, and the targets of the task."""
+    """Images of a red or a blue square each, (count, 3, SIZE_PX, SIZE_PX) uint8, and the targets of the task."""
     rng, seen = np.random.default_rng(seed), []
     pixels = rng.normal(128, 20, (count, SIZE_PX, SIZE_PX, 3))
-    for index, picture in enumerate(pixels):
+    for index, image in enumerate(pixels):
         side, colour = int(rng.integers(30, 60)), index % 2
         left, top = rng.integers(0, SIZE_PX - side, 2).tolist()
         place = np.s_[top : top + side, left : left + side]
-        picture[place] = [(220, 30, 30), (30, 30, 220)][colour]
+        image[place] = [(220, 30, 30), (30, 30, 220)][colour]
         mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
         mask[place] = 1 + colour
         box = np.array([[left, top, left + side, top + side]], np.float32) / SIZE_PX
         seen.append({"detection": Seen(box, np.array([colour])), "segmentation": mask}[task])
-    pictures = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(0, 3, 1, 2)
-    return pictures.contiguous(), tasks.get(task).collate(seen)
+    images = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(0, 3, 1, 2)
+    return images.contiguous(), tasks.get(task).collate(seen)
 
 
 def sabotaged(task: str, kind: str) -> nn.Module:

@@ -67,8 +67,8 @@ class Start(nn.Module):
         super().__init__()
         self.parts = nn.Sequential(backbone.stem, *backbone.stages[:3])  # type: ignore[misc,index]
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (self.parts(pictures),)
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.parts(images),)
 
 
 @pytest.mark.system
@@ -77,10 +77,10 @@ def test_float32_is_closer_and_larger(exported: Exported, tmp_path: Path) -> Non
     start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
     path = tmp_path / "start.mlpackage"
     coreml.write(start, path, "fp32")
-    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
-    found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(pictures)
+    images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(images)
     with torch.no_grad():
-        (expected,) = start.module(pictures.float())
+        (expected,) = start.module(images.float())
     assert parity.difference(found["map"], expected).largest < 1e-4
     half = exported("classification", "coreml")
     assert half.parity is not None
@@ -116,9 +116,9 @@ def _description(package: Path) -> Any:
 def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
     artefact = exported(task, "coreml")
     spec = _description(artefact.path)
-    (pictures,) = spec.description.input
-    image = pictures.type.imageType
-    assert pictures.name == "pictures"
+    (images,) = spec.description.input
+    image = images.type.imageType
+    assert images.name == "images"
     assert (image.height, image.width) == (SIZE_PX, SIZE_PX)
     assert image.colorSpace == type(image).ColorSpace.RGB
     assert spec.specificationVersion == ct.target.iOS17
@@ -147,8 +147,8 @@ def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> 
 
 def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) -> None:
     manifest = read_manifest(exported("classification", "coreml").path)
-    (pictures,), (probabilities,) = manifest.inputs, manifest.outputs
-    assert (pictures.name, pictures.shape, pictures.dtype) == ("pictures", (SIZE_PX, SIZE_PX), "image")
+    (images,), (probabilities,) = manifest.inputs, manifest.outputs
+    assert (images.name, images.shape, images.dtype) == ("images", (SIZE_PX, SIZE_PX), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
     assert "classLabel" in probabilities.meaning
 
@@ -193,9 +193,9 @@ def _float16(weights: torch.Tensor) -> bytes:
 
 @pytest.mark.parametrize("task", EACH[:2])
 def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
-    picture = photos / "00.png"
-    (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(picture)
-    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(picture)
+    image = photos / "00.png"
+    (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(image)
+    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
         assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]
@@ -203,16 +203,14 @@ def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> N
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
 @pytest.mark.parametrize("task", EACH[::2])  # a dictionary, and integers
-def test_on_macos_the_runtime_would_get_pictures(
-    task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_macos_the_runtime_would_get_images(task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is given to the runtime and what is made of its answers, with an evaluation of the program in its place."""
     artefact = exported(task, "coreml")
     here = coreml.open(artefact.path, artefact.manifest, None)
     predict, _ = coreml._checked(artefact.path)
 
     def predicted(_: object, inputs: dict[str, Any]) -> dict[str, Any]:
-        image = inputs["pictures"]
+        image = inputs["images"]
         assert isinstance(image, Image.Image)
         assert (image.mode, image.size) == ("RGB", (SIZE_PX, SIZE_PX))
         return predict(np.asarray(image, np.float32).transpose(2, 0, 1)[None].copy())
@@ -221,9 +219,9 @@ def test_on_macos_the_runtime_would_get_pictures(
     monkeypatch.setattr(ct.models.MLModel, "predict", predicted)
     there = coreml.open(artefact.path, artefact.manifest, None)
     assert there.runtime.startswith("Core ML")
-    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
-    found = there(pictures)
-    for name, values in here(pictures).items():
+    images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    found = there(images)
+    for name, values in here(images).items():
         assert found[name].equal(values)
         assert found[name].dtype == values.dtype
         assert len(values) == 2

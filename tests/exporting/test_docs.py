@@ -38,15 +38,15 @@ def test_the_python_page_finds_what_the_predictor_finds(
     artefact = exported(task, "onnx")
     shutil.copy(artefact.path, tmp_path / "model.onnx")
     shutil.copy(manifest_path(artefact.path), tmp_path / "model.onnx.json")
-    picture = next(path for path in sorted(photos.iterdir()))
-    shutil.copy(picture, tmp_path / "photo.jpg")  # a PNG by what it is
+    image = next(path for path in sorted(photos.iterdir()))
+    shutil.copy(image, tmp_path / "photo.jpg")  # a PNG by what it is
     monkeypatch.chdir(tmp_path)
     page = code("python.md", "python")
     space: dict[str, Any] = {}
     for heading in page:
         if heading.startswith("An exported file") or heading.lower() == task:
             exec(page[heading], space)
-    (ours,) = Predictor(artefact.path)(picture)
+    (ours,) = Predictor(artefact.path)(image)
     if task == "classification":
         assert space["names"][space["probabilities"].argmax()] == ours.best.name
         assert space["probabilities"].max() == pytest.approx(ours.best.score, abs=0.02)
@@ -54,7 +54,7 @@ def test_the_python_page_finds_what_the_predictor_finds(
         assert np.asarray(space["mask"]).shape == ours.classes.shape
         assert (np.asarray(space["mask"]) == ours.classes).mean() > 0.97
     else:
-        raw = Predictor(artefact.path, score_threshold=0.05)(picture)[0]
+        raw = Predictor(artefact.path, score_threshold=0.05)(image)[0]
         thresholds = space["manifest"]["thresholds"] | {"score_threshold": 0.05}
         found = space["objects"](space["outputs"]["boxes"][0], space["outputs"]["scores"][0], *raw.size, **thresholds)
         assert len(found) == len(raw.objects) > 0

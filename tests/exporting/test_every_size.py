@@ -1,4 +1,4 @@
-"""Every network in every format, compared on pictures: for `make test-all` alone, since it takes long."""
+"""Every network in every format, compared on images: for `make test-all` alone, since it takes long."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ExecuTorch and LiteRT: the network's answers in all tasks, picture by picture."""
+"""ExecuTorch and LiteRT: the network's answers in all tasks, image by image."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ EACH = in_short(TASKS, "detection")
 BOTH = [where_installed("executorch"), where_installed("litert")]
 
 
-def pictures(count: int) -> torch.Tensor:
+def images(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
 
@@ -45,17 +45,17 @@ def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: E
     found = artefact.parity
     assert found is not None
     assert parity.faults(found, "fp32") == []
-    assert (found.pictures, found.generated) == (ENOUGH, 0)
+    assert (found.images, found.generated) == (ENOUGH, 0)
     assert set(found.outputs) == {name for name in tasks.get(task).interface.outputs if name != "classes"}
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_several_pictures_are_what_they_are_alone(name: str, exported: Exported) -> None:
+def test_several_images_are_what_they_are_alone(name: str, exported: Exported) -> None:
     runner = open_artefact(exported("detection", name).path, threads=1)
-    many = runner(pictures(3))
+    many = runner(images(3))
     assert many["boxes"].dtype == many["scores"].dtype == torch.float32
     for output, values in many.items():
-        alone = [runner(picture[None])[output] for picture in pictures(3)]
+        alone = [runner(image[None])[output] for image in images(3)]
         assert torch.equal(values, torch.cat(alone))
         assert not torch.equal(values[0], values[1]), "memory that a runtime used again"
 

@@ -48,7 +48,7 @@ EACH = [  # in `make test` every task in one format, and every format in one tas
 MIN_SCORE = 0.05  # of objects
 
 
-def pictures(count: int, seed: int = 0) -> Tensor:
+def images(count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
 
@@ -61,7 +61,7 @@ def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> Non
     spec = spec_of(network)
     network.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
     graph = graph_of(network, tasks.get(task), SIZE_PX)
-    seen = pictures(2).double()
+    seen = images(2).double()
     with torch.no_grad():
         expected = tasks.get(task).finish(network((seen.flip(1) if order == "bgr" else seen) / 255))
         found = dict(zip(graph.outputs, graph.module(seen), strict=True))
@@ -75,7 +75,7 @@ def test_gives_the_networks_answers(task: str, name: str, exported: Exported) ->
     artefact = exported(task, name)
     assert artefact.parity is not None
     assert parity.faults(artefact.parity, "fp32") == []
-    assert artefact.parity.pictures == ENOUGH
+    assert artefact.parity.images == ENOUGH
     assert artefact.parity.generated == 0
     recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
     assert recorded["agreement"] == artefact.parity.agreement
@@ -123,10 +123,10 @@ def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_several_pictures_give_what_they_give_alone(name: str, exported: Exported) -> None:
+def test_several_images_give_what_they_give_alone(name: str, exported: Exported) -> None:
     runner = open_artefact(exported("classification", name).path, threads=1)
-    many = runner(pictures(5))["probabilities"]
-    one_by_one = torch.cat([runner(picture[None])["probabilities"] for picture in pictures(5)])
+    many = runner(images(5))["probabilities"]
+    one_by_one = torch.cat([runner(image[None])["probabilities"] for image in images(5)])
     torch.testing.assert_close(many, one_by_one, rtol=1e-4, atol=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
     assert manifest == artefact.manifest
     assert manifest == Manifest.from_json(manifest.to_json())
     assert [(port.name, port.shape, port.dtype) for port in manifest.inputs] == [
-        ("pictures", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
+        ("images", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
     ]
     assert [port.name for port in manifest.outputs] == ["boxes", "scores"]
     assert all(port.meaning for port in (*manifest.inputs, *manifest.outputs))
@@ -229,7 +229,7 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(locating.table, "adapter", lambda _: WrongConverter())
     with torch.no_grad():
-        assert locating.first_difference(graph, "onnx", "fp32", pictures(2)).endswith("differs is stage 3.")
+        assert locating.first_difference(graph, "onnx", "fp32", images(2)).endswith("differs is stage 3.")
 
 
 @pytest.mark.system
@@ -246,7 +246,7 @@ def test_half_the_precision_halves_the_file(photos: Path, exported: Exported, tm
 
 
 def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, exported: Exported) -> None:
-    """Without pictures nothing is claimed of the new one."""
+    """Without images nothing is claimed of the new one."""
     made = exported("classification", "onnx")
     target = tmp_path / "mobilevit_xxs.onnx"
     target.write_text("somebody's")
@@ -281,13 +281,13 @@ def test_a_manifest_that_is_none(text: str) -> None:
         Manifest.from_json(text)
 
 
-def test_grey_pictures_get_company_in_colour(tmp_path: Path) -> None:
+def test_grey_images_get_company_in_colour(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(np.full((40, 50), 60 * index, np.uint8)).save(tmp_path / f"{index}.png")
     (views,) = views_of(tmp_path, [Preprocessing(32, 36)])
     assert views.generated == ENOUGH
-    assert views.pictures.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
-    assert (views.pictures[3:].float().std(dim=1) > 5).any()
+    assert views.images.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
+    assert (views.images[3:].float().std(dim=1) > 5).any()
 
 
 def test_a_plain_resize_is_torchs() -> None:
@@ -319,10 +319,10 @@ def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
-    assert "plain resize: the same share where the file gets pictures resized without antialiasing" in said.err
+    assert "plain resize: the same share where the file gets images resized without antialiasing" in said.err
     assert "100.0%" in said.out
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)[0]["top"]
     assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--size", "64"]) == 2
-    assert f"mine.onnx takes pictures of {SIZE_PX} px, not of 64" in capfd.readouterr().err
+    assert f"mine.onnx takes images of {SIZE_PX} px, not of 64" in capfd.readouterr().err

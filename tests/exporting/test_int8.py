@@ -42,14 +42,14 @@ def test_is_smaller_and_says_the_same(
     if missing:
         pytest.skip(f'extra "quantize" lacks {missing}')
     base = exported("classification", name)
-    pictures = views_of(photos, [graph.spec.preprocessing])[0].pictures
+    images = views_of(photos, [graph.spec.preprocessing])[0].images
     path = tmp_path / f"small{FORMATS[name].suffix}"
-    choices_of(name)[choice](Source(graph, base.path, pictures), path)
+    choices_of(name)[choice](Source(graph, base.path, images), path)
     assert size_of(path) < share * size_of(base.path)
 
     manifest = manifest_of(tasks.get("classification"), graph, name, "int8", path)
-    found = adapter(name).open(path, manifest, None)(pictures)["probabilities"]
+    found = adapter(name).open(path, manifest, None)(images)["probabilities"]
     with torch.no_grad():
-        (expected,) = graph.module(pictures.float())
+        (expected,) = graph.module(images.float())
     assert (found - expected).abs().mean() < 0.02
     assert not torch.equal(found, expected)

@@ -32,9 +32,9 @@ KINDS = {
 def manifest_of(task: str) -> Manifest:
     architecture, outputs = KINDS[task]
     spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
-    inputs = (Port("pictures", ("batch", 3, 64, 64), "float32", "NCHW"),)
+    inputs = (Port("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
     parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
-    words = ("Resize the picture.",)
+    words = ("Resize the image.",)
     found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)
     return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, words, *found)
 

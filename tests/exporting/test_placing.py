@@ -39,7 +39,7 @@ def export(folder: Path, name: str, content: str, kill_at: int = 0) -> None:
         else:
             made.write_text(content)
         ports = (
-            (Port("pictures", (1, 3, 256, 256), "float32", ""),),
+            (Port("images", (1, 3, 256, 256), "float32", ""),),
             (Port("probabilities", (1, 2), "float32", ""),),
         )
         manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, ())
@@ -202,8 +202,8 @@ class Tiny(nn.Module):
             nn.Conv2d(3, 8, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 600), nn.Linear(600, 600)
         )
 
-    def forward(self, pictures):
-        return (self.layers(pictures),)
+    def forward(self, images):
+        return (self.layers(images),)
 
 name, folder = sys.argv[1], Path(sys.argv[2])
 spec = ModelSpec("mobilevit_xxs", "classification", labels(["a"]), Preprocessing(32, 36))

@@ -1,4 +1,4 @@
-"""One ONNX file for pictures of several sizes: compared at each, run at each, refused at any other."""
+"""One ONNX file for images of several sizes: compared at each, run at each, refused at any other."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ Several = Callable[[str], Artefact]
 
 @pytest.fixture(scope="session")
 def several(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Several:
-    """The file of a task, compared on the pictures at all sizes."""
+    """The file of a task, compared on the images at all sizes."""
     folder = tmp_path_factory.mktemp("several")
 
     @cache
@@ -57,7 +57,7 @@ def test_gives_the_networks_answers_at_each(task: str, several: Several) -> None
     assert artefact.parity is artefact.parities[OWN_PX]
     for found in artefact.parities.values():
         assert parity.faults(found, "fp32") == []
-        assert (found.pictures, found.generated) == (ENOUGH, 0)
+        assert (found.images, found.generated) == (ENOUGH, 0)
     recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
     assert recorded["agreement"] == artefact.parities[128].agreement
     assert {side: one["agreement"] for side, one in recorded["further_px"].items()} == {
@@ -72,7 +72,7 @@ def test_the_predictor_runs_it_at_each(task: str, size_px: int, several: Several
     mine = Predictor(several(task).path, size_px=None if size_px == OWN_PX else size_px)
     theirs = Predictor(network_of(task), size_px=size_px)
     assert mine.spec == theirs.spec
-    seen = views_of(photos, [mine.spec.preprocessing])[0].pictures[:5]
+    seen = views_of(photos, [mine.spec.preprocessing])[0].images[:5]
     assert seen.shape == (5, 3, size_px, size_px)
     outputs, expected = mine.runner(seen), theirs.runner(seen)
     assert outputs.keys() == expected.keys()
@@ -105,8 +105,8 @@ def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
             super().__init__()
             self.network, self.whole = graph.module.network, graph.module
 
-        def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-            return self.whole(pictures * (pictures.shape[2] / OWN_PX))  # type: ignore[no-any-return]
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            return self.whole(images * (images.shape[2] / OWN_PX))  # type: ignore[no-any-return]
 
     monkeypatch.setattr(exporting, "graph_of", lambda *_: replace(graph, module=RightAtOne()))
     said = r"probabilities differ .* That is at 64 px\. Exported by themselves, all parts"
@@ -119,7 +119,7 @@ def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
     ("formats", "options", "message"),
     [
         (["onnx", "openvino"], {}, "a file of openvino has one size: several are for onnx"),
-        (["onnx"], {"verify": ()}, "give pictures to --verify"),
+        (["onnx"], {"verify": ()}, "give images to --verify"),
         (["onnx"], {"sizes_px": [96, 192]}, r"takes several sizes where all are multiples of 64 px, not 96: else"),
         (["onnx"], {"size_px": 160}, "multiples of 64 px, not 160"),
         (["onnx"], {"sizes_px": [0]}, "a size of 0 px is out of range"),
@@ -137,14 +137,14 @@ def test_what_cannot_be_meant(
 def test_the_commands(several: Several, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The default size, one of the others, and one that was not promised."""
     made = several("detection").path
-    picture = str(photos / "00.png")
-    assert main(["predict", str(made), picture]) == 0
-    assert main(["predict", str(made), picture, "--size", "192"]) == 0
+    image = str(photos / "00.png")
+    assert main(["predict", str(made), image]) == 0
+    assert main(["predict", str(made), image, "--size", "192"]) == 0
     capsys.readouterr()
-    for verb, *more in (["predict", picture], ["evaluate", str(tmp_path)], ["benchmark"]):
+    for verb, *more in (["predict", image], ["evaluate", str(tmp_path)], ["benchmark"]):
         subject = ["imagenette", str(made)] if verb == "benchmark" else [str(made), *more]
         assert main([verb, *subject, "--size-px", "256"]) == 2
-        said = f"error: {made.name} takes pictures of 64, 128, 192 px, not of 256: no other was exported\n"
+        said = f"error: {made.name} takes images of 64, 128, 192 px, not of 256: no other was exported\n"
         assert capsys.readouterr().err == said
     assert main(["export", "imagenette", "--sizes-px", "64;128"]) == 2
     assert "--sizes-px is '64;128': give whole numbers with commas between" in capsys.readouterr().err

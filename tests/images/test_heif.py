@@ -12,7 +12,7 @@ from PIL import Image
 from mobilevit.data import folders
 from mobilevit.data.decoding import decode, header
 from mobilevit.data.examination import Examined, examine
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images.heif import is_heif
 from mobilevit.sources import expand
 
@@ -36,7 +36,7 @@ def heic(image: Image.Image, **options: object) -> bytes:
 
 
 def turned(orientation: int) -> bytes:
-    """EXIF that says how the picture is to be turned."""
+    """EXIF that says how the image is to be turned."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     return exif.tobytes()
@@ -92,7 +92,7 @@ def test_a_broken_heic_is_an_error_of_ours(tmp_path: Path) -> None:
     data = heic(scene())
     for cut in (40, 100, len(data) // 2, len(data) - 20):
         (tmp_path / "cut.heic").write_bytes(data[:cut])
-        with pytest.raises(PictureError, match=r"cut\.heic: is (broken|no picture)"):
+        with pytest.raises(ImageError, match=r"cut\.heic: is (broken|no image)"):
             decode(tmp_path / "cut.heic")
 
 
@@ -100,8 +100,8 @@ def test_every_suffix_of_a_phone_is_found(tmp_path: Path) -> None:
     for name in ("a.heic", "b.HEIC", "c.heif", "d.hif"):
         (tmp_path / name).write_bytes(heic(scene()))
     scene().save(tmp_path / "e.avif")
-    assert len(folders.pictures_below(tmp_path)) == 5
-    assert [source.picture().size for source in expand(tmp_path)] == [(128, 64)] * 5
+    assert len(folders.images_below(tmp_path)) == 5
+    assert [source.image().size for source in expand(tmp_path)] == [(128, 64)] * 5
     kinds = [
         examined.header.format
         for examined in map(examine, sorted(tmp_path.iterdir()))

@@ -26,7 +26,7 @@ expected = predictor(sys.argv[1])[0].best.name
 class Elsewhere:
     "Another runtime, whose threads are its own."
     spec = predictor.spec
-    def __call__(self, pictures): raise AssertionError("it would hang")
+    def __call__(self, images): raise AssertionError("it would hang")
 
 elsewhere = Predictor(Elsewhere())
 

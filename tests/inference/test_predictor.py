@@ -1,4 +1,4 @@
-"""Predictions: in order, whatever the batches, with broken pictures among them; equal to the network itself."""
+"""Predictions: in order, whatever the batches, with broken images among them; equal to the network itself."""
 
 import copy
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import nn
 
 import mobilevit
 from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
-from mobilevit.errors import OutOfMemoryError, PictureError, UsageError, WeightsError
+from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, WeightsError
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import DRAWN_PX, Failure, Predictor, device_for, predict, runner_for
 from mobilevit.spec import at_size, labels
@@ -36,7 +36,7 @@ def test_too_little_memory_is_said_in_a_line(network: nn.Module, photos: Path, m
 def test_answers_as_the_network_does(network: nn.Module, predictor: Predictor, photos: Path) -> None:
     image = Image.open(photos / "0.png")
     preprocessing = spec_of(network).preprocessing
-    pixels = to_tensor(eval_geometry(image.size, preprocessing).picture(image))[None]
+    pixels = to_tensor(eval_geometry(image.size, preprocessing).image(image))[None]
     with torch.no_grad():
         expected = network(prepare(pixels, preprocessing.channel_order)).softmax(1)[0]
     [result] = predictor(photos / "0.png")
@@ -59,8 +59,8 @@ def test_order_and_broken_ones_whatever_the_batches(network: nn.Module, photos: 
     assert [result.size[0] for result in results[:3]] == [80, 81, 82]
 
 
-def test_a_call_raises_at_the_first_broken_picture(predictor: Predictor, photos: Path) -> None:
-    with pytest.raises(PictureError, match=r"3\.png"):
+def test_a_call_raises_at_the_first_broken_image(predictor: Predictor, photos: Path) -> None:
+    with pytest.raises(ImageError, match=r"3\.png"):
         predictor(photos)
 
 
@@ -82,10 +82,10 @@ def test_every_kind_of_source_gives_the_same(predictor: Predictor, photos: Path,
     given = [photos / "0.png", str(photos / "0.png"), image, np.array(image), (photos / "0.png").read_bytes()]
     tops = {result.best for result in predictor(given)}
     assert len({round(best.score, 5) for best in tops}) == 1
-    assert predictor(f"{web}/picture.png")[0].source == f"{web}/picture.png"
+    assert predictor(f"{web}/image.png")[0].source == f"{web}/image.png"
 
 
-def test_drawn_pictures_come_with_their_results(predictor: Predictor, photos: Path) -> None:
+def test_drawn_images_come_with_their_results(predictor: Predictor, photos: Path) -> None:
     large = Image.new("RGB", (3000, 200))
     drawn = list(predictor.drawn([photos / "0.png", photos / "3.png", large]))
     assert isinstance(drawn[1], Failure)
@@ -96,7 +96,7 @@ def test_drawn_pictures_come_with_their_results(predictor: Predictor, photos: Pa
     assert drawn[0][0].best.score == pytest.approx(alone.best.score, abs=1e-5), "a batch sums in another order"
     assert drawn[2][0].size == (3000, 200)
     assert drawn[2][1].width == DRAWN_PX
-    assert large.size == (3000, 200), "the user's picture stays as it is"
+    assert large.size == (3000, 200), "the user's image stays as it is"
 
 
 def test_the_model_stays_as_it_is(network: nn.Module, photos: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_model_stays_as_it_is(network: nn.Module, photos: Path) -> None:
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
-def test_many_pictures_do_not_pile_up(predictor: Predictor) -> None:
+def test_many_images_do_not_pile_up(predictor: Predictor) -> None:
     taken = 0
 
     def endless():
@@ -139,9 +139,9 @@ def test_a_runner_of_any_kind_will_do(network: nn.Module, photos: Path) -> None:
     class Certain:
         spec = spec_of(network)
 
-        def __call__(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-            assert pictures.dtype == torch.uint8
-            return {"probabilities": torch.tensor([[0.0, 1.0, 0.0]]).expand(len(pictures), 3)}
+        def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            assert images.dtype == torch.uint8
+            return {"probabilities": torch.tensor([[0.0, 1.0, 0.0]]).expand(len(images), 3)}
 
     assert Predictor(Certain())(photos / "0.png")[0].best.name == "dog"
     with pytest.raises(UsageError, match="where it is made"):

@@ -1,4 +1,4 @@
-"""Laws of folding: the same function, with less to do for each picture."""
+"""Laws of folding: the same function, with less to do for each image."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mobilevit.models.fuse import fold_norms, fuse
 from mobilevit.models.table import build
 
-PICTURES = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)  # resized inside
+IMAGES = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)  # resized inside
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,9 @@ def network() -> nn.Module:
 
 @torch.no_grad()
 def test_folding_changes_nothing(network: nn.Module) -> None:
-    expected = network(PICTURES)
+    expected = network(IMAGES)
     for folded in (fold_norms(network), fuse(network), fuse(fold_norms(network)), fold_norms(fold_norms(network))):
-        torch.testing.assert_close(folded(PICTURES), expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(folded(IMAGES), expected, rtol=1e-12, atol=1e-12)
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ def test_folded_tokens_need_neither_centring_nor_scale(network: nn.Module) -> No
     means: list[float] = []
     for norm in norms:
         norm.register_forward_pre_hook(lambda _, inputs: means.append(float(inputs[0].mean(dim=-1).abs().max())))
-    folded(PICTURES)
+    folded(IMAGES)
     assert len(means) == len(norms) == 21
     assert max(means) < 1e-12
     assert all(norm.weight is norm.bias is None for norm in norms)

@@ -63,9 +63,9 @@ def test_equals_the_official_classifier(case: str, fused: bool) -> None:
     name, _, stage = case.removeprefix("cls_").partition("_out_l")
     size, _, extent = name.rpartition("_")
     model = network(resolve(size), fused=fused)
-    picture = official.picture(*map(int, extent.split("x")))
+    image = official.image(*map(int, extent.split("x")))
     with torch.inference_mode():
-        output = model.backbone.pyramid(picture)[int(stage) - 1] if stage else model(picture)  # type: ignore
+        output = model.backbone.pyramid(image)[int(stage) - 1] if stage else model(image)  # type: ignore
     _assert_equals(output, case)
 
 
@@ -80,7 +80,7 @@ def test_equals_the_official_detector(size: str, fused: bool) -> None:
 def test_equals_the_official_segmenter(size: str, fused: bool) -> None:
     model = network(for_task(size, "segmentation"), fused=fused)
     with torch.inference_mode():
-        output = model(official.picture(512, 512))
+        output = model(official.image(512, 512))
     _assert_equals(output.logits, f"deeplabv3_{size}_512")
     assert output.auxiliary is None
 
@@ -112,7 +112,7 @@ def test_parameters(architecture: str) -> None:
 @cache
 def _detected(size: str, fused: bool) -> SSDOutput:
     with torch.inference_mode():
-        output: SSDOutput = network(for_task(size, "detection"), fused=fused)(official.picture(320, 320))
+        output: SSDOutput = network(for_task(size, "detection"), fused=fused)(official.image(320, 320))
     return output
 
 

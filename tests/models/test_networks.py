@@ -15,10 +15,10 @@ from mobilevit.models.table import MODELS, build, for_task, list_models
 KINDS = ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs", "deeplabv3_mobilevit_s_os8"]
 
 
-def outputs(model: nn.Module, pictures: Tensor) -> list[Tensor]:
-    """All that a network says of each picture."""
-    output = model(pictures)
-    said = [output] if isinstance(output, Tensor) else list(output[:2])  # the anchors are of no picture
+def outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """All that a network says of each image."""
+    output = model(images)
+    said = [output] if isinstance(output, Tensor) else list(output[:2])  # the anchors are of no image
     return [tensor for tensor in said if tensor is not None]
 
 
@@ -33,7 +33,7 @@ def test_batch_height_and_width_are_free(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 70)])
-def test_one_small_picture_is_enough_to_train_on(name: str, height: int, width: int) -> None:
+def test_one_small_image_is_enough_to_train_on(name: str, height: int, width: int) -> None:
     """Maps shrink to a pixel, whose deviation BatchNorm cannot know: it takes the running one."""
     model = build(name, 3).train()
     sum(output.square().sum() for output in outputs(model, torch.rand(1, 3, height, width))).backward()  # type: ignore
@@ -52,11 +52,11 @@ def test_batchnorm_is_torchs_own_wherever_that_works() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_pictures_of_a_batch_do_not_meet(name: str) -> None:
-    model, pictures = build(name, 5).double().eval(), torch.rand(3, 3, 64, 96, dtype=torch.float64)
+def test_images_of_a_batch_do_not_meet(name: str) -> None:
+    model, images = build(name, 5).double().eval(), torch.rand(3, 3, 64, 96, dtype=torch.float64)
     with torch.inference_mode():
-        apart = [outputs(model, picture[None]) for picture in pictures]
-        for together, *one_by_one in zip(outputs(model, pictures), *apart, strict=True):
+        apart = [outputs(model, image[None]) for image in images]
+        for together, *one_by_one in zip(outputs(model, images), *apart, strict=True):
             torch.testing.assert_close(together, torch.cat(one_by_one), atol=1e-10, rtol=0)
 
 
@@ -86,9 +86,9 @@ def test_no_tensor_has_more_than_five_axes(name: str) -> None:
 def test_can_be_captured_with_a_free_batch(name: str) -> None:
     model, batch = build(name, 5).eval(), torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(model, (torch.rand(2, 3, 64, 64),), dynamic_shapes=({0: batch},)).module()
-    pictures = torch.rand(5, 3, 64, 64)
+    images = torch.rand(5, 3, 64, 64)
     with torch.no_grad():
-        for captured, expected in zip(outputs(program, pictures), outputs(model, pictures), strict=True):
+        for captured, expected in zip(outputs(program, images), outputs(model, images), strict=True):
             torch.testing.assert_close(captured, expected)
 
 
@@ -106,22 +106,22 @@ def test_fused_is_equal_and_leaves_the_original_alone(name: str) -> None:
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
     assert not any(isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) for m in fused.modules())
-    pictures = torch.rand(2, 3, 65, 96, dtype=torch.float64)
+    images = torch.rand(2, 3, 65, 96, dtype=torch.float64)
     with torch.inference_mode():
-        for ours, expected in zip(outputs(fused, pictures), outputs(model.eval(), pictures), strict=True):
+        for ours, expected in zip(outputs(fused, images), outputs(model.eval(), images), strict=True):
             torch.testing.assert_close(ours, expected, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_in_place_harms_what_is_kept(name: str) -> None:
-    """Activations overwrite their input where no gradient is kept: not the picture, and no other part's map."""
-    model, pictures = build(name, 5).double().eval(), torch.rand(2, 3, 64, 64, dtype=torch.float64)
-    before = pictures.clone()
-    expected = [output.detach() for output in outputs(model, pictures)]
+    """Activations overwrite their input where no gradient is kept: not the image, and no other part's map."""
+    model, images = build(name, 5).double().eval(), torch.rand(2, 3, 64, 64, dtype=torch.float64)
+    before = images.clone()
+    expected = [output.detach() for output in outputs(model, images)]
     with torch.no_grad():
-        for found, wanted in zip(outputs(model, pictures), expected, strict=True):
+        for found, wanted in zip(outputs(model, images), expected, strict=True):
             torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
-    assert torch.equal(pictures, before)
+    assert torch.equal(images, before)
 
 
 @pytest.mark.parametrize(

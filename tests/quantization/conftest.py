@@ -1,4 +1,4 @@
-"""A small data set whose classes are what the packaged classifier says of its pictures."""
+"""A small data set whose classes are what the packaged classifier says of its images."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ COUNTS = {"train": 48, "val": 24}
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged classifier for small pictures."""
+    """The packaged classifier for small images."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     network = load("imagenette")
     model_file.save(path, network.state_dict(), at_size(spec_of(network), SIZE_PX))
@@ -41,9 +41,9 @@ def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train/<class>/ and val/<class>/, of which the network gets every picture right."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/<class>/ and val/<class>/, of which the network gets every image right."""
+    folder = tmp_path_factory.mktemp("images")
     network = Predictor(model)
     rng = np.random.default_rng(0)
     for split, count in COUNTS.items():

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mobilevit.reporting import markup
-from mobilevit.reporting.pictures import INK, figure_image, picture_image
+from mobilevit.reporting.images import INK, figure_image, image_image
 from mobilevit.reporting.plots import curves, lr_curve
 
 ROW = {"epoch": 1, "lr": 1e-3, "train_loss": 2.0, "val_top1": 0.1, "val_nll": 2.3, "seconds": 9.0}
@@ -25,7 +25,7 @@ def test_curves_show_what_the_history_has() -> None:
     history = [ROW, {**ROW, "epoch": 2, "val_top1": 0.4}, {**ROW, "epoch": 3, "val_top1": 0.3}]
     assert titles(curves(history)) == ["loss", "score", "learning rate"]
     sized = [{**row, "size_px": 64 * row["epoch"]} for row in history]
-    assert titles(curves(sized)) == ["loss", "score", "learning rate", "picture size, px"]
+    assert titles(curves(sized)) == ["loss", "score", "learning rate", "image size, px"]
 
 
 def test_the_best_epoch_is_marked() -> None:
@@ -86,8 +86,8 @@ def _darkest(image: Image.Image) -> int:
     return int(grey[:, :3].min())
 
 
-def test_a_picture_is_shrunk_to_its_place() -> None:
-    content = re.search(r"base64,([^\"]+)", picture_image(Image.new("RGB", (2000, 1000)), "")).group(1)  # type: ignore[union-attr]
+def test_a_image_is_shrunk_to_its_place() -> None:
+    content = re.search(r"base64,([^\"]+)", image_image(Image.new("RGB", (2000, 1000)), "")).group(1)  # type: ignore[union-attr]
     assert _decoded(content).size == (320, 160)
 
 

@@ -163,18 +163,18 @@ def test_names_are_text_and_nothing_else(page: Page) -> None:
     assert HOSTILE_FILE not in page.source
 
 
-def test_shows_pictures_that_are_still_there(
+def test_shows_images_that_are_still_there(
     page: Page, tmp_path: Path, data: Path, evaluated: tuple[Any, Evaluation]
 ) -> None:
     before = page.tags.count("img")
-    picture = data / "val" / "dog" / "2.png"
-    content = picture.read_bytes()
-    picture.unlink()
+    image = data / "val" / "dog" / "2.png"
+    content = image.read_bytes()
+    image.unlink()
     try:
         after = write(tmp_path, evaluated, epochs=1)
     finally:
-        picture.write_bytes(content)
-    assert 2 <= before - after.tags.count("img") <= 3  # the curves; the picture as an example, and as a mistake
+        image.write_bytes(content)
+    assert 2 <= before - after.tags.count("img") <= 3  # the curves; the image as an example, and as a mistake
     assert "Curves" not in after.text  # one epoch is none
 
 

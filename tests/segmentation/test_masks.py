@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.target import IGNORED, Coding, Mask, decoded
 
@@ -151,23 +151,23 @@ def test_other_values(tmp_path: Path, stored: list[object], coding: Coding, word
     values = np.array(stored, np.int32)
     path = tmp_path / "m.tif"
     Image.fromarray(values.astype(np.uint8) if values.ndim == 3 else values).save(path)
-    with pytest.raises(PictureError, match=f"m.tif: {words}"):
+    with pytest.raises(ImageError, match=f"m.tif: {words}"):
         mask(path, coding).read()
 
 
 def test_a_jpeg_of_other_values_says_why(tmp_path: Path) -> None:
     Image.fromarray(np.kron(VALUES % 2, np.full((5, 5), 255, np.uint8))).save(tmp_path / "m.jpg")
     for coding in (THREE, BLACK_AND_WHITE):
-        with pytest.raises(PictureError, match=r"m\.jpg: is a JPEG, which blurs values: save masks as PNG"):
+        with pytest.raises(ImageError, match=r"m\.jpg: is a JPEG, which blurs values: save masks as PNG"):
             mask(tmp_path / "m.jpg", coding).read()
 
 
 def test_another_size_is_an_error_that_names_both(tmp_path: Path) -> None:
     Image.fromarray(VALUES).save(tmp_path / "m.png")
     assert mask(tmp_path / "m.png").read_for((4, 3)).shape == (3, 4)
-    with pytest.raises(PictureError, match=r"m\.png: is 4 x 3, its picture 8 x 6: make it anew"):
+    with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 8 x 6: make it anew"):
         mask(tmp_path / "m.png").read_for((8, 6))
-    with pytest.raises(PictureError, match=r"m\.png: is 4 x 3, its picture 3 x 4: turn it, or .* EXIF"):
+    with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 3 x 4: turn it, or .* EXIF"):
         mask(tmp_path / "m.png").read_for((3, 4))
 
 
@@ -189,7 +189,7 @@ def test_broken_and_hostile_masks(tmp_path: Path) -> None:
         content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     (tmp_path / "bomb.png").write_bytes(content)
     for name, words in [("cut", "is broken"), ("empty", "is empty"), ("bomb", "refused"), ("none", "cannot be opened")]:
-        with pytest.raises(PictureError, match=rf"{name}\.png: {words}"):
+        with pytest.raises(ImageError, match=rf"{name}\.png: {words}"):
             mask(tmp_path / f"{name}.png").counts()
 
 

@@ -28,9 +28,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[str]) -> None:
-    pictures, out = squares({"train": 3}) / "train/images", model.parent / "masks"
+    images, out = squares({"train": 3}) / "train/images", model.parent / "masks"
     options = ["--size-px", "64", "--output", str(out), "--format", "image,mask", "--json"]
-    assert main(["predict", str(model), str(pictures), *options]) == 0
+    assert main(["predict", str(model), str(images), *options]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [entry["width"] for entry in said] == [48] * 3
     assert sorted(path.name for path in out.iterdir()) == [
@@ -44,7 +44,7 @@ def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[st
             value: count for value, count in enumerate(counts.tolist()) if count
         }
     options = ["--size-px", "64", "--output", str(out), "--format", "mask", "--csv"]
-    assert main(["predict", str(model), str(pictures), *options]) == 0
+    assert main(["predict", str(model), str(images), *options]) == 0
     assert (out / "000-2.png").exists()
 
 
@@ -52,8 +52,8 @@ def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: py
     network = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
     path = tmp_path / "pets.safetensors"
     model_file.save(path, network.state_dict(), spec_of(network))
-    pictures = squares({"train": 1}) / "train/images"
-    assert main(["predict", str(path), str(pictures), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
+    images = squares({"train": 1}) / "train/images"
+    assert main(["predict", str(path), str(images), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
     assert "--format mask is for segmentation" in capsys.readouterr().err
     assert not (tmp_path / "masks").exists()
 

@@ -1,4 +1,4 @@
-"""Every layout of pictures with masks, and what is said where one is wrong."""
+"""Every layout of images with masks, and what is said where one is wrong."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,11 +33,11 @@ def kinds(dataset: Dataset) -> list[str]:
 
 
 def write(root: Path, counts: Mapping[tuple[str, str], int]) -> Path:
-    """So many pictures in each pair of folders."""
-    for number, ((pictures, masks), count) in enumerate(counts.items()):
+    """So many images in each pair of folders."""
+    for number, ((images, masks), count) in enumerate(counts.items()):
         for index in range(count):
             name = f"{index:03}"
-            write_pair(root / pictures / f"{name}.jpg", root / masks / f"{name}.png", 100 * number + index)
+            write_pair(root / images / f"{name}.jpg", root / masks / f"{name}.png", 100 * number + index)
     return root
 
 
@@ -47,7 +47,7 @@ def test_splits_outside(squares: Squares) -> None:
     assert [label.id for label in dataset.classes] == ["background", "square"]
     assert not dataset.notes
     for sample in dataset.splits["val"]:
-        assert sample.target.picture == sample.path
+        assert sample.target.image == sample.path
         assert set(np.unique(sample.target.read())) == {0, 1, IGNORED}
 
 
@@ -88,12 +88,12 @@ def test_what_has_no_partner_is_left_out_and_named(squares: Squares) -> None:
     assert sizes(dataset) == {"train": 3, "val": 1}
     assert [(note.kind, note.paths) for note in dataset.notes] == [
         ("without-mask", (root / "train/images/002.jpg",)),
-        ("without-picture", (root / "val/masks/001.png",)),
+        ("without-image", (root / "val/masks/001.png",)),
     ]
 
 
 def voc(root: Path, lists: Mapping[str, str]) -> Path:
-    """Five pictures, the last without a mask; masks are palette pictures."""
+    """Five images, the last without a mask; masks are palette images."""
     for index in range(5):
         write_pair(root / f"JPEGImages/{index}.jpg", root / f"SegmentationClass/{index}.png", index)
         mask = Image.open(root / f"SegmentationClass/{index}.png")
@@ -136,7 +136,7 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
 
 
 def test_an_empty_voc_list(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of a picture on each line, or remove"):
+    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of an image on each line, or remove"):
         read(voc(tmp_path, {"train.txt": "\n", "val.txt": "2\n"}))
 
 
@@ -266,7 +266,7 @@ def test_masks_of_kinds_that_make_no_classes(tmp_path: Path, suffix: str, kind: 
         read(tmp_path)
 
 
-def test_held_out_pictures_alone_can_be_evaluated(squares: Squares) -> None:
+def test_held_out_images_alone_can_be_evaluated(squares: Squares) -> None:
     dataset = read(squares({"val": 2}))
     assert sizes(dataset) == {"train": 0, "val": 2}
     assert [(note.severity, note.kind) for note in dataset.notes] == [("error", "no-train")]
@@ -292,12 +292,12 @@ def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no folders of images and masks: expected images/ and masks/"):
         reader.read(tmp_path / "other", ReadOptions())
     one = write(tmp_path / "one", {("images", "masks"): 1})
-    with pytest.raises(DataError, match="one picture with a mask: none can be spared"):
+    with pytest.raises(DataError, match="one image with a mask: none can be spared"):
         read(one)
     strangers = write(tmp_path / "strangers", {("images", "masks"): 3})
     for path in (strangers / "masks").iterdir():
         path.rename(path.with_name(f"x{path.name}"))
-    with pytest.raises(DataError, match=r"no picture of .* has a mask of its name\. 3 pictures without a mask"):
+    with pytest.raises(DataError, match=r"no image of .* has a mask of its name\. 3 images without a mask"):
         read(strangers)
     twice = write(tmp_path / "twice", {("images", "masks"): 2})
     (twice / "masks/000.bmp").write_bytes((twice / "masks/000.png").read_bytes())

@@ -1,4 +1,4 @@
-"""What is said about a picture, as figures, as a mask and as a drawing."""
+"""What is said about an image, as figures, as a mask and as a drawing."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ TASK = SegmentationTask()
 
 
 def result(limits: Limits = Limits()) -> Segmentation:  # noqa: B008 (frozen)
-    """A quarter of the picture is a cat, an eighth a dog."""
+    """A quarter of the image is a cat, an eighth a dog."""
     classes = torch.zeros((1, 8, 8), dtype=torch.int32)
     classes[0, :4, :4] = 1
     classes[0, 4:6, :4] = 2
@@ -46,13 +46,13 @@ def test_areas() -> None:
         ("cat", 3200, 0.25),
         ("dog", 1600, 0.125),
     ]
-    assert said.row() == {"picture": "cat.jpg", "largest": "background 62.5%", "then": "cat 25.0%, dog 12.5%"}
+    assert said.row() == {"image": "cat.jpg", "largest": "background 62.5%", "then": "cat 25.0%, dog 12.5%"}
     assert json.loads(json.dumps(said.to_dict()))["areas"][1] == {
         "value": 1, "id": "cat", "name": "cat", "pixels": 3200, "share": 0.25
     }  # fmt: skip
     assert [record["class"] for record in said.records()] == ["background", "cat", "dog"]
     assert sum(np.bincount(said.classes.ravel())[1:]) == 4800
-    assert result().areas[0].pixels == 40  # of a picture whose size is not known
+    assert result().areas[0].pixels == 40  # of an image whose size is not known
 
 
 def test_limits() -> None:
@@ -64,7 +64,7 @@ def test_limits() -> None:
         TASK.decode({"classes": torch.zeros((1, 2, 2))}, many)
 
 
-def test_a_mask_is_a_palette_picture_whose_indices_are_the_classes(tmp_path: Path) -> None:
+def test_a_mask_is_a_palette_image_whose_indices_are_the_classes(tmp_path: Path) -> None:
     said = result().of("cat.jpg", (33, 21))
     said.mask().save(tmp_path / "cat.png")
     with Image.open(tmp_path / "cat.png") as saved:
@@ -84,16 +84,16 @@ def test_the_palette_is_pascal_vocs() -> None:
 @pytest.mark.parametrize("size", [(20, 15), (321, 200), (200, 321), (2000, 900), (7, 700)])
 @pytest.mark.parametrize("with_truth", [False, True])
 def test_drawings_of_all_sizes(tmp_path: Path, size: tuple[int, int], with_truth: bool) -> None:
-    picture = Image.new("RGB", size, "#808080")
+    image = Image.new("RGB", size, "#808080")
     values = np.zeros(size[::-1], np.uint8)
     values[: size[1] // 2] = 1
     Image.fromarray(values).save(tmp_path / "m.png")
     truth = Mask(tmp_path / "m.png", tmp_path / "m.jpg", Coding((0, 1, 2))) if with_truth else None
-    drawn = TASK.draw(picture, result().of("m.jpg", size), truth, CLASSES)
+    drawn = TASK.draw(image, result().of("m.jpg", size), truth, CLASSES)
     assert drawn.mode == "RGB"
     assert max(drawn.size) <= 1280 * 2 + 400
     assert min(drawn.size) >= 60
-    assert picture.getextrema() == ((128, 128),) * 3  # untouched
+    assert image.getextrema() == ((128, 128),) * 3  # untouched
 
 
 def test_classes_are_tinted_and_the_background_is_not() -> None:
@@ -109,8 +109,8 @@ def test_classes_are_tinted_and_the_background_is_not() -> None:
 def test_mistakes_are_striped(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((400, 600), np.uint8)).save(tmp_path / "m.png")
     truth = Mask(tmp_path / "m.png", tmp_path / "m.jpg", Coding((0, 1, 2)))
-    picture = Image.new("RGB", (600, 400), "#808080")
-    wrong = TASK.draw(picture, result().of("a", (600, 400)), truth, CLASSES)
+    image = Image.new("RGB", (600, 400), "#808080")
+    wrong = TASK.draw(image, result().of("a", (600, 400)), truth, CLASSES)
     pixels = np.asarray(wrong.crop((50, 100, 250, 180))).astype(int)
     assert (pixels.max(axis=2) < 80).any() and (pixels.min(axis=2) > 180).any()  # black and white
     below = np.asarray(wrong.crop((50, 520, 250, 700)))

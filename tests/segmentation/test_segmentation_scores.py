@@ -1,4 +1,4 @@
-"""Scores against a plain reference, at the size of each mask, however the pictures are divided."""
+"""Scores against a plain reference, at the size of each mask, however the images are divided."""
 
 import json
 
@@ -17,7 +17,7 @@ from mobilevit.tasks.segmentation.task import SegmentationTask
 CLASSES = labels(["background", "cat", "dog", "never"])
 
 
-def random_pictures(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.ndarray]]:
+def random_images(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.ndarray]]:
     """Class maps (B, 12, 12) and masks of all sizes; the last class is never there."""
     rng = np.random.default_rng(seed)
     maps = torch.from_numpy(rng.integers(0, 3, (count, 12, 12), dtype=np.int32))
@@ -40,7 +40,7 @@ def measured(maps: torch.Tensor, masks: list[np.ndarray], indices: range | None 
 @given(seed=st.integers(0, 2**31))
 def test_scores_are_the_textbooks(seed: int) -> None:
     """Pixel by pixel: each takes the class that its centre falls upon, and sets are counted one by one."""
-    small, masks = random_pictures(seed)
+    small, masks = random_images(seed)
     predicted, true = [], []
     for coarse, mask in zip(small.tolist(), masks, strict=True):
         height, width = mask.shape
@@ -82,13 +82,13 @@ def test_nothing_but_ignored_pixels() -> None:
 
 
 def test_parts_that_are_merged_are_the_whole() -> None:
-    small, masks = random_pictures(3, count=100)
+    small, masks = random_images(3, count=100)
     whole = measured(small, masks)
     parts = [measured(small[i::3], masks[i::3], range(i, 100, 3)) for i in range(3)]
     for other in parts[1:]:
         parts[0].merge(other)
     np.testing.assert_array_equal(parts[0].compute().confusion, whole.compute().confusion)
-    assert parts[0].compute().pictures == 100
+    assert parts[0].compute().images == 100
     for chosen in ("worst", "examples"):
         one, two = (getattr(metric, chosen)(1000) for metric in (parts[0], whole))
         assert [index for index, _ in one] == [index for index, _ in two]
@@ -106,7 +106,7 @@ def test_the_worst_come_first_and_keep_their_maps() -> None:
 
 
 def test_scores_for_machines_and_people() -> None:
-    small, masks = random_pictures(1)
+    small, masks = random_images(1)
     scores = measured(small, masks).compute()
     plain = json.loads(json.dumps(scores.to_dict()))
     assert plain["pixels"] == sum(int((mask != 255).sum()) for mask in masks)

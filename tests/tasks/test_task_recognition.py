@@ -185,7 +185,7 @@ def test_a_task_is_never_ignored(tmp_path: Path) -> None:
 def test_two_splits_are_no_classes(tmp_path: Path) -> None:
     images(tmp_path, "train", "val", "extra")
     said = refused(tmp_path)
-    assert "train has no class folders, but 4 pictures directly in it" in said or "beside it" in said
+    assert "train has no class folders, but 4 images directly in it" in said or "beside it" in said
 
 
 def test_the_flat_folder_of_a_labeling_tool(tmp_path: Path) -> None:

@@ -38,10 +38,10 @@ def test_a_misspelt_task_is_offered_the_right_one() -> None:
 def test_the_program_gives_the_network_its_own_order_and_range(order: str) -> None:
     network = create("mobilevit_xxs", classes=labels("abc")).eval()
     spec = ModelSpec("mobilevit_xxs", "classification", labels("abc"), Preprocessing(channel_order=order))  # type: ignore[arg-type]
-    pictures = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
-        outputs = Program(network, spec, tasks.get("classification"))(pictures)
-        expected = network((pictures.flip(1) if order == "bgr" else pictures) / 255).softmax(1)
+        outputs = Program(network, spec, tasks.get("classification"))(images)
+        expected = network((images.flip(1) if order == "bgr" else images) / 255).softmax(1)
     torch.testing.assert_close(outputs["probabilities"], expected)
 
 

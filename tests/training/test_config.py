@@ -54,7 +54,7 @@ SIZES_PX = {
 
 @pytest.mark.parametrize("recipe", SIZES_PX)
 def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
-    scale = with_recipe(TrainConfig(data=Path("pictures")), recipe).scale
+    scale = with_recipe(TrainConfig(data=Path("images")), recipe).scale
     assert [size.size_px for size in resolutions(scale)] == SIZES_PX[recipe]
     assert scale.size_px is not None
     doubled = [size.size_px for size in resolutions(replace(scale, size_px=2 * scale.size_px, divisor=1))]
@@ -62,7 +62,7 @@ def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
 
 
 def test_a_rate_below_the_ends_of_its_recipe_is_refused() -> None:
-    paper = with_recipe(TrainConfig(data=Path("pictures")), "paper")
+    paper = with_recipe(TrainConfig(data=Path("images")), "paper")
     with pytest.raises(UsageError, match=r"--lr-start is 0.0002, above the peak of 0.0001"):
         replace(paper.optim, lr=1e-4)
 
@@ -85,7 +85,7 @@ def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, co
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("pictures", r"expected a TrainConfig, not 'pictures': give mobilevit\.TrainConfig\(data="),
+        ("images", r"expected a TrainConfig, not 'images': give mobilevit\.TrainConfig\(data="),
         (TrainConfig(data=None), r"TrainConfig\.data is None: give the path"),  # type: ignore[arg-type]
         (TrainConfig(data=Path(), cache="memry"), r"unknown TrainConfig\.cache 'memry': did you mean memory"),  # type: ignore[arg-type]
         (TrainConfig(data=Path(), precision="half"), r"unknown TrainConfig\.precision 'half'"),  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_what_is_no_configuration(verb: Callable[[object], object], given: objec
 
 
 def test_folders_may_be_given_as_strings() -> None:
-    assert checked(TrainConfig(data="pictures", output="runs")) == TrainConfig(data=Path("pictures"))  # type: ignore[arg-type]
+    assert checked(TrainConfig(data="images", output="runs")) == TrainConfig(data=Path("images"))  # type: ignore[arg-type]
 
 
 def test_an_option_that_is_no_number() -> None:

@@ -58,10 +58,10 @@ def test_all_tensors_in_one_go_are_updated_as_one_by_one(name: str) -> None:
         torch.optim.AdamW(networks[1].parameters(), lr=1e-3, eps=1e-8, weight_decay=0.01, foreach=False, fused=False),
     ]
     for seed in range(3):
-        pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+        images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
         for network in networks:
             torch.manual_seed(0)
-            raw = network(pictures.to(memory_format=torch.channels_last))
+            raw = network(images.to(memory_format=torch.channels_last))
             (
                 raw.locations.square().sum() + raw.scores.sum() if name.startswith("ssd") else raw.square().sum()
             ).backward()

@@ -22,7 +22,7 @@ from mobilevit.weights import model_file
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
-TIMING = {"seconds", "pictures_per_second"}
+TIMING = {"seconds", "images_per_second"}
 
 
 class StopsAt(Quiet):
@@ -65,16 +65,16 @@ def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
     assert_same_run(resumed.folder, uninterrupted.folder)
 
 
-def test_a_picture_that_breaks_before_the_validation_costs_nothing(
+def test_a_image_that_breaks_before_the_validation_costs_nothing(
     config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
 ) -> None:
     data = shutil.copytree(config.data, tmp_path / "data")
-    picture = next((data / "val" / "up").iterdir())
-    content = picture.read_bytes()
+    image = next((data / "val" / "up").iterdir())
+    content = image.read_bytes()
     run = config.output / "run"
-    with pytest.raises(DataError, match=rf"{picture.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
-        train(replace(config, data=data), AtTheEndOf(1, lambda: picture.write_bytes(content[:-40])))
-    picture.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{image.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
+        train(replace(config, data=data), AtTheEndOf(1, lambda: image.write_bytes(content[:-40])))
+    image.write_bytes(content)
     heard = StepsHeard()
     assert_same_run(resume(run, heard).folder, uninterrupted.folder)
     assert {epoch for epoch, _ in heard.steps} == {2}, "no step of the first two epochs is taken again"
@@ -208,10 +208,10 @@ def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_
 def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder
-    picture = next((copy / "train" / "up").iterdir())
-    picture.rename(picture.with_name("another.png"))
+    image = next((copy / "train" / "up").iterdir())
+    image.rename(image.with_name("another.png"))
     with pytest.raises(TrainingError, match="has changed: its training images have other names"):
         resume(run)
-    picture.with_name("another.png").unlink()
+    image.with_name("another.png").unlink()
     with pytest.raises(TrainingError, match="has changed: 23 training images now, 24"):
         resume(run)

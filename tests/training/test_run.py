@@ -44,7 +44,7 @@ def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None
     result = train(replace(task_config, epochs=1, augment=augment, cache="memory"))
     evaluation = json.loads((result.folder / "evaluation.json").read_text())
     page = (result.folder / "report.html").read_text()
-    assert evaluation["pictures"] >= 4
+    assert evaluation["images"] >= 4
     assert page.count("data:image") >= 4
     assert load(result.folder / "best.safetensors").spec.task == evaluation["task"]
 
@@ -60,7 +60,7 @@ def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
 
 @pytest.fixture
 def centered(config: TrainConfig, boxed_squares: Path, tmp_path: Path) -> TrainConfig:
-    """Of pictures whose object is always where an anchor is: some box is right, however little was learnt."""
+    """Of images whose object is always where an anchor is: some box is right, however little was learnt."""
     root = Path(shutil.copytree(boxed_squares, tmp_path / "centered"))
     for path in root.glob("*/_annotations.coco.json"):
         known = json.loads(path.read_text())
@@ -86,7 +86,7 @@ def test_every_model_of_a_detector_has_its_score_threshold(centered: TrainConfig
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_threshold_of_pictures_that_were_learnt_says_so(centered: TrainConfig) -> None:
+def test_a_threshold_of_images_that_were_learnt_says_so(centered: TrainConfig) -> None:
     folder = train(replace(centered, train_on=("train", "val"))).folder
     stored = model_file.load(folder / "last.safetensors")[1].score_threshold
     assert stored is not None and "has learnt from these images" in stored.reason
@@ -121,27 +121,27 @@ def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(
 
 
 def broken_copy(data: Path, target: Path, split: str) -> Path:
-    """With a picture that is cut short behind its header."""
+    """With an image that is cut short behind its header."""
     copy = shutil.copytree(data, target)
-    picture = next((copy / split).rglob("*.png"))
-    picture.write_bytes(picture.read_bytes()[:-40])
+    image = next((copy / split).rglob("*.png"))
+    image.write_bytes(image.read_bytes()[:-40])
     return copy
 
 
 @pytest.mark.parametrize(("split", "epochs", "cache"), [("train", 3, "none"), ("val", 3, "none"), ("val", 1, "memory")])
-def test_every_picture_is_decoded_before_a_run_of_several_epochs_or_from_memory(
+def test_every_image_is_decoded_before_a_run_of_several_epochs_or_from_memory(
     split: str, epochs: int, cache: str, config: TrainConfig, tmp_path: Path
 ) -> None:
     heard = Notices()
     data = broken_copy(config.data, tmp_path / "broken", split)
     broken = replace(config, data=data, epochs=epochs, cache=cache)
-    with pytest.raises(DataError, match=r"1 picture cannot be read; .*--skip-broken"):
+    with pytest.raises(DataError, match=r"1 image cannot be read; .*--skip-broken"):
         train(broken, heard)
     assert not config.output.exists()
     assert heard.ended == 1
 
 
-def test_training_on_val_too_takes_its_pictures_and_says_so(config: TrainConfig) -> None:
+def test_training_on_val_too_takes_its_images_and_says_so(config: TrainConfig) -> None:
     heard = Notices()
     parts = prepare(replace(config, train_on=("train", "val")), heard, Group())
     assert len(parts.dataset.splits["train"]) == 32
@@ -255,7 +255,7 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
     assert "RuntimeError" not in again.stderr, "no process fails by the end of another"
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
-    assert float(dict(zip(header, row, strict=True))["pictures"]) == 24
+    assert float(dict(zip(header, row, strict=True))["images"]) == 24
     assert (config.output / "run" / "report.html").is_file()
 
 

@@ -82,11 +82,11 @@ def test_no_classes_give_pooled_features(animals: Path) -> None:
 
 
 def test_pooled_features_are_those_that_the_classifier_sees(animals: Path) -> None:
-    picture = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 64, 64)
     whole = load(animals)
     with torch.inference_mode():
-        features = create("mobilevit_xxs", num_classes=0, weights=animals).eval()(picture)
-        torch.testing.assert_close(whole.classifier(features), whole(picture))  # type: ignore[operator]
+        features = create("mobilevit_xxs", num_classes=0, weights=animals).eval()(image)
+        torch.testing.assert_close(whole.classifier(features), whole(image))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_another_number_of_classes_starts_the_classifier_anew_and_says_so(
 def test_classes_that_the_weights_know_keep_their_rows_in_the_new_order(
     animals: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    picture, wanted = torch.rand(1, 3, 64, 64), labels(["Dog", "bee"])
+    image, wanted = torch.rand(1, 3, 64, 64), labels(["Dog", "bee"])
     network = create("mobilevit_xxs", classes=wanted, weights=animals).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(network(picture), load(animals)(picture)[:, [2, 0]])
+        torch.testing.assert_close(network(image), load(animals)(image)[:, [2, 0]])
     assert spec_of(network).classes == wanted
     assert "classifier kept: all 2 classes are among the 4 of the weights" in caplog.text
 
@@ -185,9 +185,9 @@ def test_ablations_survive_their_file(tmp_path: Path) -> None:
     model_file.save(tmp_path / "ablation.safetensors", network.state_dict(), spec_of(network))
     again = load(tmp_path / "ablation.safetensors")
     assert spec_of(again) == spec_of(network) and _equal(again, network)
-    picture = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(again(picture), network.eval()(picture))
+        torch.testing.assert_close(again(image), network.eval()(image))
 
 
 def test_a_loaded_network_is_ready_to_use_and_can_be_trained_on(animals: Path) -> None:
@@ -296,20 +296,20 @@ def test_only_a_classifier_can_do_without_classes() -> None:
 
 
 def test_a_detector_keeps_the_rows_of_classes_that_it_knows(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
+    image, trained = torch.rand(1, 3, 64, 64), load(detector)
     network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "bee"]), weights=detector).eval()
     with torch.inference_mode():
-        ours, theirs = network(picture), trained(picture)
+        ours, theirs = network(image), trained(image)
     torch.testing.assert_close(ours.scores, theirs.scores[..., [0, 3, 1]])  # the background is first
     torch.testing.assert_close(ours.locations, theirs.locations)
     assert "classifier kept: all 2 classes" in caplog.text
 
 
 def test_a_detector_of_other_classes_keeps_what_they_share(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
+    image, trained = torch.rand(1, 3, 64, 64), load(detector)
     network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "wolf"]), weights=detector).eval()
     with torch.inference_mode():
-        ours, theirs = network(picture), trained(picture)
+        ours, theirs = network(image), trained(image)
     torch.testing.assert_close(ours.locations, theirs.locations)
     torch.testing.assert_close(ours.scores[..., 0], theirs.scores[..., 0])
     assert ours.scores.shape[-1] == 3 and not torch.allclose(ours.scores[..., 1], theirs.scores[..., 3])
@@ -318,10 +318,10 @@ def test_a_detector_of_other_classes_keeps_what_they_share(detector: Path, caplo
 
 
 def test_a_segmenter_keeps_the_rows_of_both_its_heads(segmenter: Path) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(segmenter)
+    image, trained = torch.rand(1, 3, 64, 64), load(segmenter)
     network = create("deeplabv3_mobilevit_s_os8", classes=labels(["emu", "cow"]), weights=segmenter).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(network(picture).logits, trained(picture).logits[:, [3, 1]])
+        torch.testing.assert_close(network(image).logits, trained(image).logits[:, [3, 1]])
     rows = trained.auxiliary.classifier.weight[[3, 1]]  # type: ignore[union-attr]
     assert torch.equal(network.auxiliary.classifier.weight, rows)  # type: ignore[union-attr]
 
@@ -331,19 +331,19 @@ def test_anchors_of_ones_own_travel_with_the_model(tmp_path: Path) -> None:
     network, paper = create("ssdlite_mobilevit_xxs", num_classes=2, anchors=own), create("ssdlite_mobilevit_xxs")
     assert spec_of(network).anchors == own
     model_file.save(tmp_path / "own.safetensors", network.state_dict(), spec_of(network))
-    picture = torch.rand(1, 3, 320, 320)
+    image = torch.rand(1, 3, 320, 320)
     with torch.inference_mode():
-        expected = paper.eval()(picture).anchors
+        expected = paper.eval()(image).anchors
         for again in (
             load(tmp_path / "own.safetensors"),
             create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors"),
         ):
             assert spec_of(again).anchors == own
-            found = again.eval()(picture).anchors
+            found = again.eval()(image).anchors
             torch.testing.assert_close(found[:2400, 2:], 0.5 * expected[:2400, 2:])
             torch.testing.assert_close(found[:, :2], expected[:, :2])
         back = create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors", anchors=PAPER_SIZES)
-        assert torch.equal(back.eval()(picture).anchors, expected)
+        assert torch.equal(back.eval()(image).anchors, expected)
 
 
 def test_anchors_that_cannot_be_are_misuse() -> None:

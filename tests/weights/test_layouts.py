@@ -119,7 +119,7 @@ def test_our_names_and_shapes_are_those_of_the_network(architecture: str) -> Non
 
 
 @pytest.mark.parametrize("architecture", MODELS)
-def test_a_fresh_network_gets_the_pictures_of_its_row(architecture: str) -> None:
+def test_a_fresh_network_gets_the_images_of_its_row(architecture: str) -> None:
     row, usual = MODELS[architecture], preprocessing(architecture, "ours")
     assert (usual.size_px, usual.fit, usual.channel_order) == (row.size_px, row.fit, "rgb")
 

@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     "classification",
     (ClassLabel("n01440764", "tench"), ClassLabel("крыша", 'a "roof", 屋根')),
     Preprocessing(128, 144, interpolation="bicubic", channel_order="bgr"),
-    provenance=Provenance("mobilevit train pictures", "CC0", "93.1 % top-1", "a test"),
+    provenance=Provenance("mobilevit train images", "CC0", "93.1 % top-1", "a test"),
 )
 
 

@@ -15,7 +15,7 @@ from mobilevit.weights.translation import flip_channels, from_ours, to_ours
 
 Filled = Callable[..., dict[str, Tensor]]
 
-# logits of the official code, float64, for weights filled by the rule in conftest: picture side, first three logits
+# logits of the official code, float64, for weights filled by the rule in conftest: image side, first three logits
 OFFICIAL = {
     "mobilevit_xxs": (160, (0.14379576, 0.17823586, -0.03853848)),
     "mobilevit_xs": (160, (0.17825753, 0.19377066, 0.08150153)),
@@ -44,18 +44,18 @@ def test_the_network_gives_the_official_logits_from_every_layout(
     network = build(architecture, 1000).eval()
     network.load_state_dict(state)
     size_px, logits = OFFICIAL[architecture]
-    picture = torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, size_px, size_px))).float()
+    image = torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, size_px, size_px))).float()
     with torch.inference_mode():
-        torch.testing.assert_close(network(picture)[0, :3], torch.tensor(logits), rtol=0, atol=2e-6)
+        torch.testing.assert_close(network(image)[0, :3], torch.tensor(logits), rtol=0, atol=2e-6)
 
 
-def test_flipping_twice_changes_nothing_and_once_is_a_flip_of_the_picture(filled: Filled) -> None:
+def test_flipping_twice_changes_nothing_and_once_is_a_flip_of_the_image(filled: Filled) -> None:
     state = filled(num_classes=7)
     again = flip_channels(flip_channels(state))
     assert all(torch.equal(again[key], state[key]) for key in state)
-    picture = torch.rand(2, 3, 64, 64)
+    image = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
-        plain, flipped = _network(state)(picture), _network(flip_channels(state))(picture.flip(1))
+        plain, flipped = _network(state)(image), _network(flip_channels(state))(image.flip(1))
     torch.testing.assert_close(plain, flipped, rtol=0, atol=1e-6)
 
 

@@ -32,7 +32,7 @@ class Row:
     median_ms: float
     p90_ms: float
     p99_ms: float
-    pictures_per_second: dict[int, float]  # by batch size
+    images_per_second: dict[int, float]  # by batch size
     load_ms: float
     peak_mib: float  # of the process, with Python and PyTorch in it
     file_mib: float
@@ -59,7 +59,7 @@ class Benchmark:
         ratio = base.median_ms / best.median_ms
         return (
             f"Run {best.path} with {best.threads} thread{'s' if best.threads > 1 else ''}: {best.median_ms:.1f} ms a "
-            f"picture, {ratio:.2f} times as fast as PyTorch."
+            f"image, {ratio:.2f} times as fast as PyTorch."
         )
 
     def ranking(self) -> Ranking:
@@ -84,7 +84,7 @@ def benchmark(
     size_px: int | None = None,
     progress: Progress | None = None,
 ) -> Benchmark:
-    """Time a model file in PyTorch and exported files in their runtimes, on pictures of noise in memory.
+    """Time a model file in PyTorch and exported files in their runtimes, on images of noise in memory.
 
     Without `artefacts` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
     runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `size_px` None: the
@@ -125,11 +125,11 @@ def _must_run(path: Path) -> None:
 
 
 def _common_size(model: str | Path, paths: Sequence[Path], size_px: int | None) -> int:
-    """The size of the exported files' pictures, or the model's own where there are none, unless one is asked for."""
+    """The size of the exported files' images, or the model's own where there are none, unless one is asked for."""
     sizes = {path: read_manifest(path).at(size_px).spec.preprocessing.size_px for path in paths}
     if len(set(sizes.values())) > 1:
         said = ", ".join(f"{path} {side} px" for path, side in sizes.items())
-        raise UsageError(f"the exported files take pictures of different sizes: {said}")
+        raise UsageError(f"the exported files take images of different sizes: {said}")
     if sizes:
         return next(iter(sizes.values()))
     return runner_for(model, device="cpu", size_px=size_px).spec.preprocessing.size_px
@@ -144,7 +144,7 @@ def _turns(jobs: Sequence[Job], runs: int, batch_sizes: Sequence[int], progress:
 
 
 def in_turns(workers: Sequence[Worker], runs: int, progress: Progress | None = None) -> dict[Job, list[float]]:
-    """Milliseconds of at least `runs` passes of each over one picture."""
+    """Milliseconds of at least `runs` passes of each over one image."""
     times: dict[Job, list[float]] = {worker.job: [] for worker in workers}
     rounds = -(-runs // PASSES)
     for number in range(rounds):
@@ -166,7 +166,7 @@ def _row(worker: Worker, times: list[float], batch_sizes: Sequence[int]) -> Row:
         median_ms=statistics.median(times),
         p90_ms=cuts[89],
         p99_ms=cuts[98],
-        pictures_per_second={size: 1000 * size / statistics.median(batch) for size, batch in batches.items()},
+        images_per_second={size: 1000 * size / statistics.median(batch) for size, batch in batches.items()},
         load_ms=worker.load_ms,
         peak_mib=worker.peak_mib(),
         file_mib=_mib(job.path),

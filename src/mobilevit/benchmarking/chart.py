@@ -18,7 +18,7 @@ def chart(benchmark: Benchmark) -> Figure:
     for place, row in zip(places, rows, strict=True):
         axes.text(row.p90_ms, place, f"  {row.median_ms:.1f} ms", va="center", fontsize=9, color=INK)
     axes.set_yticks(places, [_label(row.runtime, row.precision, row.threads) for row in rows], fontsize=9)
-    axes.set_xlabel("milliseconds a picture, median and 90th percentile", fontsize=10)
+    axes.set_xlabel("milliseconds an image, median and 90th percentile", fontsize=10)
     axes.set_title(
         f"{benchmark.model}, {benchmark.size_px} px, batch 1: {benchmark.machine['processor']}", loc="left", fontsize=10
     )

@@ -47,7 +47,7 @@ class Worker:
         self.load_ms: float = self._answer()
 
     def run(self, batch_size: int, passes: int) -> list[float]:
-        """Milliseconds of each pass over a batch of pictures."""
+        """Milliseconds of each pass over a batch of images."""
         self._ours.send((batch_size, passes))
         times: list[float] = self._answer()
         return times
@@ -102,14 +102,14 @@ def _serve(job: Job, connection: Connection) -> None:
                 connection.send(_peak_mib())
                 continue
             batch_size, passes = asked
-            pictures = _pictures(batch_size, job.size_px)
+            images = _images(batch_size, job.size_px)
             for _ in range(0 if batch_size in warm else WARM_UP):
-                runner(pictures)
+                runner(images)
             warm.add(batch_size)
             times = []
             for _ in range(passes):
                 began = time.perf_counter()
-                runner(pictures)
+                runner(images)
                 times.append((time.perf_counter() - began) * 1000)
             connection.send(times)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
@@ -118,7 +118,7 @@ def _serve(job: Job, connection: Connection) -> None:
         connection.send(words_of(error))
 
 
-def _pictures(count: int, size_px: int) -> torch.Tensor:
+def _images(count: int, size_px: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, size_px, size_px), dtype=torch.uint8)
 
 

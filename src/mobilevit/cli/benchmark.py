@@ -24,9 +24,9 @@ class BenchmarkOptions:
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARTEFACTS")
     ] = ()
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
-    batch_sizes: str = "1,8"  # pictures at a time for the throughput, with commas between
+    batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
     runs: int = 100  # timed passes of each
-    size_px: Annotated[int | None, SIDE] = None  # side of the pictures; None: that of the files, or the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
     save: Path | None = None  # folder for benchmark.json and the chart
     json: bool = False  # everything as JSON on standard output
 
@@ -71,7 +71,7 @@ def _cells(row: Row) -> dict[str, object]:
         "median ms": f"{row.median_ms:.2f}",
         "p90": f"{row.p90_ms:.2f}",
         "p99": f"{row.p99_ms:.2f}",
-        **{f"pictures/s, {size} at a time": f"{rate:.1f}" for size, rate in row.pictures_per_second.items()},
+        **{f"images/s, {size} at a time": f"{rate:.1f}" for size, rate in row.images_per_second.items()},
         "load ms": f"{row.load_ms:.0f}",
         "peak MB": f"{row.peak_mib:.0f}",
         "file MB": f"{row.file_mib:.1f}",

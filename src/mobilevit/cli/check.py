@@ -10,7 +10,7 @@ from rich.text import Text
 from mobilevit.cli import console
 from mobilevit.cli.options import Data, parse
 from mobilevit.data.report import DataReport
-from mobilevit.files import picture_format, write_atomically
+from mobilevit.files import image_format, write_atomically
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
@@ -22,17 +22,17 @@ LONGEST_TABLE = 40  # classes that people still read; --json has them all
 class CheckOptions:
     """Say what is wrong with a data set before any training. The exit code is 1 where training would not start."""
 
-    data: Data  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
+    data: Data  # folder of the data set: class folders, images with boxes, or with masks (docs/data.md)
     task: str | None = None  # None: recognised from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
-    grid: Path | None = None  # picture to write: samples of every class on one sheet
+    grid: Path | None = None  # image to write: samples of every class on one sheet
     json: bool = False  # everything as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(CheckOptions, "check", arguments)
     if options.grid:
-        picture_format(options.grid)  # before the work
+        image_format(options.grid)  # before the work
     with console.bar() as bar:
         shown = bar.add_task("checking", total=None)
         report = check(
@@ -69,7 +69,7 @@ def _facts(report: DataReport) -> dict[str, object]:
     splits = report.dataset.splits
     facts: dict[str, object] = {
         "data": f"{report.dataset.root} ({report.dataset.task}, {len(report.dataset.classes):,} classes)",
-        "pictures": ", ".join(f"{len(samples):,} {split}" for split, samples in splits.items()),
+        "images": ", ".join(f"{len(samples):,} {split}" for split, samples in splits.items()),
     }
     if report.sizes is not None:
         short, long = report.sizes.short_side_px, report.sizes.long_side_px
@@ -81,6 +81,6 @@ def _facts(report: DataReport) -> dict[str, object]:
 
 def _write_grid(report: DataReport, path: Path) -> None:
     encoded = BytesIO()
-    report.grid().save(encoded, picture_format(path))
+    report.grid().save(encoded, image_format(path))
     write_atomically(path, encoded.getvalue())
     console.wrote([path])

@@ -60,7 +60,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 def show_log() -> None:
     """The package's log on standard error, without the warnings of libraries that the documents answer."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache is no concern of the user's
-    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/pictures.md
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/images.md
     log = logging.getLogger("mobilevit")
     if not log.handlers:
         log.addHandler(Lines())

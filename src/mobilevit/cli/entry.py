@@ -19,10 +19,10 @@ from mobilevit.text import printable, printable_lines
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
     "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
     "check": ("check", "what is wrong with a data set, before any training"),
-    "train": ("train", "train a network on a folder of pictures, or go on with a run"),
+    "train": ("train", "train a network on a folder of images, or go on with a run"),
     "evaluate": ("evaluate", "how good a network is on a data set"),
-    "predict": ("predict", "what is in pictures: files, folders, addresses, standard input"),
-    "explain": ("explain", "where a network looks, as a picture"),
+    "predict": ("predict", "what is in images: files, folders, addresses, standard input"),
+    "explain": ("explain", "where a network looks, as an image"),
     "export": ("export", "files for other runtimes, compared with the network"),
     "quantize": ("quantize", "a file in 8 bits: choices tried, measured, the best kept"),
     "benchmark": ("benchmark", "how fast a network is here, in every runtime"),
@@ -126,7 +126,7 @@ def _said(error: Exception) -> str | None:
 
 def _print_help() -> None:
     width = max(map(len, COMMANDS))
-    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of pictures to a trained network.\n")
+    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of images to a trained network.\n")
     for verb, (_, line) in COMMANDS.items():
         print(f"  {verb:<{width}}  {line}")
     print("\n`mobilevit COMMAND --help` explains every option. --debug shows where an error comes from.")

@@ -1,4 +1,4 @@
-"""`mobilevit export MODEL --format onnx,openvino --verify PICTURES`."""
+"""`mobilevit export MODEL --format onnx,openvino --verify IMAGES`."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,11 @@ from mobilevit.formats.table import Precision
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Write a network for other runtimes, and prove on pictures that it gives the same answers there."""
+    """Write a network for other runtimes, and prove on images that it gives the same answers there."""
 
     model: Model  # a model file, or a name of the catalogue
     format: str = "onnx"  # onnx, openvino, executorch, coreml, litert; several with commas between
-    verify: tuple[str, ...] = ()  # pictures to compare on: files, folders, patterns; without, nothing is compared
+    verify: tuple[str, ...] = ()  # images to compare on: files, folders, patterns; without, nothing is compared
     output: Path | None = None  # folder for the files; None: that of the model file
     name: str | None = None  # of the files; None: the model's
     precision: Precision | None = None  # None: fp32, for Core ML fp16
@@ -53,15 +53,15 @@ def run(arguments: Sequence[str]) -> int:
     if options.verify and not options.json:
         console.say(PLAIN_RESIZE)
     if not options.verify:
-        console.say("not compared with the network: give pictures to --verify")
+        console.say("not compared with the network: give images to --verify")
     elif generated := artefacts[0].parity and artefacts[0].parity.generated:
-        console.say(f"{generated} made-up pictures were added: too few of yours are in colour to show swapped channels")
+        console.say(f"{generated} made-up images were added: too few of yours are in colour to show swapped channels")
     console.wrote(path for artefact in artefacts for path in (artefact.path, manifest_path(artefact.path)))
     return 0
 
 
 PLAIN_RESIZE = (
-    "plain resize: the same share where the file gets pictures resized without antialiasing, as phones often do it. "
+    "plain resize: the same share where the file gets images resized without antialiasing, as phones often do it. "
     "Where it is lower, such a resize is to blame and not the file: resize with antialiasing where you can"
 )
 
@@ -86,7 +86,7 @@ def _found(parity: Parity) -> dict[str, object]:
         "largest difference": "-" if largest is None else f"{largest:.1e}",
         f"same {parity.agreement_of}": f"{parity.agreement:.1%}",
         "plain resize": f"{parity.agreement_plain_resize:.1%}",
-        "pictures": str(parity.pictures),
+        "images": str(parity.images),
         "ran in": parity.runtime,
     }
 

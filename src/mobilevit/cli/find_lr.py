@@ -8,7 +8,7 @@ from pathlib import Path
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.watcher import TerminalWatcher
-from mobilevit.files import picture_format, write_atomically
+from mobilevit.files import image_format, write_atomically
 from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 
@@ -23,7 +23,7 @@ class FindLrOptions(RunOptions):
 
 def run(arguments: Sequence[str]) -> int:
     options = parse_run(FindLrOptions, "find-lr", arguments)
-    form = picture_format(options.save)  # before the work
+    form = image_format(options.save)  # before the work
     watcher = TerminalWatcher()
     try:
         curve = find_lr(options.config, options.search, watcher)

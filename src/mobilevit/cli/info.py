@@ -23,7 +23,7 @@ class InfoOptions:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
         ""  # a name of a network or of weights, or a model file
     )
-    size_px: Annotated[int | None, SIDE] = None  # side of the square picture; None: what the network is made for
+    size_px: Annotated[int | None, SIDE] = None  # side of the square image; None: what the network is made for
     json: bool = False  # print plain values for machines instead
 
 
@@ -57,7 +57,7 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
         "architecture": spec.architecture,
         "task": spec.task,
         "classes": f"{len(spec.classes):,}: {listed(label.name for label in spec.classes)}",
-        "pictures": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
+        "images": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
         "anchors": "its own" if spec.anchors else "",
         "score threshold": f"{threshold.value:g}, {threshold.reason}" if threshold else "",
         "source": origin.source,

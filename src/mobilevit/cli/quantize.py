@@ -20,8 +20,8 @@ class QuantizeOptions:
     """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
 
     model: Model  # a model file, or a name of the catalogue
-    calibrate: Path  # data set whose training pictures give the ranges, and choose
-    evaluate: Path  # data set with pictures that training has not seen; may be the same one
+    calibrate: Path  # data set whose training images give the ranges, and choose
+    evaluate: Path  # data set with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
@@ -80,7 +80,7 @@ def _row(variant: Variant, base: Variant) -> dict[str, object]:
 def _sentence(found: Quantized) -> str:
     judged = found.judgement
     return (
-        f"Kept '{found.kept.choice}'. On {judged.pictures:,} held-out pictures: {judged.metric} {judged.int8:.2%}, the "
+        f"Kept '{found.kept.choice}'. On {judged.images:,} held-out images: {judged.metric} {judged.int8:.2%}, the "
         f"network {judged.network:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
         f"{judged.high:+.2f}."
     )

@@ -6,7 +6,7 @@ from typing import Any
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.targets import Targets
 from mobilevit.data.threads import in_threads
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.spec import ClassLabel
 
 Occurrences = Callable[[Any], Mapping[int, int]]  # of the classes in a target, such as `Task.occurrences`
@@ -18,7 +18,7 @@ def readable_occurrences(task: Targets) -> Occurrences:
     def occurrences(target: Any) -> Mapping[int, int]:
         try:
             return task.occurrences(target)
-        except PictureError:
+        except ImageError:
             return {}
 
     return occurrences

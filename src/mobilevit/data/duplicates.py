@@ -24,7 +24,7 @@ from mobilevit.data.similarity import MAX_STEP
 from mobilevit.data.splitting import evenly
 
 Key = TypeVar("Key")  # what is compared: a split, or classes
-Group = Sequence[Examined]  # the same picture, or nearly
+Group = Sequence[Examined]  # the same image, or nearly
 
 LEAKAGE = "data leakage, which makes the score too good"
 VIDEO = "where they are frames of one video, put the whole video into one split"
@@ -49,9 +49,9 @@ def shared_findings(dataset: Dataset) -> Iterator[Finding]:
             splits[sample.path] += 1
     shared = tuple(path for path, count in splits.items() if count > 1)
     if shared:
-        what = f"{counted(len(shared), 'picture')} listed in more than one split"
+        what = f"{counted(len(shared), 'image')} listed in more than one split"
         some = listed([inside(dataset.root, path) for path in shared], 3)
-        yield Finding("warning", "shared-picture", f"{what}: {LEAKAGE}; keep each in one: {some}", shared)
+        yield Finding("warning", "shared-image", f"{what}: {LEAKAGE}; keep each in one: {some}", shared)
 
 
 def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: Occurrences) -> Iterator[Finding]:

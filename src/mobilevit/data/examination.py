@@ -1,4 +1,4 @@
-"""What the doctor learns about one picture by decoding it."""
+"""What the doctor learns about one image by decoding it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from PIL import Image
 
 from mobilevit.data import decoding
 from mobilevit.data.finding import printable
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 DRAFT_PX = 64  # short side that a JPEG must keep: enough for the fingerprint; every byte is still decoded
-SMALL_PX = 32  # side of the reduced picture that all judgements are made on
+SMALL_PX = 32  # side of the reduced image that all judgements are made on
 STEP = 4  # of 255: smaller steps between neighbours count as none, so that flat areas hash alike
-GREY_SPREAD = 6  # of 255: red, green and blue of a greyscale picture differ by no more, JPEG's rounding included
+GREY_SPREAD = 6  # of 255: red, green and blue of a greyscale image differ by no more, JPEG's rounding included
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A picture that could be decoded."""
+    """An image that could be decoded."""
 
     path: Path
-    header: decoding.PictureHeader
+    header: decoding.ImageHeader
     digest: bytes  # of the file's bytes
     fingerprint: int  # 64 bits: where brightness rises from left to right; alike for copies of another size or quality
-    thumbnail: bytes  # 8 x 8 RGB, to tell pictures apart whose fingerprints agree
+    thumbnail: bytes  # 8 x 8 RGB, to tell images apart whose fingerprints agree
     is_grey: bool
     is_blank: bool  # one colour all over
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A picture that could not, and why."""
+    """An image that could not, and why."""
 
     path: Path
     reason: str  # without the path: "is empty (0 bytes): copy or download it again"
@@ -56,12 +56,12 @@ def examine(path: Path) -> Examined | Broken:
     """Decode all of `path` and describe it."""
     try:
         with decoding.opened(path) as opened:
-            header, picture = opened.header, opened.decode(draft_px=DRAFT_PX)
-            small, print_of = _pixels(picture, SMALL_PX, SMALL_PX), fingerprint(picture)
-            del picture  # while its memory still counts
+            header, image = opened.header, opened.decode(draft_px=DRAFT_PX)
+            small, print_of = _pixels(image, SMALL_PX, SMALL_PX), fingerprint(image)
+            del image  # while its memory still counts
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
-    except (PictureError, OSError) as error:
+    except (ImageError, OSError) as error:
         return Broken.by(path, error)
     spread = small.max(axis=2).astype(int) - small.min(axis=2)
     return Examined(
@@ -81,26 +81,26 @@ def decodes(path: Path, *, allow_truncated: bool = False) -> Broken | Truncated 
         with decoding.opened(path) as opened:
             opened.decode(draft_px=DRAFT_PX, allow_truncated=allow_truncated)
             rows, height = opened.missing_rows, opened.image.height
-    except PictureError as error:
+    except ImageError as error:
         return Broken.by(path, error)
     return None if rows is None else Truncated(path, rows, height)
 
 
-def read_header(path: Path) -> decoding.PictureHeader | Broken:
+def read_header(path: Path) -> decoding.ImageHeader | Broken:
     """What `path` says of itself; broken pixels go unseen."""
     try:
         return decoding.header(path)
-    except PictureError as error:
+    except ImageError as error:
         return Broken.by(path, error)
 
 
-def fingerprint(picture: Image.Image) -> int:
-    """64 bits, one for each pair of neighbours in a row of the picture at 9 x 8: set where the right one is lighter."""
-    grey = _pixels(picture, 9, 8).astype(np.float32).mean(axis=2)
+def fingerprint(image: Image.Image) -> int:
+    """64 bits, one for each pair of neighbours in a row of the image at 9 x 8: set where the right one is lighter."""
+    grey = _pixels(image, 9, 8).astype(np.float32).mean(axis=2)
     rises = grey[:, 1:] > grey[:, :-1] + STEP
     return int.from_bytes(np.packbits(rises).tobytes(), "big")
 
 
-def _pixels(picture: Image.Image, width: int, height: int) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image, width: int, height: int) -> NDArray[np.uint8]:
     """(height, width, 3) uint8, each pixel the weighted mean of what it covers."""
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

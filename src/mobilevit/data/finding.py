@@ -37,5 +37,5 @@ def listed(names: Iterable[object], most: int = 5, between: str = ", ") -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 picture", "1,204 pictures"."""
+    """ "1 image", "1,204 images"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"

@@ -1,4 +1,4 @@
-"""What to say about the pictures of a data set, whatever task they serve."""
+"""What to say about the images of a data set, whatever task they serve."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +12,11 @@ from mobilevit.data.finding import Finding, Severity, counted, inside, listed, p
 from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 
-TINY_PX = 32  # short side below which a picture is less than one pixel of the last stage
+TINY_PX = 32  # short side below which an image is less than one pixel of the last stage
 LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
 HUGE_PIXELS = 16_000_000  # from which each epoch spends its time on decoding
 GREY_SHARE = 0.98  # from which a data set counts as greyscale as a whole
-# Pictures to people and to cameras, not to our decoder.
+# Images to people and to cameras, not to our decoder.
 UNREAD_SUFFIXES = frozenset(
     {".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
     | {".ppm", ".pgm", ".tga", ".ico", ".dcm", ".npy", ".mp4", ".mov"}
@@ -24,16 +24,16 @@ UNREAD_SUFFIXES = frozenset(
 
 
 def broken_findings(dataset: Dataset, broken: Sequence[Broken]) -> Iterator[Finding]:
-    """An error that counts the pictures that cannot be read, with the first reasons."""
+    """An error that counts the images that cannot be read, with the first reasons."""
     if broken:
-        count, paths = counted(len(broken), "picture"), tuple(picture.path for picture in broken)
+        count, paths = counted(len(broken), "image"), tuple(image.path for image in broken)
         message = f"{count} cannot be read; remove them, or train with --skip-broken: {first_reasons(dataset, broken)}"
         yield Finding("error", "unreadable", message, paths)
 
 
 def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
-    """Why the first of the broken pictures cannot be read."""
-    return listed([f"{inside(dataset.root, picture.path)} {picture.reason}" for picture in broken], 3, between="; ")
+    """Why the first of the broken images cannot be read."""
+    return listed([f"{inside(dataset.root, image.path)} {image.reason}" for image in broken], 3, between="; ")
 
 
 def truncation(dataset: Dataset, image: Truncated) -> str:
@@ -56,56 +56,56 @@ def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
     told = {path for note in dataset.notes for path in note.paths}
     used = {path for paths in used_by for path in paths} | set(dataset.files) | told
     unused = [path for path in folders.files_below(dataset.root) if path not in used]
-    outside = tuple(path for path in unused if folders.is_picture(path))
-    strangers = [path for path in unused if not folders.is_picture(path)]
+    outside = tuple(path for path in unused if folders.is_image(path))
+    strangers = [path for path in unused if not folders.is_image(path)]
     convert = tuple(path for path in strangers if path.suffix.lower() in UNREAD_SUFFIXES)
     others = tuple(path for path in strangers if path.suffix.lower() not in UNREAD_SUFFIXES)
     if outside:
-        where = "pictures where the layout has no place for them, so not used"
+        where = "images where the layout has no place for them, so not used"
         yield Finding("warning", "outside", f"{len(outside):,} {where}: {_some(dataset, outside)}", outside)
     if convert:
         message = f"files of kinds that are not read: {_suffixes(convert)}; convert them to JPEG or PNG"
         yield Finding("warning", "unread-format", message, convert)
     if others:
-        yield Finding("info", "other-files", f"files that are no pictures, passed over: {_suffixes(others)}", others)
+        yield Finding("info", "other-files", f"files that are no images, passed over: {_suffixes(others)}", others)
 
 
-def picture_findings(dataset: Dataset, pictures: Sequence[Examined]) -> Iterator[Finding]:
+def image_findings(dataset: Dataset, images: Sequence[Examined]) -> Iterator[Finding]:
     """Sizes, shapes, colours and names that differ from what training likes."""
     for severity, kind, is_odd, text in ODDITIES:
-        odd = tuple(picture.path for picture in pictures if is_odd(picture))
+        odd = tuple(image.path for image in images if is_odd(image))
         if odd:
-            message = f"{counted(len(odd), 'picture')} {text}: {_some(dataset, odd)}"
+            message = f"{counted(len(odd), 'image')} {text}: {_some(dataset, odd)}"
             yield Finding(severity, kind, message, odd)
-    grey = tuple(picture.path for picture in pictures if picture.is_grey)
-    if grey and len(grey) >= GREY_SHARE * len(pictures):
-        yield Finding("info", "greyscale", "the pictures are greyscale: the network takes them as grey RGB")
+    grey = tuple(image.path for image in images if image.is_grey)
+    if grey and len(grey) >= GREY_SHARE * len(images):
+        yield Finding("info", "greyscale", "the images are greyscale: the network takes them as grey RGB")
     elif grey:
-        message = f"{counted(len(grey), 'picture')} ({len(grey) / len(pictures):.1%}) are greyscale among coloured ones"
+        message = f"{counted(len(grey), 'image')} ({len(grey) / len(images):.1%}) are greyscale among coloured ones"
         yield Finding("info", "greyscale", message, grey)
 
 
-def _short_side(picture: Examined) -> int:
-    return min(picture.header.size)
+def _short_side(image: Examined) -> int:
+    return min(image.header.size)
 
 
-def _is_long(picture: Examined) -> bool:
-    return max(picture.header.size) >= LONG_RATIO * min(picture.header.size)
+def _is_long(image: Examined) -> bool:
+    return max(image.header.size) >= LONG_RATIO * min(image.header.size)
 
 
-def _is_huge(picture: Examined) -> bool:
-    width, height = picture.header.size
+def _is_huge(image: Examined) -> bool:
+    width, height = image.header.size
     return width * height >= HUGE_PIXELS
 
 
-def _is_misnamed(picture: Examined) -> bool:
-    expected = Image.registered_extensions().get(picture.path.suffix.lower())
-    return expected != picture.header.format and {expected, picture.header.format} != {"JPEG", "MPO"}
+def _is_misnamed(image: Examined) -> bool:
+    expected = Image.registered_extensions().get(image.path.suffix.lower())
+    return expected != image.header.format and {expected, image.header.format} != {"JPEG", "MPO"}
 
 
 ODDITIES: Sequence[tuple[Severity, str, Callable[[Examined], bool], str]] = (
-    ("warning", "blank", lambda picture: picture.is_blank, "of one colour all over"),
-    ("warning", "tiny", lambda picture: _short_side(picture) < TINY_PX, f"below {TINY_PX} px on the short side"),
+    ("warning", "blank", lambda image: image.is_blank, "of one colour all over"),
+    ("warning", "tiny", lambda image: _short_side(image) < TINY_PX, f"below {TINY_PX} px on the short side"),
     ("warning", "long", _is_long, f"{LONG_RATIO:g} or more times as long as wide, of which a centre crop keeps little"),
     ("info", "huge", _is_huge, f"of {HUGE_PIXELS / 1e6:g} megapixels or more: training is faster on smaller copies"),
     ("info", "suffix", _is_misnamed, "of another format than their names say, which does no harm"),

@@ -10,13 +10,13 @@ HUE = 0.05  # largest turn, of the whole circle
 CHANCE = 0.5  # of each change, by itself
 
 
-def distorted(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An RGB picture with other contrast, brightness, saturation, hue and order of channels, each by half a chance.
+def distorted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """An RGB image with other contrast, brightness, saturation, hue and order of channels, each by half a chance.
 
     The contrast changes before the colours or after them, by a fair coin (official code, v0.1).
     """
     contrast_first = rng.random() < CHANCE
-    pixels = np.asarray(picture, np.float32)
+    pixels = np.asarray(image, np.float32)
     if contrast_first:
         pixels = _contrast(pixels, rng)
     if rng.random() < CHANCE:

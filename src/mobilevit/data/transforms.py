@@ -1,7 +1,7 @@
-"""From a decoded picture to the network's input: which part of it, at which size, mirrored or not.
+"""From a decoded image to the network's input: which part of it, at which size, mirrored or not.
 
-A Geometry says what happens to a picture and knows no pixels, so that boxes and masks can follow it. Sizes are (width,
-height), as Pillow has them; boxes are (left, top, right, bottom) in pixels of the picture.
+A Geometry says what happens to an image and knows no pixels, so that boxes and masks can follow it. Sizes are (width,
+height), as Pillow has them; boxes are (left, top, right, bottom) in pixels of the image.
 """
 
 import math
@@ -22,16 +22,16 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How training pictures vary. From `randaugment` on the extra `augment` is needed, and a class a picture."""
+    """How training images vary. From `randaugment` on the extra `augment` is needed, and a class an image."""
 
-    crop_area_min: float = 0.35  # smallest share of a picture that a crop keeps; the paper has 0.08, 0.09 for boxes
+    crop_area_min: float = 0.35  # smallest share of an image that a crop keeps; the paper has 0.08, 0.09 for boxes
     crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width; 2 for boxes
-    flip: bool = True  # mirror every other picture; switch it off for digits, text, left and right
+    flip: bool = True  # mirror every other image; switch it off for digits, text, left and right
     photometric: bool = False  # change contrast, brightness, saturation and hue, as the paper does for detection
     randaugment: bool = False  # two random changes of colour or shape on every batch (RandAugment)
-    mixup: float = 0.0  # blend pairs of pictures, shares from Beta(x, x); 0.2 is usual, 0 switches it off
-    cutmix: float = 0.0  # paste a part of another picture, share from Beta(x, x); 1.0 is usual, 0 switches it off
-    erasing: float = 0.0  # chance that a rectangle of a picture is blackened; 0.25 is usual
+    mixup: float = 0.0  # blend pairs of images, shares from Beta(x, x); 0.2 is usual, 0 switches it off
+    cutmix: float = 0.0  # paste a part of another image, share from Beta(x, x); 1.0 is usual, 0 switches it off
+    erasing: float = 0.0  # chance that a rectangle of an image is blackened; 0.25 is usual
 
     def __post_init__(self) -> None:
         """Refuses what no augmentation can mean; UsageError."""
@@ -47,16 +47,16 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Geometry:
-    """One picture's way to the network: crop `box`, resize to `output`, mirror where `flip`."""
+    """One image's way to the network: crop `box`, resize to `output`, mirror where `flip`."""
 
-    source: Size  # of the picture that `box` speaks of
+    source: Size  # of the image that `box` speaks of
     box: Box
     output: Size
     flip: bool = False
     interpolation: Interpolation = "bilinear"
-    reduced: bool = False  # may start from a reduced picture: faster, and a little different in every pixel
+    reduced: bool = False  # may start from a reduced image: faster, and a little different in every pixel
 
-    def picture(self, image: Image.Image) -> Image.Image:
+    def image(self, image: Image.Image) -> Image.Image:
         """The part of `image` that the network sees. `image` is the source, or the source decoded at a reduced size."""
         scale_x, scale_y = image.width / self.source[0], image.height / self.source[1]
         left, top, right, bottom = self.box
@@ -75,8 +75,8 @@ class Geometry:
         return shares.astype(np.float32)
 
     def mask(self, mask: Image.Image) -> Image.Image:
-        """The part of a mask of the source's size that belongs to the picture: nearest, so that classes stay whole."""
-        assert mask.size == self.source, f"the mask is {mask.size}, its picture {self.source}"
+        """The part of a mask of the source's size that belongs to the image: nearest, so that classes stay whole."""
+        assert mask.size == self.source, f"the mask is {mask.size}, its image {self.source}"
         resized = mask.resize(self.output, Image.Resampling.NEAREST, box=self.box)
         return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
 
@@ -98,7 +98,7 @@ FILTERS: dict[Interpolation, Image.Resampling] = {
 
 
 def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
-    """A random crop of a picture of `size`, resized to a square of `size_px`, mirrored or not (paper, section 4.1)."""
+    """A random crop of an image of `size`, resized to a square of `size_px`, mirrored or not (paper, section 4.1)."""
     flip = bool(rng.random() < 0.5) and config.flip
     return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
 
@@ -145,12 +145,12 @@ def kept_geometry(size: Size, smallest_crop: int, size_px: int) -> Geometry:
 
 
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
-    """What evaluation and prediction see of a picture.
+    """What evaluation and prediction see of an image.
 
     Stretched: all of it. Else the short side is resized to `resize_px` and the centre of `size_px` cut out: both in one
     step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
-    within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and a
-    picture of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
+    within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and an
+    image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
     rounded down, the offset of the crop to the nearest whole pixel. UsageError where the crop is larger than the
     resized short side.
     """
@@ -160,7 +160,7 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
         whole = (0.0, 0.0, float(size[0]), float(size[1]))
         return Geometry(size, whole, output, interpolation=preprocessing.interpolation)
     if crop_px > resize_px:
-        raise UsageError(f"pictures are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
+        raise UsageError(f"images are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
     short = min(size)
     left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
@@ -174,13 +174,13 @@ def _centre(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """(3, H, W) uint8 of an RGB picture."""
-    # NumPy transposes in one thread; torch would wake a pool of them for every small picture.
+    """(3, H, W) uint8 of an RGB image."""
+    # NumPy transposes in one thread; torch would wake a pool of them for every small image.
     return torch.from_numpy(np.array(np.asarray(image).transpose(2, 0, 1), order="C"))
 
 
-def prepare(pictures: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
+def prepare(images: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
     """(B, 3, H, W) uint8 RGB to the network's input: 0-1, in its channel order, channels last, on the same device."""
-    assert pictures.dtype == torch.uint8, f"pictures are uint8, not {pictures.dtype}"
-    ordered = pictures.flip(1) if channel_order == "bgr" else pictures
+    assert images.dtype == torch.uint8, f"images are uint8, not {images.dtype}"
+    ordered = images.flip(1) if channel_order == "bgr" else images
     return ordered.to(dtype, memory_format=torch.channels_last).div_(255)

@@ -1,4 +1,4 @@
-"""What annotation files state, before it meets the pictures: the shape that every format is read into."""
+"""What annotation files state, before it meets the images: the shape that every format is read into."""
 
 import os
 import re
@@ -16,17 +16,17 @@ Corners = tuple[float, float, float, float]  # left, top, right, bottom
 Size = tuple[int, int]  # width, height
 
 WHOLE = "whole"  # in place of a split: everything, to be split by seed
-TRAINVAL = "trainval"  # training and validation pictures together, as Pascal VOC has them
+TRAINVAL = "trainval"  # training and validation images together, as Pascal VOC has them
 MAX_SIZE_PX = 2**24  # of a stated width or height: above, float32 no longer tells pixels apart
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What is stated about one picture, nothing of it checked against the picture."""
+    """What is stated about one image, nothing of it checked against the image."""
 
-    picture: Path
-    where: Path  # what a message names: the annotation file, or the picture where one file speaks of many
-    boxes: Sequence[Corners] = ()  # in pixels, or in shares of the picture
+    image: Path
+    where: Path  # what a message names: the annotation file, or the image where one file speaks of many
+    boxes: Sequence[Corners] = ()  # in pixels, or in shares of the image
     labels: Sequence[int] = ()  # class indices
     ignore: Sequence[bool] = ()
     size: Size | None = None

@@ -29,7 +29,7 @@ def matched_splits(root: Path) -> dict[str | None, Matched]:
 
 def _matched(folder: Path) -> Matched:
     """By the first of MASK_ENDINGS with which there are any."""
-    images = [path for path in folders.files_in(folder) if folders.is_picture(path)]
+    images = [path for path in folders.files_in(folder) if folders.is_image(path)]
     for ending in MASK_ENDINGS[1:]:
         found = dict(_with_ending(images, ending))
         if found:

@@ -37,7 +37,7 @@ class Converted:
     """What was written, and what was mended or left out on the way."""
 
     folder: Path
-    pictures: Mapping[str, int]  # of each split
+    images: Mapping[str, int]  # of each split
     boxes: int
     findings: tuple[Finding, ...]
     masks: int = 0
@@ -63,7 +63,7 @@ def convert_data(
     The images are copied; with `link` they get a second name instead, which takes no room: then changing an image
     in one place changes it in the other. `target` is there as a whole or not at all. What is mended at reading stays
     mended, and is in the findings, with what the format cannot hold. `progress` is called with (images done, in all).
-    DataError where the source cannot be read, PictureError where a mask cannot, OutputError where the target is not
+    DataError where the source cannot be read, ImageError where a mask cannot, OutputError where the target is not
     empty or cannot be written.
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
@@ -149,7 +149,7 @@ def _refuse_target(source: Path, target: Path) -> None:
 
 
 def _readable(dataset: Dataset) -> tuple[Dataset, list[Finding]]:
-    """Without the pictures that cannot be read, of which no one knows the size."""
+    """Without the images that cannot be read, of which no one knows the size."""
     broken = [sample.path for some in dataset.splits.values() for sample in some if sample.target.size == UNREADABLE]
     if not broken:
         return dataset, []
@@ -158,7 +158,7 @@ def _readable(dataset: Dataset) -> tuple[Dataset, list[Finding]]:
         for split, some in dataset.splits.items()
     }
     shown = listed([inside(dataset.root, path) for path in broken], 3)
-    message = f"{counted(len(broken), 'picture')} that cannot be read, left out: {shown}"
+    message = f"{counted(len(broken), 'image')} that cannot be read, left out: {shown}"
     return replace(dataset, splits=splits), [Finding("warning", "unreadable", message, tuple(broken))]
 
 

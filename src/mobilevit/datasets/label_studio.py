@@ -22,7 +22,7 @@ END_BYTES = 2**16  # at either end of a file: images that are not annotated may 
 WORDS = re.compile(rb'"((rectangle|polygon|brush|ellipse|keypoint)labels|original_width|file_upload)"\s*:')
 LIST = re.compile(rb"\s*\[")
 SIDES, RADII = ("x", "y", "width", "height"), ("x", "y", "radiusX", "radiusY")
-IMAGE_KEYS = ("image", "img", "photo", "picture", "url")  # of a task's data
+IMAGE_KEYS = ("image", "img", "photo", "image", "url")  # of a task's data
 LABELS = "labels"  # how the key of a region's classes ends
 MOST_PERCENT = 1e6
 
@@ -90,7 +90,7 @@ def _name(task: Mapping[str, Any], where: str) -> str:
     data = task.get("data", task)
     texts = {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
     named = [texts[key] for key in IMAGE_KEYS if key in texts]
-    others = [text for text in texts.values() if folders.is_picture(re.split(r"[?#](?!d=)", text, maxsplit=1)[0])]
+    others = [text for text in texts.values() if folders.is_image(re.split(r"[?#](?!d=)", text, maxsplit=1)[0])]
     found = named[:1] or others
     if len(found) != 1:
         raise DataError(f"{where} has the data {written(data)}: the path of one image is expected, as 'image'")

@@ -55,7 +55,7 @@ def _looks_like_labelme(path: Path) -> bool:
 def _beside(stated: Mapping[Path, StatedImage]) -> list[Path]:
     """Images in the folders of those that are annotated, without a file of their own."""
     places = dict.fromkeys(path.parent for path in stated if path.parent.is_dir())
-    found = (path for folder in places for path in folders.files_in(folder) if folders.is_picture(path))
+    found = (path for folder in places for path in folders.files_in(folder) if folders.is_image(path))
     return [path for path in found if path not in stated]
 
 

@@ -54,7 +54,7 @@ def _store(mask: Image.Image, path: Path) -> None:
 
 
 def _read(one: Placed) -> Classes:
-    """(H, W) uint8; PictureError where the mask is broken, or of another size than the image."""
+    """(H, W) uint8; ImageError where the mask is broken, or of another size than the image."""
     target: Mask = one.target
     return target.read_for(decoding.header(one.source).size)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from mobilevit.data.finding import Finding, Severity, counted, inside, printable
 
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
-    "missing-picture": ("warning", "annotated picture", "not found, so left out"),
-    "no-annotation": ("warning", "picture", "without an annotation file, taken as pictures without objects"),
+    "missing-image": ("warning", "annotated image", "not found, so left out"),
+    "no-annotation": ("warning", "image", "without an annotation file, taken as images without objects"),
     "other-case": ("warning", "file", "found under a name that differs in upper and lower case alone"),
     "other-folder": ("warning", "path", "not here as stated, found by the last parts"),
     "other-name": (
@@ -23,23 +23,23 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
         "label file",
         "not where YOLO looks (the last folder 'images' becomes 'labels'), found nearby",
     ),
-    "not-listed": ("info", "picture", "that no list names, left out"),
+    "not-listed": ("info", "image", "that no list names, left out"),
     "no-split": ("warning", "image", "beside the folders of train, val and test, left out"),
-    "no-objects": ("info", "picture", "without objects, kept as pictures of nothing"),
-    "unlisted-picture": ("warning", "box", "of pictures that the file does not list, dropped"),
+    "no-objects": ("info", "image", "without objects, kept as images of nothing"),
+    "unlisted-image": ("warning", "box", "of images that the file does not list, dropped"),
     "unknown-class": ("warning", "box", "of classes that are not among those named, dropped"),
     "degenerate-box": ("warning", "box", "without an area, dropped"),
     "pixel-box": (
         "warning",
         "box",
-        "dropped (YOLO boxes are shares of the picture, 0 to 1; these look like pixels: divide them by its size)",
+        "dropped (YOLO boxes are shares of the image, 0 to 1; these look like pixels: divide them by its size)",
     ),
-    "outside-box": ("warning", "box", "wholly outside of the picture, dropped"),
-    "clipped-box": ("warning", "box", "reaching beyond the picture, clipped"),
+    "outside-box": ("warning", "box", "wholly outside of the image, dropped"),
+    "clipped-box": ("warning", "box", "reaching beyond the image, clipped"),
     "duplicate-box": ("warning", "box", "given twice with the same class, kept once"),
-    "turned": ("warning", "picture", "annotated as stored, before EXIF turns it: the boxes were turned with it"),
-    "scaled": ("warning", "picture", "annotated at another size of the same shape: the boxes were scaled"),
-    "size": ("warning", "picture", "of another size than stated, the boxes taken as they are: look at them"),
+    "turned": ("warning", "image", "annotated as stored, before EXIF turns it: the boxes were turned with it"),
+    "scaled": ("warning", "image", "annotated at another size of the same shape: the boxes were scaled"),
+    "size": ("warning", "image", "of another size than stated, the boxes taken as they are: look at them"),
     "polygon": ("info", "polygon", "read as the box around it"),
     "no-outline": ("warning", "annotation", "without an outline (segmentation), left out"),
     "flat-outline": ("warning", "outline", "of fewer than three corners or without an area, left out"),
@@ -50,8 +50,8 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "only-class": ("info", "box", "without a class, taken as the one class 'object'"),
     "shares": ("info", "file", "whose boxes lie between 0 and 1, so taken as normalized coordinates"),
 }
-DROPPED = ("unlisted-picture", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
-UNANNOTATED = ("no-annotation", "missing-picture")  # where images and annotations did not meet
+DROPPED = ("unlisted-image", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
+UNANNOTATED = ("no-annotation", "missing-image")  # where images and annotations did not meet
 FIRST = 3  # cases of a kind that are named
 
 

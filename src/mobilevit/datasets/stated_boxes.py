@@ -67,7 +67,7 @@ def statements(
 def _note_unlisted(listed: Collection[Path], notes: Notes) -> None:
     """What lies beside the images that the files name, and is not named."""
     places = (folder for folder in dict.fromkeys(path.parent for path in listed) if folder.is_dir())
-    for path in (path for folder in places for path in folders.files_in(folder) if folders.is_picture(path)):
+    for path in (path for folder in places for path in folders.files_in(folder) if folders.is_image(path)):
         if path not in listed:
             notes.add("not-listed", path)
 

@@ -129,7 +129,7 @@ class Labels:
     def _note_unused(self, images: Collection[Path]) -> None:
         """What lies beside the `images` and is not listed, and labels whose image is not there."""
         places = [folder for folder in dict.fromkeys(path.parent for path in images) if folder.is_dir()]
-        beside = [path for folder in places for path in folders.files_in(folder) if folders.is_picture(path)]
+        beside = [path for folder in places for path in folders.files_in(folder) if folders.is_image(path)]
         for path in beside:
             if path not in images:
                 self.notes.add("not-listed", path)
@@ -144,7 +144,7 @@ class Labels:
                 bare, split = self._bare.get(path.stem, []), self.listing.split_of(path)
                 image = next((one for one in bare if self.listing.split_of(one) == split), next(iter(bare), None))
                 place = f"(of the name of {inside(self.listing.root, image)}, in another folder)" if image else ""
-                self.notes.add("missing-picture", path, places=[place])
+                self.notes.add("missing-image", path, places=[place])
 
 
 def holds_rows(path: Path) -> bool:

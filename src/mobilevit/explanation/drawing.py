@@ -1,4 +1,4 @@
-"""The evidence as one picture: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
+"""The evidence as one image: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
     for row, attention in enumerate(evidence.attention, start=1):
         _attention_row(sheet, row, attention, evidence.crop)
     sheet.footer(how_to_read)
-    return sheet.picture()
+    return sheet.image()
 
 
 def _class_row(sheet: Sheet, evidence: Evidence) -> None:
@@ -47,7 +47,7 @@ WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
 
 
 def _outline(axes: Axes, evidence: Evidence) -> None:
-    """Around what is explained, where that is not the whole picture."""
+    """Around what is explained, where that is not the whole image."""
     region = evidence.question.region
     if region is None or region.all():
         return
@@ -80,8 +80,8 @@ def _short(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
-def _grey(picture: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(picture.convert("L"))
+def _grey(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("L"))
 
 
 def _bars(axes: Axes, evidence: Evidence) -> None:

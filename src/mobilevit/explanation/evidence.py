@@ -1,4 +1,4 @@
-"""What the inside of a network says about one picture: everything that an explanation shows."""
+"""What the inside of a network says about one image: everything that an explanation shows."""
 
 import copy
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def gather(
 
 
 def _peak(warmth: Tensor) -> Pixel:
-    """The middle of the warmest place; of the picture, where nothing is warm."""
+    """The middle of the warmest place; of the image, where nothing is warm."""
     if not warmth.any():
         return 0.5, 0.5
     height, width = warmth.shape

@@ -55,7 +55,7 @@ class Sheet:
         bar.set_ylabel(label, fontsize=9)
         bar.tick_params(labelsize=8)
 
-    def picture(self) -> Image.Image:
+    def image(self) -> Image.Image:
         canvas = FigureCanvasAgg(self.figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         pixels = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""From a network to files for other runtimes, each compared with the network on real pictures."""
+"""From a network to files for other runtimes, each compared with the network on real images."""

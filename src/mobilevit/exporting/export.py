@@ -39,7 +39,7 @@ class Artefact:
 
     path: Path
     manifest: Manifest
-    parities: Mapping[int, Parity]  # by the side of the pictures in px; empty: it was not compared
+    parities: Mapping[int, Parity]  # by the side of the images in px; empty: it was not compared
     seconds: float  # for writing and comparing it
 
     @property
@@ -59,14 +59,14 @@ def export(
     size_px: int | None = None,
     sizes_px: Sequence[int] = (),
 ) -> list[Artefact]:
-    """Write a network in some formats and, with pictures to `verify` on, compare each with the network in its runtime.
+    """Write a network in some formats and, with images to `verify` on, compare each with the network in its runtime.
 
     `model` is a model file, a name of the catalogue, or a network with a spec. The files go beside the model file, or
     into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
     `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
 
     UsageError for unknown formats, and for sizes that a file cannot take; MissingExtraError where a package is missing;
-    PictureError; OutputError where something else has the name, or the disk is full; ParityError where a file gives
+    ImageError; OutputError where something else has the name, or the disk is full; ParityError where a file gives
     other answers, WeightsError where they are not finite: that file is not kept.
     """
     jobs = _jobs(formats, precision)
@@ -100,12 +100,12 @@ def _jobs(formats: Sequence[str], precision: Precision | None) -> list[tuple[str
 
 
 def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], sizes_px: Sequence[int], verify: bool) -> None:
-    """UsageError where several sizes are asked of a format of one, or without pictures to compare on."""
+    """UsageError where several sizes are asked of a format of one, or without images to compare on."""
     fixed = [name for name, _ in jobs if not FORMATS[name].any_size]
     if sizes_px and fixed:
         raise UsageError(f"a file of {fixed[0]} has one size: several are for onnx; choose it by --size-px")
     if sizes_px and not verify:
-        raise UsageError("several sizes are promised where each was compared: give pictures to --verify")
+        raise UsageError("several sizes are promised where each was compared: give images to --verify")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Exporter:
     views: Mapping[int, Views]  # by their side; none: nothing is compared
 
     def write(self, name: str, path: Path, precision: Precision) -> Artefact:
-        """One artefact at `path` with its manifest, compared where there are pictures."""
+        """One artefact at `path` with its manifest, compared where there are images."""
         started = time.monotonic()
         with temporary_folder(path.parent, "export") as folder:
             temporary = folder / path.name
@@ -145,7 +145,7 @@ class Exporter:
             found = parity.compare(runner, self.reference, views, self.task)
         if parity.faults(found, precision):
             with refusal_of(FORMATS[name].title):
-                where = first_difference(self.graph, name, precision, views.pictures[:4])
+                where = first_difference(self.graph, name, precision, views.images[:4])
             raise parity.refusal(path, found, precision, f"That is at {side} px. {where}")
         return found
 

@@ -1,4 +1,4 @@
-"""The network as it is exported: it takes pictures as programs have them, 0-255 and RGB, at no cost."""
+"""The network as it is exported: it takes images as programs have them, 0-255 and RGB, at no cost."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -49,6 +49,6 @@ class Finished(nn.Module):
         self.network = network
         self.task = task
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        finished = self.task.finish(self.network(pictures))
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        finished = self.task.finish(self.network(images))
         return tuple(finished[name] for name in self.task.interface.outputs)

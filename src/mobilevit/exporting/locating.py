@@ -18,19 +18,19 @@ PARTS = ("stem", "stage_1", "stage_2", "stage_3", "stage_4", "stage_5")
 ALIKE: dict[Precision, float] = {"fp32": 0.999999, "fp16": 0.999}  # least cosine of two maps
 
 
-def first_difference(graph: Graph, name: str, precision: Precision, pictures: Tensor) -> str:
+def first_difference(graph: Graph, name: str, precision: Precision, images: Tensor) -> str:
     """Which part of the network is the first whose map differs in the format `name`, in a sentence for people.
 
-    `pictures` (N, 3, S, S) uint8 RGB.
+    `images` (N, 3, S, S) uint8 RGB.
     """
     parts = replace(graph, module=Parts(graph.module.network), outputs=PARTS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"parts{table.FORMATS[name].suffix}"
         adapter = table.adapter(name)
         adapter.write(parts, path, precision)
-        found = adapter.open(path, draft(parts, name, precision, path, meanings={}), None)(pictures)
+        found = adapter.open(path, draft(parts, name, precision, path, meanings={}), None)(images)
     with torch.no_grad():
-        expected = dict(zip(PARTS, parts.module(pictures.float()), strict=True))
+        expected = dict(zip(PARTS, parts.module(images.float()), strict=True))
     for part in PARTS:
         if not difference(found[part], expected[part]).cosine >= ALIKE[precision]:
             return f"The first part whose output differs is {part.replace('_', ' ')}."
@@ -47,8 +47,8 @@ class Parts(nn.Module):
         super().__init__()
         self.backbone = network.backbone
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        maps = [self.backbone.stem(pictures)]
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        maps = [self.backbone.stem(images)]
         for stage in self.backbone.stages:
             maps.append(stage(maps[-1]))
         return tuple(maps)

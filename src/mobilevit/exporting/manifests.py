@@ -17,7 +17,7 @@ from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.base import Task
 
 DTYPES = {torch.float32: "float32", torch.int32: "int32"}
-BY_SIZE = "by size"  # a length that follows from the size of the pictures
+BY_SIZE = "by size"  # a length that follows from the size of the images
 CHANNELS = "channels red, green, blue, 0-255; their scale and order are the network's business"
 
 
@@ -49,7 +49,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         sha256=sha256_of(path),
         spec=graph.spec,
         sizes_px=graph.sizes_px,
-        inputs=(Port("pictures", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
+        inputs=(Port("images", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
             _dictionary(output, len(graph.spec.classes), meanings)
             if output == row.dictionary and graph.spec.classes
@@ -64,7 +64,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
 
 
 def _port(name: str, by_size: Sequence[Tensor], batch: int | str, meanings: Mapping[str, str]) -> Port:
-    """An output that has one shape, or one for each size of the pictures."""
+    """An output that has one shape, or one for each size of the images."""
     extents = zip(*(tensor.shape[1:] for tensor in by_size), strict=True)
     shape = (lengths[0] if len({*lengths}) == 1 else BY_SIZE for lengths in extents)
     return Port(name, (batch, *shape), DTYPES[by_size[0].dtype], meanings.get(name, ""))
@@ -77,9 +77,9 @@ def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
 
 
 def resize_in_words(preprocessing: Preprocessing) -> str:
-    """What a program does with a picture before the network."""
+    """What a program does with an image before the network."""
     side, short = preprocessing.size_px, preprocessing.resize_px
-    upright = "Turn the picture upright (EXIF) and to RGB"
+    upright = "Turn the image upright (EXIF) and to RGB"
     if preprocessing.fit == "stretch":
         how = f"resize all of it to {side} x {side}, its aspect not kept"
     else:
@@ -88,7 +88,7 @@ def resize_in_words(preprocessing: Preprocessing) -> str:
 
 
 def _further_sizes(graph: Graph) -> tuple[str, ...]:
-    """What else the picture may be resized to, where the file takes several sizes."""
+    """What else the image may be resized to, where the file takes several sizes."""
     others = [at_size(graph.spec, side).preprocessing for side in graph.further_px]
     short = [f" (short side {other.resize_px})" if other.fit == "crop" else "" for other in others]
     said = [f"{other.size_px} x {other.size_px}{more}" for other, more in zip(others, short, strict=True)]

@@ -1,4 +1,4 @@
-"""Does the exported file give the same answers? Its outputs beside those of the network, on the same pictures."""
+"""Does the exported file give the same answers? Its outputs beside those of the network, on the same images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Limits:
 
     agreement: float  # least share of results that are the same
     largest: float | None = None  # difference of any output
-    cosine: float | None = None  # least, of any picture
+    cosine: float | None = None  # least, of any image
 
 
 LIMITS = {
@@ -31,11 +31,11 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """Between the values of one output, over all pictures."""
+    """Between the values of one output, over all images."""
 
     largest: float
     mean: float
-    cosine: float  # the least of any picture
+    cosine: float  # the least of any image
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class Parity:
     """What was found; what the manifest records."""
 
     runtime: str  # that the file ran in
-    pictures: int
+    images: int
     generated: int  # of these, made up because there were too few in colour
     outputs: Mapping[str, Difference]  # of the outputs that are no integers
     agreement_of: str  # what was the same: "top-1", "objects" or "pixels"
-    agreement: float  # mean over the pictures, 0-1
+    agreement: float  # mean over the images, 0-1
     agreement_plain_resize: float  # with the network on the usual resize, the file on a plain bilinear one
 
 
 def compare(runner: ArtefactRunner, reference: Runner, views: Views, task: Task) -> Parity:
     """The outputs of both, for the same pixels and for pixels that were resized as phones do."""
-    outputs, expected = runner(views.pictures), reference(views.pictures)
+    outputs, expected = runner(views.images), reference(views.images)
     return Parity(
         runtime=runner.runtime,
-        pictures=len(views.pictures),
+        images=len(views.images),
         generated=views.generated,
         outputs={
             name: difference(outputs[name], values) for name, values in expected.items() if values.is_floating_point()
@@ -68,7 +68,7 @@ def compare(runner: ArtefactRunner, reference: Runner, views: Views, task: Task)
 
 
 def difference(values: Tensor, expected: Tensor) -> Difference:
-    """Between two tensors whose first axis is that of the pictures; of different shapes it is infinite."""
+    """Between two tensors whose first axis is that of the images; of different shapes it is infinite."""
     if values.shape != expected.shape:
         return Difference(float("inf"), float("inf"), -1.0)
     apart = (values.double() - expected.double()).abs()

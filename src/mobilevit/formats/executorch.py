@@ -16,7 +16,7 @@ from torch import Tensor
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.rewriting import Replacements, rewritten
-from mobilevit.formats.running import ArtefactRunner, Pictures
+from mobilevit.formats.running import ArtefactRunner, Images
 from mobilevit.formats.silence import silent
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
@@ -24,7 +24,7 @@ aten = torch.ops.aten
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """For one picture of the spec's size."""
+    """For one image of the spec's size."""
     assert precision == "fp32"
     path.write_bytes(lowered(spelled_out(graph)))
 
@@ -57,8 +57,8 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         program = Runtime.get().load_program(path)
         method = program.load_method("forward")
 
-    def run(pictures: Pictures) -> list[NDArray[Any]]:
-        return [output.numpy() for output in method.execute([torch.from_numpy(pictures)])]
+    def run(images: Images) -> list[NDArray[Any]]:
+        return [output.numpy() for output in method.execute([torch.from_numpy(images)])]
 
     return ArtefactRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
 

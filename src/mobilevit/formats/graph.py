@@ -1,4 +1,4 @@
-"""What is exported: one module, from a picture as every program has it to the outputs of the task."""
+"""What is exported: one module, from an image as every program has it to the outputs of the task."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,7 @@ class Graph:
 
     @property
     def size_px(self) -> int:
-        """Side of the square pictures."""
+        """Side of the square images."""
         return self.spec.preprocessing.size_px
 
     @property
@@ -43,6 +43,6 @@ class Graph:
 
     @cached_property
     def captured(self) -> torch.export.ExportedProgram:
-        """The module as torch.export sees it, for one picture at a time."""
+        """The module as torch.export sees it, for one image at a time."""
         with torch.no_grad():
             return torch.export.export(self.module, (self.example,))

@@ -83,7 +83,7 @@ class Manifest:
             return self
         if size_px not in self.sizes_px:
             sizes = ", ".join(map(str, sorted(self.sizes_px)))
-            raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
+            raise UsageError(f"{self.file} takes images of {sizes} px, not of {size_px}: no other was exported")
         return replace(self, spec=at_size(self.spec, size_px))
 
 
@@ -114,12 +114,12 @@ def _faults(manifest: Manifest) -> Iterator[str]:
         yield f"spec.preprocessing.size_px is {own_px}, but sizes_px {[*manifest.sizes_px]}, whose first is the same"
     if not re.fullmatch("[0-9a-f]{64}", manifest.sha256):
         yield f"sha256 is {manifest.sha256[:80]!r}, expected 64 hexadecimal digits"
-    if [port.name for port in manifest.inputs] != ["pictures"]:
-        yield f"inputs are {[port.name[:40] for port in manifest.inputs]}, expected one, 'pictures'"
+    if [port.name for port in manifest.inputs] != ["images"]:
+        yield f"inputs are {[port.name[:40] for port in manifest.inputs]}, expected one, 'images'"
     for port in manifest.inputs:
         sizes = {extent for extent in port.shape if isinstance(extent, int)} - {1, 3, own_px}
         if sizes or not port.shape:
-            yield f"inputs.shape is {[*port.shape]}, which is no picture of {own_px} px"
+            yield f"inputs.shape is {[*port.shape]}, which is no image of {own_px} px"
     names = [port.name for port in manifest.outputs]
     if not names or len({*names}) < len(names):
         yield f"outputs are {names}, expected one or more of different names"

@@ -13,13 +13,13 @@ OPSET = 20
 
 @lru_cache(maxsize=1)  # the two formats follow each other, and it takes ten seconds and more
 def onnx_model(graph: Graph) -> Any:
-    """An onnx.ModelProto for any number of pictures of the graph's sizes; whoever gets it changes nothing in it."""
+    """An onnx.ModelProto for any number of images of the graph's sizes; whoever gets it changes nothing in it."""
     import onnx
 
     program = torch.onnx.export(
         graph.module,
         (torch.cat([graph.example_of(max(graph.sizes_px))] * 2),),
-        input_names=["pictures"],
+        input_names=["images"],
         output_names=list(graph.outputs),
         dynamic_shapes=(_free_axes(graph),),
         opset_version=OPSET,
@@ -30,14 +30,14 @@ def onnx_model(graph: Graph) -> Any:
     model = program.model_proto
     _forget(model.graph)
     model.producer_name = "mobilevit"
-    model.doc_string = f"{graph.spec.architecture}: float32 RGB pictures, 0-255"
+    model.doc_string = f"{graph.spec.architecture}: float32 RGB images, 0-255"
     onnx.helper.set_model_props(model, {"spec": graph.spec.to_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def _free_axes(graph: Graph) -> dict[int, Any]:
-    """The axes of the pictures that have no fixed length: their number and, where several sizes are asked for, sides.
+    """The axes of the images that have no fixed length: their number and, where several sizes are asked for, sides.
 
     Sides go by steps that all sizes are multiples of, so that nothing in the graph depends on which it is.
     """

@@ -26,8 +26,8 @@ class Format:
     packages: tuple[str, ...]  # that have to be importable, all of the extra "export"
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
-    any_batch: bool = False  # whether it takes several pictures at a time
-    any_size: bool = False  # whether one artefact may take pictures of several sizes
+    any_batch: bool = False  # whether it takes several images at a time
+    any_size: bool = False  # whether one artefact may take images of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     counts_calls: bool = False  # whether its adapter is a Counting one
     dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes

@@ -10,7 +10,7 @@ AnchorSizes = tuple[tuple[tuple[float, float], ...], ...]
 
 
 def anchors_of(sizes: AnchorSizes, maps: Sequence[Tensor]) -> Tensor:
-    """(A, 4): centre x, centre y, width, height of every anchor, of the picture, clamped to 0-1 element by element.
+    """(A, 4): centre x, centre y, width, height of every anchor, of the image, clamped to 0-1 element by element.
 
     `sizes` are those of each level and `maps` the levels themselves, (B, C, H, W), of which only the extent counts.
     Levels in order, in each the positions row by row, at each the sizes in order. At least float32: with ten bits of
@@ -20,7 +20,7 @@ def anchors_of(sizes: AnchorSizes, maps: Sequence[Tensor]) -> Tensor:
 
 
 def are_valid(sizes: AnchorSizes) -> bool:
-    """Whether each level has as many sizes as the paper's, and each is a part of the picture, or not much more."""
+    """Whether each level has as many sizes as the paper's, and each is a part of the image, or not much more."""
     counts = [len(level) for level in sizes] == [len(level) for level in PAPER_SIZES]
     return counts and all(_is_side(side) for level in sizes for size in level for side in size)
 
@@ -29,7 +29,7 @@ def _is_side(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SIDE
 
 
-MAX_SIDE = 4.0  # of the picture; the paper's reach 1.27 before they are clamped
+MAX_SIDE = 4.0  # of the image; the paper's reach 1.27 before they are clamped
 
 
 def _level(sizes: Sequence[tuple[float, float]], level: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def _level(sizes: Sequence[tuple[float, float]], level: Tensor) -> Tensor:
 
 
 def _paper_sizes() -> AnchorSizes:
-    """Sizes grow linearly from 0.1 to 1.05 of the picture; at each level also the mean of two neighbours.
+    """Sizes grow linearly from 0.1 to 1.05 of the image; at each level also the mean of two neighbours.
 
     In order: both squares, then for each ratio r the wide and the tall box of the smaller square's area.
     """

@@ -32,7 +32,7 @@ def fuse(model: Network) -> Network:
 
 
 def fold_norms(model: Network) -> Network:
-    """An equal network that calculates with its weights once what others do with every picture.
+    """An equal network that calculates with its weights once what others do with every image.
 
     Convolutions do the work of the BatchNorms behind them, linear layers that of the LayerNorms' scale and shift and of
     attention's scale. Tokens have a mean of zero wherever a MobileViT block normalises them, so that a runtime may

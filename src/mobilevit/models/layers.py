@@ -36,7 +36,7 @@ class ConvNormAct(nn.Module):
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm that also trains on one value a channel, which has no deviation: it takes the running statistics.
 
-    One picture in the last batch of an epoch is enough for that, wherever a map is pooled or has shrunk to a pixel.
+    One image in the last batch of an epoch is enough for that, wherever a map is pooled or has shrunk to a pixel.
     """
 
     def forward(self, x: Tensor) -> Tensor:

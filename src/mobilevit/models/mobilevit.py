@@ -67,7 +67,7 @@ class Backbone(nn.Module):
     depth-wise convolution of a MobileNetv2 block is dilated, and by the dilation of the stage before it: at stride 16
     nothing is dilated, at stride 8 only stage 5, by 2.
 
-    Of pictures whose sides are multiples of `step_px` (64; at strides 16 and 8 of 32 and 16) no block resizes a map.
+    Of images whose sides are multiples of `step_px` (64; at strides 16 and 8 of 32 and 16) no block resizes a map.
     """
 
     def __init__(

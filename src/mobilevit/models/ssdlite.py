@@ -20,14 +20,14 @@ class SSDOutput(NamedTuple):
 
     scores: Tensor  # (B, A, K + 1) logits, the background first
     locations: Tensor  # (B, A, 4): the box relative to the anchor, as `boxes.encode` writes it
-    anchors: Tensor  # (A, 4): centre x, centre y, width, height of the picture, 0-1; the same for every picture
+    anchors: Tensor  # (A, 4): centre x, centre y, width, height of the image, 0-1; the same for every image
 
 
 class SSDLite(nn.Module):
     """The detector of `num_classes` kinds of object. (B, 3, H, W) -> SSDOutput.
 
-    Six levels: the maps of stages 4 and 5, three further ones of half the side each, and one of the whole picture.
-    `anchors` are the (width, height) of each level's anchors, of the picture; empty for the paper's. How many a level
+    Six levels: the maps of stages 4 and 5, three further ones of half the side each, and one of the whole image.
+    `anchors` are the (width, height) of each level's anchors, of the image; empty for the paper's. How many a level
     has is part of the network and stays.
     """
 
@@ -43,7 +43,7 @@ class SSDLite(nn.Module):
         super().__init__()
         if anchors and not are_valid(anchors):
             counts = ", ".join(str(len(sizes)) for sizes in PAPER_SIZES)
-            raise UsageError(f"anchors are {counts} pairs of width and height, parts of the picture above 0")
+            raise UsageError(f"anchors are {counts} pairs of width and height, parts of the image above 0")
         self.anchor_sizes = anchors or PAPER_SIZES
         self.backbone = Backbone(variant, patch_sizes=patch_sizes, fuse_input=fuse_input)
         stage4, stage5 = variant.channels[-2:]

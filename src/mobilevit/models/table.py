@@ -21,8 +21,8 @@ class Row:
     task: str
     network: Callable[..., nn.Module]  # its class, or that with the head chosen
     variant: Variant
-    size_px: int  # side of the pictures that the paper gives it
-    fit: Literal["crop", "stretch"]  # how a picture becomes square there
+    size_px: int  # side of the images that the paper gives it
+    fit: Literal["crop", "stretch"]  # how an image becomes square there
 
 
 MODELS = {

@@ -24,7 +24,7 @@ DEIT_TINY = ViTVariant(dim=192, depth=12, heads=3)
 class ViT(nn.Module):
     """(B, 3, size_px, size_px), 0-1 -> (B, num_classes) logits, or (B, dim) where `num_classes` is 0.
 
-    Unlike MobileViT it has position embeddings, so its picture size is fixed when it is built.
+    Unlike MobileViT it has position embeddings, so its image size is fixed when it is built.
     """
 
     def __init__(self, variant: ViTVariant, num_classes: int = 1000, *, size_px: int = 224) -> None:

@@ -18,8 +18,8 @@ from mobilevit.formats import Runner
 from mobilevit.formats.manifest import Manifest, read_manifest
 from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
+from mobilevit.quantization.images import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.interval import paired_interval
-from mobilevit.quantization.pictures import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.table import Choice, choices_of
 from mobilevit.quantization.trial import INT8, Progress, Trial, Variant
 from mobilevit.weights.creating import load, spec_of
@@ -45,10 +45,10 @@ class QuantizeConfig:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The kept choice beside the network, on pictures that nothing was chosen by."""
+    """The kept choice beside the network, on images that nothing was chosen by."""
 
     metric: str
-    pictures: int
+    images: int
     network: float  # 0-1
     int8: float  # 0-1
     difference: float  # points, int8 minus network
@@ -88,11 +88,11 @@ def quantize(
 ) -> Quantized:
     """Write a network in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
 
-    Calibrates and chooses on training pictures of the data set `calibrate`, and judges what is kept once, on a split of
+    Calibrates and chooses on training images of the data set `calibrate`, and judges what is kept once, on a split of
     `evaluate`. `model`, `output` and `size_px` are those of `export`.
 
     LossError where every choice loses too much: then nothing is written. UsageError, MissingExtraError, DataError,
-    PictureError, OutputError.
+    ImageError, OutputError.
     """
     choices = _asked_for(format, config.choices)
     network = load(model) if isinstance(model, str | Path) else model.eval()
@@ -140,12 +140,12 @@ def _kept(variants: Sequence[Variant], config: QuantizeConfig, title: str) -> Va
 
 
 def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
-    """Both on the held-out pictures; the only time that these are looked at."""
+    """Both on the held-out images; the only time that these are looked at."""
     network = trial.score(reference, JUDGING, "the network, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
-    low, high = paired_interval(int8.metric, network.metric, int8.pictures, partial(trial.tell, "the interval"))
+    low, high = paired_interval(int8.metric, network.metric, int8.images, partial(trial.tell, "the interval"))
     metric, score, mine = network.scores.primary[0], network.score, int8.score
-    return Judgement(metric, int8.pictures, score, mine, 100 * (mine - score), 100 * low, 100 * high)
+    return Judgement(metric, int8.images, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 
 def _proof(
@@ -156,8 +156,8 @@ def _proof(
         "limits": {"loss": config.max_loss},
         "runtime": trial.runner(kept.choice).runtime,
         "choice": kept.choice,
-        "calibration_pictures": len(trial.data.splits[CALIBRATING]),
-        "choosing_pictures": len(trial.data.splits[CHOOSING]),
+        "calibration_images": len(trial.data.splits[CALIBRATING]),
+        "choosing_images": len(trial.data.splits[CHOOSING]),
         "tried": [asdict(variant) for variant in variants],
         "held_out": asdict(judgement),
     }
@@ -179,7 +179,7 @@ def _warn(variants: Sequence[Variant], kept: Variant, judgement: Judgement, conf
         log.warning("the file that is kept saves space here and no time")
     if -judgement.difference > config.max_loss:
         log.warning(
-            "on the held-out pictures the loss is %.2f points, more than --max-loss %g: so it is with few pictures to "
+            "on the held-out images the loss is %.2f points, more than --max-loss %g: so it is with few images to "
             "choose on, or by chance (see the interval)",
             -judgement.difference,
             config.max_loss,

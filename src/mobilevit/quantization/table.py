@@ -29,7 +29,7 @@ class Source:
 
     graph: Graph
     file: Path  # the graph as it is exported, in the format's first precision
-    pictures: Tensor  # (N, 3, S, S) uint8 RGB, to calibrate on
+    images: Tensor  # (N, 3, S, S) uint8 RGB, to calibrate on
 
 
 Choice = Callable[[Source, Path], None]  # writes the artefact at a path where nothing is yet

@@ -23,14 +23,14 @@ from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.running import ArtefactRunner
 from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, adapter, open_artefact
-from mobilevit.quantization.pictures import CHOOSING, calibration
+from mobilevit.quantization.images import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source
 from mobilevit.tasks.base import Task
 
 log = logging.getLogger("mobilevit")
 
 INT8 = "int8"
-BATCH = 32  # pictures that are scored at a time
+BATCH = 32  # images that are scored at a time
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
@@ -40,15 +40,15 @@ class Variant:
     """One file, measured."""
 
     choice: str  # for the file that the others were made of: its precision
-    score: float  # 0-1, the main score on the choosing pictures
+    score: float  # 0-1, the main score on the choosing images
     loss: float  # points below the network's
     size_bytes: int
-    latency_ms: float | None = None  # of one picture, median; None where this system lacks the runtime
+    latency_ms: float | None = None  # of one image, median; None where this system lacks the runtime
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The files of one format, in a folder of their own; `data` has the splits of `pictures`."""
+    """The files of one format, in a folder of their own; `data` has the splits of `images`."""
 
     format: str
     task: Task

@@ -13,11 +13,11 @@ SCORES_SHOWN = 2  # of the task's scores; the first decides which epoch was best
 
 
 def curves(history: History) -> Figure:
-    """Loss, score, learning rate and picture size over the epochs; a row of `history` is one of metrics.csv."""
+    """Loss, score, learning rate and image size over the epochs; a row of `history` is one of metrics.csv."""
     measured = [name for name in history[0] if not all(isnan(value) for value in _column(history, name))]
     losses = [name for name in LOSSES if name in measured]
     scores = [name for name in measured if name.startswith("val_") and name not in LOSSES][:SCORES_SHOWN]
-    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "picture size, px": ["size_px"]}
+    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "image size, px": ["size_px"]}
     shown = {title: [name for name in names if name in measured] for title, names in panels.items()}
     shown = {title: names for title, names in shown.items() if names}
     figure = Figure(figsize=(4.2 * len(shown), 3.0), layout="constrained")

@@ -53,7 +53,7 @@ class ReadOptions:
     """How a data set on disk is understood."""
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
-    split_seed: int = 0  # decides which pictures those are
+    split_seed: int = 0  # decides which images those are
     data_format: str | None = None  # of the annotations; None: recognised from what is there
 
     def __post_init__(self) -> None:
@@ -75,15 +75,15 @@ class Limits:
 
 
 class Result(Protocol):
-    """What is said about one picture."""
+    """What is said about one image."""
 
     @property
     def source(self) -> str:
-        """Where the picture came from: a path, an address, or "<array>"."""
+        """Where the image came from: a path, an address, or "<array>"."""
         ...
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
-        """The same result, said of the picture at `source`, (width, height) in pixels."""
+        """The same result, said of the image at `source`, (width, height) in pixels."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,19 +95,19 @@ class Result(Protocol):
         ...
 
     def records(self) -> list[dict[str, Any]]:
-        """Rows of a CSV file: one a picture, or one an object in it; keys are among the task's `columns`."""
+        """Rows of a CSV file: one an image, or one an object in it; keys are among the task's `columns`."""
         ...
 
     def mask(self) -> Image | None:
-        """The class of every pixel as a palette picture of the size of the original; None where pixels have none."""
+        """The class of every pixel as a palette image of the size of the original; None where pixels have none."""
         ...
 
 
 @dataclass(frozen=True)
 class Question:
-    """A part of a result, and the number behind it that is traced back to the picture."""
+    """A part of a result, and the number behind it that is traced back to the image."""
 
-    result: Any  # of the whole picture
+    result: Any  # of the whole image
     name: str  # of the class that it is about
     heading: str  # for people: what was predicted, and which part of it this is
     score: Callable[[Any], Tensor]  # the network's raw output -> one number, with its gradient
@@ -169,7 +169,7 @@ class Metric(Protocol):
     """Gathers what the scores need, batch by batch; `merge` joins the parts that several processes gathered."""
 
     def update(self, outputs: Outputs, targets: Sequence[Any], indices: Tensor) -> None:
-        """`targets` are those of `Task.truth`, one a picture."""
+        """`targets` are those of `Task.truth`, one an image."""
         ...
 
     def merge(self, other: "Metric") -> None: ...
@@ -193,10 +193,10 @@ class Task(Protocol):
     """Everything that makes a task."""
 
     name: str
-    counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    counted: str  # what `occurrences` counts: "images", "boxes" or "pixels"
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
-    size_px: int  # side of the pictures that the paper gives its networks
+    size_px: int  # side of the images that the paper gives its networks
     label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
@@ -213,7 +213,7 @@ class Task(Protocol):
         ...
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        """What is wrong with the targets (the pictures themselves are checked by the doctor).
+        """What is wrong with the targets (the images themselves are checked by the doctor).
 
         Within seconds, unless `thorough`: then every file of the targets is read.
         """
@@ -224,7 +224,7 @@ class Task(Protocol):
         ...
 
     def files(self, target: Any) -> Sequence[Path]:
-        """Pictures that belong to the target, such as its mask."""
+        """Images that belong to the target, such as its mask."""
         ...
 
     def relabel(self, target: Any, mapping: Sequence[int]) -> Any:
@@ -240,7 +240,7 @@ class Task(Protocol):
     def train_geometry(
         self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
     ) -> Geometry:
-        """The random part of a picture of `size` that training sees, as a square of `size_px`."""
+        """The random part of an image of `size` that training sees, as a square of `size_px`."""
         ...
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
@@ -248,7 +248,7 @@ class Task(Protocol):
         ...
 
     def seen(self, target: Any, geometry: Geometry) -> Any:
-        """What is left of a target in the picture that `geometry` makes."""
+        """What is left of a target in the image that `geometry` makes."""
         ...
 
     def collate(self, targets: Sequence[Any]) -> Any:
@@ -271,7 +271,7 @@ class Task(Protocol):
         ...
 
     def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
-        """Named outputs of a batch to one Result a picture."""
+        """Named outputs of a batch to one Result an image."""
         ...
 
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
@@ -279,11 +279,11 @@ class Task(Protocol):
         ...
 
     def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
-        """(B,) of each picture how far the results of two sets of outputs are the same, 0-1."""
+        """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
-        """What is to be explained in the outputs of one picture.
+        """What is to be explained in the outputs of one image.
 
         The `number`-th part (from 1, the best first) of class `class_index`, of any class where that is None.
         UsageError where there is no such part.
@@ -298,14 +298,14 @@ class Task(Protocol):
         """An empty one, for the results of a model with that spec."""
         ...
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        """The picture with the result, and a sample's target where it is known, drawn on it."""
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        """The image with the result, and a sample's target where it is known, drawn on it."""
         ...
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         """What the colors of `draw_target` mean, as an RGB strip of that width; None where it draws none."""
         ...
 
-    def draw_target(self, picture: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
-        """The picture with a sample's target alone, for an overview of a data set."""
+    def draw_target(self, image: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
+        """The image with a sample's target alone, for an overview of a data set."""
         ...

@@ -1,4 +1,4 @@
-"""What drawn results have in common: colours, letters, and the size at which a picture is seen well."""
+"""What drawn results have in common: colours, letters, and the size at which an image is seen well."""
 
 import colorsys
 import math
@@ -9,7 +9,7 @@ from PIL import Image, ImageFont
 
 Colour = tuple[int, int, int]
 
-SMALLEST_PX, LARGEST_PX = 320, 1280  # longest side of the picture as it is shown
+SMALLEST_PX, LARGEST_PX = 320, 1280  # longest side of the image as it is shown
 PAPER, INK, PALE, TRACK, SURROUND = "#ffffff", "#1f2933", "#6b7280", "#e6e9ee", "#eef0f3"
 NEUTRAL, RIGHT, WRONG = "#4a78b0", "#2a8a57", "#c8453b"
 # fmt: off
@@ -32,7 +32,7 @@ def class_colour(index: int) -> Colour:
 
 
 def shown_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Tiny pictures grow by a whole factor; large ones shrink."""
+    """Tiny images grow by a whole factor; large ones shrink."""
     longest = max(size)
     if longest < SMALLEST_PX:
         factor = math.ceil(SMALLEST_PX / longest)
@@ -41,16 +41,16 @@ def shown_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def shown(picture: Image.Image) -> Image.Image:
-    """The picture at `shown_size`; tiny ones with their pixels to be seen."""
-    size = shown_size(picture.size)
-    if size[0] > picture.width or size[1] > picture.height:
-        return picture.resize(size, Image.Resampling.NEAREST)
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+def shown(image: Image.Image) -> Image.Image:
+    """The image at `shown_size`; tiny ones with their pixels to be seen."""
+    size = shown_size(image.size)
+    if size[0] > image.width or size[1] > image.height:
+        return image.resize(size, Image.Resampling.NEAREST)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def above(view: Image.Image, strip: Image.Image) -> Image.Image:
-    """A picture in the middle, and below it a strip that is as wide or wider."""
+    """An image in the middle, and below it a strip that is as wide or wider."""
     card = Image.new("RGB", (strip.width, view.height + strip.height), SURROUND)
     card.paste(view, ((strip.width - view.width) // 2, 0))
     card.paste(strip, (0, view.height))
@@ -58,7 +58,7 @@ def above(view: Image.Image, strip: Image.Image) -> Image.Image:
 
 
 def letter_px(width: int) -> int:
-    """The size of letters on a picture of this width: they grow more slowly than it."""
+    """The size of letters on an image of this width: they grow more slowly than it."""
     return round(17 * math.sqrt(width / SMALLEST_PX))
 
 

@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 Cell = Literal["count", "share"]
 
 
-def confusion(counts: Counts, names: Sequence[str], *, counted: str = "pictures", cell: Cell = "count") -> Figure:
+def confusion(counts: Counts, names: Sequence[str], *, counted: str = "images", cell: Cell = "count") -> Figure:
     """(K, K) counts of what is `counted`, rows the true class, for 2 to 1000 classes.
 
     A cell says its count, or its share of the true class in percents.

@@ -14,7 +14,7 @@ def check(
 ) -> DataReport:
     """Everything that can be said about the data set at `path` before any training.
 
-    `task` is recognised from the data unless given; `progress` is called with (pictures done, pictures in all).
+    `task` is recognised from the data unless given; `progress` is called with (images done, images in all).
     DataError where the folder cannot be read as a data set at all; what is wrong inside one is in the report.
     """
     root = Path(path)

@@ -1,4 +1,4 @@
-"""From 8-bit pictures to named outputs in one module: what is evaluated and used for predictions."""
+"""From 8-bit images to named outputs in one module: what is evaluated and used for predictions."""
 
 from torch import Tensor, nn
 
@@ -20,8 +20,8 @@ class Program(nn.Module):
         self.channel_order = spec.preprocessing.channel_order
         self.finish = task.finish
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        raw = self.network(prepare(pictures, self.channel_order))
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        raw = self.network(prepare(images, self.channel_order))
         outputs = self.finish(raw)
         # of both: the class of a pixel is an integer, whatever its logits are
         tensors = raw if isinstance(raw, tuple) else (raw,)

@@ -9,7 +9,7 @@ from mobilevit.data.loader import Failure
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch, Key
 from mobilevit.data.splitting import evenly
-from mobilevit.errors import OutOfMemoryError, PictureError, UsageError, is_out_of_memory
+from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
 from mobilevit.training.network import training_mode
@@ -95,7 +95,7 @@ class Trial:
         collate = self.parts.loader.collate_fn
         batch: Batch | Failure = collate([self.items[place % len(self.items)] for place in range(count)])
         if isinstance(batch, Failure):
-            raise PictureError(batch.message)
+            raise ImageError(batch.message)
         return batch
 
 

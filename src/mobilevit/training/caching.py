@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from mobilevit.data.cache import Plan, in_unit, must_fit
-from mobilevit.data.loader import PictureDataset
+from mobilevit.data.loader import ImageDataset
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import Geometry, Size, eval_geometry, kept_geometry
@@ -19,7 +19,7 @@ from mobilevit.training.watching import Watcher
 def keep_images(parts: Parts, watcher: Watcher) -> Parts:
     """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
 
-    PictureError where a file is broken, OutOfMemoryError where the images do not fit into memory.
+    ImageError where a file is broken, OutOfMemoryError where the images do not fit into memory.
     """
     config = replace(parts.config, workers=parts.workers)
     plans = fitting_plans(config, parts.task, parts.dataset, parts.spec.preprocessing, parts.group)
@@ -29,7 +29,7 @@ def keep_images(parts: Parts, watcher: Watcher) -> Parts:
     watcher.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
     caches = {name: plan.fill(shared=parts.workers > 0, progress=watcher.checking) for name, plan in plans.items()}
     dataset = parts.loader.dataset
-    assert isinstance(dataset, PictureDataset), "a run's loader is over images"
+    assert isinstance(dataset, ImageDataset), "a run's loader is over images"
     dataset.cache = caches["train"]
     return replace(parts, val_cache=caches["val"])
 

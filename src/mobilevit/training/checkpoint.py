@@ -26,7 +26,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     updates: int = 0  # steps of the optimiser taken
-    pictures: int = 0  # trained on in this epoch so far
+    images: int = 0  # trained on in this epoch so far
     loss_total: float = 0.0  # of this epoch so far, summed
     loss_count: float = 0.0
     best_score: float | None = None  # None: no epoch has been measured

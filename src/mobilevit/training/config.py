@@ -1,6 +1,6 @@
 """What a training run is told. Every default stands here once; a recipe file or a flag replaces it.
 
-The defaults fine-tune on a few hundred to a few thousand own pictures; `recipes/paper.toml` is the paper's recipe.
+The defaults fine-tune on a few hundred to a few thousand own images; `recipes/paper.toml` is the paper's recipe.
 """
 
 import dataclasses
@@ -63,27 +63,27 @@ class OptimiserConfig:
 class TrainConfig:
     """One training run."""
 
-    data: Path  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
+    data: Path  # folder of the data set: class folders, images with boxes, or with masks (docs/data.md)
     model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
     weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
     task: str | None = None  # None: recognised from the data
     data_format: str | None = None  # of the annotations; None: recognised from the data
-    epochs: int = 40  # passes over the training pictures
+    epochs: int = 40  # passes over the training images
     patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
     output: Path = Path("runs")  # where run folders go
     name: str | None = None  # of the run folder; None: the model's name and a number
     overwrite: bool = False  # replace an existing run of that name
-    val_fraction: float = 0.2  # share of the pictures to validate on, where the data has no split of its own
-    split_seed: int = 0  # decides which pictures those are; evaluate needs the same two
+    val_fraction: float = 0.2  # share of the images to validate on, where the data has no split of its own
+    split_seed: int = 0  # decides which images those are; evaluate needs the same two
     train_on: tuple[str, ...] = ("train",)  # splits to learn from; a score on val means little where val is among them
-    skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
+    skip_broken: bool = False  # leave out images that cannot be decoded, and count them
     allow_truncated: bool = False  # train on images whose files lack at most 1 % of their rows, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
     seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
     device: Device = "auto"  # where to train
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
     compile: bool = False  # torch.compile the network: slow to start, once for every resolution
-    workers: int | None = None  # processes that decode pictures; None: from the number of cores
+    workers: int | None = None  # processes that decode images; None: from the number of cores
     cache: Literal["none", "memory"] = "none"  # memory: keep decoded images there; every file is decoded once
     anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
     dropout: float | None = None  # of every dropout in the network; None: the paper's

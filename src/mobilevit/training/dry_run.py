@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilevit.data.cache import Plan, in_unit
 from mobilevit.data.finding import counted
-from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import Resolution
 from mobilevit.data.sample import Batch, Key
 from mobilevit.data.splitting import evenly
@@ -118,7 +118,7 @@ def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], l
             parts.ema.update(place + 1)
         decoding.append(decoded - started)
         stepping.append(time.perf_counter() - decoded)
-        loss, size_px = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.pictures.shape[-1]
+        loss, size_px = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.images.shape[-1]
         watcher.step(StepReport(0, 1, place, STEPS + 1, size_px, loss, parts.config.optim.lr_start))
     return decoding[1:], stepping[1:]
 
@@ -136,7 +136,7 @@ def _batches(parts: Parts, cached: bool) -> Iterator[Batch]:
     config, preprocessing = parts.config, parts.spec.preprocessing
     allowed = config.allow_truncated
     plan = Plan.of(samples, training_geometry(config, parts.task), allow_truncated=allowed) if cached else None
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         samples,
         parts.task,
         seed=config.seed,

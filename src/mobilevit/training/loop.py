@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from mobilevit.data.cache import ImageCache
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Batch, Dataset
-from mobilevit.errors import DataError, PictureError, TrainingError
+from mobilevit.errors import DataError, ImageError, TrainingError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.interrupts import StopRequest
@@ -85,7 +85,7 @@ class Loop:
         """Train until the last epoch, or until `patience` epochs were measured and none was better.
 
         False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a PictureError or DataError. TrainingError where the loss is not finite.
+        read, which is a ImageError or DataError. TrainingError where the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
@@ -93,7 +93,7 @@ class Loop:
                     return False
                 self._save_checkpoint()  # before anything of the validation can fail
                 self._finish_epoch(self._validate())
-        except (PictureError, DataError):
+        except (ImageError, DataError):
             self._save_checkpoint()
             raise
         return True
@@ -131,12 +131,12 @@ class Loop:
             raise TrainingError(self._advice(str(error), lr)) from error
         progress.step += len(batches)
         progress.updates += 1
-        progress.pictures += outcome.pictures
+        progress.images += outcome.images
         progress.loss_total += outcome.loss_total
         progress.loss_count += outcome.loss_count
         if parts.ema is not None:
             parts.ema.update(progress.updates)
-        self._report_step(batches[-1].pictures.shape[-1], lr)
+        self._report_step(batches[-1].images.shape[-1], lr)
         return outcome.stop
 
     def _advice(self, problem: str, lr: float) -> str:
@@ -175,7 +175,7 @@ class Loop:
         first, *others = parts.group.gather(evaluation.metric)
         for other in others:
             first.merge(other)
-        return replace(evaluation, metric=first, pictures=len(parts.dataset.splits["val"]))
+        return replace(evaluation, metric=first, images=len(parts.dataset.splits["val"]))
 
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         """Keep what the epoch brought: its row, the last model, the best one, a checkpoint."""
@@ -189,7 +189,7 @@ class Loop:
         self.log.write(progress.updates, row)
         self.watcher.epoch(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
-        progress.pictures, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
+        progress.images, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
         self._save_checkpoint()
 
     def _compare(self, score: float | None) -> None:
@@ -215,9 +215,9 @@ class Loop:
             "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.accumulate_steps),
             "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
             **{f"val_{name}": value for name, value in scores.scalars().items()},
-            "pictures": progress.pictures,
+            "images": progress.images,
             "seconds": round(progress.seconds, 2),
-            "pictures_per_second": round(progress.pictures / max(progress.seconds - before, 1e-9), 1),
+            "images_per_second": round(progress.images / max(progress.seconds - before, 1e-9), 1),
         }
 
     def _threshold(self, evaluation: Evaluation) -> ScoreThreshold | None:

@@ -81,7 +81,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watche
         mean = SMOOTHING * mean + (1 - SMOOTHING) * outcome.loss_total / outcome.loss_count
         lrs.append(lr)
         losses.append(mean / (1 - SMOOTHING ** (step + 1)))
-        watcher.step(StepReport(0, 1, step, search.steps, taken[-1].pictures.shape[-1], losses[-1], lr))
+        watcher.step(StepReport(0, 1, step, search.steps, taken[-1].images.shape[-1], losses[-1], lr))
         if losses[-1] > EXPLODED * min(losses):
             break
     if len(lrs) < 3 or not math.isfinite(min(losses)):

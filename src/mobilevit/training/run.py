@@ -13,11 +13,11 @@ from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
 from mobilevit.data.examination import Truncated
 from mobilevit.data.finding import Finding
-from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.data.oddities import broken_findings, truncation
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
+from mobilevit.errors import DataError, ImageError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
@@ -200,7 +200,7 @@ def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     for finding in findings:
         watcher.notice(finding.message)
     if "val" in config.train_on:
-        watcher.notice("val is trained on: its score says nothing of new pictures, and `last` is as good as `best`")
+        watcher.notice("val is trained on: its score says nothing of new images, and `last` is as good as `best`")
     return task, _joined(dataset, config.train_on)
 
 
@@ -218,13 +218,13 @@ def _asked_for(config: TrainConfig) -> str | None:
 
 
 def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
-    """The data set whose training pictures are those of all the splits `train_on`."""
+    """The data set whose training images are those of all the splits `train_on`."""
     samples = tuple(sample for split in dict.fromkeys(train_on) for sample in samples_of(dataset, split))
     return replace(dataset, splits={**dataset.splits, "train": samples})
 
 
 def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
-    """The configuration with what the data decides: the network's task, the size of the pictures."""
+    """The configuration with what the data decides: the network's task, the size of the images."""
     size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
     return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
 
@@ -261,7 +261,7 @@ def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
     """A DataError that says how to go on, where a file breaks that was readable when the run began."""
     try:
         yield
-    except (PictureError, DataError) as error:
+    except (ImageError, DataError) as error:
         kept = f"The run is kept as it stood after {progress.updates:,} steps"
         go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
         instead = "or start another run with --skip-broken, which leaves such files out"
@@ -295,7 +295,7 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    pictures = PictureDataset(
+    images = ImageDataset(
         samples,
         task,
         seed=config.seed,
@@ -325,7 +325,7 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
             augment=task.batch_augment(config.augment, len(dataset.classes)),
         ),
         sampler=sampler,
-        loader=train_loader(pictures, sampler, workers, device=device.type),
+        loader=train_loader(images, sampler, workers, device=device.type),
         learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
         group=group,
         device=device,

@@ -30,7 +30,7 @@ class StepOutcome:
 
     loss_total: float
     loss_count: float
-    pictures: int
+    images: int
     stop: bool  # some process was asked to stop
 
 
@@ -73,7 +73,7 @@ class TrainStep:
         """`seed` decides every random number of the step. TrainingError where the loss or its gradient is not
         finite: then the network is as it was before."""
         torch.manual_seed(seed)
-        sums = torch.zeros(4, device=self.device)  # loss, count, pictures, processes that were asked to stop
+        sums = torch.zeros(4, device=self.device)  # loss, count, images, processes that were asked to stop
         for batch in batches:
             with self._gradients_stay_here(unless=batch is batches[-1]):
                 sums[:2] += self._backward(batch)
@@ -84,12 +84,12 @@ class TrainStep:
         norms = nn.utils.get_total_norm(gradients)[None]
         # The one place of a step that waits for the device, for all figures at once. It cannot come later: nothing may
         # be updated with a loss that is not finite.
-        total, count, pictures, stops, norm = torch.cat([self.group.sum(sums), norms]).tolist()
+        total, count, images, stops, norm = torch.cat([self.group.sum(sums), norms]).tolist()
         factor = self.group.world_size * self.nominal_count / max(count, 1e-12)
         self._must_be_finite(total, norm * factor)
         torch._foreach_mul_(gradients, factor * self._clipping(norm * factor))
         self._update(lr)
-        return StepOutcome(total, count, int(pictures), stops > 0)
+        return StepOutcome(total, count, int(images), stops > 0)
 
     def _must_be_finite(self, total: float, norm: float) -> None:
         """TrainingError, and no gradient left, where the loss or its gradient is not finite."""
@@ -108,14 +108,14 @@ class TrainStep:
 
     def _backward(self, batch: Batch) -> Tensor:
         """Add the gradient of one batch; its loss and count, (2,)."""
-        pictures = prepare(batch.pictures.to(self.device, non_blocking=True), "rgb")
+        images = prepare(batch.images.to(self.device, non_blocking=True), "rgb")
         targets = batch.targets.to(self.device, non_blocking=True)
         if self.augment is not None:
-            pictures, targets = self.augment(pictures, targets)
+            images, targets = self.augment(images, targets)
         if self.channel_order == "bgr":
-            pictures = pictures.flip(1)
+            images = images.flip(1)
         with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-            raw = self.forward(pictures)
+            raw = self.forward(images)
         loss = self.task.loss(raw, targets, self.loss_options)
         self.scaler.scale(loss.total / self.nominal_count).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.total.detach(), loss.count.detach()]).float()

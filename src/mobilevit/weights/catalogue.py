@@ -60,7 +60,7 @@ class Entry:
 
 
 APPLE = "Apple sample code licence: see LICENSE of github.com/apple/ml-cvnets; not the licence of this package"
-OURS = "Apache-2.0; trained on pictures of ImageNet, whose own terms are non-commercial research"
+OURS = "Apache-2.0; trained on images of ImageNet, whose own terms are non-commercial research"
 CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets"
 CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
 RGB_CVNETS = Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="rgb")

@@ -34,7 +34,7 @@ def convert(
     """Write the weights of `source` (a file, or a name of the catalogue) to `target` in `layout`.
 
     `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
-    `channel_order` is not the source's; outputs agree when the pictures are flipped too. Without `channel_order` our
+    `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
     layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
     The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`
     stores float16; it is read as float32 again.

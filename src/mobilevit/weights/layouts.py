@@ -20,7 +20,7 @@ from mobilevit.weights.blank import blank
 Layout = Literal["ours", "cvnets", "timm", "transformers"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the picture's channels
+STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the image's channels
 
 
 def layout_named(name: str) -> Layout:
@@ -108,7 +108,7 @@ FINE_SEGMENTER = (  # of the official code's later versions
 
 @dataclass(frozen=True)
 class Family:
-    """Networks whose files look alike, of all sizes: how their tensors are called, what their pictures are."""
+    """Networks whose files look alike, of all sizes: how their tensors are called, what their images are."""
 
     backbone: Row  # the prefix of its names
     head: tuple[Row, ...]

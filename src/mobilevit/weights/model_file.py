@@ -86,14 +86,14 @@ def check_spec(spec: ModelSpec) -> None:
     if spec.architecture not in MODELS:
         named = reprlib.repr(spec.architecture)  # short, whatever it is
         raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
-    picture = spec.preprocessing
+    image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
-        ("size_px", picture.size_px, _whole(picture.size_px, 32, 8192)),
-        ("resize_px", picture.resize_px, _whole(picture.resize_px, 32, 8192)),
-        ("fit", picture.fit, picture.fit in get_args(Fit)),
-        ("interpolation", picture.interpolation, picture.interpolation in get_args(Interpolation)),
-        ("channel_order", picture.channel_order, picture.channel_order in get_args(ChannelOrder)),
+        ("size_px", image.size_px, _whole(image.size_px, 32, 8192)),
+        ("resize_px", image.resize_px, _whole(image.resize_px, 32, 8192)),
+        ("fit", image.fit, image.fit in get_args(Fit)),
+        ("interpolation", image.interpolation, image.interpolation in get_args(Interpolation)),
+        ("channel_order", image.channel_order, image.channel_order in get_args(ChannelOrder)),
         ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
         ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
         ("anchors", spec.anchors, not spec.anchors or (spec.task == "detection" and are_valid(spec.anchors))),

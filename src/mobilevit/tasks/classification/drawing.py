@@ -1,4 +1,4 @@
-"""A picture above a strip that says what is in it: a bar for each of the likeliest classes, and the truth if known."""
+"""An image above a strip that says what is in it: a bar for each of the likeliest classes, and the truth if known."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from mobilevit.tasks.classification.result import Classification, Score
 ROWS = 3  # most classes in the strip
 
 
-def draw(picture: Image.Image, result: Classification, truth: ClassLabel | None) -> Image.Image:
-    """A new RGB picture: `picture`, enlarged or reduced to be seen well, and its strip below.
+def draw(image: Image.Image, result: Classification, truth: ClassLabel | None) -> Image.Image:
+    """A new RGB image: `image`, enlarged or reduced to be seen well, and its strip below.
 
     With a truth the best class is marked as right or wrong, in green or red, and the true class is marked too; it is
     added where it is not among those shown.
     """
-    shown = canvas.shown(picture)
+    shown = canvas.shown(image)
     return canvas.above(shown, _strip(_rows(result, truth), max(canvas.SMALLEST_PX, shown.width)))
 
 

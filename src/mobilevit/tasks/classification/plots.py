@@ -24,7 +24,7 @@ def reliability(bins: "Sequence[CalibrationBin]", ece: float) -> Figure:
     shares = [bin.count / sum(bin.count for bin in filled) for bin in filled]
     lower.bar([bin.low for bin in filled], shares, bins[0].high - bins[0].low, align="edge", color=GREY)
     lower.set_xlabel("confidence", fontsize=10)
-    lower.set_ylabel("pictures", fontsize=10)
+    lower.set_ylabel("images", fontsize=10)
     for axes in (upper, lower):
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         finish(axes, grid="y")

@@ -1,4 +1,4 @@
-"""What a classifier says about one picture."""
+"""What a classifier says about one image."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -20,10 +20,10 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Classification:
-    """The likeliest classes of one picture, best first."""
+    """The likeliest classes of one image, best first."""
 
     top: tuple[Score, ...]
-    source: str = "<array>"  # a path or an address, where the picture has one
+    source: str = "<array>"  # a path or an address, where the image has one
     size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
 
     @property
@@ -39,7 +39,7 @@ class Classification:
         return {"source": self.source, "width": width, "height": height, "top": top}
 
     def row(self) -> dict[str, str]:
-        row = {"picture": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
+        row = {"image": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
         others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:])
         return {**row, "then": others} if others else row
 
@@ -49,7 +49,7 @@ class Classification:
         return [dict(zip(columns(len(self.top)), (self.source, *self.size, *told), strict=True))]
 
     def mask(self) -> Image | None:
-        """None: a classifier speaks of the whole picture."""
+        """None: a classifier speaks of the whole image."""
         return None
 
 
@@ -63,7 +63,7 @@ TOP = 5  # likeliest classes, unless asked otherwise
 
 
 def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Limits) -> list[Classification]:
-    """(B, K) probabilities to the likeliest of K `classes`, one result a picture; the very best is always there."""
+    """(B, K) probabilities to the likeliest of K `classes`, one result an image; the very best is always there."""
     scores, indices = probabilities.float().topk(min(limits.top_k or TOP, len(classes)), dim=1)
     least = limits.score_threshold or 0.0
     return [

@@ -24,10 +24,10 @@ from mobilevit.tasks.classification.question import question
 
 
 class ClassificationTask:
-    """One class for a whole picture; a target is the index of the class."""
+    """One class for a whole image; a target is the index of the class."""
 
     name = "classification"
-    counted = "pictures"
+    counted = "images"
     counts_images = True
     cuts_images = True
     size_px = 256
@@ -112,12 +112,12 @@ class ClassificationTask:
     def metric(self, spec: ModelSpec) -> ClassificationMetric:
         return ClassificationMetric(spec.classes)
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, None if truth is None else classes[truth])
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, None if truth is None else classes[truth])
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return None
 
-    def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
-        """The picture as it is: the row that it stands in names its class."""
-        return picture
+    def draw_target(self, image: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
+        """The image as it is: the row that it stands in names its class."""
+        return image

@@ -11,7 +11,7 @@ SAME = 0.9  # IoU from which two boxes of a class are the same object
 
 
 def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Tensor:
-    """(B,) of each picture the share of the objects of both that have a partner; 1 where neither finds any."""
+    """(B,) of each image the share of the objects of both that have a partner; 1 where neither finds any."""
     pairs = [
         [
             choose(boxes, scores, score_threshold, TOP)

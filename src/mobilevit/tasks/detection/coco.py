@@ -1,4 +1,4 @@
-"""Reads COCO's JSON: `annotations/instances_train2017.json` beside `train2017/`, or one file beside its pictures.
+"""Reads COCO's JSON: `annotations/instances_train2017.json` beside `train2017/`, or one file beside its images.
 
 Roboflow's `train/_annotations.coco.json` is the latter, split by split.
 """

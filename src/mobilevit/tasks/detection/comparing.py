@@ -1,4 +1,4 @@
-"""Which of the boxes found in a picture are right, what is wrong with the others, and which objects were missed."""
+"""Which of the boxes found in an image are right, what is wrong with the others, and which objects were missed."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -53,7 +53,7 @@ class Comparison(NamedTuple):
 
 
 def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes) -> Comparison:
-    """Boxes (N, 4) of a picture, the surest first, with the true ones, both in pixels of it.
+    """Boxes (N, 4) of an image, the surest first, with the true ones, both in pixels of it.
 
     In this order each takes the object of its class that it overlaps most, by SAME at least, among those still free:
     as COCO's evaluation does.

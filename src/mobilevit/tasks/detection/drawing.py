@@ -1,4 +1,4 @@
-"""A picture with boxes around its objects above a strip that counts them; with the truth, what was right and wrong.
+"""An image with boxes around its objects above a strip that counts them; with the truth, what was right and wrong.
 
 Without it a colour is a class. With it a colour is a verdict: green for right, amber for false, red and dashed for
 missed. Labels say the class either way.
@@ -23,7 +23,7 @@ from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.legend import Entry, legend, sheet_legend
 
 MISTAKEN = "#e08a00"
-RIM = "#00000070"  # round a line, to be seen on bright and on busy pictures
+RIM = "#00000070"  # round a line, to be seen on bright and on busy images
 LISTED = 40  # most classes in the legend of a sheet
 WORDS = {
     Verdict.MISPLACED: "misplaced",
@@ -44,12 +44,12 @@ class Mark:
     dashed: bool = False
 
 
-def draw(picture: Image.Image, result: Detections, truth: Boxes | None, classes: Sequence[ClassLabel]) -> Image.Image:
-    """A new RGB picture: `picture`, enlarged or reduced to be seen well, with boxes, and a strip below.
+def draw(image: Image.Image, result: Detections, truth: Boxes | None, classes: Sequence[ClassLabel]) -> Image.Image:
+    """A new RGB image: `image`, enlarged or reduced to be seen well, with boxes, and a strip below.
 
-    `picture` may have been reduced since the result was made: boxes follow the size that the result states.
+    `image` may have been reduced since the result was made: boxes follow the size that the result states.
     """
-    view = canvas.shown(picture).copy()
+    view = canvas.shown(image).copy()
     if truth is None:
         marks, entries = _by_class(result, view)
     else:
@@ -58,10 +58,10 @@ def draw(picture: Image.Image, result: Detections, truth: Boxes | None, classes:
     return canvas.above(view, legend(entries, max(SMALLEST_PX, view.width)))
 
 
-def draw_target(picture: Image.Image, target: Boxes) -> Image.Image:
-    """A new RGB picture: `picture` with a thin box around every object, in its class's colour; those that do not count
+def draw_target(image: Image.Image, target: Boxes) -> Image.Image:
+    """A new RGB image: `image` with a thin box around every object, in its class's colour; those that do not count
     are dashed."""
-    view = picture.copy()
+    view = image.copy()
     pen, width = ImageDraw.Draw(view), max(1, round(min(view.size) / 160))
     for place, label, ignored in zip(
         _scaled(target.boxes, target.size, view), target.labels.tolist(), target.ignore.tolist(), strict=True
@@ -145,7 +145,7 @@ def _colour(label: int) -> str:
 
 
 def _scaled(boxes: NDArray[np.float32], size: tuple[int, int], view: Image.Image) -> list[Place]:
-    """Boxes in pixels of a picture of `size` to those of the view, at least two pixels wide and high."""
+    """Boxes in pixels of an image of `size` to those of the view, at least two pixels wide and high."""
     shares = boxes / np.array(size * 2, np.float32) * np.array(view.size * 2, np.float32)
     edges = np.array([view.width - 1, view.height - 1] * 2)
     places = np.rint(shares).clip(0, edges).astype(int)

@@ -20,11 +20,11 @@ ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper'
 
 
 def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
-    """The sizes of anchors for the boxes of training pictures; they do not depend on chance.
+    """The sizes of anchors for the boxes of training images; they do not depend on chance.
 
     Each level takes the boxes of its own size, between the geometric means of neighbouring levels' sizes in the paper,
     and gets the centres of as many groups of them as it has anchors (k-means over the logarithms of width and height,
-    in shares of the picture). A level with few boxes keeps the paper's.
+    in shares of the image). A level with few boxes keeps the paper's.
     """
     logs = np.log(_sizes(targets))
     level = np.searchsorted(_borders(), logs.mean(axis=1))
@@ -35,7 +35,7 @@ def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
 
 
 def _sizes(targets: Sequence[Boxes]) -> NDArray[np.float64]:
-    """(N, 2) widths and heights of all boxes that count, in shares of their pictures."""
+    """(N, 2) widths and heights of all boxes that count, in shares of their images."""
     counted = [target.counted() for target in targets]
     shares = [(boxes.boxes[:, 2:] - boxes.boxes[:, :2]) / boxes.size for boxes in counted]
     sizes = np.concatenate([np.empty((0, 2)), *shares])
@@ -92,7 +92,7 @@ def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, si
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
     Such a box still gets its best anchor in training, a single one; so it is learnt late and found badly. `sizes` are
-    the anchors', `size_px` is the side of the network's pictures. Of very many boxes an even choice.
+    the anchors', `size_px` is the side of the network's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
     anchors = corners(anchors_of(sizes, _maps(size_px)))
@@ -108,7 +108,7 @@ MOST = 5_000  # boxes that are looked at
 
 
 def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """(N, 4) corners in shares of the picture and (N,) labels of the boxes that count, of MOST at most."""
+    """(N, 4) corners in shares of the image and (N,) labels of the boxes that count, of MOST at most."""
     counted = [target.counted() for target in targets]
     scaled = [boxes.boxes / np.array(boxes.size * 2, np.float32) for boxes in counted]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *scaled])
@@ -118,7 +118,7 @@ def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.i
 
 
 def _maps(size_px: int) -> list[torch.Tensor]:
-    """Maps of the extents that the network's levels have for pictures of that side, without a value in them."""
+    """Maps of the extents that the network's levels have for images of that side, without a value in them."""
     sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
     return [torch.empty(1, 0, side, side) for side in (*sides, 1)]
 

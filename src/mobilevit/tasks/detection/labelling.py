@@ -1,4 +1,4 @@
-"""Where the labels of boxes go: by their box, in the picture, beside each other, and not over what they speak of."""
+"""Where the labels of boxes go: by their box, in the image, beside each other, and not over what they speak of."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ Places = NDArray[np.float64]  # (N, 4)
 
 
 class Spots:
-    """The room that is left for labels in a picture of `size` with these boxes."""
+    """The room that is left for labels in an image of `size` with these boxes."""
 
     def __init__(self, size: tuple[int, int], boxes: Sequence[Place]) -> None:
         self.size = size
@@ -38,7 +38,7 @@ class Spots:
         return spots[best], bool(clash[best] == 0)
 
     def _by(self, box: Place, width: int, height: int) -> Places:
-        """(10, 4): a label above, below, inside and beside the box, moved into the picture; the likest ones first."""
+        """(10, 4): a label above, below, inside and beside the box, moved into the image; the likest ones first."""
         left, top, right, bottom = box
         starts = np.array(
             [

@@ -1,4 +1,4 @@
-"""What is stated meets the pictures: boxes in pixels of the upright picture, without those that are none."""
+"""What is stated meets the images: boxes in pixels of the upright image, without those that are none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,79 +13,79 @@ from mobilevit.data.sample import Sample
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets.annotation import Annotation, Size
 from mobilevit.datasets.notes import Notes
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 
-ROUNDING_PX = 1.0  # a box that reaches so far beyond its picture was rounded, and is no mistake worth a word
+ROUNDING_PX = 1.0  # a box that reaches so far beyond its image was rounded, and is no mistake worth a word
 FARTHEST_SHARE = 2.0  # of a side, beyond which a corner that should be a share of it is one in pixels
-SHAPE_TOLERANCE = 0.01  # by which the aspect of a picture changes where it is resized to whole pixels
+SHAPE_TOLERANCE = 0.01  # by which the aspect of an image changes where it is resized to whole pixels
 
 Corners = NDArray[np.float64]  # (N, 4) left, top, right, bottom
 
 
 def meet(annotations: Sequence[Annotation], notes: Notes) -> tuple[Sample, ...]:
-    """A sample for each annotated picture that exists. Reads the headers of all pictures: about 7,000 a second.
+    """A sample for each annotated image that exists. Reads the headers of all images: about 7,000 a second.
 
-    A picture that exists and cannot be read stays, without boxes: the doctor speaks of it.
+    An image that exists and cannot be read stays, without boxes: the doctor speaks of it.
     """
-    found = in_threads(_look, [annotation.picture for annotation in annotations])
+    found = in_threads(_look, [annotation.image for annotation in annotations])
     samples = []
-    for annotation, picture in zip(annotations, found, strict=True):
-        if picture is None:
-            notes.add("missing-picture", annotation.where)
+    for annotation, image in zip(annotations, found, strict=True):
+        if image is None:
+            notes.add("missing-image", annotation.where)
         else:
-            samples.append(Sample(annotation.picture, _boxes(annotation, picture, notes)))
+            samples.append(Sample(annotation.image, _boxes(annotation, image, notes)))
     return tuple(samples)
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _Image:
     size: Size  # upright
     orientation: int = 1  # of EXIF, asked for where the stored size differs
 
 
-def _look(path: Path) -> _Picture | None:
+def _look(path: Path) -> _Image | None:
     """None where there is no such file."""
     try:
         with decoding.opened(path) as opened:
             size = opened.header.size
             is_turned = size != opened.image.size
-            return _Picture(size, opened.image.getexif()[ExifTags.Base.Orientation] if is_turned else 1)
-    except PictureError:
-        return _Picture(UNREADABLE) if path.exists() else None
+            return _Image(size, opened.image.getexif()[ExifTags.Base.Orientation] if is_turned else 1)
+    except ImageError:
+        return _Image(UNREADABLE) if path.exists() else None
 
 
-def _boxes(annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
-    size = picture.size
+def _boxes(annotation: Annotation, image: _Image, notes: Notes) -> Boxes:
+    size = image.size
     boxes = Boxes.of([], [], size)
     if size == UNREADABLE:
         return boxes
     if annotation.boxes:
         with np.errstate(invalid="ignore", over="ignore"):  # a box may say that it is infinite, or no number
-            boxes = _mended(np.array(annotation.boxes, dtype=np.float64), annotation, picture, notes)
-    notes.add("no-objects", annotation.picture, not len(boxes))
+            boxes = _mended(np.array(annotation.boxes, dtype=np.float64), annotation, image, notes)
+    notes.add("no-objects", annotation.image, not len(boxes))
     return boxes
 
 
-def _mended(corners: Corners, annotation: Annotation, picture: _Picture, notes: Notes) -> Boxes:
-    size = picture.size
+def _mended(corners: Corners, annotation: Annotation, image: _Image, notes: Notes) -> Boxes:
+    size = image.size
     if annotation.in_shares:
         corners = corners * np.array(size * 2)
     else:
-        corners = _in_this_picture(corners, annotation, picture, notes)
+        corners = _in_this_image(corners, annotation, image, notes)
     boxes = Boxes.of(np.clip(corners, 0, size * 2), annotation.labels, size, annotation.ignore)
     return boxes.chosen(_kept(corners, boxes, annotation, notes))
 
 
-def _in_this_picture(corners: Corners, annotation: Annotation, picture: _Picture, notes: Notes) -> Corners:
-    """Boxes of a picture of the stated size, made to fit the one that is there, if it is clear how."""
-    stated, size = annotation.size, picture.size
+def _in_this_image(corners: Corners, annotation: Annotation, image: _Image, notes: Notes) -> Corners:
+    """Boxes of an image of the stated size, made to fit the one that is there, if it is clear how."""
+    stated, size = annotation.size, image.size
     if stated is None or stated == size:
         return corners
     inside = bool((corners[:, 2:] <= np.array(stated) + ROUNDING_PX).all())
-    if stated == size[::-1] and picture.orientation in TURNS:
+    if stated == size[::-1] and image.orientation in TURNS:
         notes.add("turned", annotation.where)
-        return _turned(corners, stated, picture.orientation)
+        return _turned(corners, stated, image.orientation)
     if inside and abs(stated[0] * size[1] / (stated[1] * size[0]) - 1) <= SHAPE_TOLERANCE:
         notes.add("scaled", annotation.where)
         factors: Corners = np.array(size * 2) / np.array(stated * 2)
@@ -98,7 +98,7 @@ TURNS = {5: (False, False), 6: (True, False), 7: (True, True), 8: (False, True)}
 
 
 def _turned(corners: Corners, stored: Size, orientation: int) -> Corners:
-    """From the stored picture to the upright one: x and y change places, and count backwards where TURNS says."""
+    """From the stored image to the upright one: x and y change places, and count backwards where TURNS says."""
     left, top, right, bottom = corners.T
     width, height = stored[::-1]
     backwards_x, backwards_y = TURNS[orientation]

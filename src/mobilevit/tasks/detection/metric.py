@@ -1,6 +1,6 @@
-"""Gathers what the scores of a detector need: the boxes found in each picture, at most a hundred, and the true ones.
+"""Gathers what the scores of a detector need: the boxes found in each image, at most a hundred, and the true ones.
 
-Knows nothing of files or pictures. What it computes does not depend on the order of the samples, on how they were
+Knows nothing of files or images. What it computes does not depend on the order of the samples, on how they were
 divided between processes, or on whether two processes saw the same one.
 """
 
@@ -62,7 +62,7 @@ class DetectionMetric:
         return [(index, self._outputs(index)) for index in chosen]
 
     def _outputs(self, index: int) -> Outputs:
-        """Outputs of a single picture that give what was found in it: one anchor a box."""
+        """Outputs of a single image that give what was found in it: one anchor a box."""
         record = self._records[index]
         scores = torch.zeros(1, len(record.scores), len(self.classes))
         scores[0, range(len(record.scores)), record.labels] = torch.from_numpy(record.scores)

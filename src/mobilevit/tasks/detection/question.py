@@ -59,7 +59,7 @@ def _among(objects: tuple[Object, ...], number: int, result: Detections) -> tupl
     """The objects to show, the asked one among them, and its place there."""
     if not 1 <= number <= len(objects):
         raise UsageError(
-            f"there is no object {number}: the picture has {len(result.objects)}, and {len(objects)} that are at all "
+            f"there is no object {number}: the image has {len(result.objects)}, and {len(objects)} that are at all "
             "likely; the surest is 1"
         )
     if number <= SHOWN:

@@ -1,4 +1,4 @@
-"""Reads detection data: finds out the format, the splits and the pictures. docs/data.md tells users the rules."""
+"""Reads detection data: finds out the format, the splits and the images. docs/data.md tells users the rules."""
 
 import os
 from collections import Counter
@@ -59,8 +59,8 @@ def recognises(root: Path) -> bool:
 def read(root: Path, options: ReadOptions) -> Dataset:
     """The data set at `root` with Boxes as targets; what was mended is in its notes.
 
-    Without val pictures, test stands in for them; without either, `options.val_fraction` of the pictures become val.
-    A data set of held-out pictures alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    Without val images, test stands in for them; without either, `options.val_fraction` of the images become val.
+    A data set of held-out images alone can be evaluated, and its notes say that it cannot be trained on. DataError
     where nothing, or something contradictory, is found.
     """
     root = folders.require_folder(root)
@@ -71,9 +71,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
     for split, samples in found.items():
         if not samples:
-            raise DataError(
-                f"{root} has no picture of the {split} split{_first_missing(listing, stated.splits[split])}"
-            )
+            raise DataError(f"{root} has no image of the {split} split{_first_missing(listing, stated.splits[split])}")
     splits, notes = _splits(root, found, options)
     return Dataset(
         root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
@@ -115,7 +113,7 @@ def format_of(listing: Listing, name: str | None) -> str:
 
 
 def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> None:
-    for path, times in Counter(annotation.picture for annotation in annotations).most_common(1):
+    for path, times in Counter(annotation.image for annotation in annotations).most_common(1):
         if times > 1:
             raise DataError(f"{path} is listed {times} times in the {split} split of {root}: list it once")
 
@@ -124,10 +122,10 @@ def _first_missing(listing: Listing, annotations: Sequence[Annotation]) -> str:
     """Where images were looked for, and what lies there in their place."""
     if not annotations:
         return ": add some, or remove what names that split"
-    named = {os.fspath(annotation.picture) for annotation in annotations}
+    named = {os.fspath(annotation.image) for annotation in annotations}
     others = [path for path in listing.images if path not in named]
     instead = f"; {counted(len(others), 'image')} of other names are below it, {others[0]} first" if others else ""
-    return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first{instead}"
+    return f": none of {counted(len(annotations), 'image')} is there, {annotations[0].image} first{instead}"
 
 
 Splits = dict[str, tuple[Sample, ...]]
@@ -149,20 +147,20 @@ def _splits(root: Path, found: Mapping[str, tuple[Sample, ...]], options: ReadOp
 def _apart(
     root: Path, samples: Sequence[Sample], found: Mapping[str, tuple[Sample, ...]], options: ReadOptions
 ) -> tuple[Splits, list[Finding]]:
-    """Training and val pictures out of `samples`, and test as it was found."""
+    """Training and val images out of `samples`, and test as it was found."""
     by_path = {sample.path: sample for sample in samples}
     parts = split_by_seed({"": list(by_path)}, root, fraction=options.val_fraction, seed=options.split_seed)
     train, val = (tuple(by_path[path] for path in part[""]) for part in parts)
     if not val:
-        raise DataError(f"{root} has one picture: none can be spared for val; add pictures")
-    message = f"no val split: it is {counted(len(val), 'picture')}, set apart by names and seed"
+        raise DataError(f"{root} has one image: none can be spared for val; add images")
+    message = f"no val split: it is {counted(len(val), 'image')}, set apart by names and seed"
     tests = {"test": found["test"]} if "test" in found else {}
     return {"train": train, "val": val, **tests}, [Finding("info", "split", message)]
 
 
 def _held_out(found: Mapping[str, tuple[Sample, ...]]) -> tuple[Splits, list[Finding]]:
-    """Without training pictures: for evaluation alone."""
+    """Without training images: for evaluation alone."""
     splits = {"train": (), "val": found.get("val", found.get("test", ()))}
     if "val" in found and "test" in found:
         splits["test"] = found["test"]
-    return splits, [Finding("error", "no-train", "no training pictures: the data set can be evaluated, not trained on")]
+    return splits, [Finding("error", "no-train", "no training images: the data set can be evaluated, not trained on")]

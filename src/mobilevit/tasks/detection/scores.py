@@ -1,4 +1,4 @@
-"""The scores of a detector, from the boxes found in each picture and the true ones."""
+"""The scores of a detector, from the boxes found in each image and the true ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was found in a picture, the surest first, and what is there."""
+    """What was found in an image, the surest first, and what is there."""
 
     truth: Boxes
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels
@@ -49,7 +49,7 @@ class ClassScore:
     ap: float | None  # average precision, mean over ten IoUs from .50 to .95
     ap50: float | None
     ap75: float | None
-    recall: float | None  # at IoU .50, of the hundred surest boxes a picture
+    recall: float | None  # at IoU .50, of the hundred surest boxes an image
     f1: float | None  # the best that a threshold gives at IoU .50
     best_score: float | None  # that threshold, for this class alone
 
@@ -77,7 +77,7 @@ class DetectionScores:
     """All fractions are 0-1."""
 
     classes: tuple[ClassLabel, ...]
-    records: Mapping[int, Record]  # by the index of the picture
+    records: Mapping[int, Record]  # by the index of the image
     coco: CocoScores
     score_threshold: float = SCORE_THRESHOLD  # above which the model tells a box
 
@@ -211,7 +211,7 @@ class DetectionScores:
 def score(
     records: Mapping[int, Record], classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD
 ) -> DetectionScores:
-    """The scores of pictures."""
+    """The scores of images."""
     return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)), score_threshold)
 
 

@@ -27,7 +27,7 @@ from mobilevit.tasks.detection.target import Boxes
 
 
 class DetectionTask:
-    """Boxes around the objects of a picture, each with a class; a target is `Boxes`."""
+    """Boxes around the objects of an image, each with a class; a target is `Boxes`."""
 
     name = "detection"
     counted = "boxes"
@@ -39,7 +39,7 @@ class DetectionTask:
     layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
-            "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
+            "boxes": "of every anchor: left, top, right, bottom in shares of the image, which they may leave",
             "scores": "of every anchor for each class, 0-1; the rest up to 1 is the background's",
         },
         left_to_do=(
@@ -48,7 +48,7 @@ class DetectionTask:
             "Greedy suppression within each class: the best box stays and removes all whose IoU with it is above "
             f"{result.OVERLAP} (overlap); then the best of the rest, and so on.",
             f"Of all that stay keep the {result.TOP} (top) best; clip the boxes to 0-1 and multiply them by the width "
-            "and height of the original picture.",
+            "and height of the original image.",
         ),
         thresholds={
             "score_threshold": result.SCORE_THRESHOLD,
@@ -107,7 +107,7 @@ class DetectionTask:
         return multibox(raw, targets, options)
 
     def finish(self, raw: SSDOutput) -> dict[str, Tensor]:
-        """Of every anchor the "boxes" (B, A, 4), corners in shares of the picture, not clipped to it, and the "scores"
+        """Of every anchor the "boxes" (B, A, 4), corners in shares of the image, not clipped to it, and the "scores"
         (B, A, K), which together with that of the background add up to one."""
         return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
 
@@ -135,11 +135,11 @@ class DetectionTask:
     def metric(self, spec: ModelSpec) -> DetectionMetric:
         return DetectionMetric(spec.classes, result.threshold_of(spec))
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, truth, classes)
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, truth, classes)
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return drawing.target_legend(dataset, width)
 
-    def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target)
+    def draw_target(self, image: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(image, target)

@@ -14,7 +14,7 @@ from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files
 from mobilevit.datasets.classes_txt import NamedClasses
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.segmentation import instances
 from mobilevit.tasks.segmentation.palette import PALETTE
@@ -127,7 +127,7 @@ def values_of(path: Path) -> tuple[set[Colour], set[int]] | Broken:
             if is_jpeg(source):
                 raise DataError(f"{path} {JPEG}")
             stored = source.values()
-    except PictureError as error:
+    except ImageError as error:
         return Broken.by(path, error)
     if stored.ndim == 3 and (stored != stored[..., :1]).any():
         packed = np.unique(stored.astype(np.int64) @ (65536, 256, 1)).tolist()

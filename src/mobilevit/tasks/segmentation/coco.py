@@ -113,7 +113,7 @@ class _Painter:
                     document.path, path, self.coding, tuple(objects[key]), sizes[key], self.unlabeled
                 )
             else:
-                notes.add("missing-picture", path)
+                notes.add("missing-image", path)
         if not masks:
             raise DataError(f"{document.path}: none of its images is there, {next(iter(paths.values()))} first")
         return masks

@@ -1,7 +1,7 @@
-"""Gathers what the scores of a segmenter need: each picture's confusion matrix, and the maps of a few chosen ones.
+"""Gathers what the scores of a segmenter need: each image's confusion matrix, and the maps of a few chosen ones.
 
-Every picture counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
-order of the pictures, on how they were divided between processes, or on whether two of these saw the same one.
+Every image counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
+order of the images, on how they were divided between processes, or on whether two of these saw the same one.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.scores import Counts, SegmentationScores
 from mobilevit.tasks.segmentation.target import IGNORED, Classes
 
-KEPT = 32  # pictures whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
+KEPT = 32  # images whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
 
 
 class SegmentationMetric:
@@ -73,7 +73,7 @@ class SegmentationMetric:
 
 
 class Part(NamedTuple):
-    """What one picture adds to the confusion matrix: few classes are in a picture, and most of its matrix is zero."""
+    """What one image adds to the confusion matrix: few classes are in an image, and most of its matrix is zero."""
 
     places: npt.NDArray[np.int32]  # in the flat matrix
     pixels: npt.NDArray[np.int32]
@@ -105,7 +105,7 @@ def _scatter(index: int) -> float:
 
 
 class Entry:
-    """A picture kept with its map. The larger `rank`, the sooner it makes room for another."""
+    """An image kept with its map. The larger `rank`, the sooner it makes room for another."""
 
     __slots__ = ("classes", "index", "rank")
 

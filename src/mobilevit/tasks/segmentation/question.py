@@ -32,10 +32,10 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     return Question(
         result=result,
         name=area.name,
-        heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the picture",
+        heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the image",
         score=mean_logit,
         layer="backbone.stages.4",
-        bars_title="shares of the picture",
+        bars_title="shares of the image",
         bars=tuple((each.name, each.share) for each in shown),
         bar=shown.index(area),
         region=region.to(torch.bool).numpy(),
@@ -48,6 +48,6 @@ def _area(areas: tuple[Area, ...], spec: ModelSpec, class_index: int | None) -> 
             if area.value == class_index:
                 return area
         present = listed([area.name for area in areas])
-        raise UsageError(f"no pixel of this picture is {spec.classes[class_index].name}: there are {present}")
+        raise UsageError(f"no pixel of this image is {spec.classes[class_index].name}: there are {present}")
     things = [area for area in areas if area.name != BACKGROUND]
     return things[0] if things else areas[0]

@@ -37,7 +37,7 @@ class SegmentationScores:
 
     classes: tuple[ClassLabel, ...]
     confusion: Counts  # (K, K) pixels, rows the true class, columns the prediction
-    pictures: int
+    images: int
 
     @property
     def primary(self) -> tuple[str, float | None]:
@@ -80,7 +80,7 @@ class SegmentationScores:
     def to_dict(self) -> dict[str, Any]:
         return {
             **self.scalars(),
-            "pictures": self.pictures,
+            "images": self.images,
             "pixels": int(self.confusion.sum()),
             "classes": [asdict(self.per_class[k]) for k in self.seen],
         }

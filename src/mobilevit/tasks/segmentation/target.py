@@ -1,4 +1,4 @@
-"""The target of a picture: a mask on disk, read when it is needed, and what its values mean."""
+"""The target of an image: a mask on disk, read when it is needed, and what its values mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from mobilevit.data import decoding
 from mobilevit.data.finding import listed
 from mobilevit.datasets.class_files import MAX_CLASSES as MAX_CLASSES
 from mobilevit.datasets.classes_txt import IGNORED as IGNORED
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.text import words_of
 
 Colour = tuple[int, int, int]
@@ -38,10 +38,10 @@ class Coding:
 
 @dataclass(frozen=True)
 class Mask:
-    """The classes of the pixels of `picture`, stored at `path`."""
+    """The classes of the pixels of `image`, stored at `path`."""
 
     path: Path
-    picture: Path
+    image: Path
     coding: Coding
 
     @property
@@ -56,11 +56,11 @@ class Mask:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height), upright; PictureError where it cannot be opened."""
+        """(width, height), upright; ImageError where it cannot be opened."""
         return decoding.header(self.path).size
 
     def read(self) -> Classes:
-        """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
+        """(H, W) uint8, IGNORED where a pixel counts for nothing; ImageError where broken or of other values."""
         with decoding.opened(self.path) as source:
             one_bit, jpeg, palette = source.image.mode == "1", is_jpeg(source), _palette(source)
             stored = source.values()
@@ -69,13 +69,13 @@ class Mask:
         try:
             return decoded(_in_known_colors(stored, palette, self.coding), self.coding)
         except UnknownValuesError as error:
-            raise PictureError(f"{self.path}: {JPEG if jpeg else error}") from None
+            raise ImageError(f"{self.path}: {JPEG if jpeg else error}") from None
 
     def read_for(self, size: tuple[int, int]) -> Classes:
-        """As `read`, of a picture of this (width, height), upright; PictureError where the mask has another size."""
+        """As `read`, of an image of this (width, height), upright; ImageError where the mask has another size."""
         classes = self.read()
         if classes.shape != size[::-1]:
-            raise PictureError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
+            raise ImageError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
         return classes
 
     def relabelled(self, mapping: tuple[int, ...]) -> "Mask":
@@ -83,11 +83,11 @@ class Mask:
         return replace(self, coding=_relabelled(self.coding, mapping))
 
     def counts(self) -> Mapping[int, int]:
-        """How many pixels each class has; PictureError as from `read`."""
+        """How many pixels each class has; ImageError as from `read`."""
         try:
             stat = self.path.stat()
         except OSError as error:
-            raise PictureError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
+            raise ImageError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
         return _counts(self, stat.st_mtime_ns, stat.st_size)
 
 
@@ -104,7 +104,7 @@ def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
     return replace(coding, lookup=tuple(mapping[index] if 0 <= index < IGNORED else index for index in coding.lookup))
 
 
-def _palette(mask: decoding.OpenPicture) -> NDArray[np.uint8] | None:
+def _palette(mask: decoding.OpenImage) -> NDArray[np.uint8] | None:
     """(N, 3) the colors of a palette image."""
     colors = mask.image.getpalette("RGB") if mask.image.mode == "P" else None
     return None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
@@ -122,20 +122,20 @@ def _in_known_colors(stored: NDArray[Any], palette: NDArray[np.uint8] | None, co
     return palette[stored] if np.isin(used, colors).all() else stored
 
 
-def is_jpeg(mask: decoding.OpenPicture) -> bool:
+def is_jpeg(mask: decoding.OpenImage) -> bool:
     return mask.image.format in ("JPEG", "MPO")
 
 
 JPEG = "is a JPEG, which blurs values: save masks as PNG"
 
 
-def size_problem(mask: tuple[int, ...], picture: tuple[int, int]) -> str:
-    """What to say of a mask whose (width, height) is not its picture's."""
-    if mask == picture[::-1]:
-        hint = "turn it, or was the picture turned by its EXIF orientation after the mask was drawn?"
+def size_problem(mask: tuple[int, ...], image: tuple[int, int]) -> str:
+    """What to say of a mask whose (width, height) is not its image's."""
+    if mask == image[::-1]:
+        hint = "turn it, or was the image turned by its EXIF orientation after the mask was drawn?"
     else:
-        hint = "make it anew at the size of the picture"
-    return f"is {mask[0]} x {mask[1]}, its picture {picture[0]} x {picture[1]}: {hint}"
+        hint = "make it anew at the size of the image"
+    return f"is {mask[0]} x {mask[1]}, its image {image[0]} x {image[1]}: {hint}"
 
 
 class UnknownValuesError(ValueError):

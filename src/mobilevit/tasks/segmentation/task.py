@@ -38,7 +38,7 @@ class SegmentationTask:
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"classes": "the index of the class of every pixel, at the size of the input"},
-        left_to_do=("Enlarge the map to the size of the original picture by nearest, so that indices stay whole.",),
+        left_to_do=("Enlarge the map to the size of the original image by nearest, so that indices stay whole.",),
         thresholds={},
         agreement="pixels",
     )
@@ -81,11 +81,11 @@ class SegmentationTask:
         return torch.from_numpy(np.stack(targets))
 
     def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
-        """None: pictures change one by one, with their masks."""
+        """None: images change one by one, with their masks."""
         if BatchAugment.active(config):
             changed = ("randaugment", "mixup", "cutmix", "erasing")
             options = " and ".join(f"--{name}" for name in changed if getattr(config, name))
-            raise UsageError(f"{options} would change pictures and not their masks: leave out for segmentation")
+            raise UsageError(f"{options} would change images and not their masks: leave out for segmentation")
         return None
 
     def loss(self, raw: SegmentationOutput, targets: Tensor, options: LossOptions) -> Loss:
@@ -114,17 +114,17 @@ class SegmentationTask:
         return question(outputs, spec, class_index, number)
 
     def truth(self, target: Mask) -> Classes:
-        """(H, W) uint8 at the size of the picture."""
-        return target.read_for(decoding.header(target.picture).size)
+        """(H, W) uint8 at the size of the image."""
+        return target.read_for(decoding.header(target.image).size)
 
     def metric(self, spec: ModelSpec) -> SegmentationMetric:
         return SegmentationMetric(spec.classes)
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, truth, classes)
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, truth, classes)
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return drawing.target_legend(dataset, width)
 
-    def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target, classes)
+    def draw_target(self, image: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(image, target, classes)

@@ -1,4 +1,4 @@
-"""Figures and pictures as text inside a page: nothing is loaded from elsewhere."""
+"""Figures and images as text inside a page: nothing is loaded from elsewhere."""
 
 import base64
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ from mobilevit.figures import Artist, Figure, Text
 from mobilevit.reporting.markup import safe
 
 INK = {"light": "#1d2733", "dark": "#d7dee6"}  # of axes and their texts, on the page's own background
-PICTURE_PX = 320  # longer side of an example
+IMAGE_PX = 320  # longer side of an example
 
 
 def figure_image(figure: Figure, alt: str) -> str:
     """An <img> that changes with the reader's choice of a light or dark page."""
     light, dark = (_address("png", _png(figure, ink)) for ink in (INK["light"], INK["dark"]))
     return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{safe(alt)}"></picture>'
+        f'<image><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{safe(alt)}"></image>'
     )
 
 
-def picture_image(picture: Image.Image, alt: str) -> str:
-    """An <img> of a picture, shrunk to the size that it is shown in."""
-    picture.thumbnail((PICTURE_PX, PICTURE_PX * 2))
+def image_image(image: Image.Image, alt: str) -> str:
+    """An <img> of an image, shrunk to the size that it is shown in."""
+    image.thumbnail((IMAGE_PX, IMAGE_PX * 2))
     encoded = BytesIO()
-    picture.save(encoded, "JPEG", quality=88)
+    image.save(encoded, "JPEG", quality=88)
     return f'<img src="{_address("jpeg", encoded.getvalue())}" alt="{safe(alt)}" loading="lazy">'
 
 

@@ -1,4 +1,4 @@
-"""Results, verdicts, drawn pictures and figures of a detector: right, and legible at every size."""
+"""Results, verdicts, drawn images and figures of a detector: right, and legible at every size."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     [result] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC)
     found = result.of("a.jpg", SIZE).objects
     assert [(each.id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
-    assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the picture"
+    assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the image"
     assert found[1].box == pytest.approx((20, 20, 100, 60))
     [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top_k=1, score_threshold=0.05))
     assert [each.name for each in limited.objects] == ["dog"]
@@ -100,7 +100,7 @@ def test_says_the_same_to_machines_and_people() -> None:
     assert RESULT.mask() is None
 
 
-def test_a_result_follows_the_size_of_its_picture() -> None:
+def test_a_result_follows_the_size_of_its_image() -> None:
     again = RESULT.of("large.jpg", (400, 200)).of("small.jpg", SIZE)
     np.testing.assert_allclose(again.boxes, RESULT.boxes)
 
@@ -152,28 +152,28 @@ def test_nothing_compares_with_nothing() -> None:
     assert nothing.errors == 0
 
 
-# -- drawn pictures
+# -- drawn images
 
 
 @pytest.mark.parametrize(
     "size", [(1, 1), (8, 8), (64, 48), (320, 320), (1000, 600), (5000, 40), (3, 4000), (4000, 3000)]
 )
-def test_pictures_of_every_size_can_be_drawn_on(size: tuple[int, int]) -> None:
-    picture = Image.new("RGB", size, "#336699")
+def test_images_of_every_size_can_be_drawn_on(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, "#336699")
     result = RESULT.of("", size)
     truth = Boxes.of(TRUTH.boxes * np.array(size * 2) / np.array(SIZE * 2), TRUTH.labels, size)
-    for card in (draw(picture, result, None, CLASSES), draw(picture, result, truth, CLASSES)):
+    for card in (draw(image, result, None, CLASSES), draw(image, result, truth, CLASSES)):
         assert SMALLEST_PX <= card.width <= max(LARGEST_PX, 2 * SMALLEST_PX)
         assert card.mode == "RGB"
-    assert draw_target(picture, truth).size == size
-    assert picture.getcolors() == [(size[0] * size[1], (0x33, 0x66, 0x99))], "the picture itself stays as it is"
+    assert draw_target(image, truth).size == size
+    assert image.getcolors() == [(size[0] * size[1], (0x33, 0x66, 0x99))], "the image itself stays as it is"
 
 
-def test_a_reduced_picture_is_drawn_on_as_the_whole_one() -> None:
-    """Predictions of many large pictures keep smaller ones to draw on: boxes are where they were."""
+def test_a_reduced_image_is_drawn_on_as_the_whole_one() -> None:
+    """Predictions of many large images keep smaller ones to draw on: boxes are where they were."""
     large = Image.new("RGB", (3200, 1600))
     result = RESULT.of("", large.size)
-    cards = [draw(picture, result, None, ()) for picture in (large, large.resize((1280, 640)))]
+    cards = [draw(image, result, None, ()) for image in (large, large.resize((1280, 640)))]
     assert np.array_equal(*map(np.asarray, cards))
 
 
@@ -205,7 +205,7 @@ def test_a_class_has_one_colour() -> None:
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 30))
 @settings(deadline=None, max_examples=30)
-def test_labels_stay_in_the_picture_and_apart_where_there_is_room(seed: int, count: int) -> None:
+def test_labels_stay_in_the_image_and_apart_where_there_is_room(seed: int, count: int) -> None:
     rng, size = np.random.default_rng(seed), (640, 480)
     starts = rng.integers(0, 400, (count, 2))
     boxes = [tuple(row) for row in np.concatenate([starts, starts + rng.integers(5, 80, (count, 2))], axis=1).tolist()]
@@ -254,7 +254,7 @@ def test_of_many_classes_the_best_and_the_worst_are_named() -> None:
 
 
 @pytest.mark.parametrize("option", [{"mixup": 0.2}, {"cutmix": 1.0}, {"randaugment": True}, {"erasing": 0.1}])
-def test_what_changes_labels_of_pictures_is_refused(option: dict[str, float]) -> None:
+def test_what_changes_labels_of_images_is_refused(option: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="classification"):
         TASK.batch_augment(AugmentConfig(**option), 3)
     assert TASK.batch_augment(AugmentConfig(photometric=True), 3) is None

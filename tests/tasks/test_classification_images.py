@@ -1,4 +1,4 @@
-"""Results, drawn pictures and figures: legible whatever the size of the picture and the number of classes."""
+"""Results, drawn images and figures: legible whatever the size of the image and the number of classes."""
 
 import os
 import subprocess
@@ -49,12 +49,12 @@ def test_the_card_can_be_read_at_every_size(size: tuple[int, int]) -> None:
     assert np.asarray(card)[-strip.shape[0] :].min() < 60, "dark letters"
 
 
-def test_the_picture_itself_stays_as_it_is() -> None:
+def test_the_image_itself_stays_as_it_is() -> None:
     for side in (20, 400):
-        picture = Image.effect_noise((side, side), 60).convert("RGB")
-        before = picture.tobytes()
-        draw(picture, RESULT, ClassLabel("b", "dog"))
-        assert picture.tobytes() == before
+        image = Image.effect_noise((side, side), 60).convert("RGB")
+        before = image.tobytes()
+        draw(image, RESULT, ClassLabel("b", "dog"))
+        assert image.tobytes() == before
 
 
 def colours_of(card: Image.Image) -> set[str]:

@@ -1,4 +1,4 @@
-"""The picture: each pixel of a map is painted over the part of the crop that it stands for, and all is shown."""
+"""The image: each pixel of a map is painted over the part of the crop that it stands for, and all is shown."""
 
 from dataclasses import replace
 
@@ -69,10 +69,10 @@ def evidence(**changes: object) -> Evidence:
 
 
 def test_draws_all_panels_and_any_class_name() -> None:
-    picture = draw(evidence(), "How to read: it costs $5, or $6 with \\frac{")
-    assert picture.mode == "RGB"
-    assert picture.width > 1000
-    assert picture.height > 1000
+    image = draw(evidence(), "How to read: it costs $5, or $6 with \\frac{")
+    assert image.mode == "RGB"
+    assert image.width > 1000
+    assert image.height > 1000
 
 
 def region(*, rows: slice, columns: slice) -> NDArray[np.bool_]:
