@@ -49,7 +49,7 @@ class Options:
 
     write: Path | None = None  # folder for the scenes
     model: Path | None = None  # a detector's file
-    data: Path | None = None  # its data set
+    data: Path | None = None  # its dataset
     images: int = 60  # of val
 
 

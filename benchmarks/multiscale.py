@@ -51,7 +51,7 @@ SEED = 0
 class Options:
     """What to time."""
 
-    data: Annotated[Path, tyro.conf.Positional]  # a data set of class folders
+    data: Annotated[Path, tyro.conf.Positional]  # a dataset of class folders
     model: str = "mobilevit_xxs"  # which network trains
     size_px: int = 256  # base size of the images
     batch_size: int = 8  # images in a batch at the base size

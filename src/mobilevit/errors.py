@@ -34,7 +34,7 @@ class ImageError(MobileViTError):
 
 
 class DataError(MobileViTError):
-    """A data set that is missing, empty, ambiguous or inconsistent."""
+    """A dataset that is missing, empty, ambiguous or inconsistent."""
 
 
 class WeightsError(MobileViTError):

@@ -1,4 +1,4 @@
-"""A task's metric over a split of a data set, with any runner. Training validates through the very same function."""
+"""A task's metric over a split of a dataset, with any runner. Training validates through the very same function."""
 
 import logging
 import time
@@ -44,7 +44,7 @@ class Evaluation:
     data: Path
     split: str
     images: int
-    classes_present: int  # of the network's classes, those that the data set has
+    classes_present: int  # of the network's classes, those that the dataset has
     seconds: float  # from the first image asked for to the last one scored
     network_seconds: float  # of these, in the network
 
@@ -142,15 +142,15 @@ def evaluate(
     store_threshold: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a network on the data set at `data`.
+    """Evaluate a network on the dataset at `data`.
 
-    `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
+    `split` is one that the dataset has, or "all"; the log says where val comes from, if not from a folder of that
     name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
     `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
-    The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
+    The dataset may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
     a batch size or a number of workers out of range, and for a model that takes no threshold. NotStoredError, which has
     the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
@@ -267,7 +267,7 @@ def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
 
 
 def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> Dataset:
-    """The data set with its targets counted in the network's `classes`, matched by id or name."""
+    """The dataset with its targets counted in the network's `classes`, matched by id or name."""
     if tuple(classes) == dataset.classes:
         return dataset
     by_id = class_tables.match([label.id for label in dataset.classes], classes)

@@ -66,7 +66,7 @@ def write_bad(root: Path) -> Path:
     write_model(root / "pets.safetensors", ("cat", "dog"))
     write_data(root / "pets", ("cat", "dog"))
     bad_input.write_images(root)
-    bad_input.write_data_sets(root)
+    bad_input.write_datasets(root)
     bad_input.write_boxes(root)
     bad_input.write_masks(root)
     bad_input.write_models(root)

@@ -41,7 +41,7 @@ def metric_of(images: Sequence[tuple[Boxes, Found]], indices: Sequence[int] | No
     return metric
 
 
-def a_data_set(seed: int, images: int, *, shift: float, missing: float = 0.2, doubtful: int = 2) -> list:
+def a_dataset(seed: int, images: int, *, shift: float, missing: float = 0.2, doubtful: int = 2) -> list:
     """Objects on a grid, which do not overlap; boxes shifted by as much of their side at most, some missing and some
     where nothing is."""
     rng, made = np.random.default_rng(seed), []
@@ -88,7 +88,7 @@ def textbook(images: Sequence[tuple[Boxes, Found]], label: int, threshold: float
 @given(seed=st.integers(0, 10**6), shift=st.sampled_from([0.0, 0.1, 0.3]))
 @settings(deadline=None, max_examples=10)
 def test_average_precision_is_the_textbook_s(seed: int, shift: float) -> None:
-    images = a_data_set(seed, 5, shift=shift)
+    images = a_dataset(seed, 5, shift=shift)
     kept = [(truth, _without_doubles(found)) for truth, found in images]
     scores = metric_of(images).compute()
     thresholds = np.linspace(0.5, 0.95, 10)
@@ -119,7 +119,7 @@ def perfect(images: Sequence[tuple[Boxes, Found]]) -> list[tuple[Boxes, Found]]:
 
 
 def test_a_perfect_detector_has_one() -> None:
-    metric = metric_of(perfect(a_data_set(0, 12, shift=0)))
+    metric = metric_of(perfect(a_dataset(0, 12, shift=0)))
     scores = metric.compute()
     assert scores.primary == ("map", pytest.approx(1.0))
     assert scores.scalars()["map50"] == pytest.approx(1.0)
@@ -130,14 +130,14 @@ def test_a_perfect_detector_has_one() -> None:
 
 def test_a_detector_that_finds_nothing_has_zero() -> None:
     nothing = np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32)
-    images = [(truth, nothing) for truth, _ in a_data_set(1, 6, shift=0)]
+    images = [(truth, nothing) for truth, _ in a_dataset(1, 6, shift=0)]
     scores = metric_of(images).compute()
     assert scores.primary == ("map", 0.0)
     assert sum(row.missed for row in scores.mistakes) == sum(row.count for row in scores.per_class) > 0
 
 
 def test_images_without_any_object_can_be_scored() -> None:
-    images = [(Boxes.of([], [], SIZE), found) for _, found in a_data_set(1, 3, shift=0)]
+    images = [(Boxes.of([], [], SIZE), found) for _, found in a_dataset(1, 3, shift=0)]
     scores = metric_of(images).compute()
     assert scores.primary == ("map", None)
     assert set(scores.scalars().values()) == {None}
@@ -153,7 +153,7 @@ def said(scores: DetectionScores) -> str:
 @given(seed=st.integers(0, 10**6), parts=st.integers(1, 3))
 @settings(deadline=None, max_examples=8)
 def test_parts_joined_say_what_the_whole_says(seed: int, parts: int) -> None:
-    images = a_data_set(seed, 7, shift=0.2)
+    images = a_dataset(seed, 7, shift=0.2)
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     joined = DetectionMetric(CLASSES)
     for part in range(parts):
@@ -188,7 +188,7 @@ def test_sizes_are_those_of_coco() -> None:
 
 
 def test_what_is_kept_decodes_to_what_was_found() -> None:
-    images = a_data_set(3, 20, shift=0.2)
+    images = a_dataset(3, 20, shift=0.2)
     metric = metric_of(images)
     worst = metric.worst(4)
     errors = [metric._records[index].told(SCORE_THRESHOLD).errors for index, _ in worst]
@@ -206,7 +206,7 @@ def test_what_is_kept_decodes_to_what_was_found() -> None:
 
 
 def test_a_batch_says_what_single_images_say() -> None:
-    images = [image for image in a_data_set(5, 9, shift=0.2) if len(image[1][0]) >= 2][:3]
+    images = [image for image in a_dataset(5, 9, shift=0.2) if len(image[1][0]) >= 2][:3]
     padded = [tuple(part[:2] for part in found) for _, found in images]
     batch = [outputs_of(found) for found in padded]
     joined = {name: torch.cat([each[name] for each in batch]) for name in batch[0]}
@@ -223,7 +223,7 @@ def test_broken_outputs_are_refused() -> None:
 
 
 def test_machines_get_coco_files() -> None:
-    scores = metric_of(a_data_set(2, 3, shift=0)).compute()
+    scores = metric_of(a_dataset(2, 3, shift=0)).compute()
     files = scores.files()
     truth, found = json.loads(files["truth.json"]), json.loads(files["detections.json"])
     assert [category["name"] for category in truth["categories"]] == ["cat", "dog", "owl"]

@@ -27,7 +27,7 @@ def images_of(sides: np.ndarray, seed: int = 0, size: tuple[int, int] = (800, 60
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 400), spread=st.floats(0.05, 1.0))
 @settings(deadline=None, max_examples=30)
-def test_every_data_set_has_valid_anchors(seed: int, count: int, spread: float) -> None:
+def test_every_dataset_has_valid_anchors(seed: int, count: int, spread: float) -> None:
     rng = np.random.default_rng(seed)
     sides = np.exp(rng.normal(np.log(rng.uniform(10, 500)), spread, (count, 2))).clip(2, (800, 600))
     sizes = fitted(images_of(sides, seed))

@@ -1,4 +1,4 @@
-"""Small detection data sets that tests make, format by format."""
+"""Small detection datasets that tests make, format by format."""
 
 import json
 from collections.abc import Mapping, Sequence

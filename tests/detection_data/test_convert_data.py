@@ -46,7 +46,7 @@ def boxes(draw: st.DrawFn, classes: int) -> Boxes:
 
 
 @st.composite
-def data_sets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
+def datasets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
     classes = draw(st.lists(NAMES.filter(is_writable), min_size=1, max_size=3, unique=True))
     return classes, draw(st.lists(boxes(len(classes)), min_size=4, max_size=4))
 
@@ -83,7 +83,7 @@ def counted(images: Mapping[str, Mapping[str, Boxes]]) -> Mapping[str, Mapping[s
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data_sets())
+@given(datasets())
 @example((["no", "a: b # c", "<x>&amp;"], [Boxes.of([[0, 0, 64, 48]], [2], SIZE)] * 4))
 @example((["\x85", "🏴\u200d☠️", "'\"\\"], [Boxes.of([], [], SIZE)] * 3 + [Boxes.of([[1, 2, 3, 4]], [1], SIZE)]))
 def test_round_trips_are_equal(made: tuple[list[str], list[Boxes]]) -> None:

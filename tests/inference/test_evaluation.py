@@ -145,7 +145,7 @@ def test_a_broken_image_is_named(network: nn.Module, images_by_class: Path, work
         evaluate(network, images_by_class, device="cpu", workers=workers)
 
 
-def test_a_missing_or_empty_data_set(network: nn.Module, tmp_path: Path) -> None:
+def test_a_missing_or_empty_dataset(network: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder"):
         evaluate(network, tmp_path / "nowhere", device="cpu")
     with pytest.raises(DataError, match="empty"):

@@ -1,4 +1,4 @@
-"""A small data set whose classes are what the packaged classifier says of its images."""
+"""A small dataset whose classes are what the packaged classifier says of its images."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(data: Path) -> tuple[Any, Evaluation]:
-    """The data set, and how an untrained network did on it."""
+    """The dataset, and how an untrained network did on it."""
     task = tasks.recognise(data)
     dataset = task.read(data, ReadOptions())
     torch.manual_seed(0)

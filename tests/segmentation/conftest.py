@@ -1,4 +1,4 @@
-"""Small data sets of images with masks that tests make."""
+"""Small datasets of images with masks that tests make."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

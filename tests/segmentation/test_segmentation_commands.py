@@ -1,4 +1,4 @@
-"""From a data set to masks on disk, through the commands."""
+"""From a dataset to masks on disk, through the commands."""
 
 import json
 from collections.abc import Callable, Mapping

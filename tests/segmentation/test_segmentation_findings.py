@@ -31,7 +31,7 @@ def change(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
 
 
-def test_a_sound_data_set(squares: Squares) -> None:
+def test_a_sound_dataset(squares: Squares) -> None:
     found = said(squares({"train": 5, "val": 3}))
     assert set(found) == {"ignored", "imbalance"}
     assert found["ignored"].severity == "info"
@@ -145,7 +145,7 @@ def test_the_fast_part_reads_a_sample_and_says_so(squares: Squares, monkeypatch:
     assert "missing-class" not in found
 
 
-def test_the_report_of_a_data_set_with_broken_masks(squares: Squares) -> None:
+def test_the_report_of_a_dataset_with_broken_masks(squares: Squares) -> None:
     """What can be read is counted, the sheet is drawn, and files that were used are not called unused."""
     root = squares({"train": 5, "val": 2})
     (root / "train/masks/003.png").write_bytes(b"")

@@ -272,7 +272,7 @@ def test_held_out_images_alone_can_be_evaluated(squares: Squares) -> None:
     assert [(note.severity, note.kind) for note in dataset.notes] == [("error", "no-train")]
 
 
-def test_a_split_alone_has_the_classes_of_its_data_set(squares: Squares) -> None:
+def test_a_split_alone_has_the_classes_of_its_dataset(squares: Squares) -> None:
     dataset = read(squares({"train": 5, "val": 3}) / "val")
     assert [label.id for label in dataset.classes] == ["background", "square"]
 

@@ -1,4 +1,4 @@
-"""Small data sets that a network can learn in seconds: stripes that run up or across, and squares in two colours."""
+"""Small datasets that a network can learn in seconds: stripes that run up or across, and squares in two colours."""
 
 import json
 from dataclasses import replace

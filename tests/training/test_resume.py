@@ -205,7 +205,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_
         resume(run)
 
 
-def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_changed_dataset_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder
     image = next((copy / "train" / "up").iterdir())

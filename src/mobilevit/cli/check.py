@@ -20,9 +20,9 @@ LONGEST_TABLE = 40  # classes that people still read; --json has them all
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """Say what is wrong with a data set before any training. The exit code is 1 where training would not start."""
+    """Say what is wrong with a dataset before any training. The exit code is 1 where training would not start."""
 
-    data: Data  # folder of the data set: class folders, images with boxes, or with masks (docs/data.md)
+    data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     task: str | None = None  # None: recognised from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
     grid: Path | None = None  # image to write: samples of every class on one sheet

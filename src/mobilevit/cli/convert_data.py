@@ -18,7 +18,7 @@ from mobilevit.tasks.base import ReadOptions
 class ConvertDataOptions:
     """Rewrite a dataset of boxes or masks in another format, images and all splits included, in a new folder."""
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the dataset
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
     data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised

@@ -17,7 +17,7 @@ from mobilevit.errors import MobileViTError, unknown
 class Example:
     """What the demo of a task consists of."""
 
-    write: Callable[[Path], Path]  # the data set, into a folder
+    write: Callable[[Path], Path]  # the dataset, into a folder
     data: str  # name of that folder
     about: str  # what is in it
     recipe: str

@@ -18,9 +18,9 @@ from mobilevit.text import printable, printable_lines
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
     "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
-    "check": ("check", "what is wrong with a data set, before any training"),
+    "check": ("check", "what is wrong with a dataset, before any training"),
     "train": ("train", "train a network on a folder of images, or go on with a run"),
-    "evaluate": ("evaluate", "how good a network is on a data set"),
+    "evaluate": ("evaluate", "how good a network is on a dataset"),
     "predict": ("predict", "what is in images: files, folders, addresses, standard input"),
     "explain": ("explain", "where a network looks, as an image"),
     "export": ("export", "files for other runtimes, compared with the network"),
@@ -29,7 +29,7 @@ COMMANDS = {  # verb: module, one line for the table; in the order of a first vi
     "info": ("info", "a network's stages, shapes, parameters and operations"),
     "find-lr": ("find_lr", "the learning rate to start from"),
     "convert": ("convert", "rewrite weights for another package, or for RGB input"),
-    "convert-data": ("convert_data", "rewrite a data set of boxes as COCO, Pascal VOC or YOLO"),
+    "convert-data": ("convert_data", "rewrite a dataset of boxes as COCO, Pascal VOC or YOLO"),
 }
 
 

@@ -17,11 +17,11 @@ LONGEST_TABLE = 40  # rows that people still read; --save and --json have them a
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Measure how good a network is on a data set: scores, one row a class, images per second."""
+    """Measure how good a network is on a dataset: scores, one row a class, images per second."""
 
     model: Model  # a model file, or a name of the catalogue
-    data: Data  # folder of the data set, with the network's classes
-    split: str = "val"  # part of the data set: train, val, test where there is one, or all
+    data: Data  # folder of the dataset, with the network's classes
+    split: str = "val"  # part of the dataset: train, val, test where there is one, or all
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 64  # images at a time

@@ -20,8 +20,8 @@ class QuantizeOptions:
     """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
 
     model: Model  # a model file, or a name of the catalogue
-    calibrate: Path  # data set whose training images give the ranges, and choose
-    evaluate: Path  # data set with images that training has not seen; may be the same one
+    calibrate: Path  # dataset whose training images give the ranges, and choose
+    evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
     size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own

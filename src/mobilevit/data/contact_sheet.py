@@ -1,4 +1,4 @@
-"""Sample images of every class on one sheet, to see at a glance what a data set holds."""
+"""Sample images of every class on one sheet, to see at a glance what a dataset holds."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache

@@ -1,6 +1,6 @@
-"""Says what is wrong with a data set before any training: the fast part, the whole, and what to do about it.
+"""Says what is wrong with a dataset before any training: the fast part, the whole, and what to do about it.
 
-Knows no task: it is handed the one that read the data set, and asks it about the targets.
+Knows no task: it is handed the one that read the dataset, and asks it about the targets.
 """
 
 import time
@@ -69,7 +69,7 @@ def undecodable(
 
 
 def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
-    """Decode every image and say everything there is to say about the data set.
+    """Decode every image and say everything there is to say about the dataset.
 
     `progress` is called with (images done, images in all). A core looks at about 900 JPEGs of 224 px a second.
     """
@@ -103,7 +103,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
 def without_broken(
     task: Targets, dataset: Dataset, progress: Progress | None = None, *, allow_truncated: Sequence[str] = ()
 ) -> tuple[Dataset, list[Finding]]:
-    """The data set without what cannot be decoded, and a warning that counts the images (and masks).
+    """The dataset without what cannot be decoded, and a warning that counts the images (and masks).
 
     Decodes every image; `allow_truncated` as for `undecodable`. DataError where a class loses its last training
     image, or a split its last.

@@ -1,4 +1,4 @@
-"""What is said about a data set, by the doctor and by a task's own checks."""
+"""What is said about a dataset, by the doctor and by a task's own checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say about a data set. `message` is one line for people, with what to do where that helps."""
+    """One thing to say about a dataset. `message` is one line for people, with what to do where that helps."""
 
     severity: Severity  # "error": training would stop; "warning": worth a look; "info"
     kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...

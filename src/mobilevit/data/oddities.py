@@ -1,4 +1,4 @@
-"""What to say about the images of a data set, whatever task they serve."""
+"""What to say about the images of a dataset, whatever task they serve."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from mobilevit.data.targets import Targets
 TINY_PX = 32  # short side below which an image is less than one pixel of the last stage
 LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
 HUGE_PIXELS = 16_000_000  # from which each epoch spends its time on decoding
-GREY_SHARE = 0.98  # from which a data set counts as greyscale as a whole
+GREY_SHARE = 0.98  # from which a dataset counts as greyscale as a whole
 # Images to people and to cameras, not to our decoder.
 UNREAD_SUFFIXES = frozenset(
     {".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
@@ -51,7 +51,7 @@ def truncated_findings(truncated: Sequence[Truncated]) -> Iterator[Finding]:
 
 
 def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
-    """Files under the root that the data set leaves out, by name alone, but those that the reader spoke of."""
+    """Files under the root that the dataset leaves out, by name alone, but those that the reader spoke of."""
     used_by = ((sample.path, *task.files(sample.target)) for samples in dataset.splits.values() for sample in samples)
     told = {path for note in dataset.notes for path in note.paths}
     used = {path for paths in used_by for path in paths} | set(dataset.files) | told

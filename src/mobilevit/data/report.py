@@ -45,7 +45,7 @@ class ImageSizes:
 
 @dataclass(frozen=True)
 class DataReport:
-    """The whole check of a data set."""
+    """The whole check of a dataset."""
 
     dataset: Dataset
     task: Targets

@@ -1,4 +1,4 @@
-"""What a data set is, before and after decoding. Every task fills the same shapes with its own targets."""
+"""What a dataset is, before and after decoding. Every task fills the same shapes with its own targets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
+    """A dataset as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
 
     root: Path
     task: str

@@ -12,7 +12,7 @@ from mobilevit.spec import ClassLabel
 
 
 class Targets(Protocol):
-    """The part of `tasks.base.Task` that speaks of a data set's targets; see there."""
+    """The part of `tasks.base.Task` that speaks of a dataset's targets; see there."""
 
     counted: str
     counts_images: bool

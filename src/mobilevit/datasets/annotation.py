@@ -41,7 +41,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Statements:
-    """A data set as its annotation files state it."""
+    """A dataset as its annotation files state it."""
 
     classes: tuple[str, ...]
     splits: Mapping[str, Sequence[Annotation]]  # by "train", "val", "test", TRAINVAL or WHOLE

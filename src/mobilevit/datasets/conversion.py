@@ -143,7 +143,7 @@ def _boxed(dataset: Dataset) -> Dataset:
 
 def _refuse_target(source: Path, target: Path) -> None:
     if target.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{target} lies inside {source}: the two data sets would be read as one; choose another place")
+        raise UsageError(f"{target} lies inside {source}: the two datasets would be read as one; choose another place")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"{target} exists and is not empty: choose another folder, or remove it")
 

@@ -37,7 +37,7 @@ class Division:
 
 
 def divided(task: Task, classes: Sequence[ClassLabel], learnt: Path, unseen: Path, division: Division) -> Dataset:
-    """The three splits of two data sets, with the classes of the network: training images of `learnt`, chosen by
+    """The three splits of two datasets, with the classes of the network: training images of `learnt`, chosen by
     seed, and a split of `unseen`.
 
     DataError where there are too few images, or the same ones on both sides.

@@ -88,7 +88,7 @@ def quantize(
 ) -> Quantized:
     """Write a network in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
 
-    Calibrates and chooses on training images of the data set `calibrate`, and judges what is kept once, on a split of
+    Calibrates and chooses on training images of the dataset `calibrate`, and judges what is kept once, on a split of
     `evaluate`. `model`, `output` and `size_px` are those of `export`.
 
     LossError where every choice loses too much: then nothing is written. UsageError, MissingExtraError, DataError,

@@ -50,7 +50,7 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a data set on disk is understood."""
+    """How a dataset on disk is understood."""
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
     split_seed: int = 0  # decides which images those are
@@ -198,18 +198,18 @@ class Task(Protocol):
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     size_px: int  # side of the images that the paper gives its networks
     label_smoothing: float  # of the loss in the paper; a run may have another
-    layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    layouts: str  # of its datasets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
-    # -- the data set
+    # -- the dataset
 
     def recognises(self, root: Path, *, asked: bool = False) -> bool:
         """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
         ...
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        """The data set at `root`; DataError where it is missing, empty or inconsistent."""
+        """The dataset at `root`; DataError where it is missing, empty or inconsistent."""
         ...
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
@@ -307,5 +307,5 @@ class Task(Protocol):
         ...
 
     def draw_target(self, image: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
-        """The image with a sample's target alone, for an overview of a data set."""
+        """The image with a sample's target alone, for an overview of a dataset."""
         ...

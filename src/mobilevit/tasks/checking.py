@@ -12,10 +12,10 @@ from mobilevit.tasks.base import ReadOptions
 def check(
     path: str | Path, *, task: str | None = None, options: ReadOptions | None = None, progress: Progress | None = None
 ) -> DataReport:
-    """Everything that can be said about the data set at `path` before any training.
+    """Everything that can be said about the dataset at `path` before any training.
 
     `task` is recognised from the data unless given; `progress` is called with (images done, images in all).
-    DataError where the folder cannot be read as a data set at all; what is wrong inside one is in the report.
+    DataError where the folder cannot be read as a dataset at all; what is wrong inside one is in the report.
     """
     root = Path(path)
     options = options or ReadOptions()

@@ -63,7 +63,7 @@ class OptimiserConfig:
 class TrainConfig:
     """One training run."""
 
-    data: Path  # folder of the data set: class folders, images with boxes, or with masks (docs/data.md)
+    data: Path  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
     weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
     task: str | None = None  # None: recognised from the data

@@ -187,7 +187,7 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
 
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
-    """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
+    """The dataset, after the fast part of the doctor's check; DataError where training on it would go wrong."""
     task = recognise(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
@@ -218,7 +218,7 @@ def _asked_for(config: TrainConfig) -> str | None:
 
 
 def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
-    """The data set whose training images are those of all the splits `train_on`."""
+    """The dataset whose training images are those of all the splits `train_on`."""
     samples = tuple(sample for split in dict.fromkeys(train_on) for sample in samples_of(dataset, split))
     return replace(dataset, splits={**dataset.splits, "train": samples})
 

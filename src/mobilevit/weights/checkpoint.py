@@ -80,7 +80,7 @@ def spec_for(recognised: Recognised, source: str) -> ModelSpec:
 
 @dataclass(frozen=True)
 class Usual:
-    """The data set that the public weights of a task were trained on."""
+    """The dataset that the public weights of a task were trained on."""
 
     name: str
     classes: Callable[[], tuple[ClassLabel, ...]]

@@ -1,4 +1,4 @@
-"""Which folder of a data set is which split, by name alone."""
+"""Which folder of a dataset is which split, by name alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

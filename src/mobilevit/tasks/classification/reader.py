@@ -33,7 +33,7 @@ def recognises(root: Path) -> bool:
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
-    """The images under `root` as a data set whose targets are indices into the sorted classes.
+    """The images under `root` as a dataset whose targets are indices into the sorted classes.
 
     Without a val folder, test stands in for it; without either, `options.val_fraction` of every class becomes val.
     Raises DataError where the folder is missing, empty or no set of class folders, and where splits disagree.
@@ -118,7 +118,7 @@ def _read_classes(folder: Path) -> Images:
         if identity in images:
             raise DataError(f"{folder} has two folders that read '{identity}' (spelt in two Unicode forms): join them")
         if len({layout.split_of(below) for below in folders.sub_folders(inner)} - {None}) > 1:
-            raise DataError(f"{folder} holds whole data sets, no class folders: give one of them, such as {inner}")
+            raise DataError(f"{folder} holds whole datasets, no class folders: give one of them, such as {inner}")
         images[identity] = folders.images_below(inner)
     return images
 

@@ -101,7 +101,7 @@ class ClassificationScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or predicted: a network may know a thousand and a data set ten of them."""
+        """The classes that were there or predicted: a network may know a thousand and a dataset ten of them."""
         return [k for k, row in enumerate(self.per_class) if row.count or row.predicted]
 
     def scalars(self) -> dict[str, float | None]:

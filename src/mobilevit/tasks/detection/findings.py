@@ -1,4 +1,4 @@
-"""What to say about the boxes of a data set; the images themselves are the doctor's."""
+"""What to say about the boxes of a dataset; the images themselves are the doctor's."""
 
 from collections.abc import Iterator, Sequence
 

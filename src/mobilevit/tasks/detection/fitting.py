@@ -1,4 +1,4 @@
-"""Anchors that fit a data set's boxes, and what a set of anchors cannot reach in it.
+"""Anchors that fit a dataset's boxes, and what a set of anchors cannot reach in it.
 
 How many anchors each level has is part of the network; what can be chosen is their sizes.
 """

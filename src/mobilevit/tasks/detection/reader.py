@@ -57,10 +57,10 @@ def recognises(root: Path) -> bool:
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
-    """The data set at `root` with Boxes as targets; what was mended is in its notes.
+    """The dataset at `root` with Boxes as targets; what was mended is in its notes.
 
     Without val images, test stands in for them; without either, `options.val_fraction` of the images become val.
-    A data set of held-out images alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    A dataset of held-out images alone can be evaluated, and its notes say that it cannot be trained on. DataError
     where nothing, or something contradictory, is found.
     """
     root = folders.require_folder(root)
@@ -163,4 +163,4 @@ def _held_out(found: Mapping[str, tuple[Sample, ...]]) -> tuple[Splits, list[Fin
     splits = {"train": (), "val": found.get("val", found.get("test", ()))}
     if "val" in found and "test" in found:
         splits["test"] = found["test"]
-    return splits, [Finding("error", "no-train", "no training images: the data set can be evaluated, not trained on")]
+    return splits, [Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")]

@@ -145,7 +145,7 @@ class DetectionScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or found: a network may know eighty and a data set three of them."""
+        """The classes that were there or found: a network may know eighty and a dataset three of them."""
         pairs = zip(self.per_class, self.mistakes, strict=True)
         return [k for k, (row, mistakes) in enumerate(pairs) if row.count or mistakes.false]
 

@@ -150,7 +150,7 @@ def _names(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _base(root: Path, path: Path, content: Mapping[str, Any]) -> Path:
-    """What the paths are relative to: `path` where it is a folder of this data set, else where the file lies."""
+    """What the paths are relative to: `path` where it is a folder of this dataset, else where the file lies."""
     stated = content.get("path", "")
     if not isinstance(stated, str) or not stated.strip() or "\0" in stated:
         return root

@@ -1,4 +1,4 @@
-"""What to say about the masks of a data set; the images themselves are the doctor's."""
+"""What to say about the masks of a dataset; the images themselves are the doctor's."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

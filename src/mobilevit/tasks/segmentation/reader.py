@@ -193,7 +193,7 @@ def _splits(root: Path, parts: Parts, options: ReadOptions) -> tuple[Mapping[str
     if None in parts:
         return _apart(root, parts[None], named, options)
     if "train" not in named:
-        note = Finding("error", "no-train", "no training images: the data set can be evaluated, not trained on")
+        note = Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")
         return {"train": {}, **({} if "val" in named else {"val": named["test"]}), **named}, [note]
     if "val" in named:
         return named, []

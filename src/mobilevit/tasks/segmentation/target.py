@@ -100,7 +100,7 @@ def _counts(mask: Mask, _mtime_ns: int, _size_bytes: int) -> Mapping[int, int]:
 
 @lru_cache(maxsize=64)
 def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
-    """The masks of a data set share one coding."""
+    """The masks of a dataset share one coding."""
     return replace(coding, lookup=tuple(mapping[index] if 0 <= index < IGNORED else index for index in coding.lookup))
 
 

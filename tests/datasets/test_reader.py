@@ -204,7 +204,7 @@ MISTAKES = {
     "two vals": ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "could both be the val split"),
     "val misspelt": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
     "too few to split": ({"a": 1, "b": 1}, "every class .* has one image"),
-    "a folder of data sets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole data sets.* such as .*x"),
+    "a folder of datasets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole datasets.* such as .*x"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Small data sets of images that tests make."""
+"""Small datasets of images that tests make."""
 
 from collections.abc import Callable
 from pathlib import Path

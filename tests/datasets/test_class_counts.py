@@ -55,7 +55,7 @@ def test_counts_and_imbalance():
     assert imbalance([4, 0]) == float("inf")
 
 
-def test_a_sound_data_set_needs_no_words():
+def test_a_sound_dataset_needs_no_words():
     assert findings(dataset_of([20, 30], [5, 5])) == []
 
 

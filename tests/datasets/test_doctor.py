@@ -1,4 +1,4 @@
-"""The doctor on data sets that were broken in one way each, through the verb that users call."""
+"""The doctor on datasets that were broken in one way each, through the verb that users call."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def read(root: Path):
     return task, task.read(root, ReadOptions())
 
 
-def test_a_sound_data_set(tree):
+def test_a_sound_dataset(tree):
     report = mobilevit.check(tree(SOUND))
     assert report.ok
     assert report.findings == []
@@ -122,7 +122,7 @@ def test_odd_images(tree):
     assert report.ok
 
 
-def test_a_greyscale_data_set_is_said_once(tmp_path):
+def test_a_greyscale_dataset_is_said_once(tmp_path):
     for split, count in (("train", 12), ("val", 2)):
         for label in ("a", "b"):
             folder = tmp_path / split / label
