@@ -70,7 +70,7 @@ from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.litert import ChannelsLast
 from mobilevit.formats.manifest import manifest_path
-from mobilevit.formats.table import FORMATS, adapter, open_artefact
+from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.weights.creating import create
 
 EAGER = ("timm", "timm, channels_last", "mobilevit, fused")
@@ -128,7 +128,7 @@ def _print_rows(threads: int, options: Options, networks: eager.Options) -> None
 
 def _prepare(path: Path, threads: int, size_px: int) -> Prepared:
     """An exported file in the process where it is timed."""
-    runner = open_artefact(path, threads=threads)
+    runner = open_exported(path, threads=threads)
     noise = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (1, 3, size_px, size_px), dtype=torch.uint8, generator=noise)
     return runner(images)["probabilities"], partial(runner, images)

@@ -19,7 +19,7 @@ from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError, MobileViTError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
-from mobilevit.formats.table import is_artefact
+from mobilevit.formats.table import is_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import TORCH
@@ -184,7 +184,7 @@ def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:
     """UsageError where no score threshold can be stored; before the work."""
     if "score_threshold" not in task.interface.thresholds:
         raise UsageError(f"a model for {task.name} tells everything, whatever its score: it has no threshold to store")
-    if not isinstance(model, str | Path) or is_artefact(model) or not Path(model).is_file():
+    if not isinstance(model, str | Path) or is_exported(model) or not Path(model).is_file():
         raise UsageError(
             f"a threshold is stored in a model file, and {model} is none: give one such as best.safetensors"
         )

@@ -21,8 +21,8 @@ from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
 from mobilevit.errors import ImageError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
-from mobilevit.formats.running import ArtefactRunner
-from mobilevit.formats.table import is_artefact, open_artefact
+from mobilevit.formats.running import ExportedRunner
+from mobilevit.formats.table import is_exported, open_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.images.video import Frame, Video, locate
 from mobilevit.models.fuse import fuse
@@ -306,7 +306,7 @@ def runner_for(
     without_lost_threads()
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
-        if is_artefact(model):
+        if is_exported(model):
             return _exported(Path(model), size_px)
         model = load(model)
     if not isinstance(model, nn.Module):
@@ -332,11 +332,11 @@ LOADED_BY = os.getpid()
 
 def _exported(path: Path, size_px: int | None) -> Runner:
     """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
-    runner = open_artefact(path, size_px=size_px)
+    runner = open_exported(path, size_px=size_px)
     try:
         check_spec(runner.spec)
         expected = tasks.get(runner.spec.task).interface.outputs
-        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ArtefactRunner) else [*expected]
+        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ExportedRunner) else [*expected]
         if {*found} != {*expected}:
             raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
     except WeightsError as error:

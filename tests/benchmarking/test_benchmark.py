@@ -20,8 +20,8 @@ from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import (
     Ranking,
-    artefacts_beside,
     chosen,
+    exported_beside,
     faster_beside,
     ranking_path,
     read_ranking,
@@ -116,7 +116,7 @@ def test_auto_takes_the_fastest_of_this_machine(model: Path, tmp_path: Path) -> 
     mine = tmp_path / "mine.safetensors"
     for suffix in (".safetensors", ".onnx", ".onnx.json"):
         shutil.copy(model.with_suffix(suffix), mine.with_suffix(suffix))
-    assert artefacts_beside(mine) == {"onnx": mine.with_suffix(".onnx")}
+    assert exported_beside(mine) == {"onnx": mine.with_suffix(".onnx")}
     assert chosen(mine, "auto") is None, "nothing was measured yet"
     write_ranking(mine, Ranking(this_machine(), {"torch": 30.0, "onnx": 20.0, "litert": 10.0}))
     assert chosen(mine, "auto") is None, "the fastest is gone: PyTorch"

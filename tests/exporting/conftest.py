@@ -13,7 +13,7 @@ from exported_networks import SIZE_PX, network_of
 from filelock import FileLock
 from PIL import Image
 
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 
 
 @pytest.fixture(scope="session")
@@ -35,21 +35,21 @@ TOGETHER = ["onnx", "openvino"]  # the second is made of the first, which takes 
 
 
 @pytest.fixture(scope="session")
-def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Artefact]:
-    """The artefact of a task in a format, compared on the images."""
+def export_of(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], ExportedModel]:
+    """The exported model of a task in a format, compared on the images."""
     folder = of_all_processes(tmp_path_factory) / "exported"
     folder.mkdir(exist_ok=True)
 
     @cache
-    def made(task: str, name: str) -> Artefact:
+    def made(task: str, name: str) -> ExportedModel:
         names = TOGETHER if name in TOGETHER and find_spec("openvino") else [name]
         known = folder / f"{task}.{name}.pickle"
         with FileLock(folder / f"{task}.{names[0]}.lock"):
             if not known.exists():
                 made = export(network_of(task), names, verify=photos, output=folder / task, size_px=SIZE_PX)
-                for written, artefact in zip(names, made, strict=True):
-                    (folder / f"{task}.{written}.pickle").write_bytes(pickle.dumps(artefact))
-            found: Artefact = pickle.loads(known.read_bytes())
+                for written, exported in zip(names, made, strict=True):
+                    (folder / f"{task}.{written}.pickle").write_bytes(pickle.dumps(exported))
+            found: ExportedModel = pickle.loads(known.read_bytes())
         return found
 
     return made

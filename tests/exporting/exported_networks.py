@@ -16,8 +16,8 @@ from mobilevit.data.transforms import prepare
 from mobilevit.exporting import parity
 from mobilevit.exporting.parity import Parity
 from mobilevit.exporting.views import views_of
-from mobilevit.formats.running import ArtefactRunner
-from mobilevit.formats.table import open_artefact
+from mobilevit.formats.running import ExportedRunner
+from mobilevit.formats.table import open_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.spec import ScoreThreshold
 from mobilevit.tasks.base import LossOptions
@@ -94,9 +94,9 @@ def sabotaged(task: str, kind: str) -> nn.Module:
     return network
 
 
-def compared(artefact: Path, network: nn.Module, photos: Path) -> Parity:
+def compared(exported: Path, network: nn.Module, photos: Path) -> Parity:
     """What the parity check finds of an exported file beside a network, whether it was made of it or not."""
-    runner = cast(ArtefactRunner, open_artefact(artefact))
+    runner = cast(ExportedRunner, open_exported(exported))
     task = tasks.get(runner.spec.task)
     reference = TorchRunner(Program(network, runner.spec, task), runner.spec, torch.device("cpu"))
     (views,) = views_of(photos, [runner.spec.preprocessing])

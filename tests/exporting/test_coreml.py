@@ -21,7 +21,7 @@ from torch import nn
 from mobilevit import tasks
 from mobilevit.errors import WeightsError
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.manifests import draft
 from mobilevit.exporting.views import views_of
@@ -38,24 +38,24 @@ from mobilevit.weights.creating import spec_of
 ct = pytest.importorskip("coremltools", reason='needs the extra "export"')
 mb = ct.converters.mil.Builder
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 
 # Writing one takes long: in `make test` a classifier, which has a dictionary, and names of classes.
 EACH = in_short(TASKS, "classification")
 
 
 @pytest.mark.parametrize("task", EACH)
-def test_gives_the_networks_answers(task: str, exported: Exported) -> None:
-    artefact = exported(task, "coreml")
-    assert artefact.parity is not None
-    assert parity.faults(artefact.parity, "fp16") == []
-    assert artefact.manifest.precision == "fp16"
+def test_gives_the_networks_answers(task: str, export_of: Exported) -> None:
+    exported = export_of(task, "coreml")
+    assert exported.parity is not None
+    assert parity.faults(exported.parity, "fp16") == []
+    assert exported.manifest.precision == "fp16"
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
-def test_nothing_claims_that_the_runtime_ran(exported: Exported) -> None:
-    artefact = exported("classification", "coreml")
-    recorded = read_manifest(artefact.path).parity
+def test_nothing_claims_that_the_runtime_ran(export_of: Exported) -> None:
+    exported = export_of("classification", "coreml")
+    recorded = read_manifest(exported.path).parity
     assert isinstance(recorded, dict)
     assert recorded["runtime"] == "torch (Core ML program checked, runtime not run)"
 
@@ -72,7 +72,7 @@ class Start(nn.Module):
 
 
 @pytest.mark.system
-def test_float32_is_closer_and_larger(exported: Exported, tmp_path: Path) -> None:
+def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> None:
     graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
     start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
     path = tmp_path / "start.mlpackage"
@@ -82,7 +82,7 @@ def test_float32_is_closer_and_larger(exported: Exported, tmp_path: Path) -> Non
     with torch.no_grad():
         (expected,) = start.module(images.float())
     assert parity.difference(found["map"], expected).largest < 1e-4
-    half = exported("classification", "coreml")
+    half = export_of("classification", "coreml")
     assert half.parity is not None
     assert half.parity.outputs["probabilities"].largest > 1e-4
     parameters = sum(parameter.numel() for parameter in network_of("classification").parameters())
@@ -95,9 +95,9 @@ def _weights(package: Path) -> Path:
     return path
 
 
-def test_a_classifier_knows_its_classes(exported: Exported) -> None:
-    artefact = exported("classification", "coreml")
-    spec, names = _description(artefact.path), [label.name for label in artefact.manifest.spec.classes]
+def test_a_classifier_knows_its_classes(export_of: Exported) -> None:
+    exported = export_of("classification", "coreml")
+    spec, names = _description(exported.path), [label.name for label in exported.manifest.spec.classes]
     assert spec.description.predictedFeatureName == "classLabel"
     assert spec.description.predictedProbabilitiesName == "probabilities"
     kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
@@ -113,9 +113,9 @@ def _description(package: Path) -> Any:
 
 
 @pytest.mark.parametrize("task", EACH)
-def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
-    artefact = exported(task, "coreml")
-    spec = _description(artefact.path)
+def test_what_the_package_says_of_itself(task: str, export_of: Exported) -> None:
+    exported = export_of(task, "coreml")
+    spec = _description(exported.path)
     (images,) = spec.description.input
     image = images.type.imageType
     assert images.name == "images"
@@ -130,11 +130,11 @@ def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
 
 
 @pytest.mark.system
-def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> None:
+def test_outputs_are_float32_and_integers_by_their_names(export_of: Exported) -> None:
     found = {
         output.name: output.type.multiArrayType
         for task in ("detection", "segmentation")
-        for output in _description(exported(task, "coreml").path).description.output
+        for output in _description(export_of(task, "coreml").path).description.output
     }
     kinds = ct.proto.FeatureTypes_pb2.ArrayFeatureType
     assert {name: array.dataType for name, array in found.items()} == {
@@ -145,8 +145,8 @@ def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> 
     assert [*found["classes"].shape] == [1, SIZE_PX, SIZE_PX]
 
 
-def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) -> None:
-    manifest = read_manifest(exported("classification", "coreml").path)
+def test_the_manifest_speaks_of_an_image_and_a_dictionary(export_of: Exported) -> None:
+    manifest = read_manifest(export_of("classification", "coreml").path)
     (images,), (probabilities,) = manifest.inputs, manifest.outputs
     assert (images.name, images.shape, images.dtype) == ("images", (SIZE_PX, SIZE_PX), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
@@ -154,8 +154,8 @@ def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) ->
 
 
 @pytest.mark.system
-def test_the_manifest_speaks_of_boxes_and_scores(exported: Exported) -> None:
-    boxes, scores = read_manifest(exported("detection", "coreml").path).outputs
+def test_the_manifest_speaks_of_boxes_and_scores(export_of: Exported) -> None:
+    boxes, scores = read_manifest(export_of("detection", "coreml").path).outputs
     assert (boxes.name, scores.name, boxes.dtype) == ("boxes", "scores", "float32")
 
 
@@ -167,13 +167,13 @@ def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:
 @pytest.mark.parametrize("kind", SABOTAGE)
 @pytest.mark.parametrize("name", EACH)
 def test_a_package_that_was_changed_fails(
-    kind: str, name: str, exported: Exported, photos: Path, tmp_path: Path
+    kind: str, name: str, export_of: Exported, photos: Path, tmp_path: Path
 ) -> None:
     """In the saved file, one convolution is replaced by another one."""
-    artefact = exported(name, "coreml")
+    exported = export_of(name, "coreml")
     network, task = network_of(name), tasks.get(name)
     changed = tmp_path / "changed.mlpackage"
-    shutil.copytree(artefact.path, changed)
+    shutil.copytree(exported.path, changed)
     backbone = graph_of(network, task, SIZE_PX).module.network.backbone
     stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
     old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, stem / 255)}[kind]
@@ -181,9 +181,9 @@ def test_a_package_that_was_changed_fails(
     assert content.count(_float16(old)) == 1
     _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
 
-    (views,) = views_of(photos, [artefact.manifest.spec.preprocessing])
-    reference = TorchRunner(Program(network, artefact.manifest.spec, task), artefact.manifest.spec, torch.device("cpu"))
-    found = parity.compare(coreml.open(changed, artefact.manifest, None), reference, views, task)
+    (views,) = views_of(photos, [exported.manifest.spec.preprocessing])
+    reference = TorchRunner(Program(network, exported.manifest.spec, task), exported.manifest.spec, torch.device("cpu"))
+    found = parity.compare(coreml.open(changed, exported.manifest, None), reference, views, task)
     assert parity.faults(found, "fp16") != []
 
 
@@ -192,9 +192,9 @@ def _float16(weights: torch.Tensor) -> bytes:
 
 
 @pytest.mark.parametrize("task", EACH[:2])
-def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
+def test_the_predictor_runs_it(task: str, export_of: Exported, photos: Path) -> None:
     image = photos / "00.png"
-    (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(image)
+    (mine,) = Predictor(str(export_of(task, "coreml").path), score_threshold=0.05)(image)
     (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
@@ -203,11 +203,11 @@ def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> N
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
 @pytest.mark.parametrize("task", EACH[::2])  # a dictionary, and integers
-def test_on_macos_the_runtime_would_get_images(task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_the_runtime_would_get_images(task: str, export_of: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is given to the runtime and what is made of its answers, with an evaluation of the program in its place."""
-    artefact = exported(task, "coreml")
-    here = coreml.open(artefact.path, artefact.manifest, None)
-    predict, _ = coreml._checked(artefact.path)
+    exported = export_of(task, "coreml")
+    here = coreml.open(exported.path, exported.manifest, None)
+    predict, _ = coreml._checked(exported.path)
 
     def predicted(_: object, inputs: dict[str, Any]) -> dict[str, Any]:
         image = inputs["images"]
@@ -217,7 +217,7 @@ def test_on_macos_the_runtime_would_get_images(task: str, exported: Exported, mo
 
     monkeypatch.setattr(coreml, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(ct.models.MLModel, "predict", predicted)
-    there = coreml.open(artefact.path, artefact.manifest, None)
+    there = coreml.open(exported.path, exported.manifest, None)
     assert there.runtime.startswith("Core ML")
     images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
     found = there(images)

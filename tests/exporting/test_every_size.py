@@ -25,6 +25,6 @@ def test_gives_the_networks_answers(architecture: str, name: str, photos: Path, 
     classes = official.num_classes(architecture)
     network = create(architecture, num_classes=classes)
     network.load_state_dict(official.state(architecture, classes))
-    (artefact,) = export(network, [name], verify=photos, output=tmp_path, size_px=SIZE_PX)
-    assert artefact.parity is not None
-    assert (artefact.parity.generated, artefact.path.exists()) == (0, True)
+    (exported,) = export(network, [name], verify=photos, output=tmp_path, size_px=SIZE_PX)
+    assert exported.parity is not None
+    assert (exported.parity.generated, exported.path.exists()) == (0, True)

@@ -12,15 +12,15 @@ from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, in_short, netw
 
 from mobilevit import tasks
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH
 from mobilevit.formats import executorch, litert
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.rewriting import rewritten
-from mobilevit.formats.table import FORMATS, open_artefact
+from mobilevit.formats.table import FORMATS, open_exported
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 
 
 def where_installed(name: str) -> object:
@@ -40,9 +40,9 @@ def images(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
-def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
-    artefact = exported(task, name)
-    found = artefact.parity
+def test_gives_the_networks_answers_one_by_one(task: str, name: str, export_of: Exported) -> None:
+    exported = export_of(task, name)
+    found = exported.parity
     assert found is not None
     assert parity.faults(found, "fp32") == []
     assert (found.images, found.generated) == (ENOUGH, 0)
@@ -50,8 +50,8 @@ def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: E
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_several_images_are_what_they_are_alone(name: str, exported: Exported) -> None:
-    runner = open_artefact(exported("detection", name).path, threads=1)
+def test_several_images_are_what_they_are_alone(name: str, export_of: Exported) -> None:
+    runner = open_exported(export_of("detection", name).path, threads=1)
     many = runner(images(3))
     assert many["boxes"].dtype == many["scores"].dtype == torch.float32
     for output, values in many.items():
@@ -64,21 +64,21 @@ def test_several_images_are_what_they_are_alone(name: str, exported: Exported) -
 @pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
 def test_the_file_of_another_network_is_found_out(
-    kind: str, task: str, name: str, exported: Exported, photos: Path
+    kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
-    found = compared(exported(task, name).path, sabotaged(task, kind), photos)
+    found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
     said = " ".join(parity.faults(found, "fp32"))
     assert said
     assert all(f"{output} differ" in said for output in found.outputs)
 
 
 @where_installed("litert").marks[0]  # type: ignore[attr-defined]
-def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
+def test_litert_knows_inputs_and_outputs_by_name(export_of: Exported) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    artefact = exported("detection", "litert")
-    signature = Interpreter(model_path=str(artefact.path)).get_signature_runner()
-    manifest = read_manifest(artefact.path)
+    exported = export_of("detection", "litert")
+    signature = Interpreter(model_path=str(exported.path)).get_signature_runner()
+    manifest = read_manifest(exported.path)
     for ports, found in (
         (manifest.inputs, signature.get_input_details()),
         (manifest.outputs, signature.get_output_details()),
@@ -90,9 +90,9 @@ def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
 
 @pytest.mark.system
 @where_installed("executorch").marks[0]  # type: ignore[attr-defined]
-def test_xnnpack_computes_all_of_a_classifier_in_one_piece(exported: Exported) -> None:
-    artefact = exported("classification", "executorch")
-    assert executorch.calls(artefact.path) == artefact.manifest.calls == {"XNNPACK": 1}
+def test_xnnpack_computes_all_of_a_classifier_in_one_piece(export_of: Exported) -> None:
+    exported = export_of("classification", "executorch")
+    assert executorch.calls(exported.path) == exported.manifest.calls == {"XNNPACK": 1}
 
 
 @pytest.fixture

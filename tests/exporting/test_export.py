@@ -22,12 +22,12 @@ from mobilevit.data.transforms import prepare
 from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
 from mobilevit.exporting import export as exporting
 from mobilevit.exporting import locating, parity
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
-from mobilevit.formats.table import open_artefact
+from mobilevit.formats.table import open_exported
 from mobilevit.inference import Predictor
 from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.detection.result import OVERLAP
@@ -38,7 +38,7 @@ pytest.importorskip("onnxruntime", reason='needs the extra "export"')
 pytest.importorskip("onnxscript", reason='needs the extra "export"')
 pytest.importorskip("openvino", reason='needs the extra "export"')
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 FORMATS = ("onnx", "openvino")
 EACH = [  # in `make test` every task in one format, and every format in one task
     pytest.param(name, task, marks=[pytest.mark.system] if name != "onnx" and task != "classification" else [])
@@ -71,21 +71,21 @@ def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> Non
 
 
 @pytest.mark.parametrize(("name", "task"), EACH)
-def test_gives_the_networks_answers(task: str, name: str, exported: Exported) -> None:
-    artefact = exported(task, name)
-    assert artefact.parity is not None
-    assert parity.faults(artefact.parity, "fp32") == []
-    assert artefact.parity.images == ENOUGH
-    assert artefact.parity.generated == 0
-    recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
-    assert recorded["agreement"] == artefact.parity.agreement
+def test_gives_the_networks_answers(task: str, name: str, export_of: Exported) -> None:
+    exported = export_of(task, name)
+    assert exported.parity is not None
+    assert parity.faults(exported.parity, "fp32") == []
+    assert exported.parity.images == ENOUGH
+    assert exported.parity.generated == 0
+    recorded = json.loads(manifest_path(exported.path).read_text())["parity"]
+    assert recorded["agreement"] == exported.parity.agreement
     assert recorded["runtime"].split()[0] in ("onnxruntime", "openvino")
 
 
 @pytest.mark.parametrize(("name", "task"), EACH)
-def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
+def test_the_predictor_runs_it(task: str, name: str, export_of: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
-    mine = Predictor(str(exported(task, name).path), score_threshold=least)(photos)
+    mine = Predictor(str(export_of(task, name).path), score_threshold=least)(photos)
     theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
@@ -123,21 +123,21 @@ def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_several_images_give_what_they_give_alone(name: str, exported: Exported) -> None:
-    runner = open_artefact(exported("classification", name).path, threads=1)
+def test_several_images_give_what_they_give_alone(name: str, export_of: Exported) -> None:
+    runner = open_exported(export_of("classification", name).path, threads=1)
     many = runner(images(5))["probabilities"]
     one_by_one = torch.cat([runner(image[None])["probabilities"] for image in images(5)])
     torch.testing.assert_close(many, one_by_one, rtol=1e-4, atol=1e-5)
 
 
 def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
-    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    export_of: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    artefact, network = exported("detection", "onnx"), network_of("detection")
-    assert artefact.manifest.thresholds["score_threshold"] == THRESHOLD.value
-    assert artefact.manifest.spec.score_threshold == THRESHOLD
-    shutil.copy(artefact.path, tmp_path / "mine.onnx")
-    shutil.copy(manifest_path(artefact.path), tmp_path / "mine.onnx.json")
+    exported, network = export_of("detection", "onnx"), network_of("detection")
+    assert exported.manifest.thresholds["score_threshold"] == THRESHOLD.value
+    assert exported.manifest.spec.score_threshold == THRESHOLD
+    shutil.copy(exported.path, tmp_path / "mine.onnx")
+    shutil.copy(manifest_path(exported.path), tmp_path / "mine.onnx.json")
     model = tmp_path / "mine.safetensors"
     model_file.save(model, network.state_dict(), spec_of(network))
     assert main(["info", str(model)]) == 0
@@ -148,13 +148,13 @@ def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
     assert main(["info", str(model)]) == 0
     expected = "mine.onnx was exported with another score threshold, 0.35 in place of 0.5: export it again"
     assert expected in capsys.readouterr().out
-    assert read_manifest(tmp_path / "mine.onnx") == artefact.manifest
+    assert read_manifest(tmp_path / "mine.onnx") == exported.manifest
 
 
-def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
-    artefact = exported("detection", "onnx")
-    manifest = read_manifest(artefact.path)
-    assert manifest == artefact.manifest
+def test_the_manifest_says_what_a_program_needs(export_of: Exported) -> None:
+    exported = export_of("detection", "onnx")
+    manifest = read_manifest(exported.path)
+    assert manifest == exported.manifest
     assert manifest == Manifest.from_json(manifest.to_json())
     assert [(port.name, port.shape, port.dtype) for port in manifest.inputs] == [
         ("images", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
@@ -169,9 +169,9 @@ def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_nobodys_folders_are_in_the_file(name: str, exported: Exported) -> None:
+def test_nobodys_folders_are_in_the_file(name: str, export_of: Exported) -> None:
     """Exporters note where in the sources each operation came from."""
-    path = exported("classification", name).path
+    path = export_of("classification", name).path
     for file in [path] if path.is_file() else path.iterdir():
         assert str(Path(exporting.__file__).parents[1]).encode() not in file.read_bytes()
 
@@ -192,10 +192,10 @@ def test_the_networks_have_learnt(task: str) -> None:
 @pytest.mark.parametrize("kind", SABOTAGE)
 @pytest.mark.parametrize(("name", "task"), EACH)
 def test_a_file_of_another_network_is_found_out(
-    kind: str, task: str, name: str, exported: Exported, photos: Path
+    kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
     """The file beside a network that it is no export of, be the difference ever so small a mistake."""
-    found = compared(exported(task, name).path, sabotaged(task, kind), photos)
+    found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
     said = " ".join(parity.faults(found, "fp32"))
     assert all(f"{output} differ" in said for output in found.outputs)
     assert f"of {found.agreement_of} agree" in said or found.agreement_of == "top-1"
@@ -233,21 +233,21 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.system
-def test_half_the_precision_halves_the_file(photos: Path, exported: Exported, tmp_path: Path) -> None:
-    (artefact,) = export(
+def test_half_the_precision_halves_the_file(photos: Path, export_of: Exported, tmp_path: Path) -> None:
+    (exported,) = export(
         network_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
     )
     whole, half = (
-        (made.path / "model.bin").stat().st_size for made in (exported("classification", "openvino"), artefact)
+        (made.path / "model.bin").stat().st_size for made in (export_of("classification", "openvino"), exported)
     )
     assert half < 0.55 * whole
-    assert artefact.parity is not None
-    assert artefact.parity.outputs["probabilities"].cosine > 0.999
+    assert exported.parity is not None
+    assert exported.parity.outputs["probabilities"].cosine > 0.999
 
 
-def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, exported: Exported) -> None:
+def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, export_of: Exported) -> None:
     """Without images nothing is claimed of the new one."""
-    made = exported("classification", "onnx")
+    made = export_of("classification", "onnx")
     target = tmp_path / "mobilevit_xxs.onnx"
     target.write_text("somebody's")
     with pytest.raises(OutputError, match="was not exported here"):
@@ -255,14 +255,14 @@ def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, exported: Exporte
     assert target.read_text() == "somebody's"
     shutil.copy(made.path, target)
     shutil.copy(manifest_path(made.path), manifest_path(target))
-    (artefact,) = export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    (exported,) = export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mobilevit_xxs.onnx", "mobilevit_xxs.onnx.json"]
-    assert artefact.parity is None
-    assert json.loads(manifest_path(artefact.path).read_text())["parity"] == "not run"
+    assert exported.parity is None
+    assert json.loads(manifest_path(exported.path).read_text())["parity"] == "not run"
 
 
-def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, exported: Exported) -> None:
-    made = exported("classification", "onnx")
+def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, export_of: Exported) -> None:
+    made = export_of("classification", "onnx")
     alone = tmp_path / "alone.onnx"
     shutil.copy(made.path, alone)
     with pytest.raises(WeightsError, match=r"has no manifest beside it that can be read \(alone\.onnx\.json\)"):

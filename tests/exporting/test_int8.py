@@ -9,7 +9,7 @@ import torch
 from exported_networks import SIZE_PX, network_of
 
 from mobilevit import tasks
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.views import views_of
@@ -18,7 +18,7 @@ from mobilevit.formats.table import FORMATS, adapter
 from mobilevit.quantization.table import PACKAGES, Source, choices_of
 from mobilevit.quantization.trial import size_of
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 
 CHOICES = [  # one of each format: writing them takes long; and what the file may be of the one it was made of
     ("openvino", "convolutions", 0.45),
@@ -36,12 +36,12 @@ def graph() -> Graph:
 @pytest.mark.system  # four minutes; ONNX in 8 bits is among the tests of `quantize`
 @pytest.mark.parametrize(("name", "choice", "share"), CHOICES)
 def test_is_smaller_and_says_the_same(
-    name: str, choice: str, share: float, exported: Exported, graph: Graph, photos: Path, tmp_path: Path
+    name: str, choice: str, share: float, export_of: Exported, graph: Graph, photos: Path, tmp_path: Path
 ) -> None:
     missing = [package for package in (*FORMATS[name].packages, *PACKAGES[name]) if find_spec(package) is None]
     if missing:
         pytest.skip(f'extra "quantize" lacks {missing}')
-    base = exported("classification", name)
+    base = export_of("classification", name)
     images = views_of(photos, [graph.spec.preprocessing])[0].images
     path = tmp_path / f"small{FORMATS[name].suffix}"
     choices_of(name)[choice](Source(graph, base.path, images), path)

@@ -19,7 +19,7 @@ from mobilevit.cli.export import _rows
 from mobilevit.errors import ParityError, UsageError
 from mobilevit.exporting import export as exporting
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
 from mobilevit.formats.manifest import manifest_path, read_manifest
@@ -33,7 +33,7 @@ OWN_PX, SIZES_PX = 128, (64, 128, 192)  # at 64 px the last maps of a detector a
 # An export takes its time: in `make test` that of the detector, whose anchors depend on the size.
 EACH = [task if task == "detection" else pytest.param(task, marks=pytest.mark.every_size) for task in TASKS]
 
-Several = Callable[[str], Artefact]
+Several = Callable[[str], ExportedModel]
 
 
 @pytest.fixture(scope="session")
@@ -42,26 +42,26 @@ def several(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Several:
     folder = tmp_path_factory.mktemp("several")
 
     @cache
-    def made(task: str) -> Artefact:
+    def made(task: str) -> ExportedModel:
         network, output = network_of(task), folder / task
-        (artefact,) = export(network, verify=photos, output=output, size_px=OWN_PX, sizes_px=SIZES_PX)
-        return artefact
+        (exported,) = export(network, verify=photos, output=output, size_px=OWN_PX, sizes_px=SIZES_PX)
+        return exported
 
     return made
 
 
 @pytest.mark.parametrize("task", EACH)
 def test_gives_the_networks_answers_at_each(task: str, several: Several) -> None:
-    artefact = several(task)
-    assert [*artefact.parities] == [128, 64, 192]
-    assert artefact.parity is artefact.parities[OWN_PX]
-    for found in artefact.parities.values():
+    exported = several(task)
+    assert [*exported.parities] == [128, 64, 192]
+    assert exported.parity is exported.parities[OWN_PX]
+    for found in exported.parities.values():
         assert parity.faults(found, "fp32") == []
         assert (found.images, found.generated) == (ENOUGH, 0)
-    recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
-    assert recorded["agreement"] == artefact.parities[128].agreement
+    recorded = json.loads(manifest_path(exported.path).read_text())["parity"]
+    assert recorded["agreement"] == exported.parities[128].agreement
     assert {side: one["agreement"] for side, one in recorded["further_px"].items()} == {
-        str(side): artefact.parities[side].agreement for side in (64, 192)
+        str(side): exported.parities[side].agreement for side in (64, 192)
     }
 
 

@@ -16,7 +16,7 @@ from mobilevit.errors import UsageError
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
-from mobilevit.runtimes import TORCH, Ranking, artefacts_beside, this_machine
+from mobilevit.runtimes import TORCH, Ranking, exported_beside, this_machine
 
 PASSES = 5  # in a turn
 Progress = Callable[[int, int], None]
@@ -76,7 +76,7 @@ class Benchmark:
 
 def benchmark(
     model: str | Path,
-    artefacts: Sequence[str | Path] = (),
+    exported_models: Sequence[str | Path] = (),
     *,
     threads: Sequence[int] = (),
     runs: int = 100,
@@ -86,7 +86,7 @@ def benchmark(
 ) -> Benchmark:
     """Time a model file in PyTorch and exported files in their runtimes, on images of noise in memory.
 
-    Without `artefacts` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
+    Without `exported_models` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
     runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `size_px` None: the
     size of the exported files, or of the model.
 
@@ -96,7 +96,7 @@ def benchmark(
     threads = tuple(threads) or tuple(dict.fromkeys((1, os.cpu_count() or 1)))
     if runs < 1 or min(threads) < 1 or not batch_sizes or min(batch_sizes) < 1:
         raise UsageError("--runs, --threads and --batch-sizes are whole numbers from 1 up")
-    paths = [Path(path) for path in artefacts] or _that_run(artefacts_beside(Path(model)))
+    paths = [Path(path) for path in exported_models] or _that_run(exported_beside(Path(model)))
     for path in paths:
         _must_run(path)
     size_px = _common_size(model, paths, size_px)
@@ -113,9 +113,9 @@ def benchmark(
     return Benchmark(str(model), size_px, runs, machine, tuple(measured))
 
 
-def _that_run(artefacts: Mapping[str, Path]) -> list[Path]:
+def _that_run(exported_models: Mapping[str, Path]) -> list[Path]:
     """Those whose runtime is on this system: what only evaluates them elsewhere has no speed worth a word."""
-    return [path for name, path in artefacts.items() if FORMATS[name].runs_here]
+    return [path for name, path in exported_models.items() if FORMATS[name].runs_here]
 
 
 def _must_run(path: Path) -> None:

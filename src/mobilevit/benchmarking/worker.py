@@ -18,7 +18,7 @@ from typing import Any, Self
 import torch
 
 from mobilevit.errors import MobileViTError
-from mobilevit.formats.table import open_artefact
+from mobilevit.formats.table import open_exported
 from mobilevit.inference import runner_for
 from mobilevit.text import words_of
 
@@ -93,7 +93,7 @@ def _serve(job: Job, connection: Connection) -> None:
         if job.runtime == "torch":
             runner = runner_for(job.path, device="cpu", size_px=job.size_px)
         else:
-            runner = open_artefact(job.path, threads=job.threads, size_px=job.size_px)
+            runner = open_exported(job.path, threads=job.threads, size_px=job.size_px)
         connection.send((time.perf_counter() - started) * 1000)
         warm: set[int] = set()
         while True:

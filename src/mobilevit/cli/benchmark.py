@@ -1,4 +1,4 @@
-"""`mobilevit benchmark MODEL [ARTEFACTS...]`."""
+"""`mobilevit benchmark MODEL [EXPORTED MODELS...]`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class BenchmarkOptions:
     """Time a network in PyTorch and in every runtime that it was exported for, in turns."""
 
     model: Model  # a model file, or a name of the catalogue
-    artefacts: Annotated[  # exported files; without, those beside the model file
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARTEFACTS")
+    exported_models: Annotated[  # exported files; without, those beside the model file
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPORTED MODELS")
     ] = ()
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
     batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         shown = bar.add_task("timing", total=None)
         found = benchmark(
             options.model,
-            options.artefacts,
+            options.exported_models,
             threads=numbers("threads", options.threads),
             runs=options.runs,
             batch_sizes=numbers("batch-sizes", options.batch_sizes),

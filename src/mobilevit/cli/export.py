@@ -8,7 +8,7 @@ from typing import Annotated
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, numbers, parse
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.parity import Parity
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.table import Precision
@@ -32,7 +32,7 @@ class ExportOptions:
 def run(arguments: Sequence[str]) -> int:
     options = parse(ExportOptions, "export", arguments)
     names = [name.strip() for name in options.format.split(",") if name.strip()]
-    artefacts = export(
+    exported_models = export(
         options.model,
         names,
         verify=options.verify,
@@ -43,20 +43,20 @@ def run(arguments: Sequence[str]) -> int:
         sizes_px=numbers("sizes-px", options.sizes_px),
     )
     if options.json:
-        console.print_json([json.loads(artefact.manifest.to_json()) for artefact in artefacts], indent=None)
+        console.print_json([json.loads(exported.manifest.to_json()) for exported in exported_models], indent=None)
     else:
-        console.results().print(console.table([row for artefact in artefacts for row in _rows(artefact)]))
-    for artefact in artefacts:
-        if artefact.manifest.calls:
-            calls = ", ".join(f"{name} {count} x" for name, count in artefact.manifest.calls.items())
-            console.say(f"{artefact.path.name} calls {calls}")
+        console.results().print(console.table([row for exported in exported_models for row in _rows(exported)]))
+    for exported in exported_models:
+        if exported.manifest.calls:
+            calls = ", ".join(f"{name} {count} x" for name, count in exported.manifest.calls.items())
+            console.say(f"{exported.path.name} calls {calls}")
     if options.verify and not options.json:
         console.say(PLAIN_RESIZE)
     if not options.verify:
         console.say("not compared with the network: give images to --verify")
-    elif generated := artefacts[0].parity and artefacts[0].parity.generated:
+    elif generated := exported_models[0].parity and exported_models[0].parity.generated:
         console.say(f"{generated} made-up images were added: too few of yours are in colour to show swapped channels")
-    console.wrote(path for artefact in artefacts for path in (artefact.path, manifest_path(artefact.path)))
+    console.wrote(path for exported in exported_models for path in (exported.path, manifest_path(exported.path)))
     return 0
 
 
@@ -66,17 +66,17 @@ PLAIN_RESIZE = (
 )
 
 
-def _rows(artefact: Artefact) -> Iterator[dict[str, object]]:
+def _rows(exported: ExportedModel) -> Iterator[dict[str, object]]:
     """One for each size that was compared."""
     row: dict[str, object] = {
-        "format": artefact.manifest.format,
-        "precision": artefact.manifest.precision,
-        "MB": f"{_bytes(artefact.path) / 2**20:.1f}",
-        "seconds": f"{artefact.seconds:.0f}",
+        "format": exported.manifest.format,
+        "precision": exported.manifest.precision,
+        "MB": f"{_bytes(exported.path) / 2**20:.1f}",
+        "seconds": f"{exported.seconds:.0f}",
     }
-    if not artefact.parities:
+    if not exported.parities:
         yield row
-    for size_px, parity in artefact.parities.items():
+    for size_px, parity in exported.parities.items():
         yield row | {"px": str(size_px)} | _found(parity)
 
 

@@ -22,7 +22,7 @@ from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
-from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, Precision
 from mobilevit.formats.torch import TorchRunner
@@ -34,7 +34,7 @@ from mobilevit.weights.creating import load, require_finite_output, spec_of
 
 
 @dataclass(frozen=True)
-class Artefact:
+class ExportedModel:
     """An exported file and its proof."""
 
     path: Path
@@ -58,7 +58,7 @@ def export(
     precision: Precision | None = None,
     size_px: int | None = None,
     sizes_px: Sequence[int] = (),
-) -> list[Artefact]:
+) -> list[ExportedModel]:
     """Write a network in some formats and, with images to `verify` on, compare each with the network in its runtime.
 
     `model` is a model file, a name of the catalogue, or a network with a spec. The files go beside the model file, or
@@ -117,8 +117,8 @@ class Exporter:
     reference: Runner
     views: Mapping[int, Views]  # by their side; none: nothing is compared
 
-    def write(self, name: str, path: Path, precision: Precision) -> Artefact:
-        """One artefact at `path` with its manifest, compared where there are images."""
+    def write(self, name: str, path: Path, precision: Precision) -> ExportedModel:
+        """One exported model at `path` with its manifest, compared where there are images."""
         started = time.monotonic()
         with temporary_folder(path.parent, "export") as folder:
             temporary = folder / path.name
@@ -129,16 +129,16 @@ class Exporter:
                 if not self.views:
                     opened[0](self.graph.example.to(torch.uint8))  # not compared, yet it runs and its answer is finite
             found = {
-                side: self._compared(cast(ArtefactRunner, runner), self.views[side], temporary)
+                side: self._compared(cast(ExportedRunner, runner), self.views[side], temporary)
                 for side, runner in zip(self.graph.sizes_px, opened, strict=True)
                 if self.views
             }
             if found:
                 manifest = replace(manifest, parity=_proof(precision, found))
             put(temporary, path, manifest)
-        return Artefact(path, manifest, found, time.monotonic() - started)
+        return ExportedModel(path, manifest, found, time.monotonic() - started)
 
-    def _compared(self, runner: ArtefactRunner, views: Views, path: Path) -> Parity:
+    def _compared(self, runner: ExportedRunner, views: Views, path: Path) -> Parity:
         name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
         side = runner.spec.preprocessing.size_px
         with refusal_of(FORMATS[name].title):

@@ -17,7 +17,7 @@ from mobilevit.weights.creating import spec_of
 def graph_of(network: nn.Module, task: Task, size_px: int | None = None, sizes_px: Sequence[int] = ()) -> Graph:
     """The graph of a network of `task`, for squares of `size_px` (None: the network's own); the network stays.
 
-    `sizes_px` are other sides that the same artefact has to take. UsageError where one graph cannot.
+    `sizes_px` are other sides that the same exported model has to take. UsageError where one graph cannot.
     """
     spec = spec_of(network)
     spec = spec if size_px is None else at_size(spec, size_px)

@@ -10,7 +10,7 @@ from torch import Tensor
 from mobilevit.errors import ParityError
 from mobilevit.exporting.views import Views
 from mobilevit.formats import Runner
-from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.running import ExportedRunner
 from mobilevit.tasks.base import Task
 
 
@@ -51,7 +51,7 @@ class Parity:
     agreement_plain_resize: float  # with the network on the usual resize, the file on a plain bilinear one
 
 
-def compare(runner: ArtefactRunner, reference: Runner, views: Views, task: Task) -> Parity:
+def compare(runner: ExportedRunner, reference: Runner, views: Views, task: Task) -> Parity:
     """The outputs of both, for the same pixels and for pixels that were resized as phones do."""
     outputs, expected = runner(views.images), reference(views.images)
     return Parity(

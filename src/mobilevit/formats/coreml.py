@@ -1,4 +1,4 @@
-"""Core ML: iPhones, iPads and Macs, from iOS 17 and macOS 14 on. The artefact is a package, which is a folder.
+"""Core ML: iPhones, iPads and Macs, from iOS 17 and macOS 14 on. The exported model is a package, which is a folder.
 
 Apple's runtime exists on macOS alone. Elsewhere the saved package is read again and its program is evaluated with
 torch; what is found there is said of the program and not of the runtime.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, Port
 from mobilevit.formats.mil_program import MilProgram
-from mobilevit.formats.running import ArtefactRunner, Images
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.formats.silence import silent
 from mobilevit.spec import ModelSpec
 
@@ -88,7 +88,7 @@ def _describe(model: Any, spec: ModelSpec) -> None:
     model.input_description["images"] = f"An RGB image of {side} x {side}"
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:  # noqa: ARG001
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:  # noqa: ARG001
     """One image at a time; how many threads that takes is Core ML's own affair."""
     on_mac = sys.platform == "darwin"
     predict, runtime = _core_ml(path) if on_mac else _checked(path)
@@ -98,7 +98,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         found = predict(images)
         return [_values(found[port.name], port, labels) for port in manifest.outputs]
 
-    return ArtefactRunner(manifest, runtime, run)
+    return ExportedRunner(manifest, runtime, run)
 
 
 def _values(output: Any, port: Port, labels: list[str]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.rewriting import Replacements, rewritten
-from mobilevit.formats.running import ArtefactRunner, Images
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.formats.silence import silent
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
@@ -45,7 +45,7 @@ def lowered(program: torch.export.ExportedProgram) -> bytes:
     return buffer
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     """The number of threads is that of all files of this format in the process: the last one opened says it."""
     with silent("ExecuTorch"):
         from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
@@ -60,7 +60,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     def run(images: Images) -> list[NDArray[Any]]:
         return [output.numpy() for output in method.execute([torch.from_numpy(images)])]
 
-    return ArtefactRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
+    return ExportedRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
 
 
 def calls(path: Path) -> dict[str, int]:

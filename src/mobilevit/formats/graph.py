@@ -19,7 +19,7 @@ class Graph:
     module: nn.Module
     outputs: tuple[str, ...]
     spec: ModelSpec
-    further_px: tuple[int, ...] = ()  # sides of other squares that the same artefact has to take
+    further_px: tuple[int, ...] = ()  # sides of other squares that the same exported model has to take
 
     @property
     def size_px(self) -> int:
@@ -28,7 +28,7 @@ class Graph:
 
     @property
     def sizes_px(self) -> tuple[int, ...]:
-        """Sides of all squares that the artefact has to take, its own first."""
+        """Sides of all squares that the exported model has to take, its own first."""
         return (self.size_px, *self.further_px)
 
     @cached_property

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.rewriting import Replacements, rewritten
-from mobilevit.formats.running import ArtefactRunner, Images
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.formats.silence import silent
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
@@ -43,7 +43,7 @@ class ChannelsLast(nn.Module):
         return dict(zip(self.names, self.module(images.permute(0, 3, 1, 2)), strict=True))
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     """With as many threads as torch takes, where it is not said: LiteRT itself would take one."""
     with silent("LiteRT"):
         from ai_edge_litert.interpreter import Interpreter
@@ -56,7 +56,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         found = signature(images=np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
         return [found[port.name] for port in manifest.outputs]
 
-    return ArtefactRunner(manifest, f"LiteRT {_version()}", run)
+    return ExportedRunner(manifest, f"LiteRT {_version()}", run)
 
 
 def _variance(x: Tensor, _dim: int, eps: float) -> Tensor:

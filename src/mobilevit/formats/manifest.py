@@ -40,7 +40,7 @@ class Manifest:
 
     format: str  # a name of formats.table.FORMATS
     precision: str
-    file: str  # name of the artefact, which lies beside
+    file: str  # name of the exported model, which lies beside
     sha256: str
     spec: ModelSpec
     sizes_px: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
@@ -132,43 +132,43 @@ def _faults(manifest: Manifest) -> Iterator[str]:
             yield f"spec.classes are {classes}, but the output {port.name} is of shape {[*port.shape]}"
 
 
-def manifest_path(artefact: Path) -> Path:
-    """Where the manifest of an artefact lies."""
-    return artefact.with_name(artefact.name + ".json")
+def manifest_path(exported: Path) -> Path:
+    """Where the manifest of an exported model lies."""
+    return exported.with_name(exported.name + ".json")
 
 
-def read_manifest(artefact: Path) -> Manifest:
-    """The manifest of the file or folder `artefact`.
+def read_manifest(exported: Path) -> Manifest:
+    """The manifest of the file or folder `exported`.
 
-    WeightsError where either is missing, the manifest was changed, or the artefact is not the one that it was written
+    WeightsError where either is missing, the manifest was changed, or the exported model is not the one that it was written
     for, which is found out before any runtime opens it.
     """
-    if not artefact.exists():
-        raise WeightsError(f"exported model not found: {artefact}")
-    text = _text_beside(artefact)
+    if not exported.exists():
+        raise WeightsError(f"exported model not found: {exported}")
+    text = _text_beside(exported)
     try:
         manifest = Manifest.from_json(text)
     except WeightsError as error:
-        raise WeightsError(f"{manifest_path(artefact)}: {error}") from error
-    if manifest.sha256 != sha256_of(artefact):
+        raise WeightsError(f"{manifest_path(exported)}: {error}") from error
+    if manifest.sha256 != sha256_of(exported):
         raise WeightsError(
-            f"{artefact} is not what its manifest was written for (sha256): it is damaged, cut short or another file. "
+            f"{exported} is not what its manifest was written for (sha256): it is damaged, cut short or another file. "
             "Copy both again, or remove it and export the model again."
         )
     return manifest
 
 
-def has_its_sum(artefact: Path) -> bool:
-    """Whether the manifest beside `artefact`, changed or not, is of it: then it is as an export wrote it."""
+def has_its_sum(exported: Path) -> bool:
+    """Whether the manifest beside `exported`, changed or not, is of it: then it is as an export wrote it."""
     try:
-        return bool(parsed(_text_beside(artefact))["sha256"] == sha256_of(artefact))
+        return bool(parsed(_text_beside(exported))["sha256"] == sha256_of(exported))
     except (WeightsError, KeyError, TypeError, IndexError):
         return False
 
 
-def _text_beside(artefact: Path) -> str:
-    """What the manifest of `artefact` holds; WeightsError where it is missing, or no text of its size."""
-    path = manifest_path(artefact)
+def _text_beside(exported: Path) -> str:
+    """What the manifest of `exported` holds; WeightsError where it is missing, or no text of its size."""
+    path = manifest_path(exported)
     try:
         if path.stat().st_size > 4 * MOST_CHARACTERS:
             raise WeightsError(
@@ -177,19 +177,19 @@ def _text_beside(artefact: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
-            f"{artefact} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
+            f"{exported} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
         ) from error
 
 
-def sha256_of(artefact: Path) -> str:
+def sha256_of(exported: Path) -> str:
     """Of a file; of a folder that of the names and contents of all files in it. WeightsError where one is not read."""
     digest = hashlib.sha256()
     try:
-        for path in [artefact] if artefact.is_file() else sorted(artefact.rglob("*")):
+        for path in [exported] if exported.is_file() else sorted(exported.rglob("*")):
             if path.is_file():
-                if path != artefact:
-                    digest.update(path.relative_to(artefact).as_posix().encode() + b"\0")
+                if path != exported:
+                    digest.update(path.relative_to(exported).as_posix().encode() + b"\0")
                 digest.update(path.read_bytes())
     except OSError as error:
-        raise WeightsError(f"{artefact} cannot be read: {error.strerror}") from error
+        raise WeightsError(f"{exported} cannot be read: {error.strerror}") from error
     return digest.hexdigest()

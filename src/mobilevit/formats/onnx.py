@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.onnx_model import onnx_model
-from mobilevit.formats.running import ArtefactRunner, Images
+from mobilevit.formats.running import ExportedRunner, Images
 
 CPU_PIXELS = 8 * 256 * 256  # of the images at a time: more of them leave the caches
 
@@ -22,7 +22,7 @@ def write(graph: Graph, path: Path, precision: str) -> None:
     onnx.save(onnx_model(graph), path)
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -35,4 +35,4 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         return [np.asarray(output) for output in session.run(names, {"images": images})]
 
     at_a_time = max(1, CPU_PIXELS // manifest.spec.preprocessing.size_px**2)
-    return ArtefactRunner(manifest, f"onnxruntime {onnxruntime.__version__}", run, at_a_time)
+    return ExportedRunner(manifest, f"onnxruntime {onnxruntime.__version__}", run, at_a_time)

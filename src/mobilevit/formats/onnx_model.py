@@ -1,4 +1,4 @@
-"""The graph as an ONNX model: the artefact of one format, and the way into another."""
+"""The graph as an ONNX model: the exported model of one format, and the way into another."""
 
 import math
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""OpenVINO: Intel's and ARM's processors. The artefact is a folder with model.xml and model.bin.
+"""OpenVINO: Intel's and ARM's processors. The exported model is a folder with model.xml and model.bin.
 
 It is made of the ONNX model and left open for any number of images: with that number fixed to one, OpenVINO 2026.4
 gives other answers where a map has four tokens (stage 5 at 128 px), by 0.1 in a probability.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.onnx_model import onnx_model
-from mobilevit.formats.running import ArtefactRunner, Images
+from mobilevit.formats.running import ExportedRunner, Images
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
@@ -28,7 +28,7 @@ def write(graph: Graph, path: Path, precision: str) -> None:
     source.unlink()
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     import openvino
 
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -42,4 +42,4 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         results = request.infer([images], share_inputs=True)
         return [results[name] for name in names]
 
-    return ArtefactRunner(manifest, f"openvino {openvino.__version__.partition('-')[0]}", run)
+    return ExportedRunner(manifest, f"openvino {openvino.__version__.partition('-')[0]}", run)

@@ -16,7 +16,7 @@ Images = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
 Run = Callable[[Images], Sequence[NDArray[np.generic]]]  # the outputs of the manifest, in its order
 
 
-class ArtefactRunner:
+class ExportedRunner:
     """Runs an exported file by a function that takes `at_a_time` images at most."""
 
     def __init__(self, manifest: Manifest, runtime: str, run: Run, at_a_time: int = 1) -> None:

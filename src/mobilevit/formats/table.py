@@ -22,12 +22,12 @@ class Format:
 
     title: str  # for people
     module: str  # of this package
-    suffix: str  # of the artefact, a file or a folder
+    suffix: str  # of the exported model, a file or a folder
     packages: tuple[str, ...]  # that have to be importable, all of the extra "export"
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
     any_batch: bool = False  # whether it takes several images at a time
-    any_size: bool = False  # whether one artefact may take images of several sizes
+    any_size: bool = False  # whether one exported model may take images of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     counts_calls: bool = False  # whether its adapter is a Counting one
     dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
@@ -62,11 +62,11 @@ class Adapter(Protocol):
     """What the module of a format offers. Nothing of its packages is imported before it is called."""
 
     def write(self, graph: Graph, path: Path, precision: Precision) -> None:
-        """Write the artefact at `path`, where nothing is yet."""
+        """Write the exported model at `path`, where nothing is yet."""
         ...
 
     def open(self, path: Path, manifest: Manifest, threads: int | None) -> Runner:
-        """The artefact in its own runtime; `threads` None: as many as the runtime likes."""
+        """The exported model in its own runtime; `threads` None: as many as the runtime likes."""
         ...
 
 
@@ -89,12 +89,12 @@ def adapter(name: str) -> Adapter:
     return cast(Adapter, import_module(f"mobilevit.formats.{row.module}"))
 
 
-def is_artefact(path: str | Path) -> bool:
+def is_exported(path: str | Path) -> bool:
     """Whether the name is that of an exported file or folder."""
     return Path(path).suffix in {row.suffix for row in FORMATS.values()}
 
 
-def open_artefact(path: str | Path, *, threads: int | None = None, size_px: int | None = None) -> Runner:
+def open_exported(path: str | Path, *, threads: int | None = None, size_px: int | None = None) -> Runner:
     """An exported file, ready to run by its manifest; WeightsError where they do not belong together.
 
     `size_px` None: its own size; UsageError for one that it was not exported for.

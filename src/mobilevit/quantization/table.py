@@ -32,7 +32,7 @@ class Source:
     images: Tensor  # (N, 3, S, S) uint8 RGB, to calibrate on
 
 
-Choice = Callable[[Source, Path], None]  # writes the artefact at a path where nothing is yet
+Choice = Callable[[Source, Path], None]  # writes the exported model at a path where nothing is yet
 
 
 class Quantiser(Protocol):

@@ -20,9 +20,9 @@ from mobilevit.files import write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import manifest_path
-from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.silence import refusal_of
-from mobilevit.formats.table import FORMATS, adapter, open_artefact
+from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.quantization.images import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source
 from mobilevit.tasks.base import Task
@@ -96,8 +96,8 @@ class Trial:
         score = self.score(self.runner(name), CHOOSING, name).score
         return Variant(name, score, 100 * (reference - score), size_of(self.path(name)))
 
-    def runner(self, choice: str) -> ArtefactRunner:
-        return cast(ArtefactRunner, open_artefact(self.path(choice)))
+    def runner(self, choice: str) -> ExportedRunner:
+        return cast(ExportedRunner, open_exported(self.path(choice)))
 
     def score(self, runner: Runner, split: str, name: str) -> Evaluation:
         """How good a runner is on a split of the data."""
