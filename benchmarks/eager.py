@@ -44,7 +44,7 @@ from turns import Player, Prepared, ratio
 
 from mobilevit.models.fuse import fuse
 from mobilevit.models.table import build
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import from_ours
 
 CLASSES = 1000
@@ -114,7 +114,7 @@ def timm_network(options: Options, *, exportable: bool = False) -> nn.Module:
     import timm
 
     network: nn.Module = timm.create_model(options.model, exportable=exportable)
-    network.load_state_dict(from_ours(ours(options).state_dict(), Recognised("timm", options.model, CLASSES)))
+    network.load_state_dict(from_ours(ours(options).state_dict(), Recognized("timm", options.model, CLASSES)))
     return network
 
 

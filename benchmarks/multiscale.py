@@ -81,7 +81,7 @@ def main(options: Options) -> None:
 
 
 class Trial:
-    """Training by one rule: its own network, optimiser and place in its schedule."""
+    """Training by one rule: its own network, optimizer and place in its schedule."""
 
     def __init__(self, rule: RuleName, options: Options) -> None:
         samples = reader.read(options.data, ReadOptions()).splits["train"]
@@ -92,7 +92,7 @@ class Trial:
         torch.manual_seed(SEED)
         network = build(options.model, 1 + max(sample.target for sample in samples))
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
         self.size_px = options.size_px  # of the last step
         self.times_s: list[float] = []
         self.costs: dict[int, list[float]] = defaultdict(list)  # by size: in steps of single-scale training
@@ -116,8 +116,8 @@ class Trial:
         labels = torch.zeros(len(inputs), dtype=torch.long) if targets is None else targets
         loss = functional.cross_entropy(self.network(inputs), labels.to(self.device), label_smoothing=0.1)
         loss.backward()
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.item()  # waits for a GPU
 
     def cost(self, choice: Resolution) -> float:

@@ -49,9 +49,9 @@ def heaps(count: int) -> tuple[Tensor, Tensor]:
     """Boxes scattered around 60 objects in an image of 1, and their scores."""
     random = torch.Generator().manual_seed(0)
     objects = torch.rand(60, 4, generator=random)[torch.randint(60, (count,), generator=random)]
-    centres = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)
+    centers = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)
     sizes = 0.05 + 0.3 * objects[:, 2:] * (0.2 * torch.randn(count, 2, generator=random)).exp()
-    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1), torch.rand(count, generator=random)
+    return torch.cat([centers - sizes / 2, centers + sizes / 2], dim=1), torch.rand(count, generator=random)
 
 
 def timed_ms(boxes: Tensor, scores: Tensor, labels: Tensor) -> float:

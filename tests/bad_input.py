@@ -51,9 +51,9 @@ def write_datasets(root: Path) -> None:
         "lonely/train/dog": 1,
         "lonely/val/cat": 1,
         "lonely/val/dog": 1,
-        "misspelt/train/cat": 2,
-        "misspelt/train/dog": 2,
-        "misspelt/val/Cat": 2,
+        "misspelled/train/cat": 2,
+        "misspelled/train/dog": 2,
+        "misspelled/val/Cat": 2,
         "held-out/val/cat": 2,
         "held-out/val/dog": 2,
     }.items():
@@ -113,12 +113,12 @@ def write_masks(root: Path) -> None:
     """Datasets for segmentation, six images each, of which some masks are wrong."""
     good = np.zeros((64, 64), np.uint8)
     good[16:48, 16:48] = 1
-    coloured = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)
+    colored = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)
     datasets: dict[str, tuple[str, dict[int, NDArray[np.uint8]]]] = {
         "small": ("background\nsquare\n", {1: good[:32], 2: good[:, :40]}),
         "values": ("background\nsquare\n", {3: good * 7}),
-        "colours": ("", dict.fromkeys(range(6), coloured)),
-        "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), coloured), 4: coloured + 9}),
+        "colors": ("", dict.fromkeys(range(6), colored)),
+        "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), colored), 4: colored + 9}),
         "half": ("background 0 0 0\nroad\n", {}),
         "two": ("background\nsquare\n\nsquare\n", {}),
         "ignore": ("background\nsquare\nignore\n", {}),

@@ -23,7 +23,7 @@ from gpu_parts.stepping import distance, gradient, parts_of, train_step
 from mobilevit import (
     MobileViTError,
     MultiScaleConfig,
-    OptimiserConfig,
+    OptimizerConfig,
     Predictor,
     TrainConfig,
     dry_run,
@@ -40,7 +40,7 @@ from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions, ReadOptions
 from mobilevit.tasks.classification import reader
 from mobilevit.training.distributed import Group
-from mobilevit.training.optimiser import adamw
+from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare as prepare_run
 from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights.creating import spec_of
@@ -180,7 +180,7 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     batch = [made.batch_for("classification", session.sizes.compared, session.sizes.compared_px)]
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
-    step.optimiser = adamw(step.network, OptimiserConfig())
+    step.optimizer = adamw(step.network, OptimizerConfig())
     step.scaler = torch.amp.GradScaler(session.device.type, init_scale=2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)

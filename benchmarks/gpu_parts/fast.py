@@ -22,12 +22,12 @@ from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch
 from mobilevit.data.transforms import prepare as prepared
 from mobilevit.models.table import build
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.loop import Parts
 from mobilevit.training.network import training_mode, wrapped
-from mobilevit.training.optimiser import adamw
+from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare
 from mobilevit.training.step import TrainStep
 from mobilevit.training.watching import Quiet
@@ -84,7 +84,7 @@ def _batch(session: Session, size_px: int, count: int) -> Batch:
 def _stepper(model: nn.Module, forward: nn.Module, device: torch.device) -> TrainStep:
     """The project's step as a run has it: AdamW, clipping, bf16 on a GPU. Moves the model."""
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    config = OptimiserConfig()
+    config = OptimizerConfig()
     model.train()
     return step_of(model, forward, "classification", adamw(model, config), _dtype(device), config)
 
@@ -136,7 +136,7 @@ def shares(model: str, session: Session, figures: Figures) -> None:
     network, batch = _ours(model), _batch(session, session.sizes.step_px, session.sizes.step_batch)
     step = _stepper(network, network, session.device)
     ema = Ema(network, 0.999, warmup=False)
-    idle = adamw(network, OptimiserConfig())  # one of its own, so that gradients of zero change nothing that is timed
+    idle = adamw(network, OptimizerConfig())  # one of its own, so that gradients of zero change nothing that is timed
 
     def whole() -> None:
         step([batch], lr=1e-4, seed=0)

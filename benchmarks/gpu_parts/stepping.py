@@ -10,13 +10,13 @@ from torch import nn
 from gpu_parts.made import model_for
 from mobilevit.data.sample import Batch
 from mobilevit.tasks import TASKS
-from mobilevit.training.config import OptimiserConfig, TrainConfig
+from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.network import training_mode
 from mobilevit.training.step import TrainStep
 
 # No clipping and frozen statistics: then a step's gradient is the sum over its images, however these are split.
-PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimiserConfig(clip_norm=0.0))
+PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(clip_norm=0.0))
 
 Gradient = dict[str, torch.Tensor]
 
@@ -34,7 +34,7 @@ def step_of(
     task: str,
     optimizer: torch.optim.Optimizer,
     amp_dtype: torch.dtype | None = None,
-    config: OptimiserConfig = PLAIN.optim,
+    config: OptimizerConfig = PLAIN.optim,
     group: Group = Group(),  # noqa: B008 (frozen)
 ) -> TrainStep:
     return TrainStep(

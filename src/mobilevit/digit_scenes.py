@@ -93,7 +93,7 @@ def _splits(crowd: Crowd, seed: int) -> Iterator[tuple[str, Iterator[Scene]]]:
 
 
 def _scene(rng: np.random.Generator, crowd: Crowd, drawings: NDArray[np.float64], digits: NDArray[np.int64]) -> Scene:
-    """Dark digits of many colours on light paper, none over another."""
+    """Dark digits of many colors on light paper, none over another."""
     placed: list[Placed] = []
     for _ in range(rng.integers(*crowd.digits, endpoint=True)):
         which, height = int(rng.integers(len(digits))), int(rng.integers(*crowd.height_px, endpoint=True))

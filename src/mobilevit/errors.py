@@ -26,7 +26,7 @@ class MobileViTError(Exception):
 
 
 class UsageError(MobileViTError):
-    """A misspelt name, an option outside its range, options that exclude each other; exit code 2."""
+    """A misspelled name, an option outside its range, options that exclude each other; exit code 2."""
 
 
 class ImageError(MobileViTError):

@@ -52,7 +52,7 @@ class Failure:
 class Predictor:
     """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
-    Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
+    Takes a model file, an exported file, a name of the catalog, a network with a spec (it stays as it is; a fused
     copy runs), or any Runner. Images are paths, folders, patterns, addresses, "-" for standard input, bytes, open
     files, Pillow images, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
@@ -297,7 +297,7 @@ def runner_for(
     size_px: int | None = None,
     runtime: str = TORCH,
 ) -> Runner:
-    """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
+    """A runner of a model file, a name of the catalog or a network (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
     `size_px` takes images of another size than the network was trained for, an exported file one that it was exported

@@ -16,7 +16,7 @@ from mobilevit.models.table import ALIASES, MODELS, resolve
 from mobilevit.models.vit import DEIT_TINY, ViT
 from mobilevit.spec import ModelSpec, Preprocessing
 from mobilevit.weights.blank import blank
-from mobilevit.weights.catalogue import CATALOGUE
+from mobilevit.weights.catalog import CATALOG
 from mobilevit.weights.checkpoint import usual_classes
 from mobilevit.weights.creating import load
 
@@ -86,15 +86,15 @@ def info(model: str | Path | nn.Module, size_px: int | None = None) -> Summary:
     if size_px is not None and not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
         raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
     name, network = _network(model)
-    return summarise(name, network, size_px or _own_size_px(name, network))
+    return summarize(name, network, size_px or _own_size_px(name, network))
 
 
 def deit_tiny() -> Summary:
     """The standard ViT that the paper compares with, at its 224 px."""
-    return summarise("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
+    return summarize("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
 
 
-def summarise(name: str, network: nn.Module, size_px: int) -> Summary:
+def summarize(name: str, network: nn.Module, size_px: int) -> Summary:
     """Count a network by one forward pass on shapes; the network stays as it is."""
     network = copy.deepcopy(network).to("meta").eval()
     counter = _Counter()
@@ -111,7 +111,7 @@ def _network(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
     """What `model` means, and how to call it."""
     if isinstance(model, nn.Module):
         return type(model).__name__, model
-    if model in (*MODELS, *ALIASES) or not (model in CATALOGUE or _is_path(model)):
+    if model in (*MODELS, *ALIASES) or not (model in CATALOG or _is_path(model)):
         name = resolve(str(model))
         return name, blank(name, len(usual_classes(MODELS[name].task)))
     return str(model), load(model)

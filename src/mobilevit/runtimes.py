@@ -16,7 +16,7 @@ from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.table import FORMATS, is_exported
 from mobilevit.models.table import ALIASES, MODELS
 from mobilevit.spec import ModelSpec, ScoreThreshold
-from mobilevit.weights.catalogue import CATALOGUE
+from mobilevit.weights.catalog import CATALOG
 
 TORCH, AUTO = "torch", "auto"
 
@@ -121,7 +121,7 @@ def chosen(model: str | Path, runtime: str) -> Path | None:
             f"{model} is an exported model, and no {FORMATS[runtime].title} file lies beside it: leave out the "
             "runtime, or export the model file that it was made of"
         )
-    row, named = FORMATS[runtime], CATALOGUE.get(str(model))
+    row, named = FORMATS[runtime], CATALOG.get(str(model))
     architecture = named.architecture if named else ALIASES.get(str(model), str(model))
     if architecture not in MODELS:
         raise UsageError(

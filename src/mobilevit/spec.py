@@ -33,7 +33,7 @@ class ClassLabel:
 class Preprocessing:
     """From a decoded image to the network's input, a square scaled to 0-1.
 
-    `fit` "crop": resize the short side, crop the centre. "stretch": the whole image, its aspect not kept.
+    `fit` "crop": resize the short side, crop the center. "stretch": the whole image, its aspect not kept.
     """
 
     size_px: int = 256  # side of the square
@@ -48,7 +48,7 @@ class Provenance:
     """Where the weights come from and under which terms they may be used."""
 
     source: str = ""  # an address, or the command that trained them
-    licence: str = ""
+    license: str = ""
     score: str = ""  # for people: "69.0 % top-1, ImageNet-1k val"
     note: str = ""
 

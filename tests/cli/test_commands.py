@@ -118,7 +118,7 @@ def test_evaluate_for_machines(model: Path, data: Path, capsys: Capture) -> None
     assert {"top1", "ece"} <= said["scores"].keys()
 
 
-def test_predict_is_a_table_without_colours_or_cuts(model: Path, images: list[str], capsys: Capture) -> None:
+def test_predict_is_a_table_without_colors_or_cuts(model: Path, images: list[str], capsys: Capture) -> None:
     assert main(["predict", str(model), *images]) == 0
     shown = capsys.readouterr()
     assert all(image in shown.out for image in images)

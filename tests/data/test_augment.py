@@ -68,7 +68,7 @@ def test_each_kind(config: AugmentConfig, count: int) -> None:
 
 @pytest.mark.parametrize("config", [AugmentConfig(mixup=1.0), AugmentConfig(cutmix=1.0)], ids=["mixup", "cutmix"])
 def test_labels_are_mixed_as_the_images_are(config: AugmentConfig) -> None:
-    """Images that are their own label, in one colour: the mean of the mixed image is the mixed label."""
+    """Images that are their own label, in one color: the mean of the mixed image is the mixed label."""
     pytest.importorskip("kornia", reason="the extra `augment` is not installed")
     labels = torch.arange(3)
     images = torch.eye(3)[:, :, None, None].expand(3, 3, 20, 20).contiguous()

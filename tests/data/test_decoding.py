@@ -1,4 +1,4 @@
-"""Every kind of image file has defined behaviour: the right pixels, or a ImageError that names it."""
+"""Every kind of image file has defined behavior: the right pixels, or a ImageError that names it."""
 
 import os
 import struct
@@ -19,11 +19,11 @@ from mobilevit.errors import ImageError
 from mobilevit.images.opening import FORMATS
 
 ORIENTATION = 0x0112
-WHITE, GREY = (255, 255, 255), (128, 128, 128)
+WHITE, GRAY = (255, 255, 255), (128, 128, 128)
 
 
 def scene(width: int = 48, height: int = 32) -> Image.Image:
-    """Four quadrants of different colours: no flip or turn leaves it as it is."""
+    """Four quadrants of different colors: no flip or turn leaves it as it is."""
     image = Image.new("RGB", (width, height), (200, 30, 30))
     image.paste((30, 200, 30), (width // 2, 0, width, height // 2))
     image.paste((30, 30, 200), (0, height // 2, width // 2, height))
@@ -124,14 +124,14 @@ def test_transparent_parts_are_white(data: bytes) -> None:
     assert (pixels[:, 4:] == 255).all()
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 128), ("RGB", GREY)])
-def test_a_transparent_colour_is_white(mode: str, colour: object) -> None:
-    image = Image.new(mode, (4, 4), colour)
-    assert decode(encoded(image, "PNG", transparency=colour)).getpixel((0, 0)) == WHITE
+@pytest.mark.parametrize(("mode", "color"), [("L", 128), ("RGB", GRAY)])
+def test_a_transparent_color_is_white(mode: str, color: object) -> None:
+    image = Image.new(mode, (4, 4), color)
+    assert decode(encoded(image, "PNG", transparency=color)).getpixel((0, 0)) == WHITE
 
 
 def test_half_transparency_is_blended_with_white() -> None:
-    assert decode(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 127)), "PNG")).getpixel((0, 0)) == GREY
+    assert decode(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 127)), "PNG")).getpixel((0, 0)) == GRAY
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr", "HSV", "LA", "RGBA", "CMYK"])
@@ -144,7 +144,7 @@ def test_pillow_images_of_any_mode(mode: str) -> None:
     assert (image.mode, image.tobytes()) == (mode, before), "the caller's image stays as it was"
 
 
-def test_greyscale_and_one_bit() -> None:
+def test_grayscale_and_one_bit() -> None:
     assert decode(encoded(Image.new("L", (3, 2), 77), "JPEG")).getpixel((1, 1)) == (77, 77, 77)
     assert decode(encoded(Image.new("1", (3, 2), 1), "PNG")).getpixel((1, 1)) == WHITE
 
@@ -165,7 +165,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
         assert np.asarray(decode(encoded(Image.fromarray(values), kind)))[0, :, 0].tolist() == [0, 1, 100, 128, 255]
 
 
-def test_sixteen_bit_colour_png() -> None:
+def test_sixteen_bit_color_png() -> None:
     data = png(
         chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)), b"\x00" + struct.pack(">HHH", 65535, 0, 32896)
     )

@@ -1,4 +1,4 @@
-"""Photometric distortion: colours change, within bounds, and nothing but the generator decides."""
+"""Photometric distortion: colors change, within bounds, and nothing but the generator decides."""
 
 import numpy as np
 from PIL import Image
@@ -28,10 +28,10 @@ def test_sometimes_nothing_changes() -> None:
     assert 3 <= same <= 40  # 400 / 32, less where a permutation of the channels is none
 
 
-def test_grey_stays_grey_and_within_bounds() -> None:
-    """Of grey there is no hue and no order of channels: what is left is contrast and brightness, in either order."""
-    grey = Image.new("RGB", (4, 4), (110, 110, 110))
-    values = [pixels(seed, grey) for seed in range(300)]
+def test_gray_stays_gray_and_within_bounds() -> None:
+    """Of gray there is no hue and no order of channels: what is left is contrast and brightness, in either order."""
+    gray = Image.new("RGB", (4, 4), (110, 110, 110))
+    values = [pixels(seed, gray) for seed in range(300)]
     assert all(np.ptp(value, axis=2).max() <= 1 for value in values)
     shades = np.array([value.mean() for value in values])
     assert 110 * 0.5 - 51 - 2 <= shades.min() < 50  # beyond what each of the two can do alone: 55 and 59

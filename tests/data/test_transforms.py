@@ -26,7 +26,7 @@ def noise(width: int, height: int, low: int = 0, high: int = 256) -> Image.Image
 
 
 def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """Evaluation as the paper's code writes it: resize the whole image, then cut its centre out."""
+    """Evaluation as the paper's code writes it: resize the whole image, then cut its center out."""
     short, crop = min(image.size), preprocessing.size_px
     width, height = (side * preprocessing.resize_px // short for side in image.size)
     left, top = round((width - crop) / 2), round((height - crop) / 2)
@@ -182,7 +182,7 @@ def test_boxes_and_masks_follow_the_image(width: int, height: int, seed: int, fl
     (box,) = geometry.boxes(np.array([[left, top, right, bottom]], np.float32)) * 64
     for axis, (low, high) in enumerate(((box[0], box[2]), (box[1], box[3]))):
         inside = np.flatnonzero((mask == 255).any(axis=axis))
-        if len(inside):  # a pixel of the mask is inside where its centre is
+        if len(inside):  # a pixel of the mask is inside where its center is
             assert inside[0] + 0.5 >= max(low, 0) - 0.51
             assert inside[-1] + 0.5 <= min(high, 64) + 0.51
 

@@ -54,9 +54,9 @@ def test_the_sheet_is_as_wide_as_its_longest_row(tree):
 
 def test_the_other_splits_fill_a_row_that_training_does_not(tree):
     root = tree({"train/cat": 6, "train/dog": 1, "val/cat": 9, "val/dog": 2, "test/dog": 2})
-    for split, grey in (("train", 10), ("val", 90), ("test", 170)):
+    for split, gray in (("train", 10), ("val", 90), ("test", 170)):
         for path in (root / split).glob("*/*"):
-            Image.new("RGB", (32, 32), (grey, grey, grey)).save(path)
+            Image.new("RGB", (32, 32), (gray, gray, gray)).save(path)
     sheet = sheet_of(root)
     shades = [[round(tile(sheet, row, column).mean() / 80) for column in range(MAX_COLUMNS)] for row in range(2)]
     train, val, test, paper = range(4)

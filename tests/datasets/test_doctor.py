@@ -14,7 +14,7 @@ from mobilevit.data import doctor
 from mobilevit.data.finding import Finding
 from mobilevit.data.report import DataReport
 from mobilevit.errors import DataError, UsageError
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions
 
 SOUND = {"train/cat": 12, "train/dog": 12, "val/cat": 3, "val/dog": 3}
@@ -26,7 +26,7 @@ def found(report: DataReport, kind: str) -> Finding:
 
 
 def read(root: Path):
-    task = recognise(root)
+    task = recognize(root)
     return task, task.read(root, ReadOptions())
 
 
@@ -110,7 +110,7 @@ def test_odd_images(tree):
         "long": smooth_image(2, 400, 64),
         "huge": Image.fromarray(np.tile(np.arange(250, dtype=np.uint8)[:, None, None], (16, 4000, 3))),
         "blank": Image.new("RGB", (64, 64), "navy"),
-        "greyscale": smooth_image(3).convert("L"),
+        "grayscale": smooth_image(3).convert("L"),
     }
     for kind, image in odd.items():
         image.save(root / f"train/cat/{kind}.jpg")
@@ -118,18 +118,18 @@ def test_odd_images(tree):
     report = mobilevit.check(root)
     for kind in ("tiny", "long", "huge", "blank", "suffix"):
         assert [path.name for path in found(report, kind).paths] == [f"{kind}.jpg"]
-    assert {path.name for path in found(report, "greyscale").paths} == {"greyscale.jpg", "huge.jpg"}
+    assert {path.name for path in found(report, "grayscale").paths} == {"grayscale.jpg", "huge.jpg"}
     assert report.ok
 
 
-def test_a_greyscale_dataset_is_said_once(tmp_path):
+def test_a_grayscale_dataset_is_said_once(tmp_path):
     for split, count in (("train", 12), ("val", 2)):
         for label in ("a", "b"):
             folder = tmp_path / split / label
             folder.mkdir(parents=True)
             for number in range(count):
                 smooth_image(hash((split, label, number)) % 10**6).convert("L").save(folder / f"{number}.png")
-    assert "the images are greyscale" in found(mobilevit.check(tmp_path), "greyscale").message
+    assert "the images are grayscale" in found(mobilevit.check(tmp_path), "grayscale").message
 
 
 def test_files_that_are_not_used(tree):

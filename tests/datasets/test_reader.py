@@ -97,7 +97,7 @@ def test_split_is_the_same_wherever_one_stands(names_only, monkeypatch):
 def test_reads_split_folders_under_every_name(names_only, val):
     root = names_only({"train/dog": 3, "train/cat": 2, f"{val}/cat": 1, f"{val}/dog": 1})
     dataset = read(root)
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     assert [label.id for label in dataset.classes] == ["cat", "dog"]
     assert inside(dataset, "train") == ["train/cat/000.jpg", "train/cat/001.jpg"] + [
         f"train/dog/00{number}.jpg" for number in range(3)
@@ -202,7 +202,7 @@ MISTAKES = {
     ),
     "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val holds no image"),
     "two vals": ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "could both be the val split"),
-    "val misspelt": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
+    "val misspelled": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
     "too few to split": ({"a": 1, "b": 1}, "every class .* has one image"),
     "a folder of datasets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole datasets.* such as .*x"),
 }
@@ -211,7 +211,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("made", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_names_the_mistake(names_only, made, message):
     root = names_only(made)
-    assert reader.recognises(root) == any(made.values()), "whoever looks for the task must come to the message"
+    assert reader.recognizes(root) == any(made.values()), "whoever looks for the task must come to the message"
     with pytest.raises(DataError, match=message):
         read(root)
 
@@ -269,12 +269,12 @@ OTHER_LAYOUTS = (
 
 @pytest.mark.parametrize("made", OTHER_LAYOUTS)
 def test_leaves_the_layouts_of_other_tasks_alone(names_only, made):
-    assert not reader.recognises(names_only(made))
+    assert not reader.recognizes(names_only(made))
 
 
-def test_recognises_nothing_where_there_is_nothing(tmp_path):
-    assert not reader.recognises(tmp_path / "missing")
-    assert not reader.recognises(tmp_path)
+def test_recognizes_nothing_where_there_is_nothing(tmp_path):
+    assert not reader.recognizes(tmp_path / "missing")
+    assert not reader.recognizes(tmp_path)
 
 
 def test_twice_the_files_are_twice_the_work(names_only):

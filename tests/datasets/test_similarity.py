@@ -99,11 +99,11 @@ def test_a_jpeg_that_ends_early_is_broken(tmp_path, draft):
         assert isinstance(draft(path), Broken), f"{kept} bytes"
 
 
-def test_describes_colour_and_blankness(tmp_path):
-    grey = saved(smooth_image(3).convert("L").convert("RGB"), tmp_path / "grey.jpg", quality=50)
+def test_describes_color_and_blankness(tmp_path):
+    gray = saved(smooth_image(3).convert("L").convert("RGB"), tmp_path / "gray.jpg", quality=50)
     blank = saved(Image.new("RGB", (50, 50), "teal"), tmp_path / "blank.jpg")
-    colour = saved(smooth_image(3), tmp_path / "colour.jpg")
-    assert [(image.is_grey, image.is_blank) for image in (grey, blank, colour)] == [
+    color = saved(smooth_image(3), tmp_path / "color.jpg")
+    assert [(image.is_gray, image.is_blank) for image in (gray, blank, color)] == [
         (True, False),
         (False, True),
         (False, False),

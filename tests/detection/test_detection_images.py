@@ -21,9 +21,9 @@ from mobilevit.tasks.base import Limits
 from mobilevit.tasks.canvas import LARGEST_PX, SMALLEST_PX
 from mobilevit.tasks.detection.comparing import Verdict, compare
 from mobilevit.tasks.detection.drawing import MISTAKEN, RIGHT, WRONG, draw, draw_target
-from mobilevit.tasks.detection.labelling import Spots
+from mobilevit.tasks.detection.labeling import Spots
 from mobilevit.tasks.detection.metric import DetectionMetric
-from mobilevit.tasks.detection.plots import COLOURS, precision_recall
+from mobilevit.tasks.detection.plots import COLORS, precision_recall
 from mobilevit.tasks.detection.result import Detections, Object, choose
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.task import DetectionTask
@@ -139,11 +139,11 @@ def test_no_verdict_depends_on_boxes_that_are_less_sure(seed: int, count: int, o
     """So the comparison of all boxes holds that of the boxes above any threshold."""
     rng = np.random.default_rng(seed)
     corner, side = rng.uniform(0, 40, (count + objects, 2)), rng.uniform(10, 60, (count + objects, 2))
-    boxes, labelled = np.concatenate([corner, corner + side], 1).astype(np.float32), rng.integers(0, 2, count + objects)
-    truth = Boxes.of(boxes[count:], labelled[count:], (100, 100), rng.random(objects) < 0.3)
-    whole = compare(boxes[:count], labelled[:count], truth)
+    boxes, labeled = np.concatenate([corner, corner + side], 1).astype(np.float32), rng.integers(0, 2, count + objects)
+    truth = Boxes.of(boxes[count:], labeled[count:], (100, 100), rng.random(objects) < 0.3)
+    whole = compare(boxes[:count], labeled[:count], truth)
     for first in range(count + 1):
-        for mine, theirs in zip(whole.of_first(first), compare(boxes[:first], labelled[:first], truth), strict=True):
+        for mine, theirs in zip(whole.of_first(first), compare(boxes[:first], labeled[:first], truth), strict=True):
             assert np.array_equal(mine, theirs)
 
 
@@ -177,13 +177,13 @@ def test_a_reduced_image_is_drawn_on_as_the_whole_one() -> None:
     assert np.array_equal(*map(np.asarray, cards))
 
 
-def colours_of(card: Image.Image) -> set[str]:
+def colors_of(card: Image.Image) -> set[str]:
     found = card.getcolors(card.width * card.height) or []
     return {f"#{red:02x}{green:02x}{blue:02x}" for _, (red, green, blue) in found}
 
 
 @pytest.mark.parametrize(
-    ("result", "truth", "colours"),
+    ("result", "truth", "colors"),
     [
         (RESULT, None, set()),
         (RESULT, TRUTH, {RIGHT, WRONG, MISTAKEN}),
@@ -191,15 +191,15 @@ def colours_of(card: Image.Image) -> set[str]:
         (Detections(RESULT.objects[:1], size=SIZE), TRUTH.chosen(np.array([0])), {RIGHT}),
     ],
 )
-def test_colours_say_what_was_right(result: Detections, truth: Boxes | None, colours: set[str]) -> None:
+def test_colors_say_what_was_right(result: Detections, truth: Boxes | None, colors: set[str]) -> None:
     card = draw(Image.new("RGB", SIZE), result, truth, CLASSES)
-    assert colours_of(card) & {RIGHT, WRONG, MISTAKEN} == colours
+    assert colors_of(card) & {RIGHT, WRONG, MISTAKEN} == colors
 
 
-def test_a_class_has_one_colour() -> None:
-    first = colours_of(draw(Image.new("RGB", SIZE), Detections(RESULT.objects[:1], size=SIZE), None, ()))
-    other = colours_of(draw(Image.new("RGB", SIZE), Detections(RESULT.objects[1:2], size=SIZE), None, ()))
-    target = colours_of(draw_target(Image.new("RGB", SIZE), TRUTH.chosen(np.array([0]))))
+def test_a_class_has_one_color() -> None:
+    first = colors_of(draw(Image.new("RGB", SIZE), Detections(RESULT.objects[:1], size=SIZE), None, ()))
+    other = colors_of(draw(Image.new("RGB", SIZE), Detections(RESULT.objects[1:2], size=SIZE), None, ()))
+    target = colors_of(draw_target(Image.new("RGB", SIZE), TRUTH.chosen(np.array([0]))))
     assert target & first - other
 
 
@@ -246,7 +246,7 @@ def test_every_number_of_classes_gives_figures(classes: int) -> None:
 def test_of_many_classes_the_best_and_the_worst_are_named() -> None:
     curves = {f"class {k}": np.full(101, k / 30) for k in range(30)}
     named = [text.get_text() for text in precision_recall(curves).legends[0].get_texts()]
-    assert len(named) == len(COLOURS) + 1
+    assert len(named) == len(COLORS) + 1
     assert named[0].startswith("class 29") and named[-2].startswith("class 0")
 
 

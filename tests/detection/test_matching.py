@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mobilevit.boxes import centres, encode
+from mobilevit.boxes import centers, encode
 from mobilevit.models.anchors import PAPER_SIZES, anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.tasks.base import Loss, LossOptions
@@ -74,14 +74,14 @@ def test_matches_as_the_textbook(batch: list[list[Corners]], anchors: list[Corne
     targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64)) for boxes in batch])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "CPU_PIECE", piece)  # however many images are done at once
-        found = match(targets, centres(shares(anchors)))
+        found = match(targets, centers(shares(anchors)))
     assert found.tolist() == [textbook_match(boxes, anchors) for boxes in batch]
 
 
 def test_every_box_has_an_anchor_and_a_later_one_takes_it() -> None:
     far = [(0, 0, 1, 1), (0, 0, 1, 2)]  # neither overlaps an anchor by half
     targets = collate([Seen(shares(far).numpy(), np.array([3, 4]))])
-    anchors = centres(shares([(0, 0, 16, 16), (0, 0, 8, 8)]))
+    anchors = centers(shares([(0, 0, 16, 16), (0, 0, 8, 8)]))
     assert match(targets, anchors).tolist() == [[-1, 1]]
 
 
@@ -94,8 +94,8 @@ def test_every_box_has_an_anchor_and_a_later_one_takes_it() -> None:
 def test_small_boxes_get_their_best_anchors(boxes: list[Corners], anchors: list[Corners], per_box: int) -> None:
     """Equal overlaps apart, of which any may be the best: every anchor goes to a box that a textbook might give it."""
     targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64))])
-    (found,) = match(targets, centres(shares(anchors)), per_box).tolist()
-    (plain,) = match(targets, centres(shares(anchors))).tolist()
+    (found,) = match(targets, centers(shares(anchors)), per_box).tolist()
+    (plain,) = match(targets, centers(shares(anchors))).tolist()
     for anchor, (owner, before) in enumerate(zip(found, plain, strict=True)):
         if before >= 0:
             assert owner == before, "what SSD's rule gives stays"

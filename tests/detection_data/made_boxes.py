@@ -16,7 +16,7 @@ BBox = Sequence[float]
 
 
 def image(path: Path, size: tuple[int, int] = (64, 48), *, orientation: int = 1) -> Path:
-    """An image of one colour; the orientation is written where it is not 1."""
+    """An image of one color; the orientation is written where it is not 1."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", size, "teal")
     exif = image.getexif()

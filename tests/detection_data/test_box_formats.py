@@ -129,7 +129,7 @@ def test_every_layout_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val") == {"b": B}
@@ -166,8 +166,8 @@ def test_no_format_fits(tmp_path: Path) -> None:
     image(tmp_path / "cat" / "a.jpg")
     write(tmp_path / "cat" / "notes.json", '{"names": []}')
     write(tmp_path / "mkdocs.yaml", "site: names:")
-    assert not reader.recognises(tmp_path)
-    assert not reader.recognises(tmp_path / "nowhere")
+    assert not reader.recognizes(tmp_path)
+    assert not reader.recognizes(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no boxes in a known format"):
         read(tmp_path)
 

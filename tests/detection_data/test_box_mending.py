@@ -272,7 +272,7 @@ def test_a_class_that_training_lacks(tmp_path: Path) -> None:
     coco(tmp_path / "val.json", {"a.jpg": [(7, (1, 1, 30, 30))]})
     image(tmp_path / "a.jpg")
     messages = [one.message for one in findings(read(tmp_path)) if one.kind == "missing-class"]
-    assert messages[0] == "1 class without a box in train, which cannot be learnt: dog"
+    assert messages[0] == "1 class without a box in train, which cannot be learned: dog"
 
 
 def test_training_images_without_a_single_box(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_boxes_compare_hash_and_relabel() -> None:
     same = Boxes.of(np.array([[-0.0, 0, 5, 5], [1, 1, 3, 2]]), [0, 2], (9, 9), [False, True])
     assert boxes == same and hash(boxes) == hash(same) and boxes != "boxes"
     assert boxes != Boxes.of([[0, 0, 5, 5], [1, 1, 3, 2]], [0, 2], (9, 9))
-    assert boxes.relabelled([3, 4, 5]).labels.tolist() == [3, 5]
+    assert boxes.relabeled([3, 4, 5]).labels.tolist() == [3, 5]
     assert boxes.areas.tolist() == [25, 2]
     assert boxes.occurrences() == {0: 1} and len(boxes.counted()) == 1
     assert Boxes.of([[-5, 2, 20, 3]], [0], (9, 9)).clipped().boxes.tolist() == [[0, 2, 9, 3]]

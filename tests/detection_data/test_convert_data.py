@@ -52,7 +52,7 @@ def datasets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
 
 
 def is_writable(name: str) -> bool:
-    """Not one that is read without some of its characters, or with these spelt out; see `annotation.class_name`."""
+    """Not one that is read without some of its characters, or with these spelled out; see `annotation.class_name`."""
     return bool(name) and printable(name) == name and not any(letter in "\ufffe\uffff" for letter in name)
 
 
@@ -91,7 +91,7 @@ def test_round_trips_are_equal(made: tuple[list[str], list[Boxes]]) -> None:
     classes, targets = made
     classes = [name for name in (" ".join(one.split()) for one in classes) if name] or ["x"]
     if len(classes) < len(made[0]):
-        targets = [one.relabelled([0] * len(made[0])) for one in targets]
+        targets = [one.relabeled([0] * len(made[0])) for one in targets]
         targets = [Boxes.of([], [], SIZE) if len(one) > 1 else one for one in targets]
     if not any(len(one.counted()) for one in targets):
         targets[0] = Boxes.of([[1, 2, 30, 40]], [0], SIZE)

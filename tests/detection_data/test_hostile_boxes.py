@@ -296,7 +296,7 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
     (tmp_path / "train").mkdir()
     os.mkfifo(tmp_path / "train" / "a.xml")
-    assert not reader.recognises(tmp_path)
+    assert not reader.recognizes(tmp_path)
     for data_format in reader.FORMATS:
         refused(tmp_path, data_format)
 

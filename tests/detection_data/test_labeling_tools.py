@@ -251,7 +251,7 @@ def test_every_tool_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val").keys() == {"b"}

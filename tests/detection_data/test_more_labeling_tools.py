@@ -94,7 +94,7 @@ def studio_result(value: Mapping[str, Any], kind: str = "rectanglelabels", ident
 
 
 def studio_task(image: str, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    annotation = {"id": 7, "result": results, "was_cancelled": False, "ground_truth": False}
+    annotation = {"id": 7, "result": results, "was_canceled": False, "ground_truth": False}
     return {"id": 1, "annotations": [annotation], "predictions": [], "data": {"image": image}, **more}
 
 
@@ -143,7 +143,7 @@ def test_every_tool_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val").keys() == {"b"}

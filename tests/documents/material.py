@@ -26,7 +26,7 @@ from mobilevit.training.run import train
 from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load, spec_of
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import from_ours
 
 sys.path.append(str(ROOT / "tests" / "weights"))
@@ -186,5 +186,5 @@ def weights_server() -> Iterator[str]:
     """The address of a hub that has, under every name, weights of mobilevit_xs in timm's layout."""
     torch.manual_seed(0)
     state = create("mobilevit_xs", num_classes=1000).state_dict()
-    with serve(Site(save(from_ours(state, Recognised("timm", "mobilevit_xs", 1000))))) as site:
+    with serve(Site(save(from_ours(state, Recognized("timm", "mobilevit_xs", 1000))))) as site:
         yield site.address

@@ -43,7 +43,7 @@ def test_says_what_prediction_says(network: nn.Module, image: Image.Image) -> No
 
 
 def test_shows_the_crop_that_the_network_saw(network: nn.Module) -> None:
-    """The centre of a wide image: its sides are not there."""
+    """The center of a wide image: its sides are not there."""
     wide = np.zeros((100, 300, 3), dtype=np.uint8)
     wide[:, 100:200] = 255
     crop = explain(network, wide).evidence.crop

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from mobilevit.explanation.attention import PixelAttention
-from mobilevit.explanation.drawing import ATTENTION_COLOURS, draw, paint
+from mobilevit.explanation.drawing import ATTENTION_COLORS, draw, paint
 from mobilevit.explanation.evidence import Evidence
 from mobilevit.tasks.base import Question
 
@@ -46,13 +46,13 @@ def test_a_weight_is_painted_where_its_pixel_lies_in_the_crop(side: int, row: in
     painted = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
     cell_px = SIDE_PX // side
     middles = painted[cell_px // 2 :: cell_px, cell_px // 2 :: cell_px]  # (side, side, 3)
-    expected = colormaps[ATTENTION_COLOURS](cells.data / cells.max(), bytes=True)[..., :3].astype(int)
+    expected = colormaps[ATTENTION_COLORS](cells.data / cells.max(), bytes=True)[..., :3].astype(int)
     for r in range(side):
         for c in range(side):
             if (r - row) % 2 == 0 and (c - column) % 2 == 0:
                 assert abs(middles[r, c] - expected[r, c]).max() <= 2
             else:
-                assert len(set(middles[r, c])) == 1, "not seen directly: the crop itself, dark and grey"
+                assert len(set(middles[r, c])) == 1, "not seen directly: the crop itself, dark and gray"
 
 
 def question(**changes: object) -> Question:

@@ -1,4 +1,4 @@
-"""Small images in colour, and every export made once for all tests, in however many processes they run."""
+"""Small images in color, and every export made once for all tests, in however many processes they run."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ from mobilevit.exporting.export import ExportedModel, export
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen images in colour, with edges and of several shapes."""
+    """Sixteen images in color, with edges and of several shapes."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for index in range(16):

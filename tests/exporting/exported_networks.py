@@ -39,7 +39,7 @@ def in_short(values: tuple[str, ...], *short: str) -> list[Any]:
 
 @cache
 def network_of(task: str) -> nn.Module:
-    """The packaged classifier, or its backbone with a head that has learnt to find squares; in evaluation mode."""
+    """The packaged classifier, or its backbone with a head that has learned to find squares; in evaluation mode."""
     if task == "classification":
         return load("imagenette")
     name = {"detection": "ssdlite_mobilevit_xxs", "segmentation": "deeplabv3_mobilevit_xxs"}[task]
@@ -54,14 +54,14 @@ def network_of(task: str) -> nn.Module:
 
 
 def _teach(network: nn.Module, task: str) -> None:
-    optimiser = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-2)
+    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-2)
     images, targets = squares(task, 8)
     for _ in range(STEPS):
         raw = network(prepare(images, spec_of(network).preprocessing.channel_order))
         loss = tasks.get(task).loss(raw, targets, LossOptions())
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (loss.total / loss.count).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
 
 
 def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
@@ -69,14 +69,14 @@ def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
     rng, seen = np.random.default_rng(seed), []
     pixels = rng.normal(128, 20, (count, SIZE_PX, SIZE_PX, 3))
     for index, image in enumerate(pixels):
-        side, colour = int(rng.integers(30, 60)), index % 2
+        side, color = int(rng.integers(30, 60)), index % 2
         left, top = rng.integers(0, SIZE_PX - side, 2).tolist()
         place = np.s_[top : top + side, left : left + side]
-        image[place] = [(220, 30, 30), (30, 30, 220)][colour]
+        image[place] = [(220, 30, 30), (30, 30, 220)][color]
         mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
-        mask[place] = 1 + colour
+        mask[place] = 1 + color
         box = np.array([[left, top, left + side, top + side]], np.float32) / SIZE_PX
-        seen.append({"detection": Seen(box, np.array([colour])), "segmentation": mask}[task])
+        seen.append({"detection": Seen(box, np.array([color])), "segmentation": mask}[task])
     images = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(0, 3, 1, 2)
     return images.contiguous(), tasks.get(task).collate(seen)
 

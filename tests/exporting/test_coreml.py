@@ -124,7 +124,7 @@ def test_what_the_package_says_of_itself(task: str, export_of: Exported) -> None
     assert spec.specificationVersion == ct.target.iOS17
     about = spec.description.metadata
     assert spec_of(network_of(task)).architecture in about.shortDescription
-    assert about.license == spec_of(network_of(task)).provenance.licence
+    assert about.license == spec_of(network_of(task)).provenance.license
     assert about.author == ""
     assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(network_of(task)), SIZE_PX)
 

@@ -178,7 +178,7 @@ def test_nobodys_folders_are_in_the_file(name: str, export_of: Exported) -> None
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
 def test_the_networks_have_learnt(task: str) -> None:
-    """What is compared are answers, and no noise: something is found of squares that were not learnt from."""
+    """What is compared are answers, and no noise: something is found of squares that were not learned from."""
     seen, targets = squares(task, 6, seed=1)
     network = network_of(task)
     with torch.no_grad():
@@ -281,7 +281,7 @@ def test_a_manifest_that_is_none(text: str) -> None:
         Manifest.from_json(text)
 
 
-def test_grey_images_get_company_in_colour(tmp_path: Path) -> None:
+def test_gray_images_get_company_in_color(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(np.full((40, 50), 60 * index, np.uint8)).save(tmp_path / f"{index}.png")
     (views,) = views_of(tmp_path, [Preprocessing(32, 36)])

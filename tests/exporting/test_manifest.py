@@ -155,7 +155,7 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
     [
         (("spec", "classes", 1), places, r"spec\.classes are 2, but num_classes is 3"),
         (("spec", "classes", 1, "name"), 7, r"manifest\.spec\.classes\[1\]\.name is 7, expected a text"),
-        (("spec", "colour"), 1, r"manifest\.spec has a key \"colour\" that is unknown"),
+        (("spec", "color"), 1, r"manifest\.spec has a key \"color\" that is unknown"),
         (("left_to_doo",), [], r"did you mean left_to_do\?"),
         (("sha256",), places, "manifest lacks the key sha256"),
         (("sizes_px", 0), "64", r"manifest\.sizes_px\[0\] is \"64\", expected a whole number"),

@@ -181,7 +181,7 @@ def _label_studio() -> list[dict[str, object]]:
 def _dataset(name: str, files: Files, *mutated: str, task: str = "detection") -> Seed:
     def opened(folder: Path) -> None:
         chosen = tasks.get(task)
-        tasks.recognise(folder)
+        tasks.recognize(folder)
         dataset = chosen.read(folder, ReadOptions())
         chosen.check(dataset, thorough=True)
         for samples in dataset.splits.values():

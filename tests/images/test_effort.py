@@ -87,7 +87,7 @@ def test_a_tiff_whose_strips_are_the_same_bytes_again_and_again() -> None:
 
 
 def bmp(width: int, height: int, runs: bytes) -> bytes:
-    """Run-length encoded in 8 bits, two colours."""
+    """Run-length encoded in 8 bits, two colors."""
     palette = bytes(4) + b"\xff\xff\xff\x00"
     head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 2, 2)
     offset = 14 + len(head) + len(palette)
@@ -131,7 +131,7 @@ def test_exif_of_the_longest_that_is_usual_is_read() -> None:
 
 
 def webp(width: int, height: int) -> bytes:
-    """One colour, without loss: the decoder makes all of the canvas of it."""
+    """One color, without loss: the decoder makes all of the canvas of it."""
     small = bytearray(encoded(Image.new("RGB", (8, 8), "red"), "WEBP", lossless=True))
     place = small.index(b"VP8L") + 9
     small[place : place + 4] = struct.pack("<I", (width - 1) | (height - 1) << 14)

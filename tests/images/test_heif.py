@@ -20,7 +20,7 @@ ORIENTATION = 0x0112
 
 
 def scene(width: int = 128, height: int = 64) -> Image.Image:
-    """Four quadrants of different colours: no flip or turn leaves it as it is."""
+    """Four quadrants of different colors: no flip or turn leaves it as it is."""
     image = Image.new("RGB", (width, height), (200, 30, 30))
     image.paste((30, 200, 30), (width // 2, 0, width, height // 2))
     image.paste((30, 30, 200), (0, height // 2, width // 2, height))
@@ -43,7 +43,7 @@ def turned(orientation: int) -> bytes:
 
 
 def corners(image: Image.Image) -> list[tuple[int, ...]]:
-    """The colours of the quadrants, coarsely: which of red, green and blue are strong."""
+    """The colors of the quadrants, coarsely: which of red, green and blue are strong."""
     width, height = image.size
     places = [(x, y) for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
     return [tuple(int(value > 128) for value in image.getpixel(place)) for place in places]  # type: ignore[union-attr]
@@ -76,8 +76,8 @@ def test_an_avif_is_turned_as_a_jpeg_is(orientation: int) -> None:
 
 
 def test_kinds_of_heic() -> None:
-    grey = heic(scene().convert("L"))
-    assert len(set(decode(grey).getpixel((9, 9)))) == 1  # type: ignore[arg-type]
+    gray = heic(scene().convert("L"))
+    assert len(set(decode(gray).getpixel((9, 9)))) == 1  # type: ignore[arg-type]
     alpha = scene().convert("RGBA")
     alpha.putalpha(0)
     assert min(decode(heic(alpha)).getpixel((9, 9))) > 250  # type: ignore[arg-type, type-var]

@@ -27,7 +27,7 @@ def encoded(pixels: NDArray[np.uint8], kind: str, mode: str = "RGB", **options: 
 
 
 def interlaced(pixels: NDArray[np.uint8]) -> bytes:
-    """A grey PNG in the seven passes of Adam7."""
+    """A gray PNG in the seven passes of Adam7."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = (row for left, top, across, down in passes for row in pixels[top::down, left::across, 0])
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 1)
@@ -42,7 +42,7 @@ def interlaced(pixels: NDArray[np.uint8]) -> bytes:
 Encoder = Callable[[NDArray[np.uint8]], bytes]
 KNOWN: dict[str, Encoder] = {
     "JPEG": lambda pixels: encoded(pixels, "JPEG", subsampling=0),
-    "JPEG in grey": lambda pixels: encoded(pixels, "JPEG", "L"),
+    "JPEG in gray": lambda pixels: encoded(pixels, "JPEG", "L"),
     "JPEG with restarts": lambda pixels: encoded(pixels, "JPEG", subsampling=0, restart_marker_rows=1),
     "MPO": lambda pixels: encoded(pixels, "MPO", subsampling=0),
     "PNG": lambda pixels: encoded(pixels, "PNG"),

@@ -31,7 +31,7 @@ def test_folding_changes_nothing(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def test_folded_tokens_need_neither_centring_nor_scale(network: nn.Module) -> None:
+def test_folded_tokens_need_neither_centering_nor_scale(network: nn.Module) -> None:
     folded = fold_norms(network)
     norms = [module for module in folded.modules() if isinstance(module, nn.LayerNorm)]
     means: list[float] = []

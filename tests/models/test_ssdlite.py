@@ -32,7 +32,7 @@ def test_the_papers_anchors() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), min_size=6, max_size=6))
 def test_each_anchor_lies_where_the_formula_says(extents: list[tuple[int, int]]) -> None:
-    """Row by row, at each position the sizes in order; centre form, clamped element by element."""
+    """Row by row, at each position the sizes in order; center form, clamped element by element."""
     maps = [torch.empty(1, 1, height, width, dtype=torch.float64) for height, width in extents]
     expected = [
         [min(max(value, 0.0), 1.0) for value in ((x + 0.5) / width, (y + 0.5) / height, w, h)]
@@ -69,7 +69,7 @@ def test_a_position_of_the_first_level_speaks_for_its_own_anchors() -> None:
 
 
 def test_anchors_are_never_of_half_precision() -> None:
-    """Ten bits of mantissa would merge the anchors of neighbours at the far side of a large image."""
+    """Ten bits of mantissa would merge the anchors of neighbors at the far side of a large image."""
     maps = [torch.empty(1, 1, 2, 2, dtype=torch.float16)] * 6
     assert anchors_of(PAPER_SIZES, maps).dtype == torch.float32
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):

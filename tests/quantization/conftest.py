@@ -60,7 +60,7 @@ def images(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clouds(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(72, 72, 3): colours in patches, coarse or fine."""
+    """(72, 72, 3): colors in patches, coarse or fine."""
     side = int(rng.integers(3, 24))
     small = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     return np.asarray(small.resize((72, 72), Image.Resampling.BICUBIC))

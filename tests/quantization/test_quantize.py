@@ -59,7 +59,7 @@ def test_what_is_kept_is_what_was_judged(quantized: Callable[[str], Quantized], 
     assert found.path.name == "small.int8.onnx"
     assert found.path.stat().st_size == found.kept.size_bytes
     scores = [evaluate(file, images, device="cpu", workers=0).scores for file in (found.path, model)]
-    judged = found.judgement
+    judged = found.judgment
     assert (judged.metric, judged.int8) == scores[0].primary
     assert judged.network == scores[1].primary[1]
     assert judged.difference == pytest.approx(100 * (judged.int8 - judged.network))
@@ -75,7 +75,7 @@ def test_the_manifest_tells_what_was_tried(quantized: Callable[[str], Quantized]
     proof: Any = manifest.parity
     assert proof["limits"] == {"loss": CONFIG.max_loss}
     assert proof["choice"] == found.kept.choice
-    assert proof["held_out"]["low"] == found.judgement.low
+    assert proof["held_out"]["low"] == found.judgment.low
     assert (proof["calibration_images"], proof["choosing_images"]) == (12, 36)
     assert len(proof["tried"]) == len(found.variants)
 
@@ -138,8 +138,8 @@ def test_which_is_kept(prefer: Any, limit: float, timed: bool, expected: str) ->
 
 def test_what_is_slower_is_said(caplog: pytest.LogCaptureFixture) -> None:
     slow = made("slow", 0.1, 100, 12)
-    judgement = module.Judgement("top1", 100, 0.9, 0.88, -2.0, -4.0, 0.0)
-    module._warn([VARIANTS[0], slow], slow, judgement, QuantizeConfig())
+    judgment = module.Judgment("top1", 100, 0.9, 0.88, -2.0, -4.0, 0.0)
+    module._warn([VARIANTS[0], slow], slow, judgment, QuantizeConfig())
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "slower than fp32 on this machine: 'slow', 12.00 ms against 9.00"
     assert said[1] == "the file that is kept saves space here and no time"

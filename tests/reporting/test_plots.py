@@ -82,8 +82,8 @@ def _decoded(content: str) -> Image.Image:
 def _darkest(image: Image.Image) -> int:
     """Of the frame: the text within the data is red."""
     pixels = np.asarray(image).reshape(-1, 4)
-    grey = pixels[(pixels[:, 3] > 200) & (abs(pixels[:, 0].astype(int) - pixels[:, 2]) < 40)]
-    return int(grey[:, :3].min())
+    gray = pixels[(pixels[:, 3] > 200) & (abs(pixels[:, 0].astype(int) - pixels[:, 2]) < 40)]
+    return int(gray[:, :3].min())
 
 
 def test_a_image_is_shrunk_to_its_place() -> None:

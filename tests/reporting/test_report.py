@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(data: Path) -> tuple[Any, Evaluation]:
     """The dataset, and how an untrained network did on it."""
-    task = tasks.recognise(data)
+    task = tasks.recognize(data)
     dataset = task.read(data, ReadOptions())
     torch.manual_seed(0)
     network: Any = create("mobilevit_xxs", classes=dataset.classes)

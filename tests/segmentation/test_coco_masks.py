@@ -76,8 +76,8 @@ def test_every_way_to_store_an_outline(tmp_path: Path, segmentation: Any) -> Non
     np.testing.assert_array_equal(mask_of(tmp_path), expected)
     target = dataset.splits["val"][0].target
     assert target.counts() == {0: SIZE[0] * SIZE[1] - 86, 1: 70, 2: 16}
-    np.testing.assert_array_equal(target.relabelled((0, 2, 1)).read(), np.array([0, 2, 1])[expected])
-    assert tasks.recognise(tmp_path).name == "detection"
+    np.testing.assert_array_equal(target.relabeled((0, 2, 1)).read(), np.array([0, 2, 1])[expected])
+    assert tasks.recognize(tmp_path).name == "detection"
     report = check(tmp_path, task="segmentation")
     assert report.ok and not {"outside", "other-files"} & {finding.kind for finding in report.findings}
     assert report.grid().size[0] > 300

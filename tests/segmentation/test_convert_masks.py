@@ -125,7 +125,7 @@ def _same(found: list[list[int]], expected: list[list[int]]) -> bool:
 def test_cocos_files_are_boxes_unless_masks_are_asked_for(tmp_path: Path) -> None:
     small(tmp_path / "in")
     convert_data(tmp_path / "in", tmp_path / "coco", to="coco")
-    assert tasks.recognise(tmp_path / "coco").name == "detection"
+    assert tasks.recognize(tmp_path / "coco").name == "detection"
     boxes = convert_data(tmp_path / "coco", tmp_path / "yolo", to="yolo")
     assert (boxes.boxes, boxes.masks) == (3, 0)
     assert convert_data(tmp_path / "coco", tmp_path / "again", to="masks").masks == 3

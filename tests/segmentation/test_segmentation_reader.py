@@ -20,7 +20,7 @@ Squares = Callable[[Mapping[str, int]], Path]
 
 
 def read(root: Path, **options: float) -> Dataset:
-    assert tasks.recognise(root).name == "segmentation"
+    assert tasks.recognize(root).name == "segmentation"
     return reader.read(root, ReadOptions(**options))  # type: ignore[arg-type]
 
 
@@ -97,7 +97,7 @@ def voc(root: Path, lists: Mapping[str, str]) -> Path:
     for index in range(5):
         write_pair(root / f"JPEGImages/{index}.jpg", root / f"SegmentationClass/{index}.png", index)
         mask = Image.open(root / f"SegmentationClass/{index}.png")
-        mask.putpalette([part for colour in PALETTE for part in colour])
+        mask.putpalette([part for color in PALETTE for part in color])
         mask.save(root / f"SegmentationClass/{index}.png")
     (root / "SegmentationClass/4.png").unlink()
     for name, text in lists.items():
@@ -114,7 +114,7 @@ def test_voc(tmp_path: Path) -> None:
     assert set(np.unique(dataset.splits["train"][0].target.read())) == {0, 1, 255}
 
 
-def test_voc_masks_may_be_in_colours(tmp_path: Path) -> None:
+def test_voc_masks_may_be_in_colors(tmp_path: Path) -> None:
     root = voc(tmp_path, {"train.txt": "0\n1\n", "val.txt": "2\n"})
     before = read(root).splits["train"][0].target.read()
     Image.open(root / "SegmentationClass/0.png").convert("RGB").save(root / "SegmentationClass/0.png")
@@ -141,7 +141,7 @@ def test_an_empty_voc_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "colours"),
+    ("text", "colors"),
     [
         ("sky\nroad\n", ()),
         ("\ufeffsky\r\nroad\r\n\r\n", ()),
@@ -153,12 +153,12 @@ def test_an_empty_voc_list(tmp_path: Path) -> None:
         ("0 sky 0 0 0\n1 road 9 9 9\n2 ignore 255 255 255\n", ((0, 0, 0), (9, 9, 9))),
     ],
 )
-def test_classes_file(tmp_path: Path, text: str, colours: object) -> None:
+def test_classes_file(tmp_path: Path, text: str, colors: object) -> None:
     root = write(tmp_path, {("images", "masks"): 5})
     (root / "classes.txt").write_bytes(text.encode())
     dataset = read(root)
     assert [label.name for label in dataset.classes] == ["sky", "road"]
-    assert dataset.splits["train"][0].target.coding.colours == colours
+    assert dataset.splits["train"][0].target.coding.colors == colors
 
 
 @pytest.mark.parametrize("text", ["2 wheels\nroad\n", "0 0 0 0\n1 #804080\n"])
@@ -176,7 +176,7 @@ def test_names_that_begin_like_comments(tmp_path: Path) -> None:
     assert any("skipped 1 comment of one word: #road" in note.message for note in read(root).notes)
 
 
-def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
+def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
     root = write(tmp_path, {("images", "masks"): 5})
     (root / "classes.txt").write_text("sky 0 0 0\nignore 224 224 192\nlong road 9 9 9\n")
     dataset = read(root)
@@ -311,4 +311,4 @@ def test_other_tasks_are_not_claimed(tmp_path: Path) -> None:
             write_pair(tmp_path / folder / f"{index}.jpg", tmp_path / "aside" / f"{index}.png")
     (tmp_path / "yolo/labels").mkdir()
     (tmp_path / "objects/Annotations").mkdir()
-    assert not any(reader.recognises(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))
+    assert not any(reader.recognizes(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))

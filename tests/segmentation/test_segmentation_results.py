@@ -12,7 +12,7 @@ from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.tasks.base import Limits
-from mobilevit.tasks.segmentation.drawing import BACKGROUND, colour_of, smooth
+from mobilevit.tasks.segmentation.drawing import BACKGROUND, color_of, smooth
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.result import Segmentation
 from mobilevit.tasks.segmentation.target import Coding, Mask
@@ -99,11 +99,11 @@ def test_drawings_of_all_sizes(tmp_path: Path, size: tuple[int, int], with_truth
 def test_classes_are_tinted_and_the_background_is_not() -> None:
     drawn = TASK.draw(Image.new("RGB", (400, 400), "#808080"), result().of("a", (400, 400)))
     assert drawn.getpixel((350, 50)) == (128, 128, 128)
-    expected = tuple(round((128 + part) / 2) for part in colour_of(1, CLASSES))
+    expected = tuple(round((128 + part) / 2) for part in color_of(1, CLASSES))
     assert drawn.getpixel((100, 100)) == pytest.approx(expected, abs=1)
     roads = labels(["road", "sky"])
     assert "road" not in BACKGROUND
-    assert colour_of(0, roads) == colour_of(1, CLASSES)
+    assert color_of(0, roads) == color_of(1, CLASSES)
 
 
 def test_mistakes_are_striped(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def measured(maps: torch.Tensor, masks: list[np.ndarray], indices: range | None 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_scores_are_the_textbooks(seed: int) -> None:
-    """Pixel by pixel: each takes the class that its centre falls upon, and sets are counted one by one."""
+    """Pixel by pixel: each takes the class that its center falls upon, and sets are counted one by one."""
     small, masks = random_images(seed)
     predicted, true = [], []
     for coarse, mask in zip(small.tolist(), masks, strict=True):
@@ -125,7 +125,7 @@ def test_nearest_is_pillows_and_areas_are_its_counts(shape: tuple[int, int], siz
     classes = np.random.default_rng(seed).integers(0, 5, shape, dtype=np.uint8)
     grown = maps.resized(classes, size)
     pillows = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST))
-    # Where a centre falls upon an edge, the floats of Pillow may say otherwise.
+    # Where a center falls upon an edge, the floats of Pillow may say otherwise.
     if not any((2 * i + 1) * a % (2 * b) == 0 for a, b in zip(shape, size[::-1], strict=True) for i in range(b)):
         np.testing.assert_array_equal(grown, pillows)
     np.testing.assert_array_equal(maps.areas(classes, size, 5), np.bincount(grown.ravel(), minlength=5))

@@ -1,4 +1,4 @@
-"""What training sees and minimises."""
+"""What training sees and minimizes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_ratios_let_a_crop_be_the_whole_image() -> None:
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**31), size=st.tuples(st.integers(8, 90), st.integers(8, 90)))
 def test_a_mask_follows_its_image(seed: int, size: tuple[int, int]) -> None:
-    """Of an image that is its own mask, both are the same but for the rims, where colours mix."""
+    """Of an image that is its own mask, both are the same but for the rims, where colors mix."""
     rng = np.random.default_rng(seed)
     classes = np.zeros((size[1], size[0]), np.uint8)
     classes[rng.integers(size[1] // 2) :, rng.integers(size[0] // 2) :] = 1

@@ -57,17 +57,17 @@ def test_the_image_itself_stays_as_it_is() -> None:
         assert image.tobytes() == before
 
 
-def colours_of(card: Image.Image) -> set[str]:
+def colors_of(card: Image.Image) -> set[str]:
     found = card.getcolors(card.width * card.height) or []
     return {f"#{red:02x}{green:02x}{blue:02x}" for _, (red, green, blue) in found}
 
 
 @pytest.mark.parametrize(
-    ("truth", "colours"), [(None, set()), ("a", {RIGHT}), ("b", {RIGHT, WRONG}), ("unlikely", {RIGHT, WRONG})]
+    ("truth", "colors"), [(None, set()), ("a", {RIGHT}), ("b", {RIGHT, WRONG}), ("unlikely", {RIGHT, WRONG})]
 )
-def test_right_is_green_and_wrong_is_red(truth: str | None, colours: set[str]) -> None:
+def test_right_is_green_and_wrong_is_red(truth: str | None, colors: set[str]) -> None:
     card = draw(Image.new("RGB", (400, 300)), RESULT, ClassLabel(truth, truth) if truth else None)
-    assert colours_of(card) & {RIGHT, WRONG} == colours
+    assert colors_of(card) & {RIGHT, WRONG} == colors
 
 
 def test_a_truth_that_is_not_shown_gets_its_own_row() -> None:

@@ -17,19 +17,19 @@ def test_the_task_of_a_folder_of_classes(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / name / "1.png")
-    assert tasks.recognise(tmp_path).name == "classification"
-    assert tasks.recognise(tmp_path, "classification") is tasks.get("classification")
+    assert tasks.recognize(tmp_path).name == "classification"
+    assert tasks.recognize(tmp_path, "classification") is tasks.get("classification")
 
 
 def test_an_unknown_layout_and_a_missing_folder_are_data_errors(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
     with pytest.raises(DataError, match="known layout"):
-        tasks.recognise(tmp_path)
+        tasks.recognize(tmp_path)
     with pytest.raises(DataError, match="no folder"):
-        tasks.recognise(tmp_path / "nowhere")
+        tasks.recognize(tmp_path / "nowhere")
 
 
-def test_a_misspelt_task_is_offered_the_right_one() -> None:
+def test_a_misspelled_task_is_offered_the_right_one() -> None:
     with pytest.raises(UsageError, match="did you mean classification"):
         tasks.get("clasification")
 

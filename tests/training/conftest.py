@@ -1,4 +1,4 @@
-"""Small datasets that a network can learn in seconds: stripes that run up or across, and squares in two colours."""
+"""Small datasets that a network can learn in seconds: stripes that run up or across, and squares in two colors."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit import figures
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
-from mobilevit.training.config import OptimiserConfig, TrainConfig
+from mobilevit.training.config import OptimizerConfig, TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def short(stripes: Path) -> TrainConfig:
         name="run",
         device="cpu",
         workers=0,
-        optim=OptimiserConfig(lr=1e-3),
+        optim=OptimizerConfig(lr=1e-3),
         scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
@@ -66,10 +66,10 @@ def boxed_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / split).mkdir()
         entries = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 64} for i in range(len(images))]
         boxes = []
-        for i, (image, (left, top, side, colour)) in enumerate(images):
+        for i, (image, (left, top, side, color)) in enumerate(images):
             image.save(root / split / f"{i}.png")
             box = [left, top, side, side]
-            boxes.append({"id": i, "image_id": i, "category_id": colour, "bbox": box, "area": side**2, "iscrowd": 0})
+            boxes.append({"id": i, "image_id": i, "category_id": color, "bbox": box, "area": side**2, "iscrowd": 0})
         classes = [{"id": 0, "name": "red"}, {"id": 1, "name": "blue"}]
         content = {"images": entries, "categories": classes, "annotations": boxes}
         (root / split / "_annotations.coco.json").write_text(json.dumps(content))
@@ -83,9 +83,9 @@ def masked_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, images in squares().items():
         for name in ("images", "masks"):
             (root / split / name).mkdir(parents=True)
-        for i, (image, (left, top, side, colour)) in enumerate(images):
+        for i, (image, (left, top, side, color)) in enumerate(images):
             mask = np.zeros((64, 64), np.uint8)
-            mask[top : top + side, left : left + side] = 1 + colour
+            mask[top : top + side, left : left + side] = 1 + color
             image.save(root / split / "images" / f"{i}.png")
             Image.fromarray(mask).save(root / split / "masks" / f"{i}.png")
     (root / "classes.txt").write_text("background\nred\nblue\n")

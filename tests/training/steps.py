@@ -1,4 +1,4 @@
-"""One step of the optimiser on made-up images, for each task, in as many processes and batches as wanted.
+"""One step of the optimizer on made-up images, for each task, in as many processes and batches as wanted.
 
 Under `torchrun` this file is a script: every process takes its share of the same eight images, and the leading one
 saves the losses and the gradients by task and number of batches.
@@ -18,12 +18,12 @@ from mobilevit.data.sample import Batch
 from mobilevit.models.table import build, for_task
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.detection.crops import Seen
-from mobilevit.training.config import OptimiserConfig, TrainConfig
+from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.network import training_mode, wrapped
 from mobilevit.training.step import TrainStep
 
-CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimiserConfig(clip_norm=0.0))
+CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(clip_norm=0.0))
 IMAGES = 8
 
 

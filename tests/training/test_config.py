@@ -1,4 +1,4 @@
-"""Options, recipes and config.json: what is written is what is read, and what is misspelt stops."""
+"""Options, recipes and config.json: what is written is what is read, and what is misspelled stops."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from mobilevit.data.multiscale import resolutions
 from mobilevit.errors import UsageError
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.training.config import (
-    OptimiserConfig,
+    OptimizerConfig,
     TrainConfig,
     checked,
     from_json,
@@ -105,7 +105,7 @@ def test_an_option_that_is_no_number() -> None:
         TrainConfig(data=Path(), epochs="5")  # type: ignore[arg-type]
 
 
-def test_a_misspelt_option_offers_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelled_option_offers_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[optim]\nweight_decey = 0.1\n")
     with pytest.raises(UsageError, match="weight_decay"):
@@ -130,8 +130,8 @@ def test_broken_toml_is_named(tmp_path: Path) -> None:
     [
         (lambda: TrainConfig(data=Path(), epochs=0), "--epochs"),
         (lambda: TrainConfig(data=Path(), resize_ratio=0.5), "--resize-ratio"),
-        (lambda: TrainConfig(data=Path(), optim=OptimiserConfig(lr=-1.0)), "--lr"),
-        (lambda: TrainConfig(data=Path(), optim=OptimiserConfig(ema_decay=1.0)), "--ema-decay"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(lr=-1.0)), "--lr"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(ema_decay=1.0)), "--ema-decay"),
     ],
 )
 def test_values_outside_their_range_are_refused(build: object, option: str) -> None:

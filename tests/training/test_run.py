@@ -60,7 +60,7 @@ def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
 
 @pytest.fixture
 def centered(config: TrainConfig, boxed_squares: Path, tmp_path: Path) -> TrainConfig:
-    """Of images whose object is always where an anchor is: some box is right, however little was learnt."""
+    """Of images whose object is always where an anchor is: some box is right, however little was learned."""
     root = Path(shutil.copytree(boxed_squares, tmp_path / "centered"))
     for path in root.glob("*/_annotations.coco.json"):
         known = json.loads(path.read_text())
@@ -89,7 +89,7 @@ def test_every_model_of_a_detector_has_its_score_threshold(centered: TrainConfig
 def test_a_threshold_of_images_that_were_learnt_says_so(centered: TrainConfig) -> None:
     folder = train(replace(centered, train_on=("train", "val"))).folder
     stored = model_file.load(folder / "last.safetensors")[1].score_threshold
-    assert stored is not None and "has learnt from these images" in stored.reason
+    assert stored is not None and "has learned from these images" in stored.reason
     again = replace(centered, weights=str(folder / "last.safetensors"), name="again")
     assert prepare(again, Quiet(), Group()).spec.score_threshold is None, "the next training begins without"
 

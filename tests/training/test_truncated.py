@@ -19,7 +19,7 @@ from mobilevit.data.transforms import AugmentConfig, Geometry
 from mobilevit.errors import DataError, ImageError
 from mobilevit.sources import expand
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.training import run
 from mobilevit.training.config import TrainConfig
@@ -97,7 +97,7 @@ def test_named_counted_the_same_after_a_stop_and_never_evaluated(allowing: Train
 
 
 def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
-    task = recognise(data, None, None)
+    task = recognize(data, None, None)
     samples = task.read(data, ReadOptions()).splits["train"]
     indices = [index for index, sample in enumerate(samples) if Image.open(sample.path).format == "BMP"]
     keys = [[Key(index, epoch, 32)] for index in indices for epoch in range(2)]
@@ -172,7 +172,7 @@ def test_a_check_says_how_many_could_be_used_and_finds_fault_all_the_same(data: 
 def test_a_truncated_mask_is_broken(masked_squares: Path, tmp_path: Path) -> None:
     data = shutil.copytree(masked_squares, tmp_path / "data")
     image, mask = (write_truncated(data / "train" / name / "0.png", 1) for name in ("images", "masks"))
-    task = recognise(data, None, None)
+    task = recognize(data, None, None)
     broken, truncated = doctor.undecodable(task, task.read(data, ReadOptions()), allow_truncated=["train"])
     assert [each.path for each in truncated] == [image]
     assert [each.path for each in broken] == [mask]

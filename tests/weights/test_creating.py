@@ -14,7 +14,7 @@ from mobilevit.models.anchors import PAPER_SIZES
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
 from mobilevit.weights import model_file, sources
-from mobilevit.weights.catalogue import Entry
+from mobilevit.weights.catalog import Entry
 from mobilevit.weights.checkpoint import USUAL
 from mobilevit.weights.creating import create, load, spec_of
 from mobilevit.weights.layouts import preprocessing, shapes
@@ -60,7 +60,7 @@ def test_finite_weights_with_an_output_that_is_not_are_damaged(filled: Filled, t
         create(name, weights=path)
 
 
-def test_aliases_and_misspelt_names() -> None:
+def test_aliases_and_misspelled_names() -> None:
     assert spec_of(create("apple/mobilevit-xx-small", num_classes=2)).architecture == "mobilevit_xxs"
     with pytest.raises(UsageError, match="did you mean mobilevit_xs"):
         create("mobilevit-xs")

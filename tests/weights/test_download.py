@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mobilevit.errors import DownloadError
 from mobilevit.weights import transfer
-from mobilevit.weights.catalogue import Entry, Https
+from mobilevit.weights.catalog import Entry, Https
 from mobilevit.weights.download import by_hand, fetch
 
 Filled = Callable[..., dict[str, Tensor]]

@@ -6,7 +6,7 @@ import pytest
 from mobilevit.errors import UsageError
 from mobilevit.models.table import MODELS, build
 from mobilevit.weights.layouts import LAYOUTS, Layout, key_map, preprocessing
-from mobilevit.weights.recognition import Recognised, expected
+from mobilevit.weights.recognition import Recognized, expected
 
 KEYS = Path(__file__).parents[2] / "../shared/reference/keys"
 CLASSIFIERS = {"mobilevit_xxs": "xx_small", "mobilevit_xs": "x_small", "mobilevit_s": "small"}
@@ -115,7 +115,7 @@ def test_every_tensor_has_one_name_and_no_name_two_tensors(architecture: str, la
 @pytest.mark.parametrize("architecture", MODELS)
 def test_our_names_and_shapes_are_those_of_the_network(architecture: str) -> None:
     state = build(architecture, 10).state_dict()
-    assert expected(Recognised("ours", architecture, 10)) == {key: tuple(value.shape) for key, value in state.items()}
+    assert expected(Recognized("ours", architecture, 10)) == {key: tuple(value.shape) for key, value in state.items()}
 
 
 @pytest.mark.parametrize("architecture", MODELS)
@@ -148,7 +148,7 @@ def test_transformers_keeps_query_key_and_value_apart() -> None:
     attention = "mobilevit.encoder.layer.2.transformer.layer.1.attention.attention"
     names = key_map("mobilevit_xxs", "transformers", 1000, True)[key]
     assert names == tuple(f"{attention}.{part}.bias" for part in ("query", "key", "value"))
-    assert expected(Recognised("transformers", "mobilevit_xxs", 1000))[names[0]] == (64,)
+    assert expected(Recognized("transformers", "mobilevit_xxs", 1000))[names[0]] == (64,)
 
 
 @pytest.mark.parametrize(("architecture", "layout"), REFERENCES)
@@ -157,7 +157,7 @@ def test_names_and_shapes_equal_the_reference(architecture: str, layout: Layout)
         pytest.skip(f"{KEYS} is not on this machine")
     text = (KEYS / REFERENCES[architecture, layout]).read_text()
     lines = [line.split("\t") for line in text.splitlines() if line and line[0] != "#"]
-    found = expected(Recognised(layout, architecture, official.num_classes(architecture)))
+    found = expected(Recognized(layout, architecture, official.num_classes(architecture)))
     assert {key: str(shape) for key, shape in found.items()} == {line[0]: line[1] for line in lines}
 
 

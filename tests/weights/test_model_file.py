@@ -84,7 +84,7 @@ def test_saving_leaves_the_old_file_or_the_new_one_and_no_other(filled: Filled, 
         model_file.save(tmp_path / "no folder" / "model.safetensors", filled(num_classes=2), SPEC)
 
 
-def test_a_missing_file_offers_its_neighbours(saved: Path) -> None:
+def test_a_missing_file_offers_its_neighbors(saved: Path) -> None:
     with pytest.raises(WeightsError, match=r"not found: .*bset\.safetensors: did you mean .*best\.safetensors\?"):
         model_file.load(saved.with_name("bset.safetensors"))
     with pytest.raises(WeightsError, match="not found"):
@@ -180,7 +180,7 @@ def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> 
         {"preprocessing": {"resize_px": True}},
         {"preprocessing": {"channel_order": "rbg"}},
         {"preprocessing": {"interpolation": ["bilinear"]}},
-        {"preprocessing": {"colour": "red"}},
+        {"preprocessing": {"color": "red"}},
         {"provenance": {"score": 3}},
         {"preprocessing": {"fit": "squeeze"}},
         {"anchors": [[[0.1, 0.1]]]},

@@ -175,6 +175,6 @@ def _row(worker: Worker, times: list[float], batch_sizes: Sequence[int]) -> Row:
 
 
 def _mib(path: Path) -> float:
-    """Of a file or a folder; 0 for a name of the catalogue."""
+    """Of a file or a folder; 0 for a name of the catalog."""
     files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file()) / 2**20

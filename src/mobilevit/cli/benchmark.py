@@ -19,7 +19,7 @@ from mobilevit.text import to_json
 class BenchmarkOptions:
     """Time a network in PyTorch and in every runtime that it was exported for, in turns."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     exported_models: Annotated[  # exported files; without, those beside the model file
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPORTED MODELS")
     ] = ()

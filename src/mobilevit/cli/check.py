@@ -14,7 +14,7 @@ from mobilevit.files import image_format, write_atomically
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
-COLOURS = {"error": "bold red", "warning": "yellow", "info": "dim"}
+COLORS = {"error": "bold red", "warning": "yellow", "info": "dim"}
 LONGEST_TABLE = 40  # classes that people still read; --json has them all
 
 
@@ -23,7 +23,7 @@ class CheckOptions:
     """Say what is wrong with a dataset before any training. The exit code is 1 where training would not start."""
 
     data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
-    task: str | None = None  # None: recognised from the data
+    task: str | None = None  # None: recognized from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
     grid: Path | None = None  # image to write: samples of every class on one sheet
     json: bool = False  # everything as JSON on standard output
@@ -60,7 +60,7 @@ def _show(report: DataReport) -> None:
     out.print(console.facts(_facts(report)))
     out.print()
     for finding in report.findings:
-        out.print(Text.assemble((f"{finding.severity}: ", COLOURS[finding.severity]), finding.message))
+        out.print(Text.assemble((f"{finding.severity}: ", COLORS[finding.severity]), finding.message))
     if not report.findings:
         out.print("nothing to complain about")
 
@@ -76,7 +76,7 @@ def _facts(report: DataReport) -> dict[str, object]:
         facts["short side"] = f"{short.min} to {short.max} px, median {short.median}"
         facts["long side"] = f"{long.min} to {long.max} px, median {long.median}"
         facts["train at"] = f"{report.suggested_size_px} px"
-    return facts | {"greyscale": f"{report.grey_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
+    return facts | {"grayscale": f"{report.gray_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
 
 
 def _write_grid(report: DataReport, path: Path) -> None:

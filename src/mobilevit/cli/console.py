@@ -1,6 +1,6 @@
 """How the commands speak: results on standard output, everything else on standard error.
 
-Where an output is not a terminal it has no colours, no bars, and lines as long as they need to be.
+Where an output is not a terminal it has no colors, no bars, and lines as long as they need to be.
 """
 
 import json
@@ -36,7 +36,7 @@ def results() -> Console:
 
 
 class Printer(Console):
-    """A console on which no name can move the cursor or change a colour."""
+    """A console on which no name can move the cursor or change a color."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)

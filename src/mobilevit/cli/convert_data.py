@@ -21,8 +21,8 @@ class ConvertDataOptions:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the dataset
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
-    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
-    task: str | None = None  # what IN is read as, detection or segmentation; None: recognised, COCO's files as boxes
+    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognized
+    task: str | None = None  # what IN is read as, detection or segmentation; None: recognized, COCO's files as boxes
     instances: str | None = None  # class of the objects that the values of IN's masks are: boxes of them, or one class
     val_fraction: float = 0.2  # share of the images that becomes val, where IN has no splits
     split_seed: int = 0  # decides which images those are

@@ -19,7 +19,7 @@ LONGEST_TABLE = 40  # rows that people still read; --save and --json have them a
 class EvaluateOptions:
     """Measure how good a network is on a dataset: scores, one row a class, images per second."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     data: Data  # folder of the dataset, with the network's classes
     split: str = "val"  # part of the dataset: train, val, test where there is one, or all
     device: Device = "auto"  # where to run

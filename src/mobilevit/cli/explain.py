@@ -19,7 +19,7 @@ from mobilevit.sources import STANDARD_INPUT
 class ExplainOptions:
     """Save an image of where a network looks: Grad-CAM of a class, and the attention of one pixel in each block."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]  # a file
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one

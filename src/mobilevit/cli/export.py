@@ -18,7 +18,7 @@ from mobilevit.formats.table import Precision
 class ExportOptions:
     """Write a network for other runtimes, and prove on images that it gives the same answers there."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     format: str = "onnx"  # onnx, openvino, executorch, coreml, litert; several with commas between
     verify: tuple[str, ...] = ()  # images to compare on: files, folders, patterns; without, nothing is compared
     output: Path | None = None  # folder for the files; None: that of the model file
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     if not options.verify:
         console.say("not compared with the network: give images to --verify")
     elif generated := exported_models[0].parity and exported_models[0].parity.generated:
-        console.say(f"{generated} made-up images were added: too few of yours are in colour to show swapped channels")
+        console.say(f"{generated} made-up images were added: too few of yours are in color to show swapped channels")
     console.wrote(path for exported in exported_models for path in (exported.path, manifest_path(exported.path)))
     return 0
 

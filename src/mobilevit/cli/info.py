@@ -61,7 +61,7 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
         "anchors": "its own" if spec.anchors else "",
         "score threshold": f"{threshold.value:g}, {threshold.reason}" if threshold else "",
         "source": origin.source,
-        "licence": origin.licence,
+        "license": origin.license,
         "score": origin.score,
         "note": origin.note,
     }
@@ -71,7 +71,7 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
 def _fitted(before: Preprocessing) -> str:
     if before.fit == "stretch":
         return f"stretched to {before.size_px} x {before.size_px} px"
-    return f"short side to {before.resize_px} px, centre of {before.size_px} px"
+    return f"short side to {before.resize_px} px, center of {before.size_px} px"
 
 
 def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:

@@ -28,7 +28,7 @@ from mobilevit.sources import STANDARD_INPUT, expand
 class PredictOptions:
     """Say what is in images and videos. Broken ones are reported and the rest goes on; the exit code is 1 then."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     images: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES")
     ]

@@ -19,7 +19,7 @@ from mobilevit.quantization.trial import Variant
 class QuantizeOptions:
     """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
 
-    model: Model  # a model file, or a name of the catalogue
+    model: Model  # a model file, or a name of the catalog
     calibrate: Path  # dataset whose training images give the ranges, and choose
     evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
@@ -78,7 +78,7 @@ def _row(variant: Variant, base: Variant) -> dict[str, object]:
 
 
 def _sentence(found: Quantized) -> str:
-    judged = found.judgement
+    judged = found.judgment
     return (
         f"Kept '{found.kept.choice}'. On {judged.images:,} held-out images: {judged.metric} {judged.int8:.2%}, the "
         f"network {judged.network:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "

@@ -9,7 +9,7 @@ from mobilevit.spec import ClassLabel
 
 
 def name_findings(classes: Sequence[ClassLabel]) -> Iterator[Finding]:
-    """Names that are spelt alike, and names whose meaning a mirror changes."""
+    """Names that are spelled alike, and names whose meaning a mirror changes."""
     yield from _similar_names(classes)
     yield from _mirror(classes)
 
@@ -20,8 +20,10 @@ def _similar_names(classes: Sequence[ClassLabel]) -> Iterator[Finding]:
         alike[label.id.strip().casefold()].append(label.id)
     for names in alike.values():
         if len(names) > 1:
-            spelt = " and ".join(f"'{name}'" for name in names)
-            yield Finding("warning", "similar-names", f"the classes {spelt} differ in case or spaces alone: join them?")
+            spelled = " and ".join(f"'{name}'" for name in names)
+            yield Finding(
+                "warning", "similar-names", f"the classes {spelled} differ in case or spaces alone: join them?"
+            )
 
 
 def _mirror(classes: Sequence[ClassLabel]) -> Iterator[Finding]:

@@ -85,13 +85,13 @@ def _write_heading(sheet: Image.Image, top: int, label: ClassLabel, counts: str)
 
 
 def _write(sheet: Image.Image, start: tuple[int, int], texts: Sequence[tuple[str, int, str]]) -> None:
-    """Texts of (words, size in px, colour) on one line, the first in bold; cut short at the right margin."""
+    """Texts of (words, size in px, color) on one line, the first in bold; cut short at the right margin."""
     draw, (x, y) = ImageDraw.Draw(sheet), start
     baseline = y + texts[0][1]
-    for place, (words, size_px, colour) in enumerate(texts):
+    for place, (words, size_px, color) in enumerate(texts):
         face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", size_px)
         words = _cut(words, face, sheet.width - MARGIN_PX - x)
-        draw.text((x, baseline), words, fill=colour, font=face, anchor="ls")
+        draw.text((x, baseline), words, fill=color, font=face, anchor="ls")
         x += int(face.getlength(words)) + 12
 
 

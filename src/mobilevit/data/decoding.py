@@ -100,7 +100,7 @@ class OpenImage:
     def values(self) -> NDArray[Any]:
         """What is stored, upright: (H, W) integers, those of a palette image its indices, or (H, W, 3) uint8 RGB.
 
-        For masks, whose values are no colours: nothing is scaled, converted or laid on white. ImageError where it is
+        For masks, whose values are no colors: nothing is scaled, converted or laid on white. ImageError where it is
         broken, or of floating-point numbers.
         """
         if self.image.mode == "F":
@@ -136,7 +136,7 @@ class OpenImage:
 
 
 INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
-PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads greyscale of 2 and 4 bits over 0 to 255
+PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads grayscale of 2 and 4 bits over 0 to 255
 
 
 def _png_raw_mode(image: Image.Image) -> str:

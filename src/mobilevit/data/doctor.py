@@ -95,7 +95,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
         duplicates=[[image.path for image in group] for group in groups],
         sizes=ImageSizes.of([image.header.size for image in images]) if images else None,
         suggested_size_px=_size_for([min(image.header.size) for image in images], task) if images else None,
-        grey_share=sum(image.is_grey for image in images) / max(1, len(images)),
+        gray_share=sum(image.is_gray for image in images) / max(1, len(images)),
         seconds=time.perf_counter() - start,
     )
 

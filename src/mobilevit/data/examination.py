@@ -13,9 +13,9 @@ from mobilevit.data.finding import printable
 from mobilevit.errors import ImageError
 
 DRAFT_PX = 64  # short side that a JPEG must keep: enough for the fingerprint; every byte is still decoded
-SMALL_PX = 32  # side of the reduced image that all judgements are made on
-STEP = 4  # of 255: smaller steps between neighbours count as none, so that flat areas hash alike
-GREY_SPREAD = 6  # of 255: red, green and blue of a greyscale image differ by no more, JPEG's rounding included
+SMALL_PX = 32  # side of the reduced image that all judgments are made on
+STEP = 4  # of 255: smaller steps between neighbors count as none, so that flat areas hash alike
+GRAY_SPREAD = 6  # of 255: red, green and blue of a grayscale image differ by no more, JPEG's rounding included
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Examined:
     digest: bytes  # of the file's bytes
     fingerprint: int  # 64 bits: where brightness rises from left to right; alike for copies of another size or quality
     thumbnail: bytes  # 8 x 8 RGB, to tell images apart whose fingerprints agree
-    is_grey: bool
-    is_blank: bool  # one colour all over
+    is_gray: bool
+    is_blank: bool  # one color all over
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def examine(path: Path) -> Examined | Broken:
         digest,
         print_of,
         small.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).astype(np.uint8).tobytes(),
-        is_grey=int(spread.max()) <= GREY_SPREAD,
+        is_gray=int(spread.max()) <= GRAY_SPREAD,
         is_blank=int(np.ptp(small, axis=(0, 1)).max()) <= STEP,
     )
 
@@ -95,9 +95,9 @@ def read_header(path: Path) -> decoding.ImageHeader | Broken:
 
 
 def fingerprint(image: Image.Image) -> int:
-    """64 bits, one for each pair of neighbours in a row of the image at 9 x 8: set where the right one is lighter."""
-    grey = _pixels(image, 9, 8).astype(np.float32).mean(axis=2)
-    rises = grey[:, 1:] > grey[:, :-1] + STEP
+    """64 bits, one for each pair of neighbors in a row of the image at 9 x 8: set where the right one is lighter."""
+    gray = _pixels(image, 9, 8).astype(np.float32).mean(axis=2)
+    rises = gray[:, 1:] > gray[:, :-1] + STEP
     return int.from_bytes(np.packbits(rises).tobytes(), "big")
 
 

@@ -13,9 +13,9 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 
 TINY_PX = 32  # short side below which an image is less than one pixel of the last stage
-LONG_RATIO = 4.0  # long side over short side, from which a centre crop loses three quarters
+LONG_RATIO = 4.0  # long side over short side, from which a center crop loses three quarters
 HUGE_PIXELS = 16_000_000  # from which each epoch spends its time on decoding
-GREY_SHARE = 0.98  # from which a dataset counts as greyscale as a whole
+GRAY_SHARE = 0.98  # from which a dataset counts as grayscale as a whole
 # Images to people and to cameras, not to our decoder.
 UNREAD_SUFFIXES = frozenset(
     {".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".pdf"}
@@ -71,18 +71,18 @@ def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
 
 
 def image_findings(dataset: Dataset, images: Sequence[Examined]) -> Iterator[Finding]:
-    """Sizes, shapes, colours and names that differ from what training likes."""
+    """Sizes, shapes, colors and names that differ from what training likes."""
     for severity, kind, is_odd, text in ODDITIES:
         odd = tuple(image.path for image in images if is_odd(image))
         if odd:
             message = f"{counted(len(odd), 'image')} {text}: {_some(dataset, odd)}"
             yield Finding(severity, kind, message, odd)
-    grey = tuple(image.path for image in images if image.is_grey)
-    if grey and len(grey) >= GREY_SHARE * len(images):
-        yield Finding("info", "greyscale", "the images are greyscale: the network takes them as grey RGB")
-    elif grey:
-        message = f"{counted(len(grey), 'image')} ({len(grey) / len(images):.1%}) are greyscale among coloured ones"
-        yield Finding("info", "greyscale", message, grey)
+    gray = tuple(image.path for image in images if image.is_gray)
+    if gray and len(gray) >= GRAY_SHARE * len(images):
+        yield Finding("info", "grayscale", "the images are grayscale: the network takes them as gray RGB")
+    elif gray:
+        message = f"{counted(len(gray), 'image')} ({len(gray) / len(images):.1%}) are grayscale among colored ones"
+        yield Finding("info", "grayscale", message, gray)
 
 
 def _short_side(image: Examined) -> int:
@@ -104,9 +104,9 @@ def _is_misnamed(image: Examined) -> bool:
 
 
 ODDITIES: Sequence[tuple[Severity, str, Callable[[Examined], bool], str]] = (
-    ("warning", "blank", lambda image: image.is_blank, "of one colour all over"),
+    ("warning", "blank", lambda image: image.is_blank, "of one color all over"),
     ("warning", "tiny", lambda image: _short_side(image) < TINY_PX, f"below {TINY_PX} px on the short side"),
-    ("warning", "long", _is_long, f"{LONG_RATIO:g} or more times as long as wide, of which a centre crop keeps little"),
+    ("warning", "long", _is_long, f"{LONG_RATIO:g} or more times as long as wide, of which a center crop keeps little"),
     ("info", "huge", _is_huge, f"of {HUGE_PIXELS / 1e6:g} megapixels or more: training is faster on smaller copies"),
     ("info", "suffix", _is_misnamed, "of another format than their names say, which does no harm"),
 )

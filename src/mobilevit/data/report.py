@@ -55,7 +55,7 @@ class DataReport:
     duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same image
     sizes: ImageSizes | None  # of the images that can be decoded; None where there are none
     suggested_size_px: int | None  # for training
-    grey_share: float  # of the images, 0-1
+    gray_share: float  # of the images, 0-1
     seconds: float  # that the check took
 
     @property
@@ -98,7 +98,7 @@ class DataReport:
             "imbalance": imbalance(counts["train"]),
             "sizes": asdict(self.sizes) if self.sizes else None,
             "suggested_size_px": self.suggested_size_px,
-            "grey_share": self.grey_share,
+            "gray_share": self.gray_share,
             "findings": [
                 {**asdict(finding), "paths": [printable(path) for path in finding.paths]} for finding in self.findings
             ],

@@ -11,7 +11,7 @@ from mobilevit.data.examination import Examined
 
 MAX_BITS = 3  # of 64 in which the fingerprints of copies may differ; found by four bands of 16 bits, one of them equal
 MAX_STEP = 8  # of 255, in any pixel of the thumbnails. A copy of half the size at JPEG quality 75 stays below 5
-MAX_NEIGHBOURS = 250  # images of one band that each is compared with: bounds the work where thousands are alike
+MAX_NEIGHBORS = 250  # images of one band that each is compared with: bounds the work where thousands are alike
 
 
 def same_images(images: Sequence[Examined]) -> list[list[int]]:
@@ -34,8 +34,8 @@ def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) 
     """Index pairs of nearly equal images, from (N,) fingerprints and (N, 192) thumbnails.
 
     Two numbers of 64 bits that differ in at most three bits agree in one of four bands of 16: sort by each band, and
-    compare neighbours at growing distance while their band is the same. Where thousands share a band, those of like
-    brightness are neighbours.
+    compare neighbors at growing distance while their band is the same. Where thousands share a band, those of like
+    brightness are neighbors.
     """
     pairs: set[tuple[int, int]] = set()
     brightness = thumbnails.mean(axis=1)
@@ -43,7 +43,7 @@ def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) 
         keys = (fingerprints >> np.uint64(16 * band)) & np.uint64(0xFFFF)
         order = np.lexsort((brightness, fingerprints, keys))
         places = np.arange(len(order))
-        for distance in range(1, min(MAX_NEIGHBOURS, len(order))):
+        for distance in range(1, min(MAX_NEIGHBORS, len(order))):
             places = places[: np.searchsorted(places, len(order) - distance)]
             places = places[keys[order[places]] == keys[order[places + distance]]]
             if not len(places):

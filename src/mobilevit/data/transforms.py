@@ -28,7 +28,7 @@ class AugmentConfig:
     crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width; 2 for boxes
     flip: bool = True  # mirror every other image; switch it off for digits, text, left and right
     photometric: bool = False  # change contrast, brightness, saturation and hue, as the paper does for detection
-    randaugment: bool = False  # two random changes of colour or shape on every batch (RandAugment)
+    randaugment: bool = False  # two random changes of color or shape on every batch (RandAugment)
     mixup: float = 0.0  # blend pairs of images, shares from Beta(x, x); 0.2 is usual, 0 switches it off
     cutmix: float = 0.0  # paste a part of another image, share from Beta(x, x); 1.0 is usual, 0 switches it off
     erasing: float = 0.0  # chance that a rectangle of an image is blackened; 0.25 is usual
@@ -109,7 +109,7 @@ def smallest_crop(size: Size, config: AugmentConfig) -> int:
 
 
 def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Box:
-    """A crop by area and log-uniform ratio; after ten that do not fit, the largest centred one of a fitting ratio."""
+    """A crop by area and log-uniform ratio; after ten that do not fit, the largest centerd one of a fitting ratio."""
     width, height = size
     log_ratio = math.log(config.crop_ratio_max)
     for _ in range(CROP_TRIES):
@@ -119,13 +119,13 @@ def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> 
         if 0 < crop_width <= width and 0 < crop_height <= height:
             left, top = rng.integers(width - crop_width + 1), rng.integers(height - crop_height + 1)
             return float(left), float(top), float(left + crop_width), float(top + crop_height)
-    return _centre_crop(size, config.crop_ratio_max)
+    return _center_crop(size, config.crop_ratio_max)
 
 
 CROP_TRIES = 10
 
 
-def _centre_crop(size: Size, ratio_max: float) -> Box:
+def _center_crop(size: Size, ratio_max: float) -> Box:
     width, height = size
     crop_width = min(width, max(1, round(height * ratio_max)))
     crop_height = min(height, max(1, round(width * ratio_max)))
@@ -147,7 +147,7 @@ def kept_geometry(size: Size, smallest_crop: int, size_px: int) -> Geometry:
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """What evaluation and prediction see of an image.
 
-    Stretched: all of it. Else the short side is resized to `resize_px` and the centre of `size_px` cut out: both in one
+    Stretched: all of it. Else the short side is resized to `resize_px` and the center of `size_px` cut out: both in one
     step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
     within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and an
     image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
@@ -162,13 +162,13 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     if crop_px > resize_px:
         raise UsageError(f"images are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
     short = min(size)
-    left, right = _centre(size[0], size[0] * resize_px // short, crop_px)
-    top, bottom = _centre(size[1], size[1] * resize_px // short, crop_px)
+    left, right = _center(size[0], size[0] * resize_px // short, crop_px)
+    top, bottom = _center(size[1], size[1] * resize_px // short, crop_px)
     return Geometry(size, (left, top, right, bottom), output, interpolation=preprocessing.interpolation)
 
 
-def _centre(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float]:
-    """Start and end, in the source, of the centre crop of one resized side."""
+def _center(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float]:
+    """Start and end, in the source, of the center crop of one resized side."""
     start, pixel = round((resized_px - crop_px) / 2), source_px / resized_px
     return start * pixel, min((start + crop_px) * pixel, float(source_px))
 

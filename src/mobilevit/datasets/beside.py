@@ -10,7 +10,7 @@ from mobilevit.datasets import mask_look
 from mobilevit.datasets.pairs import LOOKED_AT, MASK_ENDINGS, SAME_NAMES, Matched
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether nearly all images have a mask beside them, which also looks like one."""
     found = list(matched_splits(root).values())
     pairs = [pair for part in found for pair in part.masks.items()]

@@ -108,16 +108,16 @@ def _task_for(source: Path, to: str, data_format: str | None) -> str:
     if data_format is not None:
         able = [name for name in able if data_format in READERS[name].FORMATS] or able
     if len(able) > 1:
-        name = tasks.recognise(source, data_format=data_format).name
+        name = tasks.recognize(source, data_format=data_format).name
         if name not in able:
             raise DataError(f"{source} has images of classes: boxes or masks are expected")
         return name
-    if able == ["segmentation"] and box_reader.recognises(source) and not mask_reader.recognises(source, asked=True):
+    if able == ["segmentation"] and box_reader.recognizes(source) and not mask_reader.recognizes(source, asked=True):
         raise DataError(
             f"{source} has boxes, and {to} holds masks, which cannot be made from boxes: outlines are needed, as "
             f"COCO's segmentation has them. Boxes can be written as {listed(list(box_writers.WRITERS))}"
         )
-    if able == ["detection"] and mask_reader.recognises(source) and not tasks.get("detection").recognises(source):
+    if able == ["detection"] and mask_reader.recognizes(source) and not tasks.get("detection").recognizes(source):
         raise DataError(
             f"{source} has masks, and {to} holds boxes: give a format of masks, or say that the masks are instances"
         )

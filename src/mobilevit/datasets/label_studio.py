@@ -120,7 +120,7 @@ def _results(task: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]
     annotations = task.get("annotations", task.get("completions", []))
     if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
         raise DataError(f"{where} has the annotations {written(annotations)}: a list of objects is expected")
-    kept = [one for one in annotations if not one.get("was_cancelled")]
+    kept = [one for one in annotations if not one.get("was_canceled")]
     kept = [one for one in kept if one.get("ground_truth")] or kept
     if len(kept) > 1:
         raise DataError(

@@ -50,7 +50,7 @@ def are_named(root: Path) -> bool:
     return False
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether there are folders that are such by their names, or by what they hold.
 
     Also where two folders could be the masks: `matched_splits` then says so."""

@@ -68,7 +68,7 @@ def explain(
 ) -> Explanation:
     """Grad-CAM of a class, an object or a region, and what one pixel attends to in each MobileViT block.
 
-    `model` is a file, a name of the catalogue, or the network itself, which stays as it is. Explained is what is
+    `model` is a file, a name of the catalog, or the network itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
     detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
     the left and y from the top of what the network sees, each 0-1. `size_px` is the side of that, the model's own by
@@ -92,7 +92,7 @@ def explain(
 
 HOW_TO_READ = (
     "How to read: Grad-CAM is bright where the image speaks for {name}. In each MobileViT block the pixel marked red "
-    "attends only to the pixels at its own place in every patch, coloured by how much; those left dark reach it "
+    "attends only to the pixels at its own place in every patch, colored by how much; those left dark reach it "
     "only indirectly, through the convolutions."
 )
 

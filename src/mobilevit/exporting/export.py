@@ -61,7 +61,7 @@ def export(
 ) -> list[ExportedModel]:
     """Write a network in some formats and, with images to `verify` on, compare each with the network in its runtime.
 
-    `model` is a model file, a name of the catalogue, or a network with a spec. The files go beside the model file, or
+    `model` is a model file, a name of the catalog, or a network with a spec. The files go beside the model file, or
     into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
     `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
 

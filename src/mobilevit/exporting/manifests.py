@@ -83,7 +83,7 @@ def resize_in_words(preprocessing: Preprocessing) -> str:
     if preprocessing.fit == "stretch":
         how = f"resize all of it to {side} x {side}, its aspect not kept"
     else:
-        how = f"resize its short side to {short}, its aspect kept, and cut out the centre of {side} x {side}"
+        how = f"resize its short side to {short}, its aspect kept, and cut out the center of {side} x {side}"
     return f"{upright}; {how} ({preprocessing.interpolation}, antialiased where that can be had)."
 
 

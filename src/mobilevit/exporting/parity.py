@@ -44,7 +44,7 @@ class Parity:
 
     runtime: str  # that the file ran in
     images: int
-    generated: int  # of these, made up because there were too few in colour
+    generated: int  # of these, made up because there were too few in color
     outputs: Mapping[str, Difference]  # of the outputs that are no integers
     agreement_of: str  # what was the same: "top-1", "objects" or "pixels"
     agreement: float  # mean over the images, 0-1

@@ -13,7 +13,7 @@ from mobilevit.data.transforms import Geometry, eval_geometry, to_tensor
 from mobilevit.sources import AnySource, expand
 from mobilevit.spec import Preprocessing
 
-ENOUGH = 16  # images in colour; grey ones would hide that channels are swapped
+ENOUGH = 16  # images in color; gray ones would hide that channels are swapped
 MOST = 64  # images that are compared, evenly chosen from all
 
 
@@ -23,22 +23,22 @@ class Views:
 
     images: Tensor  # resized as evaluation does
     plain: Tensor  # resized bilinearly without antialiasing, as phones do
-    generated: int  # how many of them, the last, were made up because there were too few in colour
+    generated: int  # how many of them, the last, were made up because there were too few in color
 
 
 def views_of(sources: AnySource | Iterable[AnySource], preprocessings: Sequence[Preprocessing]) -> list[Views]:
-    """By preprocessing, the views of at most MOST of the images, with made-up ones in colour up to ENOUGH.
+    """By preprocessing, the views of at most MOST of the images, with made-up ones in color up to ENOUGH.
 
     Each is decoded once, and one at a time is in memory. ImageError where one cannot be read.
     """
     pairs: list[list[Pair]] = [[] for _ in preprocessings]
-    in_colour = 0
+    in_color = 0
     for source in _evenly([*expand(sources)], MOST):
         with source.lent() as image:
-            in_colour += _in_colour(image)
+            in_color += _in_color(image)
             for seen, preprocessing in zip(pairs, preprocessings, strict=True):
                 seen.append(_pair(image, preprocessing))
-    missing = max(0, ENOUGH - in_colour)
+    missing = max(0, ENOUGH - in_color)
     for seen, preprocessing in zip(pairs, preprocessings, strict=True):
         seen += [_pair(_made_up(seed, preprocessing.size_px), preprocessing) for seed in range(missing)]
     return [Views(torch.stack([a for a, _ in seen]), torch.stack([b for _, b in seen]), missing) for seen in pairs]
@@ -57,14 +57,14 @@ def _evenly(items: Sequence, most: int) -> list:  # type: ignore[type-arg]
     return [*items[::step]]
 
 
-def _in_colour(image: Image.Image) -> bool:
-    """Whether a hundredth of the pixels, or more, is clearly no grey."""
+def _in_color(image: Image.Image) -> bool:
+    """Whether a hundredth of the pixels, or more, is clearly no gray."""
     small = np.asarray(image.resize((64, 64)), np.int16)
     return bool((np.ptp(small, axis=2) > 24).mean() > 0.01)
 
 
 def _made_up(seed: int, size_px: int) -> Image.Image:
-    """Clouds of many colours, coarse and fine."""
+    """Clouds of many colors, coarse and fine."""
     rng = np.random.default_rng(seed)
     side = int(rng.integers(3, 24))
     clouds = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
@@ -76,14 +76,14 @@ def _plain(image: Image.Image, geometry: Geometry) -> Image.Image:
     pixels = np.asarray(image, np.float32)
     left, top, right, bottom = geometry.box
     width, height = geometry.output
-    low_y, high_y, share_y = _neighbours(top, bottom, height, image.height)
-    low_x, high_x, share_x = _neighbours(left, right, width, image.width)
+    low_y, high_y, share_y = _neighbors(top, bottom, height, image.height)
+    low_x, high_x, share_x = _neighbors(left, right, width, image.width)
     rows = pixels[low_y] * (1 - share_y[:, None, None]) + pixels[high_y] * share_y[:, None, None]
     mixed = rows[:, low_x] * (1 - share_x[:, None]) + rows[:, high_x] * share_x[:, None]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def _neighbours(
+def _neighbors(
     start: float, end: float, count: int, extent: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """For `count` places between start and end: the pixels before and behind each, and the share of the latter."""

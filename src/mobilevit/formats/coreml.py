@@ -82,7 +82,7 @@ def _renamed(model: Any, old: str, new: str) -> Any:
 def _describe(model: Any, spec: ModelSpec) -> None:
     """What Xcode shows of the package; the whole spec is in it as JSON."""
     model.short_description = f"{spec.architecture}, {spec.task} of {len(spec.classes)} classes"
-    model.license = spec.provenance.licence
+    model.license = spec.provenance.license
     model.user_defined_metadata["spec"] = spec.to_json()
     side = spec.preprocessing.size_px
     model.input_description["images"] = f"An RGB image of {side} x {side}"

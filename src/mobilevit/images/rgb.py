@@ -54,13 +54,13 @@ def _check_range(image: Image.Image, name: str) -> None:
     low, high, white = ranges[:, 0].min(), ranges[:, 1].max(), WHITE[image.mode]
     if not (low >= 0 and high <= white):  # so written that NaN fails
         raise ImageError(
-            f"{name}: has values from {low:g} to {high:g}, where greyscale of its kind "
+            f"{name}: has values from {low:g} to {high:g}, where grayscale of its kind "
             f"({image.mode}) goes from 0 to {white}: convert it to 8 or 16 bits"
         )
 
 
 def _eight_bit(band: Image.Image) -> Image.Image:
-    """Greyscale of 16 or 32 bits, or of floats, scaled to 8 bits."""
+    """Grayscale of 16 or 32 bits, or of floats, scaled to 8 bits."""
     scaled = np.rint(_values(band) * (255 / WHITE[band.mode])).astype(np.uint8)
     return Image.fromarray(scaled).convert("RGB")
 

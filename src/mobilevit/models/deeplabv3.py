@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobilevit.models.layers import ConvNormAct, initialise
+from mobilevit.models.layers import ConvNormAct, initialize
 from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
 
 
@@ -58,7 +58,7 @@ class DeepLabv3(nn.Module):
         self.dropout = nn.Sequential(head.dropout(0.1), nn.Dropout2d(0.1))
         self.classifier = nn.Conv2d(head.channels, num_classes, 1)
         self.auxiliary = Auxiliary(stage4, head.auxiliary_channels, num_classes) if head.auxiliary_channels else None
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> SegmentationOutput:
         *_, stage4, stage5 = self.backbone.pyramid(x)

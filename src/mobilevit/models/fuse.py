@@ -35,7 +35,7 @@ def fold_norms(model: Network) -> Network:
     """An equal network that calculates with its weights once what others do with every image.
 
     Convolutions do the work of the BatchNorms behind them, linear layers that of the LayerNorms' scale and shift and of
-    attention's scale. Tokens have a mean of zero wherever a MobileViT block normalises them, so that a runtime may
+    attention's scale. Tokens have a mean of zero wherever a MobileViT block normalizes them, so that a runtime may
     leave out that part of a LayerNorm. A copy in evaluation mode.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
@@ -50,7 +50,7 @@ def fold_norms(model: Network) -> Network:
             _fold_scale(module.attention)
         elif isinstance(module, MobileViTBlock):
             _fold_affine(cast(nn.LayerNorm, module.transformer[-1]), module.project_out.conv)
-            _centre(module)
+            _center(module)
     return folded
 
 
@@ -74,7 +74,7 @@ def _fold_scale(attention: Attention) -> None:
     attention.scale = 1.0
 
 
-def _centre(block: MobileViTBlock) -> None:
+def _center(block: MobileViTBlock) -> None:
     """Take the mean out of everything that is added up to tokens.
 
     Only LayerNorms read those sums, and they do not see what all channels of a token have in common.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobilevit.models.layers import ConvNormAct, InvertedResidual, SiLU, initialise
+from mobilevit.models.layers import ConvNormAct, InvertedResidual, SiLU, initialize
 from mobilevit.models.patches import fold, unfold
 from mobilevit.models.transformer import EncoderLayer
 
@@ -53,7 +53,7 @@ class MobileViT(nn.Module):
         self.final = ConvNormAct(variant.channels[-1], variant.final_channels, 1)
         self.dropout = nn.Dropout(classifier_dropout if num_classes else 0.0)
         self.classifier = nn.Linear(variant.final_channels, num_classes) if num_classes else nn.Identity()
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = self.final(self.backbone(x)).mean(dim=(2, 3))
@@ -109,7 +109,7 @@ class Backbone(nn.Module):
                 dropout=variant.dropout,
             )
             self.stages.append(nn.Sequential(down, block))
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pyramid(x)[-1]

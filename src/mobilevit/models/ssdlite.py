@@ -20,7 +20,7 @@ class SSDOutput(NamedTuple):
 
     scores: Tensor  # (B, A, K + 1) logits, the background first
     locations: Tensor  # (B, A, 4): the box relative to the anchor, as `boxes.encode` writes it
-    anchors: Tensor  # (A, 4): centre x, centre y, width, height of the image, 0-1; the same for every image
+    anchors: Tensor  # (A, 4): center x, center y, width, height of the image, 0-1; the same for every image
 
 
 class SSDLite(nn.Module):
@@ -56,8 +56,8 @@ class SSDLite(nn.Module):
                 strict=True,
             )
         )
-        self.extras.apply(_initialise)
-        self.heads.apply(_initialise)
+        self.extras.apply(_initialize)
+        self.heads.apply(_initialize)
 
     def forward(self, x: Tensor) -> SSDOutput:
         maps = self.backbone.pyramid(x)[-2:]
@@ -113,7 +113,7 @@ class Head(nn.Module):
         return said.reshape(x.shape[0], -1, self.values)  # type: ignore[no-any-return]
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     """As the official code starts what stands behind the backbone of a detector."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)

@@ -88,7 +88,7 @@ def build(
     fuse_input: bool = True,
     anchors: AnchorSizes = (),
 ) -> nn.Module:
-    """The network with the paper's initialisation, in training mode. Only a detector has `anchors`; UsageError else."""
+    """The network with the paper's initialization, in training mode. Only a detector has `anchors`; UsageError else."""
     row = MODELS[resolve(name)]
     network = partial(row.network, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
     if anchors and row.task != "detection":

@@ -1,4 +1,4 @@
-"""8 bits in ExecuTorch, by torchao and the quantiser of XNNPACK."""
+"""8 bits in ExecuTorch, by torchao and the quantizer of XNNPACK."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

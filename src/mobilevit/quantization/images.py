@@ -36,18 +36,18 @@ class Division:
         check_ranges(self, calibration_images=(1, endless), choosing_images=(1, endless), seed=(0, endless))
 
 
-def divided(task: Task, classes: Sequence[ClassLabel], learnt: Path, unseen: Path, division: Division) -> Dataset:
-    """The three splits of two datasets, with the classes of the network: training images of `learnt`, chosen by
+def divided(task: Task, classes: Sequence[ClassLabel], learned: Path, unseen: Path, division: Division) -> Dataset:
+    """The three splits of two datasets, with the classes of the network: training images of `learned`, chosen by
     seed, and a split of `unseen`.
 
     DataError where there are too few images, or the same ones on both sides.
     """
-    training = in_order_of(classes, task.read(learnt, division.reading), task)
+    training = in_order_of(classes, task.read(learned, division.reading), task)
     held_out = in_order_of(classes, task.read(unseen, division.reading), task)
     samples, judging = samples_of(training, "train"), samples_of(held_out, division.split)
     _require_apart(samples, judging)
     if len(samples) < 2:
-        raise DataError(f"{learnt} has one image to train on: calibrating and choosing need two at least")
+        raise DataError(f"{learned} has one image to train on: calibrating and choosing need two at least")
     order = np.random.default_rng(division.seed).permutation(len(samples))
     first = max(1, min(division.calibration_images, int(len(samples) * LARGEST_SHARE)))
     calibrating, choosing = order[:first], order[first : first + division.choosing_images]
@@ -58,8 +58,8 @@ def divided(task: Task, classes: Sequence[ClassLabel], learnt: Path, unseen: Pat
     return replace(training, splits={**splits, JUDGING: judging})
 
 
-def _require_apart(learnt: Sequence[Sample], judging: Sequence[Sample]) -> None:
-    known = {sample.path.resolve() for sample in learnt}
+def _require_apart(learned: Sequence[Sample], judging: Sequence[Sample]) -> None:
+    known = {sample.path.resolve() for sample in learned}
     both = [sample.path for sample in judging if sample.path.resolve() in known]
     if both:
         raise DataError(

@@ -44,7 +44,7 @@ class QuantizeConfig:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """The kept choice beside the network, on images that nothing was chosen by."""
 
     metric: str
@@ -64,7 +64,7 @@ class Quantized:
     manifest: Manifest
     variants: tuple[Variant, ...]  # the first is the file that the others were made of
     kept: Variant
-    judgement: Judgement
+    judgment: Judgment
 
 
 class LossError(ParityError):
@@ -106,12 +106,12 @@ def quantize(
         trial = Trial(format, task, graph_of(network, task, size_px), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
-        judgement = _judged(trial, reference, kept)
+        judgment = _judged(trial, reference, kept)
         made = trial.path(kept.choice)
-        manifest = replace(read_manifest(made), file=path.name, parity=_proof(trial, variants, kept, judgement, config))
+        manifest = replace(read_manifest(made), file=path.name, parity=_proof(trial, variants, kept, judgment, config))
         put(made, path, manifest)
-    _warn(variants, kept, judgement, config)
-    return Quantized(path, manifest, tuple(variants), kept, judgement)
+    _warn(variants, kept, judgment, config)
+    return Quantized(path, manifest, tuple(variants), kept, judgment)
 
 
 def _asked_for(format: str, names: Sequence[str]) -> Mapping[str, Choice]:
@@ -139,17 +139,17 @@ def _kept(variants: Sequence[Variant], config: QuantizeConfig, title: str) -> Va
     return min(within, key=lambda variant: variant.size_bytes)
 
 
-def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
+def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgment:
     """Both on the held-out images; the only time that these are looked at."""
     network = trial.score(reference, JUDGING, "the network, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
     low, high = paired_interval(int8.metric, network.metric, int8.images, partial(trial.tell, "the interval"))
     metric, score, mine = network.scores.primary[0], network.score, int8.score
-    return Judgement(metric, int8.images, score, mine, 100 * (mine - score), 100 * low, 100 * high)
+    return Judgment(metric, int8.images, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 
 def _proof(
-    trial: Trial, variants: Sequence[Variant], kept: Variant, judgement: Judgement, config: QuantizeConfig
+    trial: Trial, variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig
 ) -> dict[str, Any]:
     """What the manifest records."""
     return {
@@ -159,11 +159,11 @@ def _proof(
         "calibration_images": len(trial.data.splits[CALIBRATING]),
         "choosing_images": len(trial.data.splits[CHOOSING]),
         "tried": [asdict(variant) for variant in variants],
-        "held_out": asdict(judgement),
+        "held_out": asdict(judgment),
     }
 
 
-def _warn(variants: Sequence[Variant], kept: Variant, judgement: Judgement, config: QuantizeConfig) -> None:
+def _warn(variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig) -> None:
     """What should not be overlooked in the table."""
     base = variants[0]
     slower = [v for v in variants[1:] if v.latency_ms and base.latency_ms and v.latency_ms > base.latency_ms]
@@ -177,10 +177,10 @@ def _warn(variants: Sequence[Variant], kept: Variant, judgement: Judgement, conf
         )
     if kept in slower:
         log.warning("the file that is kept saves space here and no time")
-    if -judgement.difference > config.max_loss:
+    if -judgment.difference > config.max_loss:
         log.warning(
             "on the held-out images the loss is %.2f points, more than --max-loss %g: so it is with few images to "
             "choose on, or by chance (see the interval)",
-            -judgement.difference,
+            -judgment.difference,
             config.max_loss,
         )

@@ -35,7 +35,7 @@ def _address(kind: str, content: bytes) -> str:
 
 
 def _png(figure: Figure, ink: str) -> bytes:
-    """The figure on a transparent ground, its frame in the given colour; colours of the data stay."""
+    """The figure on a transparent ground, its frame in the given color; colors of the data stay."""
     for artist in _frame(figure):
         artist.set(color=ink)
     for axes in figure.axes:

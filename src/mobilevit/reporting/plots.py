@@ -23,8 +23,8 @@ def curves(history: History) -> Figure:
     figure = Figure(figsize=(4.2 * len(shown), 3.0), layout="constrained")
     for place, (title, names) in enumerate(shown.items(), start=1):
         axes = figure.add_subplot(1, len(shown), place)
-        for name, colour in zip(names, (FIRST, SECOND, QUIET), strict=False):
-            _line(axes, history, name, colour)
+        for name, color in zip(names, (FIRST, SECOND, QUIET), strict=False):
+            _line(axes, history, name, color)
         _finish(axes, title, legend=len(names) > 1)
         if title == "score":
             _mark_best(axes, history, names[0])
@@ -49,11 +49,11 @@ def lr_curve(lrs: Sequence[float], losses: Sequence[float], suggestion: float | 
 NO_RATE = "the loss never falls clearly: no rate is suggested"
 
 
-def _line(axes: Axes, history: History, name: str, colour: str) -> None:
+def _line(axes: Axes, history: History, name: str, color: str) -> None:
     """One column; a marker on each epoch where there are few enough to tell apart."""
     marker = "o" if len(history) <= MARKED_EPOCHS else None
     epochs, values = _column(history, "epoch"), _column(history, name)
-    axes.plot(epochs, values, color=colour, linewidth=2, marker=marker, markersize=3, label=_words(name))
+    axes.plot(epochs, values, color=color, linewidth=2, marker=marker, markersize=3, label=_words(name))
 
 
 MARKED_EPOCHS = 30

@@ -54,7 +54,7 @@ class ReadOptions:
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
     split_seed: int = 0  # decides which images those are
-    data_format: str | None = None  # of the annotations; None: recognised from what is there
+    data_format: str | None = None  # of the annotations; None: recognized from what is there
 
     def __post_init__(self) -> None:
         """UsageError for a share that leaves nothing for training or for val."""
@@ -204,7 +204,7 @@ class Task(Protocol):
 
     # -- the dataset
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
         """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
         ...
 

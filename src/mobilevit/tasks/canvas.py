@@ -1,4 +1,4 @@
-"""What drawn results have in common: colours, letters, and the size at which an image is seen well."""
+"""What drawn results have in common: colors, letters, and the size at which an image is seen well."""
 
 import colorsys
 import math
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image, ImageFont
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 SMALLEST_PX, LARGEST_PX = 320, 1280  # longest side of the image as it is shown
 PAPER, INK, PALE, TRACK, SURROUND = "#ffffff", "#1f2933", "#6b7280", "#e6e9ee", "#eef0f3"
 NEUTRAL, RIGHT, WRONG = "#4a78b0", "#2a8a57", "#c8453b"
 # fmt: off
-CLASS_COLOURS = (
+CLASS_COLORS = (
     "#ff692d", "#2f6bff", "#2fc94b", "#e83fd0", "#ffd200", "#4cc9ff", "#8a2be2", "#1e7800",
     "#ffa5d8", "#d7191c", "#00b3a1", "#965a00", "#a5e13c", "#9678ff", "#f00f87", "#87f0c3",
     "#c39600", "#0087b4", "#a0568f", "#ffa587", "#4b5ac3", "#4bc378",
@@ -21,10 +21,10 @@ CLASS_COLOURS = (
 # fmt: on
 
 
-def class_colour(index: int) -> Colour:
-    """A colour for a class, the first 22 far from each other, the others as far as so many can be."""
-    if index < len(CLASS_COLOURS):
-        red, green, blue = bytes.fromhex(CLASS_COLOURS[index][1:])
+def class_color(index: int) -> Color:
+    """A color for a class, the first 22 far from each other, the others as far as so many can be."""
+    if index < len(CLASS_COLORS):
+        red, green, blue = bytes.fromhex(CLASS_COLORS[index][1:])
         return red, green, blue
     hue, lightness = index * 0.6180339887498949 % 1.0, (0.45, 0.6, 0.75)[index % 3]
     red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, 0.75))

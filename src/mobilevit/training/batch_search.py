@@ -88,7 +88,7 @@ class Trial:
             fitted = False
         else:
             fitted = peak_bytes(parts.device) <= FILLED * self.available_bytes
-        parts.optimiser.zero_grad(set_to_none=True)
+        parts.optimizer.zero_grad(set_to_none=True)
         return fitted
 
     def _batch(self, count: int) -> Batch:

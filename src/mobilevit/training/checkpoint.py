@@ -25,7 +25,7 @@ class Progress:
     truncated: int = 0  # images of these whose files were cut short
     epoch: int = 0
     step: int = 0
-    updates: int = 0  # steps of the optimiser taken
+    updates: int = 0  # steps of the optimizer taken
     images: int = 0  # trained on in this epoch so far
     loss_total: float = 0.0  # of this epoch so far, summed
     loss_count: float = 0.0
@@ -45,13 +45,13 @@ class Checkpoint:
     spec: ModelSpec
     tensors: dict[str, Tensor]
 
-    def restore(self, network: nn.Module, ema: Ema | None, optimiser: torch.optim.Optimizer) -> None:
+    def restore(self, network: nn.Module, ema: Ema | None, optimizer: torch.optim.Optimizer) -> None:
         """Put the tensors back; TrainingError where they are of another run."""
         try:
             network.load_state_dict(_below(self.tensors, "network."))
             if ema is not None:
                 ema.model.load_state_dict(_below(self.tensors, "ema."))
-            _load_optimiser(optimiser, _below(self.tensors, "optimiser."))
+            _load_optimizer(optimizer, _below(self.tensors, "optimizer."))
         except (RuntimeError, IndexError, ValueError) as error:
             raise TrainingError(f"the checkpoint does not fit the run's config.json: {words_of(error)}") from error
 
@@ -62,14 +62,14 @@ def write_checkpoint(
     spec: ModelSpec,
     network: nn.Module,
     ema: Ema | None,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the state of a run; an older checkpoint stays until the new one is complete on disk."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     if ema is not None:
         tensors |= {f"ema.{name}": tensor for name, tensor in ema.model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     make_folder(path.parent)
     texts = {"progress": json.dumps(asdict(progress)), "spec": spec.to_json()}
     write_atomically(path, safetensors_bytes(texts, tensors))
@@ -92,13 +92,13 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put the moments back in the memory layout of their parameters, and all state beside them: the fused AdamW takes
     no mixed layouts, and counts its steps on the device."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
         parameter = parameters[int(index)]
         is_moment = tensor.shape == parameter.shape and tensor.dim()
         target = torch.empty_like(parameter) if is_moment else tensor.to(parameter.device, copy=True)
-        optimiser.state[parameter][key] = target.copy_(tensor)
+        optimizer.state[parameter][key] = target.copy_(tensor)

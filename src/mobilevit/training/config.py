@@ -21,7 +21,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
+class OptimizerConfig:
     """AdamW, linear warm-up, cosine decay by the step; moving average of the weights."""
 
     lr: float = 1e-3  # peak learning rate
@@ -31,7 +31,7 @@ class OptimiserConfig:
     warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
     weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
     clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
-    accumulate_steps: int = 1  # batches to one step of the optimiser
+    accumulate_steps: int = 1  # batches to one step of the optimizer
     label_smoothing: float | None = None  # share of the target spread over all classes; None: the task's, as the paper
     class_weights: bool = False  # weigh classes by their inverse frequency
     anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
@@ -39,7 +39,7 @@ class OptimiserConfig:
     ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
 
     def __post_init__(self) -> None:
-        """Refuses what no optimiser can mean; UsageError."""
+        """Refuses what no optimizer can mean; UsageError."""
         check_ranges(
             self,
             lr=(1e-12, 1e3),
@@ -65,9 +65,9 @@ class TrainConfig:
 
     data: Path  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
-    weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
-    task: str | None = None  # None: recognised from the data
-    data_format: str | None = None  # of the annotations; None: recognised from the data
+    weights: str = "imagenet"  # to start from: imagenet, none, a catalog name or a file
+    task: str | None = None  # None: recognized from the data
+    data_format: str | None = None  # of the annotations; None: recognized from the data
     epochs: int = 40  # passes over the training images
     patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
     output: Path = Path("runs")  # where run folders go
@@ -79,7 +79,7 @@ class TrainConfig:
     skip_broken: bool = False  # leave out images that cannot be decoded, and count them
     allow_truncated: bool = False  # train on images whose files lack at most 1 % of their rows, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
-    seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
+    seed: int = 0  # of the order, the augmentation, the initialization and the dropout
     device: Device = "auto"  # where to train
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
     compile: bool = False  # torch.compile the network: slow to start, once for every resolution
@@ -91,7 +91,7 @@ class TrainConfig:
     freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are
     sync_norm: bool = False  # BatchNorm statistics over all GPUs
     checkpoint_minutes: float = 5.0  # at most so much work is lost when the machine goes down
-    optim: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optim: OptimizerConfig = field(default_factory=OptimizerConfig)
     scale: MultiScaleConfig = field(default_factory=MultiScaleConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 

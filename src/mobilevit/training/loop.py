@@ -30,7 +30,7 @@ from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.network import training_mode
-from mobilevit.training.optimiser import LearningRate
+from mobilevit.training.optimizer import LearningRate
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
@@ -48,7 +48,7 @@ class Parts:
     spec: ModelSpec
     network: nn.Module
     ema: Ema | None
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     step: TrainStep
     sampler: MultiScaleSampler
     loader: DataLoader[Batch]
@@ -223,8 +223,10 @@ class Loop:
     def _threshold(self, evaluation: Evaluation) -> ScoreThreshold | None:
         """Above which score predictions tell an object: the best F1 of this very model."""
         threshold = evaluation.threshold(Criterion("f1"))
-        learnt = "val" in self.parts.config.train_on
-        return replace(threshold, note="the model has learnt from these images") if threshold and learnt else threshold
+        learned = "val" in self.parts.config.train_on
+        return (
+            replace(threshold, note="the model has learned from these images") if threshold and learned else threshold
+        )
 
     def _save_models(self, evaluation: Evaluation) -> None:
         parts = self.parts
@@ -244,7 +246,7 @@ class Loop:
         self.progress.grad_scaler = parts.step.scaler.state_dict()
         if parts.group.leads:
             write_checkpoint(
-                self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimiser
+                self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimizer
             )
         self.checkpoint_time = time.monotonic()
 

@@ -22,7 +22,7 @@ from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
 from mobilevit.models.table import MODELS, for_task, resolve
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
 from mobilevit.training.caching import keep_images
@@ -34,7 +34,7 @@ from mobilevit.training.finish import finish
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.loop import Loop, Parts
 from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
-from mobilevit.training.optimiser import LearningRate, adamw
+from mobilevit.training.optimizer import LearningRate, adamw
 from mobilevit.training.resuming import changed, extend, finished_because, require_same, started
 from mobilevit.training.runfolder import RunFolder, new_run, open_run
 from mobilevit.training.scalars import ScalarLog
@@ -124,7 +124,7 @@ def _restored(
     task, dataset = _read(config, watcher)
     require_same(dataset, progress, checkpoint.spec)
     parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
-    checkpoint.restore(parts.network, parts.ema, parts.optimiser)
+    checkpoint.restore(parts.network, parts.ema, parts.optimizer)
     if progress.grad_scaler:
         parts.step.scaler.load_state_dict(progress.grad_scaler)
     if config.epochs != before.epochs:
@@ -188,7 +188,7 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
 
 def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
     """The dataset, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, _asked_for(config), config.data_format)
+    task = recognize(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
@@ -289,7 +289,7 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, config)
     group.copy_from_leader(network)
-    optimiser = adamw(network, config.optim)
+    optimizer = adamw(network, config.optim)
     decay = config.optim.ema_decay
     samples = dataset.splits["train"]
     sampler = MultiScaleSampler(
@@ -310,12 +310,12 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
         spec=spec,
         network=network,
         ema=Ema(network, decay, warmup=config.optim.ema_warmup) if decay else None,
-        optimiser=optimiser,
+        optimizer=optimizer,
         step=TrainStep(
             network,
             wrapped(network, config, group, device),
             task,
-            optimiser,
+            optimizer,
             config.optim,
             channel_order=spec.preprocessing.channel_order,
             nominal_count=config.scale.batch_size * config.optim.accumulate_steps,

@@ -1,4 +1,4 @@
-"""One step of the optimiser: forward and backward over its batches, one gradient of the whole, one update.
+"""One step of the optimizer: forward and backward over its batches, one gradient of the whole, one update.
 
 Knows the task's loss and nothing of epochs, files or schedules.
 """
@@ -18,7 +18,7 @@ from mobilevit.data.transforms import prepare
 from mobilevit.errors import TrainingError
 from mobilevit.spec import ChannelOrder
 from mobilevit.tasks.base import LossOptions, Task
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 
 FIRST_GRAD_SCALE = 65536.0  # torch's own
@@ -47,8 +47,8 @@ class TrainStep:
         network: nn.Module,
         forward: nn.Module,
         task: Task,
-        optimiser: torch.optim.Optimizer,
-        config: OptimiserConfig,
+        optimizer: torch.optim.Optimizer,
+        config: OptimizerConfig,
         *,
         channel_order: ChannelOrder,
         nominal_count: int,
@@ -59,7 +59,7 @@ class TrainStep:
     ) -> None:
         """`forward` is `network`, or it wrapped for several processes or compiled; `nominal_count` keeps the
         numbers of the backward pass in the range of a mean."""
-        self.network, self.forward, self.task, self.optimiser, self.config = network, forward, task, optimiser, config
+        self.network, self.forward, self.task, self.optimizer, self.config = network, forward, task, optimizer, config
         self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
         self.group, self.augment = group, augment
         smoothing = task.label_smoothing if config.label_smoothing is None else config.label_smoothing
@@ -79,7 +79,7 @@ class TrainStep:
                 sums[:2] += self._backward(batch)
         sums[2] = sum(len(batch.indices) for batch in batches)
         sums[3] = float(stop)
-        self.scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = nn.utils.get_total_norm(gradients)[None]
         # The one place of a step that waits for the device, for all figures at once. It cannot come later: nothing may
@@ -99,7 +99,7 @@ class TrainStep:
         elif not math.isfinite(norm) and not self.scaler.is_enabled():  # the scaler of fp16 leaves such steps out
             problem = f"the gradient is not finite ({norm})"
         if problem:
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             raise TrainingError(problem)
 
     def _clipping(self, norm: float) -> float:
@@ -126,8 +126,8 @@ class TrainStep:
         return nullcontext() if unless else no_sync()
 
     def _update(self, lr: float) -> None:
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ from mobilevit.spec import ChannelOrder, ModelSpec
 from mobilevit.weights import containers, sources
 from mobilevit.weights.layouts import Layout, layout_named, preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, header, in_half
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import flip_channels, from_ours
 
 log = logging.getLogger("mobilevit")
@@ -31,7 +31,7 @@ def convert(
     channel_order: ChannelOrder | None = None,
     half: bool = False,
 ) -> None:
-    """Write the weights of `source` (a file, or a name of the catalogue) to `target` in `layout`.
+    """Write the weights of `source` (a file, or a name of the catalog) to `target` in `layout`.
 
     `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
     `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
@@ -50,7 +50,7 @@ def convert(
             flip_channels(state),
             replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order)),
         )
-    tensors = from_ours(state, Recognised(known, spec.architecture, len(spec.classes), spec.fuse_input))
+    tensors = from_ours(state, Recognized(known, spec.architecture, len(spec.classes), spec.fuse_input))
     write_atomically(target, WRITERS[target.suffix](in_half(tensors) if half else tensors, spec))
 
 

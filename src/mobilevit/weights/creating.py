@@ -35,8 +35,8 @@ def create(
 ) -> nn.Module:
     """A network in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
 
-    `name` is a model or an alias. `weights` is "none" (the paper's initialisation), "imagenet", "coco" or "voc" (the
-    published weights of that size), a name of the catalogue or a file; of another network of that size the backbone is
+    `name` is a model or an alias. `weights` is "none" (the paper's initialization), "imagenet", "coco" or "voc" (the
+    published weights of that size), a name of the catalog or a file; of another network of that size the backbone is
     taken. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's, COCO's or Pascal
     VOC's; `num_classes=0` gives a classifier's pooled features. Where each wanted class is one of the weights', their
     rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
@@ -64,7 +64,7 @@ def create(
 
 
 def load(path_or_name: str | Path) -> nn.Module:
-    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its published weights).
+    """A network in evaluation mode from a file, a name of the catalog, or a model's name (its published weights).
 
     WeightsError where its output is not finite: its weights are damaged.
     """
@@ -148,7 +148,7 @@ def _on_backbone(asked: ModelSpec, found: ModelSpec) -> ModelSpec:
     return replace(
         asked,
         preprocessing=replace(asked.preprocessing, channel_order=found.preprocessing.channel_order),
-        provenance=Provenance(origin.source, origin.licence, note=f"only the backbone, of {found.architecture}"),
+        provenance=Provenance(origin.source, origin.license, note=f"only the backbone, of {found.architecture}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Files of the catalogue on this machine: from a cache, or over the network, and from then on the same bytes."""
+"""Files of the catalog on this machine: from a cache, or over the network, and from then on the same bytes."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from filelock import FileLock
 from mobilevit.errors import DownloadError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.models.table import MODELS, for_task
-from mobilevit.weights.catalogue import CATALOGUE, Entry, Hub, Packaged
+from mobilevit.weights.catalog import CATALOG, Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
 
 PACKAGED = Path(__file__).with_name("files")
@@ -130,6 +130,6 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
 
 def _model_for_packaged(entry: Entry) -> str:
     """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
-    size = CATALOGUE["imagenette"].architecture
+    size = CATALOG["imagenette"].architecture
     fits = MODELS[entry.architecture].variant == MODELS[size].variant
     return "" if fits else f" --model {for_task(size, entry.task)}"

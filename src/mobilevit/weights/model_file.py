@@ -14,7 +14,7 @@ from mobilevit.models.table import MODELS
 from mobilevit.spec import ChannelOrder, Fit, Interpolation, ModelSpec, repeated_id
 from mobilevit.text import words_of
 from mobilevit.weights import containers
-from mobilevit.weights.recognition import Recognised, check, recognise
+from mobilevit.weights.recognition import Recognized, check, recognize
 from mobilevit.weights.translation import to_ours
 
 SPEC_KEY = "mobilevit_spec"  # of the header's texts
@@ -37,11 +37,11 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     try:
         if SPEC_KEY not in texts:
-            raise WeightsError(f"it carries no spec; the tensors are those of {recognise(found)}. {_CONVERT}")
+            raise WeightsError(f"it carries no spec; the tensors are those of {recognize(found)}. {_CONVERT}")
         spec = read_spec(texts[SPEC_KEY])
-        recognised = Recognised("ours", spec.architecture, len(spec.classes), spec.fuse_input)
-        check(found, recognised)
-        return to_ours(tensors, recognised), spec
+        recognized = Recognized("ours", spec.architecture, len(spec.classes), spec.fuse_input)
+        check(found, recognized)
+        return to_ours(tensors, recognized), spec
     except WeightsError as error:
         raise error.after(f"{path}: ") from error
 

@@ -30,7 +30,7 @@ class Row:
     text: str
     percent: str
     score: float
-    bar: str  # colours
+    bar: str  # colors
     ink: str = INK
     bold: bool = False
 

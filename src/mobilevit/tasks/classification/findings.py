@@ -9,12 +9,12 @@ from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.tasks.classification import layout
 
-FEW_IMAGES = 10  # in training, below which a class is hardly learnt
+FEW_IMAGES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weights are worth a try
 
 
 def findings(dataset: Dataset) -> list[Finding]:
-    """Where val comes from; classes that are small, missing, spelt alike or other in the mirror; imbalance."""
+    """Where val comes from; classes that are small, missing, spelled alike or other in the mirror; imbalance."""
     checks = (_split, _missing, _few, _imbalance)
     return [
         *dataset.notes,
@@ -55,7 +55,7 @@ def _few(dataset: Dataset) -> Iterator[Finding]:
     counts = dict(zip(dataset.classes, _counts(dataset, "train"), strict=True))
     single = [label.name for label, count in counts.items() if count == 1]
     if single:
-        message = f"one training image in {listed(single)}: it cannot be learnt from one; add images or drop it"
+        message = f"one training image in {listed(single)}: it cannot be learned from one; add images or drop it"
         yield Finding("warning", "single-image", message)
     few = [f"{label.name} ({count})" for label, count in counts.items() if 1 < count < FEW_IMAGES]
     if few:

@@ -27,7 +27,7 @@ WNID = re.compile(r"n\d{8}")
 Images = dict[str, list[Path]]  # of each class, by its id
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether `root` looks like class folders, right or with a mistake that `read` would explain."""
     return layout.looks_like_classes(root)
 
@@ -116,7 +116,9 @@ def _read_classes(folder: Path) -> Images:
     for inner in class_folders:
         identity = _identity(inner)
         if identity in images:
-            raise DataError(f"{folder} has two folders that read '{identity}' (spelt in two Unicode forms): join them")
+            raise DataError(
+                f"{folder} has two folders that read '{identity}' (spelled in two Unicode forms): join them"
+            )
         if len({layout.split_of(below) for below in folders.sub_folders(inner)} - {None}) > 1:
             raise DataError(f"{folder} holds whole datasets, no class folders: give one of them, such as {inner}")
         images[identity] = folders.images_below(inner)
@@ -159,6 +161,6 @@ def _other_kinds(found: Sequence[Path]) -> str:
 
 def _with_nearest(name: str, known: Iterable[str]) -> str:
     """The name, and the known one that it may be a spelling of."""
-    spelt = {identity.casefold(): identity for identity in known}
-    near = difflib.get_close_matches(name.casefold(), spelt, n=1, cutoff=0.8)
-    return f"'{name}' (train has '{spelt[near[0]]}')" if near else f"'{name}'"
+    spelled = {identity.casefold(): identity for identity in known}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.8)
+    return f"'{name}' (train has '{spelled[near[0]]}')" if near else f"'{name}'"

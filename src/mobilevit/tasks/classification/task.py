@@ -41,8 +41,8 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)

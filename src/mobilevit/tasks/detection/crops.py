@@ -37,7 +37,7 @@ def smallest_crop(size: Size, config: AugmentConfig) -> int:
 
 def random_crop(rng: np.random.Generator, size: Size, boxes: NDArray[np.float32], config: AugmentConfig) -> Box:
     """The whole image, or a crop that overlaps some of the `boxes` (N, 4) by a least IoU drawn at random and holds
-    the centre of one; without boxes any crop.
+    the center of one; without boxes any crop.
 
     An overlap for which no crop is found makes room for another, which ends at the latest with the whole image.
     """
@@ -63,14 +63,14 @@ def _crops(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Crops
 
 
 def _overlapping(crops: Crops, boxes: NDArray[np.float32], overlap: float) -> NDArray[np.bool_]:
-    """(N,): which crops have the IoU with some of the boxes (M, 4), and the centre of one in them."""
+    """(N,): which crops have the IoU with some of the boxes (M, 4), and the center of one in them."""
     low = np.maximum(crops[:, None, :2], boxes[:, :2])
     high = np.minimum(crops[:, None, 2:], boxes[:, 2:])
     shared = (high - low).clip(0).prod(axis=2)
     areas = [(corners[:, 2:] - corners[:, :2]).prod(axis=1) for corners in (crops, boxes)]
     iou = shared / (areas[0][:, None] + areas[1] - shared)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    holds = np.all((centres > crops[:, None, :2]) & (centres < crops[:, None, 2:]), axis=2)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    holds = np.all((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:]), axis=2)
     return np.asarray((iou.max(axis=1) >= overlap) & np.any(holds, axis=1))
 
 
@@ -82,12 +82,12 @@ class Seen(NamedTuple):
 
 
 def seen(target: Boxes, geometry: Geometry) -> Seen:
-    """The boxes whose centre is in the crop, clipped to it; those to be ignored are left out."""
+    """The boxes whose center is in the crop, clipped to it; those to be ignored are left out."""
     counted = target.counted()
     boxes = geometry.boxes(counted.boxes)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     boxes = boxes.clip(0, 1)
-    stays = ((centres > 0) & (centres < 1)).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    stays = ((centers > 0) & (centers < 1)).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return Seen(boxes[stays], counted.labels[stays])
 
 

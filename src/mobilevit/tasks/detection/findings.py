@@ -12,7 +12,7 @@ from mobilevit.data.sample import Dataset
 from mobilevit.datasets.notes import DROPPED, UNANNOTATED
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
-FEW_BOXES = 10  # in training, below which a class is hardly learnt
+FEW_BOXES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 5.0  # commonest class over the rarest, from which class weights are worth a try
 SMALL_SHARE = 0.25  # of a class below the smallest anchor, from which other anchors are worth a try
 
@@ -74,7 +74,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
         counts = _counts(dataset, split)
         absent = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]
         if samples and absent and sum(counts):
-            where = "cannot be learnt" if split == "train" else "is not measured there"
+            where = "cannot be learned" if split == "train" else "is not measured there"
             message = f"{counted(len(absent), 'class')} without a box in {split}, which {where}: {listed(absent)}"
             yield Finding("warning", "missing-class", message)
 

@@ -22,8 +22,8 @@ ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper'
 def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
     """The sizes of anchors for the boxes of training images; they do not depend on chance.
 
-    Each level takes the boxes of its own size, between the geometric means of neighbouring levels' sizes in the paper,
-    and gets the centres of as many groups of them as it has anchors (k-means over the logarithms of width and height,
+    Each level takes the boxes of its own size, between the geometric means of neighboring levels' sizes in the paper,
+    and gets the centers of as many groups of them as it has anchors (k-means over the logarithms of width and height,
     in shares of the image). A level with few boxes keeps the paper's.
     """
     logs = np.log(_sizes(targets))
@@ -49,8 +49,8 @@ def _borders() -> NDArray[np.float64]:
 
 
 def _anchors(logs: NDArray[np.float64], paper: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-    centres = np.exp(_k_means(logs, len(paper))).clip(max=1.0).round(DIGITS)
-    width, height = centres[centres.prod(axis=1).argsort(kind="stable")].T.tolist()
+    centers = np.exp(_k_means(logs, len(paper))).clip(max=1.0).round(DIGITS)
+    width, height = centers[centers.prod(axis=1).argsort(kind="stable")].T.tolist()
     return tuple(zip(width, height, strict=True))
 
 
@@ -58,40 +58,40 @@ DIGITS = 4  # a 30th of a pixel at 320
 
 
 def _k_means(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """(count, 2) centres for (N, 2) points. Begins with the point nearest to the mean, then always the one farthest
-    from those chosen; so a rare group far from the others gets a centre of its own."""
-    centres = _first_centres(points, count)
+    """(count, 2) centers for (N, 2) points. Begins with the point nearest to the mean, then always the one farthest
+    from those chosen; so a rare group far from the others gets a center of its own."""
+    centers = _first_centers(points, count)
     nearest = np.full(len(points), -1)
     for _ in range(MAX_ROUNDS):
-        before, nearest = nearest, _squares(points, centres).argmin(axis=1)
+        before, nearest = nearest, _squares(points, centers).argmin(axis=1)
         if np.array_equal(before, nearest):
             break
-        centres = np.array(
-            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centres[k] for k in range(count)]
+        centers = np.array(
+            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centers[k] for k in range(count)]
         )
-    return centres
+    return centers
 
 
 MAX_ROUNDS = 300
 
 
-def _first_centres(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    centres = points[[_squares(points, points.mean(axis=0, keepdims=True)).argmin()]]
-    while len(centres) < count:
-        farthest = _squares(points, centres).min(axis=1).argmax()
-        centres = np.concatenate([centres, points[[farthest]]])
-    return centres
+def _first_centers(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    centers = points[[_squares(points, points.mean(axis=0, keepdims=True)).argmin()]]
+    while len(centers) < count:
+        farthest = _squares(points, centers).min(axis=1).argmax()
+        centers = np.concatenate([centers, points[[farthest]]])
+    return centers
 
 
-def _squares(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squares(points: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, count) squared distances."""
-    return np.asarray(((points[:, None] - centres) ** 2).sum(axis=2))
+    return np.asarray(((points[:, None] - centers) ** 2).sum(axis=2))
 
 
 def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, size_px: int) -> list[float | None]:
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
-    Such a box still gets its best anchor in training, a single one; so it is learnt late and found badly. `sizes` are
+    Such a box still gets its best anchor in training, a single one; so it is learned late and found badly. `sizes` are
     the anchors', `size_px` is the side of the network's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
@@ -137,7 +137,7 @@ def reach_findings(dataset: Dataset, size_px: int) -> Iterator[Finding]:
         f"{dataset.classes[k].name} ({', '.join(f'{of_class[k]:.0%} {option}' for option, of_class in beyond.items())})"
         for k in many
     ]
-    message = "boxes that no anchor overlaps by half are learnt late and found badly: share of "
+    message = "boxes that no anchor overlaps by half are learned late and found badly: share of "
     yield Finding("warning", "reach", message + listed(shares, 3))
 
 

@@ -11,7 +11,7 @@ THRESHOLD = 0.5  # least IoU of an anchor with the box it is to find
 
 @torch.no_grad()
 def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
-    """(B, A) int64: which of the M boxes every anchor is to find, -1 for none. `anchors` (A, 4), centres.
+    """(B, A) int64: which of the M boxes every anchor is to find, -1 for none. `anchors` (A, 4), centers.
 
     Every anchor takes the box that it overlaps most, if by THRESHOLD at least; every box gets its best anchor. Where
     two boxes have the same best anchor, the later one gets it; of equal overlaps the first counts as the best.

@@ -47,7 +47,7 @@ FORMATS: Mapping[str, Format] = {
 LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether `root` looks like one of the formats, right or with a mistake that `read` would explain."""
     listing = Listing(root)
     try:

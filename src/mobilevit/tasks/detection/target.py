@@ -15,7 +15,9 @@ class Boxes:
 
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels of the upright image
     labels: NDArray[np.int64]  # (N,) class indices
-    ignore: NDArray[np.bool_]  # (N,) crowds and difficult objects: neither learnt nor counted for or against a detector
+    ignore: NDArray[
+        np.bool_
+    ]  # (N,) crowds and difficult objects: neither learned nor counted for or against a detector
     size: tuple[int, int]  # (width, height) of the image in pixels; UNREADABLE where it cannot be read
 
     @classmethod
@@ -60,7 +62,7 @@ class Boxes:
         """The same number of boxes, none beyond the image; one that lies outside becomes empty."""
         return replace(self, boxes=np.clip(self.boxes, 0, np.array(self.size * 2, dtype=np.float32)))
 
-    def relabelled(self, mapping: Sequence[int]) -> "Boxes":
+    def relabeled(self, mapping: Sequence[int]) -> "Boxes":
         """With class i replaced by class mapping[i]."""
         return replace(self, labels=np.asarray(mapping, dtype=np.int64)[self.labels])
 

@@ -59,8 +59,8 @@ class DetectionTask:
         agreement="objects",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
@@ -76,7 +76,7 @@ class DetectionTask:
         return ()
 
     def relabel(self, target: Boxes, mapping: Sequence[int]) -> Boxes:
-        return target.relabelled(mapping)
+        return target.relabeled(mapping)
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
         return fitting.fitted([sample.target for sample in dataset.splits["train"]])

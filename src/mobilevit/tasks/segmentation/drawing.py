@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
-from mobilevit.tasks.canvas import SMALLEST_PX, Colour
+from mobilevit.tasks.canvas import SMALLEST_PX, Color
 from mobilevit.tasks.legend import Entry, legend, sheet_legend
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.result import Segmentation
@@ -19,7 +19,7 @@ from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
 Pixels = npt.NDArray[np.float32]  # (H, W, 3), 0-255
 Where = npt.NDArray[np.bool_]  # (H, W)
 
-TINT = 0.5  # how much of a pixel is the colour of its class
+TINT = 0.5  # how much of a pixel is the color of its class
 NAMED = 11  # most classes in the strip
 LISTED = 40  # most classes in the legend of a sheet
 BACKGROUND = frozenset({"background", "bg", "_background_", "class_0", "void", "unlabelled", "unlabeled"})
@@ -71,33 +71,33 @@ def smooth(classes: Classes, size: tuple[int, int]) -> Classes:
 
 
 def tinted(image: Image.Image, classes: Classes, labels: Sequence[ClassLabel]) -> Image.Image:
-    """The image in the colours of `classes` (H, W), with a line along the edge of each region.
+    """The image in the colors of `classes` (H, W), with a line along the edge of each region.
 
-    The background, if the first class is called so, keeps its own colours.
+    The background, if the first class is called so, keeps its own colors.
     """
     table = np.zeros((256, 4), np.float32)  # red, green, blue, and how much of it
     for index in range(first_tinted(labels), len(labels)):
-        table[index] = *colour_of(index, labels), TINT
-    colours = table[classes]
-    strength = np.where(_edges(classes) & (colours[..., 3] > 0), 1.0, colours[..., 3])[..., None]
-    return _mixed(image, colours[..., :3], strength)
+        table[index] = *color_of(index, labels), TINT
+    colors = table[classes]
+    strength = np.where(_edges(classes) & (colors[..., 3] > 0), 1.0, colors[..., 3])[..., None]
+    return _mixed(image, colors[..., :3], strength)
 
 
 def first_tinted(labels: Sequence[ClassLabel]) -> int:
     return int(bool(labels) and labels[0].name.casefold() in BACKGROUND)
 
 
-def colour_of(index: int, labels: Sequence[ClassLabel]) -> Colour:
+def color_of(index: int, labels: Sequence[ClassLabel]) -> Color:
     place = index - first_tinted(labels)
-    return canvas.class_colour({0: MAGENTA, MAGENTA: 0}.get(place, place))
+    return canvas.class_color({0: MAGENTA, MAGENTA: 0}.get(place, place))
 
 
-MAGENTA = 3  # among the colours; it goes first, because hardly anything in a photograph has it
+MAGENTA = 3  # among the colors; it goes first, because hardly anything in a photograph has it
 
 
-def _mixed(image: Image.Image, colours: Pixels, strength: Pixels) -> Image.Image:
+def _mixed(image: Image.Image, colors: Pixels, strength: Pixels) -> Image.Image:
     pixels = np.asarray(image, np.float32)
-    return Image.fromarray(np.rint(pixels + (colours - pixels) * strength).astype(np.uint8))
+    return Image.fromarray(np.rint(pixels + (colors - pixels) * strength).astype(np.uint8))
 
 
 def _edges(classes: Classes) -> Where:
@@ -151,7 +151,7 @@ def _percent(share: float) -> str:
 def _class_swatch(index: int, labels: Sequence[ClassLabel], side: int) -> Image.Image:
     if index < first_tinted(labels):
         return Image.new("RGB", (side, side), canvas.TRACK)
-    return Image.new("RGB", (side, side), colour_of(index, labels))
+    return Image.new("RGB", (side, side), color_of(index, labels))
 
 
 def _striped(image: Image.Image, where: Where, kind: str) -> Image.Image:
@@ -162,7 +162,7 @@ def _striped(image: Image.Image, where: Where, kind: str) -> Image.Image:
 
 def _stripes(size: tuple[int, int], stripe: int, kind: str) -> Pixels:
     diagonal = np.add.outer(np.arange(size[1]), np.arange(size[0])) // stripe % 3 == 0
-    one, other = (np.array(list(bytes.fromhex(colour[1:])), np.float32) for colour in STRIPES[kind])
+    one, other = (np.array(list(bytes.fromhex(color[1:])), np.float32) for color in STRIPES[kind])
     return np.where(diagonal[..., None], one, other)
 
 

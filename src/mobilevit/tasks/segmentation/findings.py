@@ -164,7 +164,7 @@ def _nothing_to_measure(dataset: Dataset, read: dict[str, list[Examined]]) -> It
 
 def _hint_of_255(dataset: Dataset, present: set[int]) -> str:
     coding = dataset.splits["train"][0].target.coding
-    if present == {0} and len(dataset.classes) == 2 and not coding.colours:
+    if present == {0} and len(dataset.classes) == 2 and not coding.colors:
         dark, white = (label.name for label in dataset.classes)
         lines = f"'{dark} 0 0 0' and '{white} 255 255 255'"
         return f"255 is left out; if it is white for '{white}', write {lines} in classes.txt"

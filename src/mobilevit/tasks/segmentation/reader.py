@@ -80,19 +80,19 @@ FORMATS = {
         "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/",
         FOLDERS,
     ),
-    "voc": Format(voc.recognises, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
+    "voc": Format(voc.recognizes, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
     "camvid": Format(
-        camvid.recognises, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
+        camvid.recognizes, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
     ),
     "folders": Format(
-        pairs.recognises, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
+        pairs.recognizes, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
     ),
-    "beside": Format(beside.recognises, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False),
+    "beside": Format(beside.recognizes, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False),
     "coco": Format(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
 }
 
 
-def recognises(root: Path, *, asked: bool = False) -> bool:
+def recognizes(root: Path, *, asked: bool = False) -> bool:
     """Whether `root` has images and masks in a layout that is known here.
 
     Data for detection too is none, unless segmentation is `asked` for.

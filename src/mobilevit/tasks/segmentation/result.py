@@ -78,9 +78,9 @@ class Segmentation:
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def mask(self) -> Image.Image:
-        """A palette image: its indices are the classes, its colours Pascal VOC's."""
+        """A palette image: its indices are the classes, its colors Pascal VOC's."""
         mask = Image.fromarray(self.classes).convert("L")
-        mask.putpalette([part for colour in PALETTE for part in colour])
+        mask.putpalette([part for color in PALETTE for part in color])
         return mask
 
 

@@ -43,8 +43,8 @@ class SegmentationTask:
         agreement="pixels",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root, asked=asked)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root, asked=asked)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
@@ -59,7 +59,7 @@ class SegmentationTask:
         return target.files
 
     def relabel(self, target: Mask, mapping: Sequence[int]) -> Mask:
-        return target.relabelled(tuple(mapping))
+        return target.relabeled(tuple(mapping))
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
         raise UsageError("a segmenter has no anchors: leave out --anchors data, or the recipe that says it")

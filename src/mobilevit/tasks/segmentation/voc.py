@@ -20,7 +20,7 @@ MAX_BYTES = 2**26  # of a list
 WHOLE = "trainval"  # read where one of its halves has no list
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     return (root / IMAGES).is_dir() and any((root / name).is_dir() for name in MASKS)
 
 

@@ -7,14 +7,14 @@ from itertools import accumulate
 import torch
 from torch import nn
 
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.config import OptimizerConfig
 
 LONGEST_WARMUP_STEPS = 3000  # the paper's
 MOST_OF_THE_FIRST = 0.1  # share of the first weights in the average at the end of a run
 WARMUP_SHARE = 0.05  # of all steps, where the run does not say
 
 
-def adamw(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
+def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW over the trainable parameters, with one weight decay for all (official code: norms and biases too).
 
     Each group has the factor of its learning rate as "lr_factor": 1 in the backbone, `head_lr` elsewhere.
@@ -44,7 +44,7 @@ def in_backbone(name: str) -> bool:
 class LearningRate:
     """Linear warm-up to `lr`, then a cosine to `lr_end`, by the step: a pure function of (epoch, step)."""
 
-    def __init__(self, config: OptimiserConfig, steps_of_epochs: Sequence[int]) -> None:
+    def __init__(self, config: OptimizerConfig, steps_of_epochs: Sequence[int]) -> None:
         self.config = config
         self.first_step = [0, *accumulate(steps_of_epochs)]
         self.total = self.first_step[-1]

@@ -7,7 +7,7 @@ from torch import Tensor
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.weights import download, model_file
-from mobilevit.weights.catalogue import CATALOGUE, ENTRIES, KEYWORDS, PUBLISHED, Entry, Packaged
+from mobilevit.weights.catalog import CATALOG, ENTRIES, KEYWORDS, PUBLISHED, Entry, Packaged
 from mobilevit.weights.creating import create, load, spec_of
 
 Filled = Callable[..., dict[str, Tensor]]
@@ -16,10 +16,10 @@ DOCS = Path(__file__).parents[2] / "docs/weights.md"
 
 
 def test_names_are_unique_and_every_row_is_complete() -> None:
-    assert len(CATALOGUE) == len(ENTRIES)
+    assert len(CATALOG) == len(ENTRIES)
     for entry in ENTRIES:
         assert entry.architecture in MODELS and entry.task == MODELS[entry.architecture].task
-        assert entry.score and entry.licence and entry.source.file
+        assert entry.score and entry.license and entry.source.file
         assert entry.source.address.startswith(("https://", "mobilevit package"))
 
 
@@ -29,7 +29,7 @@ def test_every_network_has_published_weights_and_every_task_a_word_for_them() ->
 
 
 def test_no_name_is_a_keyword_or_a_model() -> None:
-    assert not set(CATALOGUE) & {*KEYWORDS, *MODELS}
+    assert not set(CATALOG) & {*KEYWORDS, *MODELS}
 
 
 def test_files_in_the_package_are_the_packaged_rows_and_load_offline() -> None:
@@ -44,11 +44,11 @@ def test_a_packaged_row_reads_from_the_package(filled: Filled, monkeypatch: pyte
     model_file.save(tmp_path / "two.safetensors", model_file.in_half(filled(num_classes=2)), spec)
     monkeypatch.setattr(download, "PACKAGED", tmp_path)
     row = Entry("two", "mobilevit_xxs", Packaged("two.safetensors"), "ours", "90 % top-1", "CC0")
-    monkeypatch.setitem(CATALOGUE, "two", row)
+    monkeypatch.setitem(CATALOG, "two", row)
     loaded = spec_of(load("two"))
     assert loaded == spec_of(create("mobilevit_xxs", weights="two"))
     assert loaded.classes == spec.classes
-    assert (loaded.provenance.licence, loaded.provenance.score) == ("CC0", "90 % top-1")
+    assert (loaded.provenance.license, loaded.provenance.score) == ("CC0", "90 % top-1")
 
 
 def test_the_docs_list_every_row() -> None:

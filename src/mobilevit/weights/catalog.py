@@ -50,7 +50,7 @@ class Entry:
     source: Hub | Https | Packaged
     layout: Layout
     score: str
-    licence: str
+    license: str
     preprocessing: Preprocessing | None = None  # None: as usual for the layout, or as the file's own spec says
     sha256: str | None = None  # None: not published; the first download's is recorded and holds from then on
 
@@ -59,7 +59,7 @@ class Entry:
         return MODELS[self.architecture].task
 
 
-APPLE = "Apple sample code licence: see LICENSE of github.com/apple/ml-cvnets; not the licence of this package"
+APPLE = "Apple sample code license: see LICENSE of github.com/apple/ml-cvnets; not the license of this package"
 OURS = "Apache-2.0; trained on images of ImageNet, whose own terms are non-commercial research"
 CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets"
 CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
@@ -98,21 +98,21 @@ ENTRIES = (
 )
 # fmt: on
 
-CATALOGUE = {entry.name: entry for entry in ENTRIES}
+CATALOG = {entry.name: entry for entry in ENTRIES}
 
 # The weights that the name of a network stands for. Where hubs hold the same ones: timm's safetensors need no pickle,
 # are RGB as they come, and have a score measured by a third party with exactly this preprocessing.
 PUBLISHED = {
-    "mobilevit_xxs": CATALOGUE["timm/mobilevit_xxs.cvnets_in1k"],
-    "mobilevit_xs": CATALOGUE["timm/mobilevit_xs.cvnets_in1k"],
-    "mobilevit_s": CATALOGUE["timm/mobilevit_s.cvnets_in1k"],
-    "ssdlite_mobilevit_xxs": CATALOGUE["cvnets/ssd_mobilevit_xxs_320"],
-    "ssdlite_mobilevit_xs": CATALOGUE["cvnets/ssd_mobilevit_xs_320"],
-    "ssdlite_mobilevit_s": CATALOGUE["cvnets/ssd_mobilevit_s_320"],
-    "deeplabv3_mobilevit_xxs": CATALOGUE["cvnets/deeplabv3_mobilevit_xxs"],
-    "deeplabv3_mobilevit_xs": CATALOGUE["cvnets/deeplabv3_mobilevit_xs"],
-    "deeplabv3_mobilevit_s": CATALOGUE["cvnets/deeplabv3_mobilevit_s"],
-    "deeplabv3_mobilevit_s_os8": CATALOGUE["cvnets/deeplabv3_mobilevit_s_os8"],
+    "mobilevit_xxs": CATALOG["timm/mobilevit_xxs.cvnets_in1k"],
+    "mobilevit_xs": CATALOG["timm/mobilevit_xs.cvnets_in1k"],
+    "mobilevit_s": CATALOG["timm/mobilevit_s.cvnets_in1k"],
+    "ssdlite_mobilevit_xxs": CATALOG["cvnets/ssd_mobilevit_xxs_320"],
+    "ssdlite_mobilevit_xs": CATALOG["cvnets/ssd_mobilevit_xs_320"],
+    "ssdlite_mobilevit_s": CATALOG["cvnets/ssd_mobilevit_s_320"],
+    "deeplabv3_mobilevit_xxs": CATALOG["cvnets/deeplabv3_mobilevit_xxs"],
+    "deeplabv3_mobilevit_xs": CATALOG["cvnets/deeplabv3_mobilevit_xs"],
+    "deeplabv3_mobilevit_s": CATALOG["cvnets/deeplabv3_mobilevit_s"],
+    "deeplabv3_mobilevit_s_os8": CATALOG["cvnets/deeplabv3_mobilevit_s_os8"],
 }
 
 # Words for the published weights of the same variant, by the task that they were trained for.

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mobilevit.models.table import build
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.ema import Ema
-from mobilevit.training.optimiser import LearningRate, adamw, in_backbone
+from mobilevit.training.optimizer import LearningRate, adamw, in_backbone
 
 
 def test_warms_up_in_a_line_and_falls_as_half_a_cosine() -> None:
-    rate = LearningRate(OptimiserConfig(lr=2e-3, lr_start=2e-4, lr_end=1e-4, warmup_steps=10), [55, 55])
+    rate = LearningRate(OptimizerConfig(lr=2e-3, lr_start=2e-4, lr_end=1e-4, warmup_steps=10), [55, 55])
     assert rate.at(0, 0) == 2e-4
     assert rate.at(0, 5) == pytest.approx(1.1e-3)
     assert rate.at(0, 10) == pytest.approx(2e-3)
@@ -23,7 +23,7 @@ def test_warms_up_in_a_line_and_falls_as_half_a_cosine() -> None:
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.data())
 def test_is_positive_never_above_the_peak_and_falls_after_the_warm_up(steps: list[int], data: st.DataObject) -> None:
-    rate = LearningRate(OptimiserConfig(), steps)
+    rate = LearningRate(OptimizerConfig(), steps)
     epoch = data.draw(st.integers(0, len(steps) - 1))
     rates = [rate.at(epoch, step) for step in range(steps[epoch] + 1)]
     assert all(0 < value <= rate.config.lr for value in rates)
@@ -37,7 +37,7 @@ def test_the_head_learns_at_its_own_rate(name: str) -> None:
     network = build(name, 3)
     factors = {
         p: group["lr_factor"]
-        for group in adamw(network, OptimiserConfig(head_lr=10)).param_groups
+        for group in adamw(network, OptimizerConfig(head_lr=10)).param_groups
         for p in group["params"]
     }
     named = dict(network.named_parameters())
@@ -45,7 +45,7 @@ def test_the_head_learns_at_its_own_rate(name: str) -> None:
     assert {name: factors[p] for name, p in named.items()} == {n: 1.0 if in_backbone(n) else 10 for n in named}
     for parameter in network.backbone.parameters():
         parameter.requires_grad_(False)
-    assert [group["lr_factor"] for group in adamw(network, OptimiserConfig(head_lr=10)).param_groups] == [10]
+    assert [group["lr_factor"] for group in adamw(network, OptimizerConfig(head_lr=10)).param_groups] == [10]
 
 
 @pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs"])
@@ -53,8 +53,8 @@ def test_all_tensors_in_one_go_are_updated_as_one_by_one(name: str) -> None:
     """In the memory layout of training, where the kernel walks over parameter, gradient and moments side by side."""
     networks = [build(name, 3).to(memory_format=torch.channels_last) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
-    optimisers = [
-        adamw(networks[0], OptimiserConfig()),
+    optimizers = [
+        adamw(networks[0], OptimizerConfig()),
         torch.optim.AdamW(networks[1].parameters(), lr=1e-3, eps=1e-8, weight_decay=0.01, foreach=False, fused=False),
     ]
     for seed in range(3):
@@ -67,9 +67,9 @@ def test_all_tensors_in_one_go_are_updated_as_one_by_one(name: str) -> None:
             ).backward()
         for one, other in zip(*(network.parameters() for network in networks), strict=True):
             one.grad = other.grad.clone()  # the same to the last bit, which AdamW's division would enlarge
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
     for one, other in zip(*(network.parameters() for network in networks), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
