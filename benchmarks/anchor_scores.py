@@ -73,11 +73,11 @@ def write_scenes(folder: Path) -> None:
 @torch.no_grad()
 def anchor_scores(model: Path, data: Path, images: int) -> dict[str, np.ndarray]:
     """One less the background's probability, of all anchors by what they are."""
-    network, task = load(model), DetectionTask()
-    how, samples = spec_of(network).preprocessing, task.read(data, ReadOptions()).splits["val"][:images]
+    loaded, task = load(model), DetectionTask()
+    how, samples = spec_of(loaded).preprocessing, task.read(data, ReadOptions()).splits["val"][:images]
     found: dict[str, list[torch.Tensor]] = {"with an object": [], "without, all": [], "without, hardest": []}
     for batch in eval_loader(ImageDataset(samples, task, seed=0, augment=None, preprocessing=how), 20, 0, 0, 1):
-        raw = network(prepare(batch.images, how.channel_order))
+        raw = loaded(prepare(batch.images, how.channel_order))
         seen = [Seen(truth.boxes / np.array(truth.size * 2, np.float32), truth.labels) for truth in batch.targets]
         there = match(collate(seen), raw.anchors) >= 0
         for scores, positive in zip(1 - raw.scores.softmax(2)[..., 0], there, strict=True):

@@ -52,7 +52,7 @@ class Options:
     """What to time."""
 
     data: Annotated[Path, tyro.conf.Positional]  # a dataset of class folders
-    model: str = "mobilevit_xxs"  # which network trains
+    model: str = "mobilevit_xxs"  # which model trains
     size_px: int = 256  # base size of the images
     batch_size: int = 8  # images in a batch at the base size
     steps: int = 60  # timed steps of each rule
@@ -81,7 +81,7 @@ def main(options: Options) -> None:
 
 
 class Trial:
-    """Training by one rule: its own network, optimizer and place in its schedule."""
+    """Training by one rule: its own model, optimizer and place in its schedule."""
 
     def __init__(self, rule: RuleName, options: Options) -> None:
         samples = reader.read(options.data, ReadOptions()).splits["train"]
@@ -90,9 +90,9 @@ class Trial:
         self.sampler = MultiScaleSampler(len(samples), config, seed=SEED)
         self.batches = _endless(samples, self.sampler, options)
         torch.manual_seed(SEED)
-        network = build(options.model, 1 + max(sample.target for sample in samples))
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        model = build(options.model, 1 + max(sample.target for sample in samples))
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         self.size_px = options.size_px  # of the last step
         self.times_s: list[float] = []
         self.costs: dict[int, list[float]] = defaultdict(list)  # by size: in steps of single-scale training
@@ -114,7 +114,7 @@ class Trial:
     def _train(self, images: torch.Tensor, targets: torch.Tensor | None = None) -> None:
         inputs = prepare(images.to(self.device), "rgb")
         labels = torch.zeros(len(inputs), dtype=torch.long) if targets is None else targets
-        loss = functional.cross_entropy(self.network(inputs), labels.to(self.device), label_smoothing=0.1)
+        loss = functional.cross_entropy(self.model(inputs), labels.to(self.device), label_smoothing=0.1)
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -133,8 +133,8 @@ class Trial:
 def _by_operations(trial: Trial, base_px: int) -> float:
     """Multiply-adds of an epoch over those of an epoch at the base size; as `expected_epoch` counts pixels."""
     images = sum(choice.batch_size for choice in trial.choices)
-    total = sum(choice.batch_size * info(trial.network, choice.size_px).macs.total for choice in trial.choices)
-    return total / (images * info(trial.network, base_px).macs.total)
+    total = sum(choice.batch_size * info(trial.model, choice.size_px).macs.total for choice in trial.choices)
+    return total / (images * info(trial.model, base_px).macs.total)
 
 
 def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:

@@ -38,7 +38,7 @@ class Options:
     """What to time."""
 
     sizes_px: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the images that grow; multiples of 64
-    rounds: int = 20  # timed passes of each network
+    rounds: int = 20  # timed passes of each model
     threads: int = 1
 
 
@@ -53,7 +53,7 @@ class Published:
     neural_engine_ms: str
 
 
-WARM_UP = 3  # passes of each network that are not timed
+WARM_UP = 3  # passes of each model that are not timed
 
 
 PAPER = {
@@ -73,16 +73,16 @@ def main(options: Options) -> None:
 
 
 def _compare(options: Options) -> None:
-    networks = {name: _build(name, size_px) for name, (size_px, _) in PAPER.items()}
-    passes = [(network, PAPER[name][0]) for name, network in networks.items()]
-    times_ms = dict(zip(networks, _times_ms(passes, options.rounds), strict=True))
+    models = {name: _build(name, size_px) for name, (size_px, _) in PAPER.items()}
+    passes = [(model, PAPER[name][0]) for name, model in models.items()]
+    times_ms = dict(zip(models, _times_ms(passes, options.rounds), strict=True))
     paper = ("parameters", "FLOPs, G", "top-1, %", "CPU, ms", "NE, ms")
     _print_row(
-        "network", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
+        "model", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
     )
     _print_row(*["---"] * 11)
     for name, (size_px, published) in PAPER.items():
-        cost = info(networks[name], size_px)
+        cost = info(models[name], size_px)
         counts = f"{cost.parameters:,}", _millions(cost.macs.total), _millions(cost.macs.attention)
         _print_row(name, size_px, *counts, f"{times_ms[name]:.1f}", *astuple(published))
 
@@ -92,12 +92,12 @@ def _grow(options: Options) -> None:
     _print_row("px", "DeiT-Tiny: N", "2 N^2 d, M", *columns, "MobileViT-XS: N", "2 N^2 P d, M", *columns)
     _print_row(*["---"] * 11)
     for size_px in options.sizes_px:
-        networks = [_build("deit_tiny", size_px), _build("mobilevit_xs", size_px)]
-        times_ms = _times_ms([(network, size_px) for network in networks], options.rounds)
+        models = [_build("deit_tiny", size_px), _build("mobilevit_xs", size_px)]
+        times_ms = _times_ms([(model, size_px) for model in models], options.rounds)
         cells: list[object] = [size_px]
         predictions = (_predict_vit(DEIT_TINY, size_px), _predict_mobilevit(XS, size_px))
-        for network, (tokens, predicted), time_ms in zip(networks, predictions, times_ms, strict=True):
-            macs = info(network, size_px).macs
+        for model, (tokens, predicted), time_ms in zip(models, predictions, times_ms, strict=True):
+            macs = info(model, size_px).macs
             share = f"{macs.attention / macs.total:.0%}"
             cells += [tokens, _millions(predicted), _millions(macs.attention), share, f"{time_ms:.1f}"]
         _print_row(*cells)
@@ -120,15 +120,15 @@ def _predict_mobilevit(variant: Variant, size_px: int) -> tuple[str, int]:
     return ", ".join(map(str, patches)), macs
 
 
-def _times_ms(networks: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
-    """The median time of one image of each network, in turns."""
-    players = [(fuse(network), torch.rand(1, 3, size_px, size_px)) for network, size_px in networks]
+def _times_ms(models: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
+    """The median time of one image of each model, in turns."""
+    players = [(fuse(model), torch.rand(1, 3, size_px, size_px)) for model, size_px in models]
     times_ms: list[list[float]] = [[] for _ in players]
     with torch.inference_mode():
         for _ in range(WARM_UP + rounds):
-            for (network, image), times in zip(players, times_ms, strict=True):
+            for (model, image), times in zip(players, times_ms, strict=True):
                 start_s = time.perf_counter()
-                network(image)
+                model(image)
                 times.append(1e3 * (time.perf_counter() - start_s))
     return [statistics.median(times[WARM_UP:]) for times in times_ms]
 

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of every network, against the figures counted on the official code."""
+"""Parameters and multiply-adds of every model, against the figures counted on the official code."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,17 +43,17 @@ def test_multiply_adds_are_the_official_ones(name: str, size_px: int) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_name_alone_is_the_published_network_at_its_own_size(name: str) -> None:
+def test_a_name_alone_is_the_published_model_at_its_own_size(name: str) -> None:
     summary = info(name)
     assert summary.size_px == MODELS[name].size_px
     assert summary.parameters == sum(p.numel() for p in create(name).parameters())
 
 
 def test_a_model_that_says_its_size_is_counted_at_that_size(tmp_path: Path) -> None:
-    network = create("ssdlite_mobilevit_xxs", num_classes=3)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=160, fit="stretch"))  # type: ignore
-    assert info(network).size_px == 160
-    model_file.save(tmp_path / "own.safetensors", network.state_dict(), spec_of(network))
+    model = create("ssdlite_mobilevit_xxs", num_classes=3)
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=160, fit="stretch"))  # type: ignore
+    assert info(model).size_px == 160
+    model_file.save(tmp_path / "own.safetensors", model.state_dict(), spec_of(model))
     assert info(tmp_path / "own.safetensors").size_px == 160
     assert info(nn.Conv2d(3, 8, 1)).size_px == 256
 
@@ -72,14 +72,14 @@ def test_parameters_of_the_stages_are_the_official_ones() -> None:
     assert deit_tiny().parameters == 5717416
 
 
-def test_counting_leaves_the_network_as_it_is() -> None:
-    network = create("mobilevit_xxs", num_classes=0)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    summary = info(network, 64)
-    assert network.training
-    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+def test_counting_leaves_the_model_as_it_is() -> None:
+    model = create("mobilevit_xxs", num_classes=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    summary = info(model, 64)
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert summary.stages[-1].shape == (320, 2, 2)  # no classifier
-    assert not any(module._forward_hooks for module in network.modules())
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_plain_values_add_up() -> None:

@@ -180,7 +180,7 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     batch = [made.batch_for("classification", session.sizes.compared, session.sizes.compared_px)]
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
-    step.optimizer = adamw(step.network, OptimizerConfig())
+    step.optimizer = adamw(step.model, OptimizerConfig())
     step.scaler = torch.amp.GradScaler(session.device.type, init_scale=2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)

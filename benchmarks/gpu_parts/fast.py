@@ -26,7 +26,7 @@ from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.loop import Parts
-from mobilevit.training.network import training_mode, wrapped
+from mobilevit.training.model import training_mode, wrapped
 from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare
 from mobilevit.training.step import TrainStep
@@ -131,19 +131,19 @@ def _ratio(base: list[float], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(base, other, strict=True))
 
 
-def shares(model: str, session: Session, figures: Figures) -> None:
+def shares(name: str, session: Session, figures: Figures) -> None:
     """What a step with its average takes, and of it the optimizer, the average and the copy to the device."""
-    network, batch = _ours(model), _batch(session, session.sizes.step_px, session.sizes.step_batch)
-    step = _stepper(network, network, session.device)
-    ema = Ema(network, 0.999, warmup=False)
-    idle = adamw(network, OptimizerConfig())  # one of its own, so that gradients of zero change nothing that is timed
+    model, batch = _ours(name), _batch(session, session.sizes.step_px, session.sizes.step_batch)
+    step = _stepper(model, model, session.device)
+    ema = Ema(model, 0.999, warmup=False)
+    idle = adamw(model, OptimizerConfig())  # one of its own, so that gradients of zero change nothing that is timed
 
     def whole() -> None:
         step([batch], lr=1e-4, seed=0)
         ema.update(1)
 
     def optimizer() -> None:
-        for parameter in network.parameters():
+        for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         idle.step()
 
@@ -192,7 +192,7 @@ def loader(size_px: int, cache: Cache, session: Session, figures: Figures) -> No
         next(batches)
     alone = _take(batches, session)
     figures["alone, images/s"] = alone.images / alone.seconds
-    training_mode(parts.network, parts.config)
+    training_mode(parts.model, parts.config)
     _take(batches, session, partial(_train, parts))  # warms up
     trained = _take(batches, session, partial(_train, parts))
     figures["with the step, images/s"] = trained.images / trained.seconds

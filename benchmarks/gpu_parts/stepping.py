@@ -12,7 +12,7 @@ from mobilevit.data.sample import Batch
 from mobilevit.tasks import TASKS
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group
-from mobilevit.training.network import training_mode
+from mobilevit.training.model import training_mode
 from mobilevit.training.step import TrainStep
 
 # No clipping and frozen statistics: then a step's gradient is the sum over its images, however these are split.
@@ -57,9 +57,9 @@ def sgd(model: nn.Module) -> torch.optim.SGD:
 
 def gradient(step: TrainStep, batches: Sequence[Batch]) -> Gradient:
     """Of one step over these batches, on the CPU; `step` descends plainly."""
-    before = {name: value.detach().clone() for name, value in step.network.named_parameters()}
+    before = {name: value.detach().clone() for name, value in step.model.named_parameters()}
     step(batches, lr=1.0, seed=0)
-    return {name: (before[name] - value.detach()).cpu() for name, value in step.network.named_parameters()}
+    return {name: (before[name] - value.detach()).cpu() for name, value in step.model.named_parameters()}
 
 
 def parts_of(batch: Batch, shares: Sequence[Sequence[int]]) -> list[Batch]:

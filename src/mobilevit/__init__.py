@@ -1,4 +1,4 @@
-"""MobileViT, from a folder of images to a trained network.
+"""MobileViT, from a folder of images to a trained model.
 
     import mobilevit
 

@@ -34,7 +34,7 @@ def centers(boxes: Tensor) -> Tensor:
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """What the network should say of `boxes` (..., 4), corners, at `anchors` (..., 4), centers. Sides must not be 0."""
+    """What the model should say of `boxes` (..., 4), corners, at `anchors` (..., 4), centers. Sides must not be 0."""
     boxes = centers(boxes)
     offset = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:] / VARIANCES[0]
     growth = (boxes[..., 2:] / anchors[..., 2:]).log() / VARIANCES[1]
@@ -42,7 +42,7 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def decode(locations: Tensor, anchors: Tensor) -> Tensor:
-    """The inverse of `encode`: (..., 4) of the network, (..., 4) centers -> corners, not clipped."""
+    """The inverse of `encode`: (..., 4) of the model, (..., 4) centers -> corners, not clipped."""
     center = anchors[..., :2] + locations[..., :2] * VARIANCES[0] * anchors[..., 2:]
     size = anchors[..., 2:] * (locations[..., 2:] * VARIANCES[1]).exp()
     return corners(torch.cat([center, size], dim=-1))

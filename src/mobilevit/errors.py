@@ -58,7 +58,7 @@ class OutOfMemoryError(MobileViTError):
 
 
 class ParityError(MobileViTError):
-    """An exported file that does not give the network's answers."""
+    """An exported file that does not give the model's answers."""
 
 
 class MissingExtraError(MobileViTError):

@@ -37,16 +37,16 @@ PLOT_DPI = 144  # of the PNG files
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network did on a split."""
+    """How a model did on a split."""
 
     metric: Metric
     spec: ModelSpec
     data: Path
     split: str
     images: int
-    classes_present: int  # of the network's classes, those that the dataset has
+    classes_present: int  # of the model's classes, those that the dataset has
     seconds: float  # from the first image asked for to the last one scored
-    network_seconds: float  # of these, in the network
+    model_seconds: float  # of these, in the model
 
     @property
     def images_per_second(self) -> float:
@@ -104,7 +104,7 @@ class Evaluation:
             "classes": len(self.spec.classes),
             "classes_present": self.classes_present,
             "seconds": round(self.seconds, 3),
-            "network_seconds": round(self.network_seconds, 3),
+            "model_seconds": round(self.model_seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
             "scores": self.scores.to_dict(),
         }
@@ -142,15 +142,15 @@ def evaluate(
     store_threshold: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a network on the dataset at `data`.
+    """Evaluate a model on the dataset at `data`.
 
     `split` is one that the dataset has, or "all"; the log says where val comes from, if not from a folder of that
     name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
-    `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
+    `size_px` evaluates at another size than the model's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
-    The dataset may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
+    The dataset may lack classes of the model, not have others: DataError, which shows the difference. UsageError for
     a batch size or a number of workers out of range, and for a model that takes no threshold. NotStoredError, which has
     the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
@@ -232,11 +232,11 @@ def evaluate_runner(
     images = ImageDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec)
-    started, network_seconds, done = time.perf_counter(), 0.0, 0
+    started, model_seconds, done = time.perf_counter(), 0.0, 0
     for batch in eval_loader(images, batch_size, workers, rank, world_size, device=device):
         asked = time.perf_counter()
         outputs = runner(batch.images)
-        network_seconds += time.perf_counter() - asked
+        model_seconds += time.perf_counter() - asked
         metric.update(outputs, batch.targets, batch.indices)
         done += len(batch.indices)
         if progress is not None:
@@ -249,7 +249,7 @@ def evaluate_runner(
         images=done,
         classes_present=len(dataset.classes),
         seconds=time.perf_counter() - started,
-        network_seconds=network_seconds,
+        model_seconds=model_seconds,
     )
 
 
@@ -267,7 +267,7 @@ def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
 
 
 def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> Dataset:
-    """The dataset with its targets counted in the network's `classes`, matched by id or name."""
+    """The dataset with its targets counted in the model's `classes`, matched by id or name."""
     if tuple(classes) == dataset.classes:
         return dataset
     by_id = class_tables.match([label.id for label in dataset.classes], classes)
@@ -294,13 +294,13 @@ def _difference(classes: Sequence[ClassLabel], dataset: Dataset, found: Sequence
     twice = [f"{' and '.join(ids)} ({classes[index].name})" for index, ids in folders.items() if len(ids) > 1]
     parts = [
         (unknown, "in the data alone"),
-        (missing, "in the network alone"),
+        (missing, "in the model alone"),
         (twice, "in the data under several names"),
     ]
     shown = "; ".join(f"{counted(len(names), 'class')} {where}: {listed(names)}" for names, where in parts if names)
     return (
-        f"the classes of {dataset.root} are not those of the network. {shown}. "
-        "Give the data the ids or names of the network's classes, or evaluate a network of these classes."
+        f"the classes of {dataset.root} are not those of the model. {shown}. "
+        "Give the data the ids or names of the model's classes, or evaluate a model of these classes."
     )
 
 

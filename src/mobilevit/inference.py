@@ -1,6 +1,6 @@
 """From images to results, with any runner: one image or a million, broken ones among them.
 
-Images are decoded in full, by threads, while the network runs on those before.
+Images are decoded in full, by threads, while the model runs on those before.
 """
 
 import os
@@ -34,7 +34,7 @@ from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
 from mobilevit.weights.model_file import check_spec
 
-BATCH_SIZE = 32  # images that the network takes at a time
+BATCH_SIZE = 32  # images that the model takes at a time
 DRAWN_PX = 1280  # longest side of an image that is kept to be drawn on
 
 
@@ -50,9 +50,9 @@ class Failure:
 
 
 class Predictor:
-    """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
+    """A model, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
-    Takes a model file, an exported file, a name of the catalog, a network with a spec (it stays as it is; a fused
+    Takes a model file, an exported file, a name of the catalog, a model with a spec (it stays as it is; a fused
     copy runs), or any Runner. Images are paths, folders, patterns, addresses, "-" for standard input, bytes, open
     files, Pillow images, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
@@ -82,7 +82,7 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the network's outputs."""
+        """Names, in the order of the model's outputs."""
         return tuple(label.name for label in self.spec.classes)
 
     @property
@@ -239,7 +239,7 @@ def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of an image."""
+    """What the model sees of an image."""
 
     source: str
     size: tuple[int, int]  # (width, height) of the whole image
@@ -297,10 +297,10 @@ def runner_for(
     size_px: int | None = None,
     runtime: str = TORCH,
 ) -> Runner:
-    """A runner of a model file, a name of the catalog or a network (fused, on `device`), or of an exported file in
+    """A runner of a model file, a name of the catalog or a model (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
-    `size_px` takes images of another size than the network was trained for, an exported file one that it was exported
+    `size_px` takes images of another size than the model was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
     without_lost_threads()

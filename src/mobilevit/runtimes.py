@@ -34,7 +34,7 @@ class Ranking:
 
 
 def this_machine() -> dict[str, str]:
-    """What decides how fast a network runs here."""
+    """What decides how fast a model runs here."""
     return {"node": platform.node(), "processor": processor(), "system": f"{platform.system()} {platform.machine()}"}
 
 

@@ -1,4 +1,4 @@
-"""ModelSpec: what a network is and what it expects. It travels with every weight file."""
+"""ModelSpec: what a model is and what it expects. It travels with every weight file."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ class ClassLabel:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a decoded image to the network's input, a square scaled to 0-1.
+    """From a decoded image to the model's input, a square scaled to 0-1.
 
     `fit` "crop": resize the short side, crop the center. "stretch": the whole image, its aspect not kept.
     """
@@ -39,7 +39,7 @@ class Preprocessing:
     size_px: int = 256  # side of the square
     resize_px: int = 288  # short side before the crop; without meaning where the image is stretched
     interpolation: Interpolation = "bilinear"
-    channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
+    channel_order: ChannelOrder = "rgb"  # of the model's input; callers always pass RGB
     fit: Fit = "crop"
 
 
@@ -130,7 +130,7 @@ class ModelSpec:
 
     architecture: str  # a name of models.table.MODELS
     task: str
-    classes: tuple[ClassLabel, ...]  # in the order of the outputs; empty for a network of pooled features
+    classes: tuple[ClassLabel, ...]  # in the order of the outputs; empty for a model of pooled features
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
     fuse_input: bool = True  # ablation: whether a block fuses its input
@@ -183,7 +183,7 @@ def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
     return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
 
 
-SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the network halves it five times; attention grows with its square
+SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the model halves it five times; attention grows with its square
 
 FORMAT = 1  # of the stored spec; raised when an older reader would misread it
 

@@ -40,8 +40,8 @@ pytest.importorskip("onnxscript", reason='needs the extra "export"')
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small classifier with an ONNX file beside it."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    network = load("imagenette")
-    model_file.save(path, network.state_dict(), at_size(spec_of(network), 64))
+    model = load("imagenette")
+    model_file.save(path, model.state_dict(), at_size(spec_of(model), 64))
     export(path, ["onnx"])
     return path
 

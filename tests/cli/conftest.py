@@ -1,4 +1,4 @@
-"""A network that knows two classes and nothing else, and a few images: enough for every command to run for real."""
+"""A model that knows two classes and nothing else, and a few images: enough for every command to run for real."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,11 +18,11 @@ NAMES = ("[bold]cat", "dog")  # one that rich would take for markup
 
 
 def write_model(path: Path, names: Sequence[str], architecture: str = "mobilevit_xxs") -> Path:
-    """A network of these classes for images of 32 px, as it is before any training."""
+    """A model of these classes for images of 32 px, as it is before any training."""
     torch.manual_seed(0)
-    network = create(architecture, classes=labels(names))
-    spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
-    model_file.save(path, network.state_dict(), spec)
+    model = create(architecture, classes=labels(names))
+    spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=32, resize_px=36))
+    model_file.save(path, model.state_dict(), spec)
     return path
 
 

@@ -170,7 +170,7 @@ def test_predict_csv(model: Path, images: list[str], capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "heading"),
+    ("model", "heading"),
     [
         ("mobilevit_xxs", "source,width,height,class,class_id,score,class_2,class_id_2,score_2"),
         ("ssdlite_mobilevit_xxs", "source,width,height,class,class_id,score,left,top,right,bottom"),
@@ -178,16 +178,16 @@ def test_predict_csv(model: Path, images: list[str], capsys: Capture) -> None:
     ],
 )
 def test_predict_csv_has_its_heading_whatever_is_found(
-    network: str, heading: str, made: Callable[[str], Path], images: list[str], broken: str, capsys: Capture
+    model: str, heading: str, made: Callable[[str], Path], images: list[str], broken: str, capsys: Capture
 ) -> None:
     """Of a broken image there is no line; nor of one without objects, since no score is above 1."""
-    path = made(network)
+    path = made(model)
     assert main(["predict", str(path), broken, "--csv"]) == 1
     assert capsys.readouterr().out == f"{heading}\n"
-    least = [] if network.startswith("deeplab") else ["--score-threshold", "1"]
+    least = [] if model.startswith("deeplab") else ["--score-threshold", "1"]
     assert main(["predict", str(path), images[0], "--csv", *least]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == heading and bool(lines) == (not network.startswith("ssdlite"))
+    assert first == heading and bool(lines) == (not model.startswith("ssdlite"))
     assert {len(line.split(",")) for line in lines} <= {len(heading.split(","))}
 
 
@@ -290,7 +290,7 @@ def test_a_name_that_no_image_can_have_costs_no_time(capsys: Capture) -> None:
     assert "ends in .png" in capsys.readouterr().err
 
 
-def test_info_lists_the_networks(capsys: Capture) -> None:
+def test_info_lists_the_models(capsys: Capture) -> None:
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in mobilevit.list_models())

@@ -143,7 +143,7 @@ def test_generators_depend_on_all_they_are_for() -> None:
     assert generator("sample", 5, 6, 7).random() == generator("sample", 5, 6, 7).random()
 
 
-def test_tensors_and_the_networks_input() -> None:
+def test_tensors_and_the_models_input() -> None:
     image = noise(5, 7)
     tensor = to_tensor(image)
     assert (tensor.shape, tensor.dtype) == ((3, 7, 5), torch.uint8)

@@ -26,7 +26,7 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # bo
 
 
 def outputs_of(found: Found) -> Outputs:
-    """Of a network that has one anchor for each box."""
+    """Of a model that has one anchor for each box."""
     boxes, classes, sure = found
     scores = np.zeros((1, len(boxes), len(CLASSES)), np.float32)
     scores[0, np.arange(len(boxes)), classes] = sure

@@ -63,7 +63,7 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     assert len(many.objects) == 6
 
 
-def test_what_the_network_says_is_decoded_by_its_anchors() -> None:
+def test_what_the_model_says_is_decoded_by_its_anchors() -> None:
     anchors = anchors_of(PAPER_SIZES, [torch.empty(1, 0, side, side) for side in (2, 1, 1, 1, 1, 1)])
     logits = torch.randn(2, len(anchors), 4)
     outputs = TASK.finish(SSDOutput(logits, torch.zeros(2, len(anchors), 4), anchors))

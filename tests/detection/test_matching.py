@@ -113,7 +113,7 @@ CLASSES = 3
 
 
 def a_batch(seed: int, counts: list[int]) -> tuple[SSDOutput, BoxBatch]:
-    """What a network might say, in float64, and so many boxes in each image."""
+    """What a model might say, in float64, and so many boxes in each image."""
     rng = np.random.default_rng(seed)
     corner, side = rng.uniform(0, 0.7, (sum(counts), 2)), rng.uniform(0.05, 0.3, (sum(counts), 2))
     boxes = np.split(np.concatenate([corner, corner + side], axis=1).astype(np.float32), np.cumsum(counts)[:-1])

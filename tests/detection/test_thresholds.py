@@ -433,8 +433,8 @@ def test_a_criterion_that_is_not_reached_stores_nothing_and_loses_nothing(
 
 def test_a_classifier_has_no_threshold_to_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "classifier.safetensors"
-    network = create("mobilevit_xxs", classes=CLASSES)
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model = create("mobilevit_xxs", classes=CLASSES)
+    model_file.save(path, model.state_dict(), spec_of(model))
     assert main(["evaluate", str(path), str(tmp_path), "--store-threshold", "f1"]) == 2
     assert "no threshold to store" in capsys.readouterr().err
 

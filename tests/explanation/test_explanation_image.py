@@ -90,7 +90,7 @@ def region(*, rows: slice, columns: slice) -> NDArray[np.bool_]:
         {"attention": (attention(0, 0, 2, layers=7),)},  # another number of blocks and layers
         {"pixel": (1.0, 0.0)},
     ],
-    ids=["cold", "long", "everywhere", "other-network", "corner"],
+    ids=["cold", "long", "everywhere", "other-model", "corner"],
 )
 def test_draws_the_unusual(changes: dict[str, object]) -> None:
     assert draw(evidence(**changes), "How to read").width > 1000

@@ -83,7 +83,7 @@ def test_parts_that_are_not_there(detector: nn.Module, segmenter: nn.Module, ima
         with pytest.raises(UsageError, match=f"there is no object {number}"):
             explain(detector, image, size_px=160, number=number)
     classifier = create("mobilevit_xxs", num_classes=3)
-    for network in (segmenter, classifier):
+    for model in (segmenter, classifier):
         with pytest.raises(UsageError, match="knows no objects"):
-            explain(network, image, size_px=128, number=2)
+            explain(model, image, size_px=128, number=2)
     assert spec_of(classifier).task == "classification"

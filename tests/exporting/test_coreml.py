@@ -1,4 +1,4 @@
-"""Core ML packages: what is in them, and that a program which differs from the network is found out.
+"""Core ML packages: what is in them, and that a program which differs from the model is found out.
 
 On macOS the runtime runs here; elsewhere the saved program is evaluated, and says so.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, in_short, network_of
+from exported_models import SABOTAGE, SIZE_PX, TASKS, in_short, model_of
 from PIL import Image
 from torch import nn
 
@@ -45,7 +45,7 @@ EACH = in_short(TASKS, "classification")
 
 
 @pytest.mark.parametrize("task", EACH)
-def test_gives_the_networks_answers(task: str, export_of: Exported) -> None:
+def test_gives_the_models_answers(task: str, export_of: Exported) -> None:
     exported = export_of(task, "coreml")
     assert exported.parity is not None
     assert parity.faults(exported.parity, "fp16") == []
@@ -73,8 +73,8 @@ class Start(nn.Module):
 
 @pytest.mark.system
 def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> None:
-    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
-    start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), SIZE_PX)
+    start = Graph(Start(graph.module.model.backbone), ("map",), graph.spec)
     path = tmp_path / "start.mlpackage"
     coreml.write(start, path, "fp32")
     images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
@@ -85,7 +85,7 @@ def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> No
     half = export_of("classification", "coreml")
     assert half.parity is not None
     assert half.parity.outputs["probabilities"].largest > 1e-4
-    parameters = sum(parameter.numel() for parameter in network_of("classification").parameters())
+    parameters = sum(parameter.numel() for parameter in model_of("classification").parameters())
     assert _weights(half.path).stat().st_size < 2.1 * parameters
     assert _weights(path).stat().st_size > 4 * sum(parameter.numel() for parameter in start.module.parameters())
 
@@ -123,10 +123,10 @@ def test_what_the_package_says_of_itself(task: str, export_of: Exported) -> None
     assert image.colorSpace == type(image).ColorSpace.RGB
     assert spec.specificationVersion == ct.target.iOS17
     about = spec.description.metadata
-    assert spec_of(network_of(task)).architecture in about.shortDescription
-    assert about.license == spec_of(network_of(task)).provenance.license
+    assert spec_of(model_of(task)).architecture in about.shortDescription
+    assert about.license == spec_of(model_of(task)).provenance.license
     assert about.author == ""
-    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(network_of(task)), SIZE_PX)
+    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(model_of(task)), SIZE_PX)
 
 
 @pytest.mark.system
@@ -171,10 +171,10 @@ def test_a_package_that_was_changed_fails(
 ) -> None:
     """In the saved file, one convolution is replaced by another one."""
     exported = export_of(name, "coreml")
-    network, task = network_of(name), tasks.get(name)
+    model, task = model_of(name), tasks.get(name)
     changed = tmp_path / "changed.mlpackage"
     shutil.copytree(exported.path, changed)
-    backbone = graph_of(network, task, SIZE_PX).module.network.backbone
+    backbone = graph_of(model, task, SIZE_PX).module.model.backbone
     stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
     old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, stem / 255)}[kind]
     content = _weights(changed).read_bytes()
@@ -182,7 +182,7 @@ def test_a_package_that_was_changed_fails(
     _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
 
     (views,) = views_of(photos, [exported.manifest.spec.preprocessing])
-    reference = TorchRunner(Program(network, exported.manifest.spec, task), exported.manifest.spec, torch.device("cpu"))
+    reference = TorchRunner(Program(model, exported.manifest.spec, task), exported.manifest.spec, torch.device("cpu"))
     found = parity.compare(coreml.open(changed, exported.manifest, None), reference, views, task)
     assert parity.faults(found, "fp16") != []
 
@@ -195,7 +195,7 @@ def _float16(weights: torch.Tensor) -> bytes:
 def test_the_predictor_runs_it(task: str, export_of: Exported, photos: Path) -> None:
     image = photos / "00.png"
     (mine,) = Predictor(str(export_of(task, "coreml").path), score_threshold=0.05)(image)
-    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(image)
+    (theirs,) = Predictor(model_of(task), size_px=SIZE_PX, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
         assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported_networks import TASKS
+from exported_models import TASKS
 
 from mobilevit import tasks
 from mobilevit.exporting.export import ExportedModel

@@ -1,4 +1,4 @@
-"""ExecuTorch and LiteRT: the network's answers in all tasks, image by image."""
+"""ExecuTorch and LiteRT: the model's answers in all tasks, image by image."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, in_short, network_of, sabotaged
+from exported_models import SABOTAGE, SIZE_PX, TASKS, compared, in_short, model_of, sabotaged
 
 from mobilevit import tasks
 from mobilevit.exporting import parity
@@ -40,7 +40,7 @@ def images(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
-def test_gives_the_networks_answers_one_by_one(task: str, name: str, export_of: Exported) -> None:
+def test_gives_the_models_answers_one_by_one(task: str, name: str, export_of: Exported) -> None:
     exported = export_of(task, name)
     found = exported.parity
     assert found is not None
@@ -63,7 +63,7 @@ def test_several_images_are_what_they_are_alone(name: str, export_of: Exported) 
 @pytest.mark.parametrize("kind", in_short(SABOTAGE, "weights"))
 @pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
-def test_the_file_of_another_network_is_found_out(
+def test_the_file_of_another_model_is_found_out(
     kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
     found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
@@ -108,7 +108,7 @@ def in_double() -> Iterator[None]:
 @pytest.mark.usefixtures("in_double")
 def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""
-    graph = graph_of(copy.deepcopy(network_of(task)).double(), tasks.get(task), SIZE_PX)
+    graph = graph_of(copy.deepcopy(model_of(task)).double(), tasks.get(task), SIZE_PX)
     seen = graph.example.double()
     with torch.no_grad():
         program = torch.export.export(graph.module, (seen,))

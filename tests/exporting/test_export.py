@@ -1,4 +1,4 @@
-"""Exported files: the network's answers in every runtime, a manifest that says what there is to know, and proof."""
+"""Exported files: the model's answers in every runtime, a manifest that says what there is to know, and proof."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, THRESHOLD, compared, network_of, sabotaged, squares
+from exported_models import SABOTAGE, SIZE_PX, TASKS, THRESHOLD, compared, model_of, sabotaged, squares
 from PIL import Image
 from torch import Tensor, nn
 
@@ -55,23 +55,23 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> None:
-    """Scale and channel order are folded into the stem: 0-255 RGB gives what the network makes of 0-1 in its order."""
-    network = copy.deepcopy(network_of(task)).double()
-    spec = spec_of(network)
-    network.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
-    graph = graph_of(network, tasks.get(task), SIZE_PX)
+def test_the_graph_is_the_model_on_whole_numbers(task: str, order: str) -> None:
+    """Scale and channel order are folded into the stem: 0-255 RGB gives what the model makes of 0-1 in its order."""
+    loaded = copy.deepcopy(model_of(task)).double()
+    spec = spec_of(loaded)
+    loaded.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
+    graph = graph_of(loaded, tasks.get(task), SIZE_PX)
     seen = images(2).double()
     with torch.no_grad():
-        expected = tasks.get(task).finish(network((seen.flip(1) if order == "bgr" else seen) / 255))
+        expected = tasks.get(task).finish(loaded((seen.flip(1) if order == "bgr" else seen) / 255))
         found = dict(zip(graph.outputs, graph.module(seen), strict=True))
     for name, values in expected.items():
         torch.testing.assert_close(found[name], values, rtol=1e-9, atol=1e-9)
-    assert network.backbone.stem.conv.weight.equal(network_of(task).backbone.stem.conv.weight.double())
+    assert loaded.backbone.stem.conv.weight.equal(model_of(task).backbone.stem.conv.weight.double())
 
 
 @pytest.mark.parametrize(("name", "task"), EACH)
-def test_gives_the_networks_answers(task: str, name: str, export_of: Exported) -> None:
+def test_gives_the_models_answers(task: str, name: str, export_of: Exported) -> None:
     exported = export_of(task, name)
     assert exported.parity is not None
     assert parity.faults(exported.parity, "fp32") == []
@@ -86,7 +86,7 @@ def test_gives_the_networks_answers(task: str, name: str, export_of: Exported) -
 def test_the_predictor_runs_it(task: str, name: str, export_of: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
     mine = Predictor(str(export_of(task, name).path), score_threshold=least)(photos)
-    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
+    theirs = Predictor(model_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
         if task == "detection":
@@ -133,18 +133,18 @@ def test_several_images_give_what_they_give_alone(name: str, export_of: Exported
 def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
     export_of: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exported, network = export_of("detection", "onnx"), network_of("detection")
+    exported, loaded = export_of("detection", "onnx"), model_of("detection")
     assert exported.manifest.thresholds["score_threshold"] == THRESHOLD.value
     assert exported.manifest.spec.score_threshold == THRESHOLD
     shutil.copy(exported.path, tmp_path / "mine.onnx")
     shutil.copy(manifest_path(exported.path), tmp_path / "mine.onnx.json")
     model = tmp_path / "mine.safetensors"
-    model_file.save(model, network.state_dict(), spec_of(network))
+    model_file.save(model, loaded.state_dict(), spec_of(loaded))
     assert main(["info", str(model)]) == 0
     said = capsys.readouterr().out
     assert "0.35, the best F1 on val of squares, 8 images" in said
     assert "exported with another" not in said
-    model_file.rewrite(model, replace(spec_of(network), score_threshold=replace(THRESHOLD, value=0.5)))
+    model_file.rewrite(model, replace(spec_of(loaded), score_threshold=replace(THRESHOLD, value=0.5)))
     assert main(["info", str(model)]) == 0
     expected = "mine.onnx was exported with another score threshold, 0.35 in place of 0.5: export it again"
     assert expected in capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_the_manifest_says_what_a_program_needs(export_of: Exported) -> None:
     said = " ".join(manifest.left_to_do)
     assert all(f"{value:g}" in said for value in manifest.thresholds.values())
     assert {"mobilevit", "torch", "onnxruntime"} <= manifest.versions.keys()
-    assert manifest.spec == at_size(spec_of(network_of("detection")), SIZE_PX)
+    assert manifest.spec == at_size(spec_of(model_of("detection")), SIZE_PX)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -177,12 +177,12 @@ def test_nobodys_folders_are_in_the_file(name: str, export_of: Exported) -> None
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_the_networks_have_learnt(task: str) -> None:
+def test_the_models_have_learnt(task: str) -> None:
     """What is compared are answers, and no noise: something is found of squares that were not learned from."""
     seen, targets = squares(task, 6, seed=1)
-    network = network_of(task)
+    loaded = model_of(task)
     with torch.no_grad():
-        outputs = tasks.get(task).finish(network(prepare(seen, spec_of(network).preprocessing.channel_order)))
+        outputs = tasks.get(task).finish(loaded(prepare(seen, spec_of(loaded).preprocessing.channel_order)))
     if task == "segmentation":
         assert (outputs["classes"] == targets).float().mean() > 0.88, "all background would be 0.8"
     else:
@@ -191,10 +191,10 @@ def test_the_networks_have_learnt(task: str) -> None:
 
 @pytest.mark.parametrize("kind", SABOTAGE)
 @pytest.mark.parametrize(("name", "task"), EACH)
-def test_a_file_of_another_network_is_found_out(
+def test_a_file_of_another_model_is_found_out(
     kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
-    """The file beside a network that it is no export of, be the difference ever so small a mistake."""
+    """The file beside a model that it is no export of, be the difference ever so small a mistake."""
     found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
     said = " ".join(parity.faults(found, "fp32"))
     assert all(f"{output} differ" in said for output in found.outputs)
@@ -203,18 +203,18 @@ def test_a_file_of_another_network_is_found_out(
 
 
 def test_such_a_file_is_not_kept(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph of a changed network: the export fails, says where it begins, and leaves nothing behind."""
+    """The graph of a changed model: the export fails, says where it begins, and leaves nothing behind."""
     changed = graph_of(sabotaged("classification", "weights"), tasks.get("classification"), SIZE_PX)
     monkeypatch.setattr(exporting, "graph_of", lambda *_: changed)
-    said = r"mobilevit_xxs\.onnx does not give the network's answers in onnxruntime .*the file is no export of this"
+    said = r"mobilevit_xxs\.onnx does not give the model's answers in onnxruntime .*the file is no export of this"
     with pytest.raises(ParityError, match=said):
-        export(network_of("classification"), ["onnx"], verify=photos, output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], verify=photos, output=tmp_path, size_px=SIZE_PX)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that gets stage 3 wrong."""
-    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), SIZE_PX)
 
     class WrongConverter:
         def write(self, _graph: Graph, path: Path, _precision: str) -> None:
@@ -222,7 +222,7 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 
         def open(self, _path: Path, _manifest: Manifest, _threads: None) -> Callable[[Tensor], dict[str, Tensor]]:
             def run(seen: Tensor) -> dict[str, Tensor]:
-                maps = dict(zip(locating.PARTS, locating.Parts(graph.module.network)(seen.float()), strict=True))
+                maps = dict(zip(locating.PARTS, locating.Parts(graph.module.loaded)(seen.float()), strict=True))
                 return maps | {name: -maps[name] for name in ("stage_3", "stage_4", "stage_5")}
 
             return run
@@ -235,7 +235,7 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.system
 def test_half_the_precision_halves_the_file(photos: Path, export_of: Exported, tmp_path: Path) -> None:
     (exported,) = export(
-        network_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
+        model_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
     )
     whole, half = (
         (made.path / "model.bin").stat().st_size for made in (export_of("classification", "openvino"), exported)
@@ -251,11 +251,11 @@ def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, export_of: Export
     target = tmp_path / "mobilevit_xxs.onnx"
     target.write_text("somebody's")
     with pytest.raises(OutputError, match="was not exported here"):
-        export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
     assert target.read_text() == "somebody's"
     shutil.copy(made.path, target)
     shutil.copy(manifest_path(made.path), manifest_path(target))
-    (exported,) = export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    (exported,) = export(model_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mobilevit_xxs.onnx", "mobilevit_xxs.onnx.json"]
     assert exported.parity is None
     assert json.loads(manifest_path(exported.path).read_text())["parity"] == "not run"
@@ -309,13 +309,13 @@ def test_a_plain_resize_is_torchs() -> None:
 )
 def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        export(network_of("classification"), formats, output=tmp_path, **options)
+        export(model_of("classification"), formats, output=tmp_path, **options)
 
 
 def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "mine.safetensors"
-    network = network_of("classification")
-    model_file.save(model, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    loaded = model_of("classification")
+    model_file.save(model, loaded.state_dict(), at_size(spec_of(loaded), SIZE_PX))
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from exported_networks import in_short
+from exported_models import in_short
 
 from mobilevit.errors import OutputError, WeightsError
 from mobilevit.exporting.placing import place, put, require_ours

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from exported_networks import TASKS, network_of
+from exported_models import TASKS, model_of
 from torch import Tensor, nn
 
 from mobilevit import tasks
@@ -43,15 +43,15 @@ def several(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Several:
 
     @cache
     def made(task: str) -> ExportedModel:
-        network, output = network_of(task), folder / task
-        (exported,) = export(network, verify=photos, output=output, size_px=OWN_PX, sizes_px=SIZES_PX)
+        model, output = model_of(task), folder / task
+        (exported,) = export(model, verify=photos, output=output, size_px=OWN_PX, sizes_px=SIZES_PX)
         return exported
 
     return made
 
 
 @pytest.mark.parametrize("task", EACH)
-def test_gives_the_networks_answers_at_each(task: str, several: Several) -> None:
+def test_gives_the_models_answers_at_each(task: str, several: Several) -> None:
     exported = several(task)
     assert [*exported.parities] == [128, 64, 192]
     assert exported.parity is exported.parities[OWN_PX]
@@ -70,7 +70,7 @@ def test_gives_the_networks_answers_at_each(task: str, several: Several) -> None
 def test_the_predictor_runs_it_at_each(task: str, size_px: int, several: Several, photos: Path) -> None:
     """A detector's anchors follow the size, and a segmenter's map."""
     mine = Predictor(several(task).path, size_px=None if size_px == OWN_PX else size_px)
-    theirs = Predictor(network_of(task), size_px=size_px)
+    theirs = Predictor(model_of(task), size_px=size_px)
     assert mine.spec == theirs.spec
     seen = views_of(photos, [mine.spec.preprocessing])[0].images[:5]
     assert seen.shape == (5, 3, size_px, size_px)
@@ -91,19 +91,19 @@ def test_the_manifest_says_which(several: Several) -> None:
     assert [port.shape for port in manifest.inputs] == [("batch", 3, "by size", "by size")]
     assert [port.shape for port in manifest.outputs] == [("batch", "by size", 4), ("batch", "by size", 3)]
     assert "resize all of it to 128 x 128" in manifest.left_to_do[0]
-    assert manifest.left_to_do[1] == "In place of it the network takes 64 x 64 or 192 x 192."
+    assert manifest.left_to_do[1] == "In place of it the model takes 64 x 64 or 192 x 192."
 
 
 @pytest.mark.every_size
 def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = graph_of(network_of("classification"), tasks.get("classification"), OWN_PX, SIZES_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), OWN_PX, SIZES_PX)
 
     class RightAtOne(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network, self.whole = graph.module.network, graph.module
+            self.model, self.whole = graph.module.model, graph.module
 
         def forward(self, images: Tensor) -> tuple[Tensor, ...]:
             return self.whole(images * (images.shape[2] / OWN_PX))  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
     monkeypatch.setattr(exporting, "graph_of", lambda *_: replace(graph, module=RightAtOne()))
     said = r"probabilities differ .* That is at 64 px\. Exported by themselves, all parts"
     with pytest.raises(ParityError, match=said):
-        export(network_of("classification"), verify=photos, output=tmp_path, size_px=OWN_PX, sizes_px=SIZES_PX)
+        export(model_of("classification"), verify=photos, output=tmp_path, size_px=OWN_PX, sizes_px=SIZES_PX)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_meant(
 ) -> None:
     wanted = {"verify": photos, "size_px": OWN_PX, "sizes_px": SIZES_PX, "output": tmp_path} | options
     with pytest.raises(UsageError, match=message):
-        export(network_of("classification"), formats, **wanted)
+        export(model_of("classification"), formats, **wanted)
     assert list(tmp_path.iterdir()) == []
 
 

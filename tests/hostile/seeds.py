@@ -212,9 +212,9 @@ def _masks() -> Iterator[Seed]:
 
 
 def _weights() -> Iterator[Seed]:
-    network = create("mobilevit_xxs", num_classes=2)
+    model = create("mobilevit_xxs", num_classes=2)
     state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in network.state_dict().items()
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()
     }
     archive = io.BytesIO()
     torch.save(state, archive)

@@ -1,4 +1,4 @@
-"""A tiny network and a folder of small images."""
+"""A tiny model and a folder of small images."""
 
 import time
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ SIZE_PX = 64
 
 
 @pytest.fixture(scope="session")
-def network() -> nn.Module:
+def model() -> nn.Module:
     """Three classes at 64 px, with BatchNorm statistics that folding has to get right."""
     torch.manual_seed(0)
-    network = create("mobilevit_xxs", classes=labels(["cat", "dog", "owl"]))
-    for module in network.modules():
+    model = create("mobilevit_xxs", classes=labels(["cat", "dog", "owl"]))
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(SIZE_PX, 72))  # type: ignore[assignment]
-    return network.eval()
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(SIZE_PX, 72))  # type: ignore[assignment]
+    return model.eval()
 
 
 def image(seed: int, size: tuple[int, int] = (80, 64)) -> Image.Image:

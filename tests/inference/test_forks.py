@@ -19,8 +19,8 @@ from mobilevit.inference import Predictor
 from mobilevit.spec import labels
 from mobilevit.weights.creating import create
 
-network = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
-predictor = Predictor(network, device="cpu")
+model = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
+predictor = Predictor(model, device="cpu")
 expected = predictor(sys.argv[1])[0].best.name
 
 class Elsewhere:
@@ -32,7 +32,7 @@ elsewhere = Predictor(Elsewhere())
 
 def child():
     assert predictor(sys.argv[1])[0].best.name == expected
-    assert Predictor(network, device="cpu")(sys.argv[1])[0].best.name == expected
+    assert Predictor(model, device="cpu")(sys.argv[1])[0].best.name == expected
     try:
         elsewhere(sys.argv[1])
     except UsageError as error:

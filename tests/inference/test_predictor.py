@@ -1,4 +1,4 @@
-"""Predictions: in order, whatever the batches, with broken images among them; equal to the network itself."""
+"""Predictions: in order, whatever the batches, with broken images among them; equal to the model itself."""
 
 import copy
 from pathlib import Path
@@ -21,24 +21,24 @@ from mobilevit.weights.creating import create, spec_of
 
 
 @pytest.fixture(scope="module")
-def predictor(network: nn.Module) -> Predictor:
-    return Predictor(network, device="cpu")
+def predictor(model: nn.Module) -> Predictor:
+    return Predictor(model, device="cpu")
 
 
-def test_too_little_memory_is_said_in_a_line(network: nn.Module, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_said_in_a_line(model: nn.Module, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a runner whose runtime asks for more than any machine has."""
-    greedy = Predictor(network, device="cpu", batch_size=7)
+    greedy = Predictor(model, device="cpu", batch_size=7)
     monkeypatch.setattr(TorchRunner, "__call__", lambda *_: torch.empty(2**55))
     with pytest.raises(OutOfMemoryError, match=r"out of memory \(tried to allocate .*batch_size is 7"):
         greedy(photos / "0.png")
 
 
-def test_answers_as_the_network_does(network: nn.Module, predictor: Predictor, photos: Path) -> None:
+def test_answers_as_the_model_does(model: nn.Module, predictor: Predictor, photos: Path) -> None:
     image = Image.open(photos / "0.png")
-    preprocessing = spec_of(network).preprocessing
+    preprocessing = spec_of(model).preprocessing
     pixels = to_tensor(eval_geometry(image.size, preprocessing).image(image))[None]
     with torch.no_grad():
-        expected = network(prepare(pixels, preprocessing.channel_order)).softmax(1)[0]
+        expected = model(prepare(pixels, preprocessing.channel_order)).softmax(1)[0]
     [result] = predictor(photos / "0.png")
     assert isinstance(result, Classification)
     assert (result.source, result.size) == (str(photos / "0.png"), (80, 64))
@@ -47,9 +47,9 @@ def test_answers_as_the_network_does(network: nn.Module, predictor: Predictor, p
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
-def test_order_and_broken_ones_whatever_the_batches(network: nn.Module, photos: Path, batch_size: int) -> None:
+def test_order_and_broken_ones_whatever_the_batches(model: nn.Module, photos: Path, batch_size: int) -> None:
     given = [photos, photos / "missing.png", photos / "0.png"]
-    results = list(Predictor(network, device="cpu", batch_size=batch_size).stream(given))
+    results = list(Predictor(model, device="cpu", batch_size=batch_size).stream(given))
     places = [f"{number}.png" for number in range(5)] + ["more/5.png", "missing.png", "0.png"]
     assert [result.source for result in results] == [str(photos / name) for name in places]
     broken = [result for result in results if isinstance(result, Failure)]
@@ -65,12 +65,12 @@ def test_a_call_raises_at_the_first_broken_image(predictor: Predictor, photos: P
 
 
 @pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
-def test_a_network_whose_outputs_are_not_finite_has_no_answer(name: str) -> None:
+def test_a_model_whose_outputs_are_not_finite_has_no_answer(name: str) -> None:
     """Also where the answer is an integer: of logits that are NaN, argmax takes the first."""
-    network = create(name, num_classes=3)
-    network.backbone.stem.norm.weight.data[:] = float("nan")  # type: ignore[union-attr]
+    model = create(name, num_classes=3)
+    model.backbone.stem.norm.weight.data[:] = float("nan")  # type: ignore[union-attr]
     with pytest.raises(WeightsError, match="not finite"):
-        predict(network, np.zeros((64, 64, 3), np.uint8), size_px=64)
+        predict(model, np.zeros((64, 64, 3), np.uint8), size_px=64)
 
 
 def test_nothing_at_all_is_no_result(predictor: Predictor) -> None:
@@ -99,8 +99,8 @@ def test_drawn_images_come_with_their_results(predictor: Predictor, photos: Path
     assert large.size == (3000, 200), "the user's image stays as it is"
 
 
-def test_the_model_stays_as_it_is(network: nn.Module, photos: Path) -> None:
-    model = copy.deepcopy(network).train()
+def test_the_model_stays_as_it_is(model: nn.Module, photos: Path) -> None:
+    model = copy.deepcopy(model).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     Predictor(model, device="cpu")(photos / "0.png")
     assert model.training
@@ -123,21 +123,21 @@ def test_many_images_do_not_pile_up(predictor: Predictor) -> None:
     assert not [thread for thread in threads() if thread.name.startswith("decode")], "threads end with the stream"
 
 
-def test_top_and_size(network: nn.Module, photos: Path) -> None:
-    predictor = Predictor(network, device="cpu", top_k=2, size_px=96)
+def test_top_and_size(model: nn.Module, photos: Path) -> None:
+    predictor = Predictor(model, device="cpu", top_k=2, size_px=96)
     assert len(predictor(photos / "0.png")[0].top) == 2
     assert (predictor.spec.preprocessing.size_px, predictor.spec.preprocessing.resize_px) == (96, 108)
     assert predictor.classes == ("cat", "dog", "owl")
 
 
-def test_the_function_is_the_predictor(network: nn.Module, photos: Path, predictor: Predictor) -> None:
-    assert predict(network, photos / "0.png", device="cpu") == predictor(photos / "0.png")
+def test_the_function_is_the_predictor(model: nn.Module, photos: Path, predictor: Predictor) -> None:
+    assert predict(model, photos / "0.png", device="cpu") == predictor(photos / "0.png")
     assert mobilevit.Predictor is Predictor
 
 
-def test_a_runner_of_any_kind_will_do(network: nn.Module, photos: Path) -> None:
+def test_a_runner_of_any_kind_will_do(model: nn.Module, photos: Path) -> None:
     class Certain:
-        spec = spec_of(network)
+        spec = spec_of(model)
 
         def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
             assert images.dtype == torch.uint8
@@ -148,10 +148,10 @@ def test_a_runner_of_any_kind_will_do(network: nn.Module, photos: Path) -> None:
         Predictor(Certain(), size_px=96)
 
 
-def test_a_model_file(network: nn.Module, photos: Path, predictor: Predictor, tmp_path: Path) -> None:
+def test_a_model_file(model: nn.Module, photos: Path, predictor: Predictor, tmp_path: Path) -> None:
     from mobilevit.weights import model_file
 
-    model_file.save(tmp_path / "model.safetensors", network.state_dict(), spec_of(network))
+    model_file.save(tmp_path / "model.safetensors", model.state_dict(), spec_of(model))
     for path in (tmp_path / "model.safetensors", str(tmp_path / "model.safetensors")):
         assert Predictor(path, device="cpu")(photos / "0.png") == predictor(photos / "0.png")
 
@@ -159,12 +159,12 @@ def test_a_model_file(network: nn.Module, photos: Path, predictor: Predictor, tm
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"top_k": 0}, {"size_px": 8}, {"size_px": 100_000}, {"device": "tpu"}]
 )
-def test_what_no_prediction_can_mean(network: nn.Module, options: dict[str, object]) -> None:
+def test_what_no_prediction_can_mean(model: nn.Module, options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        Predictor(network, **options)  # type: ignore[arg-type]
+        Predictor(model, **options)  # type: ignore[arg-type]
 
 
-def test_a_network_without_classes_or_spec() -> None:
+def test_a_model_without_classes_or_spec() -> None:
     with pytest.raises(UsageError, match="gives features"):
         runner_for(create("mobilevit_xxs", num_classes=0))
     with pytest.raises(UsageError, match="carries no spec"):

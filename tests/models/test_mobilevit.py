@@ -1,4 +1,4 @@
-"""What the network promises beside its numbers: shapes, strides, what each pixel sees, how it starts."""
+"""What the model promises beside its numbers: shapes, strides, what each pixel sees, how it starts."""
 
 import math
 
@@ -99,5 +99,5 @@ def test_an_unknown_name_offers_the_nearest() -> None:
         build("mobilevit_sx", 10)
 
 
-def test_a_network_can_have_other_dropout_before_the_classifier() -> None:
+def test_a_model_can_have_other_dropout_before_the_classifier() -> None:
     assert MobileViT(XXS, 3, classifier_dropout=0.3).dropout.p == 0.3

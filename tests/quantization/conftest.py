@@ -24,8 +24,8 @@ COUNTS = {"train": 48, "val": 24}
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged classifier for small images."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    network = load("imagenette")
-    model_file.save(path, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    loaded = load("imagenette")
+    model_file.save(path, loaded.state_dict(), at_size(spec_of(loaded), SIZE_PX))
     return path
 
 
@@ -42,18 +42,18 @@ def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def images(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train/<class>/ and val/<class>/, of which the network gets every image right."""
+    """train/<class>/ and val/<class>/, of which the model gets every image right."""
     folder = tmp_path_factory.mktemp("images")
-    network = Predictor(model)
+    loaded = Predictor(model)
     rng = np.random.default_rng(0)
     for split, count in COUNTS.items():
-        for label in network.spec.classes:
+        for label in loaded.spec.classes:
             (folder / split / label.id).mkdir(parents=True)
         for number in range(count):
             pixels = clouds(rng)
-            (prediction,) = network(pixels)
+            (prediction,) = loaded(pixels)
             Image.fromarray(pixels).save(folder / split / prediction.best.id / f"{number:02}.png")
-        for label in network.spec.classes:
+        for label in loaded.spec.classes:
             if not any((folder / split / label.id).iterdir()):
                 (folder / split / label.id).rmdir()
     return folder

@@ -14,7 +14,7 @@ from mobilevit.tasks.base import Metric, Outputs
 from mobilevit.tasks.detection.target import Boxes
 
 CLASSES = labels(["cat", "dog", "owl"])
-Sample = tuple[Outputs, object]  # of one image: the network's outputs and the truth
+Sample = tuple[Outputs, object]  # of one image: the model's outputs and the truth
 
 
 def classified(rng: np.random.Generator) -> Sample:

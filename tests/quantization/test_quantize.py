@@ -1,4 +1,4 @@
-"""Networks in 8 bits: what is tried, what is kept, what is said of it, and what is refused."""
+"""Models in 8 bits: what is tried, what is kept, what is said of it, and what is refused."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ CONFIG = QuantizeConfig(max_loss=15, runs=5)  # one image of 36 is almost three 
 
 @pytest.fixture(scope="session")
 def quantized(model: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Quantized]:
-    """The network in 8 bits by every choice of a format."""
+    """The model in 8 bits by every choice of a format."""
     folder = tmp_path_factory.mktemp("quantized")
 
     @cache
@@ -61,8 +61,8 @@ def test_what_is_kept_is_what_was_judged(quantized: Callable[[str], Quantized], 
     scores = [evaluate(file, images, device="cpu", workers=0).scores for file in (found.path, model)]
     judged = found.judgment
     assert (judged.metric, judged.int8) == scores[0].primary
-    assert judged.network == scores[1].primary[1]
-    assert judged.difference == pytest.approx(100 * (judged.int8 - judged.network))
+    assert judged.model == scores[1].primary[1]
+    assert judged.difference == pytest.approx(100 * (judged.int8 - judged.model))
     assert judged.low <= judged.difference <= judged.high
     assert judged.images == IMAGES["val"]
 
@@ -111,7 +111,7 @@ def test_a_scale_that_is_wrong_is_found_out(
         quantize(model, "onnx", calibrate=images, evaluate=images, output=tmp_path, config=CONFIG)
     assert [variant.choice for variant in found.value.variants] == ["fp32", "destroyed"]
     assert list(tmp_path.iterdir()) == []
-    assert "'refused' is left out: ONNX refused the network: ValueError: no such operation" in caplog.text
+    assert "'refused' is left out: ONNX refused the model: ValueError: no such operation" in caplog.text
 
 
 def made(choice: str, loss: float, size_bytes: int, latency_ms: float | None) -> Variant:

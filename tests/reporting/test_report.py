@@ -39,14 +39,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(data: Path) -> tuple[Any, Evaluation]:
-    """The dataset, and how an untrained network did on it."""
+    """The dataset, and how an untrained model did on it."""
     task = tasks.recognize(data)
     dataset = task.read(data, ReadOptions())
     torch.manual_seed(0)
-    network: Any = create("mobilevit_xxs", classes=dataset.classes)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
+    model: Any = create("mobilevit_xxs", classes=dataset.classes)
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=32, resize_px=36))
     return dataset, evaluate_runner(
-        runner_for(network.eval(), device="cpu"), task, dataset, "val", batch_size=4, workers=0
+        runner_for(model.eval(), device="cpu"), task, dataset, "val", batch_size=4, workers=0
     )
 
 

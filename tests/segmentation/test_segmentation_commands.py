@@ -21,9 +21,9 @@ Squares = Callable[[Mapping[str, int]], Path]
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    network = create("deeplabv3_mobilevit_xxs", classes=labels(["background", "square"]))
+    model = create("deeplabv3_mobilevit_xxs", classes=labels(["background", "square"]))
     path = tmp_path / "squares.safetensors"
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model_file.save(path, model.state_dict(), spec_of(model))
     return path
 
 
@@ -49,9 +49,9 @@ def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[st
 
 
 def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: pytest.CaptureFixture[str]) -> None:
-    network = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
+    model = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
     path = tmp_path / "pets.safetensors"
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model_file.save(path, model.state_dict(), spec_of(model))
     images = squares({"train": 1}) / "train/images"
     assert main(["predict", str(path), str(images), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
     assert "--format mask is for segmentation" in capsys.readouterr().err

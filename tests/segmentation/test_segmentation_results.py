@@ -31,7 +31,7 @@ def result(limits: Limits = Limits()) -> Segmentation:  # noqa: B008 (frozen)
     return TASK.decode({"classes": classes}, spec, limits)[0]
 
 
-def test_the_network_gives_the_likeliest_class() -> None:
+def test_the_model_gives_the_likeliest_class() -> None:
     logits = torch.randn((2, 5, 6, 7))
     raw = type("Raw", (), {"logits": logits, "auxiliary": None})()
     classes = TASK.finish(raw)["classes"]

@@ -35,15 +35,15 @@ def test_a_misspelled_task_is_offered_the_right_one() -> None:
 
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_the_program_gives_the_network_its_own_order_and_range(order: str) -> None:
-    network = create("mobilevit_xxs", classes=labels("abc")).eval()
+def test_the_program_gives_the_model_its_own_order_and_range(order: str) -> None:
+    model = create("mobilevit_xxs", classes=labels("abc")).eval()
     spec = ModelSpec("mobilevit_xxs", "classification", labels("abc"), Preprocessing(channel_order=order))  # type: ignore[arg-type]
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
-        outputs = Program(network, spec, tasks.get("classification"))(images)
-        expected = network((images.flip(1) if order == "bgr" else images) / 255).softmax(1)
+        outputs = Program(model, spec, tasks.get("classification"))(images)
+        expected = model((images.flip(1) if order == "bgr" else images) / 255).softmax(1)
     torch.testing.assert_close(outputs["probabilities"], expected)
 
 
-def test_targets_follow_the_classes_of_the_network() -> None:
+def test_targets_follow_the_classes_of_the_model() -> None:
     assert tasks.get("classification").relabel(1, [7, 3, 5]) == 3

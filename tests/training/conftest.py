@@ -1,4 +1,4 @@
-"""Small datasets that a network can learn in seconds: stripes that run up or across, and squares in two colors."""
+"""Small datasets that a model can learn in seconds: stripes that run up or across, and squares in two colors."""
 
 import json
 from dataclasses import replace

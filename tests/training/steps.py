@@ -20,7 +20,7 @@ from mobilevit.tasks import TASKS
 from mobilevit.tasks.detection.crops import Seen
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group, joined
-from mobilevit.training.network import training_mode, wrapped
+from mobilevit.training.model import training_mode, wrapped
 from mobilevit.training.step import TrainStep
 
 CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(clip_norm=0.0))
@@ -28,14 +28,14 @@ IMAGES = 8
 
 
 class InDouble(nn.Module):
-    """A network in float64, so that a gradient depends on what is added up and not on the order of it."""
+    """A model in float64, so that a gradient depends on what is added up and not on the order of it."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.network = network.double()
+        self.model = model.double()
 
     def forward(self, images: torch.Tensor) -> Any:
-        return self.network(images.double())
+        return self.model(images.double())
 
 
 Outcome = tuple[float, dict[str, torch.Tensor]]
@@ -44,27 +44,27 @@ Outcome = tuple[float, dict[str, torch.Tensor]]
 def one_step(task: str, shares: list[list[int]], group: Group, clip_norm: float = 0.0) -> Outcome:
     """The mean loss and the gradients of a step that takes the images of `shares`, a batch each."""
     step = a_step(task, group, clip_norm)
-    before = {name: value.detach().clone() for name, value in step.network.named_parameters()}
+    before = {name: value.detach().clone() for name, value in step.model.named_parameters()}
     outcome = step([a_batch(task, share) for share in shares], lr=1.0, seed=0)
     assert outcome.images == IMAGES
     return outcome.loss_total / outcome.loss_count, {
-        name: before[name] - value.detach() for name, value in step.network.named_parameters()
+        name: before[name] - value.detach() for name, value in step.model.named_parameters()
     }
 
 
 def a_step(task: str, group: Group, clip_norm: float = 0.0) -> TrainStep:
-    """Of a network that is the same every time."""
+    """Of a model that is the same every time."""
     torch.manual_seed(0)
-    network = InDouble(build(for_task("mobilevit_xxs", task), 3))
-    for module in network.modules():
+    model = InDouble(build(for_task("mobilevit_xxs", task), 3))
+    for module in model.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
-    training_mode(network, CONFIG)
+    training_mode(model, CONFIG)
     return TrainStep(
-        network,
-        wrapped(network, CONFIG, group, torch.device("cpu")),
+        model,
+        wrapped(model, CONFIG, group, torch.device("cpu")),
         TASKS[task],
-        sgd(network),
+        sgd(model),
         replace(CONFIG.optim, clip_norm=clip_norm),
         channel_order="rgb",
         nominal_count=32,
@@ -74,9 +74,9 @@ def a_step(task: str, group: Group, clip_norm: float = 0.0) -> TrainStep:
     )
 
 
-def sgd(network: nn.Module) -> torch.optim.SGD:
+def sgd(model: nn.Module) -> torch.optim.SGD:
     """At a rate of one the change of the weights is the gradient."""
-    return torch.optim.SGD([{"params": network.parameters(), "lr_factor": 1.0}], lr=1.0)
+    return torch.optim.SGD([{"params": model.parameters(), "lr_factor": 1.0}], lr=1.0)
 
 
 def a_batch(task: str, indices: list[int]) -> Batch:

@@ -39,7 +39,7 @@ def with_limit(config: TrainConfig, limit: int) -> Parts:
             torch.empty(2**55)
 
     parts = prepare(replace(config, scale=replace(config.scale, batch_size=1)), Quiet(), Group())
-    parts.network.register_forward_pre_hook(refuse)
+    parts.model.register_forward_pre_hook(refuse)
     return parts
 
 
@@ -48,7 +48,7 @@ def test_a_trial_takes_real_steps_of_each_task(task_config: TrainConfig) -> None
     assert trial.size_px == 48
     at_base = [size for size in range(1, 10) if resolutions(replace(task_config.scale, batch_size=size))[-1][1] <= 3]
     assert [size for size in range(1, 10) if trial.fits(size)] == at_base
-    assert all(p.grad is None for p in trial.parts.network.parameters())
+    assert all(p.grad is None for p in trial.parts.model.parameters())
 
 
 def test_the_batch_at_the_largest_size_is_the_one_that_counts(config: TrainConfig) -> None:
@@ -61,7 +61,7 @@ def test_the_batch_at_the_largest_size_is_the_one_that_counts(config: TrainConfi
 
 def test_what_goes_wrong_otherwise_is_not_taken_for_memory(config: TrainConfig) -> None:
     parts = with_limit(config, 3)
-    parts.network.register_forward_pre_hook(lambda *_: 1 / 0)
+    parts.model.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         largest_batch(parts)
 

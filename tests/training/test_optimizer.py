@@ -34,43 +34,43 @@ def test_is_positive_never_above_the_peak_and_falls_after_the_warm_up(steps: lis
 
 @pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"])
 def test_the_head_learns_at_its_own_rate(name: str) -> None:
-    network = build(name, 3)
+    model = build(name, 3)
     factors = {
         p: group["lr_factor"]
-        for group in adamw(network, OptimizerConfig(head_lr=10)).param_groups
+        for group in adamw(model, OptimizerConfig(head_lr=10)).param_groups
         for p in group["params"]
     }
-    named = dict(network.named_parameters())
+    named = dict(model.named_parameters())
     assert len(factors) == len(named)
     assert {name: factors[p] for name, p in named.items()} == {n: 1.0 if in_backbone(n) else 10 for n in named}
-    for parameter in network.backbone.parameters():
+    for parameter in model.backbone.parameters():
         parameter.requires_grad_(False)
-    assert [group["lr_factor"] for group in adamw(network, OptimizerConfig(head_lr=10)).param_groups] == [10]
+    assert [group["lr_factor"] for group in adamw(model, OptimizerConfig(head_lr=10)).param_groups] == [10]
 
 
 @pytest.mark.parametrize("name", ["mobilevit_xxs", "ssdlite_mobilevit_xxs"])
 def test_all_tensors_in_one_go_are_updated_as_one_by_one(name: str) -> None:
     """In the memory layout of training, where the kernel walks over parameter, gradient and moments side by side."""
-    networks = [build(name, 3).to(memory_format=torch.channels_last) for _ in range(2)]
-    networks[1].load_state_dict(networks[0].state_dict())
+    models = [build(name, 3).to(memory_format=torch.channels_last) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
     optimizers = [
-        adamw(networks[0], OptimizerConfig()),
-        torch.optim.AdamW(networks[1].parameters(), lr=1e-3, eps=1e-8, weight_decay=0.01, foreach=False, fused=False),
+        adamw(models[0], OptimizerConfig()),
+        torch.optim.AdamW(models[1].parameters(), lr=1e-3, eps=1e-8, weight_decay=0.01, foreach=False, fused=False),
     ]
     for seed in range(3):
         images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
-        for network in networks:
+        for model in models:
             torch.manual_seed(0)
-            raw = network(images.to(memory_format=torch.channels_last))
+            raw = model(images.to(memory_format=torch.channels_last))
             (
                 raw.locations.square().sum() + raw.scores.sum() if name.startswith("ssd") else raw.square().sum()
             ).backward()
-        for one, other in zip(*(network.parameters() for network in networks), strict=True):
+        for one, other in zip(*(model.parameters() for model in models), strict=True):
             one.grad = other.grad.clone()  # the same to the last bit, which AdamW's division would enlarge
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-    for one, other in zip(*(network.parameters() for network in networks), strict=True):
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 

@@ -18,7 +18,7 @@ from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.lines import ProgressLines
-from mobilevit.training.network import freeze, training_mode
+from mobilevit.training.model import freeze, training_mode
 from mobilevit.training.resuming import started
 from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.runfolder import RunFolder, new_run
@@ -285,14 +285,12 @@ def test_class_weights_stronger_augmentation_and_bf16_run(config: TrainConfig) -
 
 
 def test_frozen_parts_stay_as_they_are(config: TrainConfig) -> None:
-    network = create("mobilevit_xxs", num_classes=2)
+    model = create("mobilevit_xxs", num_classes=2)
     freezing = replace(config, freeze_stages=2, freeze_norm=True)
-    freeze(network, freezing)
-    training_mode(network, freezing)
-    assert not any(
-        p.requires_grad for p in [*network.backbone.stem.parameters(), *network.backbone.stages[1].parameters()]
-    )
-    assert all(p.requires_grad for p in network.backbone.stages[2].parameters())
-    before = network.final.norm.running_mean.clone()
-    network(torch.rand(2, 3, 64, 64))
-    assert torch.equal(network.final.norm.running_mean, before)
+    freeze(model, freezing)
+    training_mode(model, freezing)
+    assert not any(p.requires_grad for p in [*model.backbone.stem.parameters(), *model.backbone.stages[1].parameters()])
+    assert all(p.requires_grad for p in model.backbone.stages[2].parameters())
+    before = model.final.norm.running_mean.clone()
+    model(torch.rand(2, 3, 64, 64))
+    assert torch.equal(model.final.norm.running_mean, before)

@@ -23,7 +23,7 @@ def test_names_are_unique_and_every_row_is_complete() -> None:
         assert entry.source.address.startswith(("https://", "mobilevit package"))
 
 
-def test_every_network_has_published_weights_and_every_task_a_word_for_them() -> None:
+def test_every_model_has_published_weights_and_every_task_a_word_for_them() -> None:
     assert {name: entry.architecture for name, entry in PUBLISHED.items()} == {name: name for name in MODELS}
     assert set(KEYWORDS.values()) == {row.task for row in MODELS.values()}
 

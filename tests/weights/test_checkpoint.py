@@ -216,7 +216,7 @@ def test_a_config_that_is_none_is_told_and_left(filled: Filled, tmp_path: Path, 
     assert checkpoint.read(tmp_path / "model.safetensors")[1].classes[0].name == "class_0"
 
 
-def test_transformers_network_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:
+def test_transformers_model_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     whole = filled(layout="transformers", num_classes=0)
     save_file({key.removeprefix("mobilevit."): tensor for key, tensor in whole.items()}, path)
@@ -302,7 +302,7 @@ def test_a_tensor_that_claims_to_be_huge_allocates_nothing(filled: Filled, tmp_p
         checkpoint.read(tmp_path / "huge.pt")
 
 
-def test_files_too_large_for_any_network_are_refused(tmp_path: Path) -> None:
+def test_files_too_large_for_any_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.pt"
     with path.open("wb") as file:
         file.write(b"PK\x03\x04")

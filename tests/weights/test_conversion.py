@@ -29,10 +29,10 @@ def official(filled: Filled, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(filled: Filled) -> nn.Module:
-    """The network in that file."""
-    network = build("mobilevit_xxs", 1000).eval()
-    network.load_state_dict(filled())
-    return network
+    """The model in that file."""
+    model = build("mobilevit_xxs", 1000).eval()
+    model.load_state_dict(filled())
+    return model
 
 
 @pytest.mark.parametrize(("architecture", "layout"), [row for row in layouts() if row[1] != "ours"])
@@ -127,7 +127,7 @@ def test_misuse_is_told_before_anything_is_read(
     assert official.read_bytes() == before
 
 
-def test_a_layout_that_the_network_does_not_have_is_misuse(filled: Filled, tmp_path: Path) -> None:
+def test_a_layout_that_the_model_does_not_have_is_misuse(filled: Filled, tmp_path: Path) -> None:
     save_file(filled("ssdlite_mobilevit_xxs", "cvnets"), tmp_path / "ssd.safetensors")
     with pytest.raises(UsageError, match="ssdlite_mobilevit_xxs has no timm layout"):
         convert(tmp_path / "ssd.safetensors", tmp_path / "out.safetensors", layout="timm")
@@ -140,7 +140,7 @@ def test_an_output_that_cannot_be_written_is_an_error(official: Path) -> None:
 
 
 def _logits(path: Path, rgb: Tensor) -> Tensor:
-    network = load(path)
-    order = spec_of(network).preprocessing.channel_order
+    model = load(path)
+    order = spec_of(model).preprocessing.channel_order
     with torch.inference_mode():
-        return network(rgb if order == "rgb" else rgb.flip(1))  # type: ignore[no-any-return]
+        return model(rgb if order == "rgb" else rgb.flip(1))  # type: ignore[no-any-return]

@@ -297,7 +297,7 @@ def test_the_packaged_file_carries_its_checksum() -> None:
     assert texts[containers.CHECKSUM_KEY] == containers.checksum(texts, tensors)
 
 
-def test_a_network_of_pooled_features_has_no_classes(filled: Filled, tmp_path: Path) -> None:
+def test_a_model_of_pooled_features_has_no_classes(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "features.safetensors"
     model_file.save(path, filled(num_classes=0), ModelSpec("mobilevit_xxs", "classification", labels([])))
     state, _ = model_file.load(path)

@@ -1,4 +1,4 @@
-"""The real networks of other packages, where they are installed: they load what we write, and agree with us."""
+"""The real models of other packages, where they are installed: they load what we write, and agree with us."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -34,10 +34,10 @@ def image() -> Tensor:
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_transformers_agrees(filled: Filled, tmp_path: Path, image: Tensor, architecture: str) -> None:
     transformers = peer("transformers", "MobileViTConfig", "MobileViTForImageClassification")
-    network = transformers.MobileViTForImageClassification(_config(architecture)).eval()
-    network.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
+    model = transformers.MobileViTForImageClassification(_config(architecture)).eval()
+    model.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
     with torch.inference_mode():
-        theirs = network(pixel_values=image.flip(1)).logits
+        theirs = model(pixel_values=image.flip(1)).logits
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image), rtol=0, atol=1e-5)
 
 
@@ -47,11 +47,11 @@ def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, image: T
     transformers = peer("transformers", "MobileViTConfig", "MobileViTForSemanticSegmentation")
     config = _config(architecture)
     config.output_stride = 16
-    network = transformers.MobileViTForSemanticSegmentation(config).eval()
+    model = transformers.MobileViTForSemanticSegmentation(config).eval()
     segmenter = for_task(architecture, "segmentation")
-    network.load_state_dict(_converted(filled, tmp_path, segmenter, "transformers"), strict=True)
+    model.load_state_dict(_converted(filled, tmp_path, segmenter, "transformers"), strict=True)
     with torch.inference_mode():
-        theirs = network(pixel_values=image.flip(1)).logits
+        theirs = model(pixel_values=image.flip(1)).logits
         theirs = F.interpolate(theirs, size=image.shape[2:], mode="bilinear", align_corners=False)
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image).logits, rtol=0, atol=1e-5)
 
@@ -59,10 +59,10 @@ def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, image: T
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
 def test_timm_agrees(filled: Filled, tmp_path: Path, image: Tensor, architecture: str) -> None:
     timm = peer("timm", "create_model")
-    network = timm.create_model(architecture, num_classes=10).eval()
-    network.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
+    model = timm.create_model(architecture, num_classes=10).eval()
+    model.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
     with torch.inference_mode():
-        theirs = network(image)
+        theirs = model(image)
         torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image), rtol=0, atol=1e-5)
 
 

@@ -49,7 +49,7 @@ def test_every_kind_of_difference_is_listed_with_its_count_and_the_nearest_name(
         ({"a.weight": (1,)}, "a.weight"),
         ({"encoder.conv_1.block.conv.weight": (16, 3, 3, 3)}, "detection or segmentation"),
         ({"mobilevitv2.conv_stem.convolution.weight": (16, 3, 3, 3)}, "MobileViTv2"),
-        ({"optimizer.0.exp_avg": (16,), "network.final.norm.bias": (3,)}, "best.safetensors"),
+        ({"optimizer.0.exp_avg": (16,), "model.final.norm.bias": (3,)}, "best.safetensors"),
         ({"x" * 10_000: (1,)}, "xxx..."),
     ],
 )

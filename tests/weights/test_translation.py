@@ -36,17 +36,17 @@ def test_there_and_back_changes_nothing(filled: Filled, architecture: str, layou
 
 @pytest.mark.parametrize("layout", ["cvnets", "timm", "transformers"])
 @pytest.mark.parametrize("architecture", OFFICIAL)
-def test_the_network_gives_the_official_logits_from_every_layout(
+def test_the_model_gives_the_official_logits_from_every_layout(
     filled: Filled, architecture: str, layout: Layout
 ) -> None:
     foreign = filled(architecture, layout)
     state = to_ours(foreign, recognize({key: tuple(tensor.shape) for key, tensor in foreign.items()}))
-    network = build(architecture, 1000).eval()
-    network.load_state_dict(state)
+    model = build(architecture, 1000).eval()
+    model.load_state_dict(state)
     size_px, logits = OFFICIAL[architecture]
     image = torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, size_px, size_px))).float()
     with torch.inference_mode():
-        torch.testing.assert_close(network(image)[0, :3], torch.tensor(logits), rtol=0, atol=2e-6)
+        torch.testing.assert_close(model(image)[0, :3], torch.tensor(logits), rtol=0, atol=2e-6)
 
 
 def test_flipping_twice_changes_nothing_and_once_is_a_flip_of_the_image(filled: Filled) -> None:
@@ -55,7 +55,7 @@ def test_flipping_twice_changes_nothing_and_once_is_a_flip_of_the_image(filled: 
     assert all(torch.equal(again[key], state[key]) for key in state)
     image = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
-        plain, flipped = _network(state)(image), _network(flip_channels(state))(image.flip(1))
+        plain, flipped = _model(state)(image), _model(flip_channels(state))(image.flip(1))
     torch.testing.assert_close(plain, flipped, rtol=0, atol=1e-6)
 
 
@@ -82,12 +82,12 @@ def test_whole_numbers_and_values_that_are_not_finite_are_refused(filled: Filled
         to_ours({**state, "classifier.bias": state["classifier.bias"] / 0}, recognized)
 
 
-def test_a_blank_network_has_shapes_only() -> None:
-    network = blank("mobilevit_s", 5)
-    assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
+def test_a_blank_model_has_shapes_only() -> None:
+    model = blank("mobilevit_s", 5)
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"meta"}
 
 
-def _network(state: dict[str, Tensor]) -> torch.nn.Module:
-    network = build("mobilevit_xxs", len(state["classifier.bias"])).eval()
-    network.load_state_dict(state)
-    return network
+def _model(state: dict[str, Tensor]) -> torch.nn.Module:
+    model = build("mobilevit_xxs", len(state["classifier.bias"])).eval()
+    model.load_state_dict(state)
+    return model

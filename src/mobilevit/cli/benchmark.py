@@ -17,7 +17,7 @@ from mobilevit.text import to_json
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """Time a network in PyTorch and in every runtime that it was exported for, in turns."""
+    """Time a model in PyTorch and in every runtime that it was exported for, in turns."""
 
     model: Model  # a model file, or a name of the catalog
     exported_models: Annotated[  # exported files; without, those beside the model file

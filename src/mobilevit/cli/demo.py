@@ -45,7 +45,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, export."""
+    """The whole path on handwritten digits: check the data, train a small model, evaluate it, predict, export."""
 
     task: str = "classification"  # classification, detection or segmentation
     output: Path = Path("runs")  # folder for the digits and the run

@@ -17,16 +17,16 @@ LONGEST_TABLE = 40  # rows that people still read; --save and --json have them a
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Measure how good a network is on a dataset: scores, one row a class, images per second."""
+    """Measure how good a model is on a dataset: scores, one row a class, images per second."""
 
     model: Model  # a model file, or a name of the catalog
-    data: Data  # folder of the dataset, with the network's classes
+    data: Data  # folder of the dataset, with the model's classes
     split: str = "val"  # part of the dataset: train, val, test where there is one, or all
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 64  # images at a time
     workers: int | None = None  # processes that decode images; None: from the number of cores
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
     store_threshold: str | None = None  # detection: f1, precision=0.95, recall=0.9; kept in the model file
     skip_broken: bool = False  # leave out images that cannot be decoded, and count them

@@ -17,14 +17,14 @@ from mobilevit.sources import STANDARD_INPUT
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """Save an image of where a network looks: Grad-CAM of a class, and the attention of one pixel in each block."""
+    """Save an image of where a model looks: Grad-CAM of a class, and the attention of one pixel in each block."""
 
     model: Model  # a model file, or a name of the catalog
     image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]  # a file
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
     object: int = 1  # detection: which object (of that class), the surest is 1
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # image to write; None: NAME-explained.png, here, numbered where there is one
 

@@ -16,7 +16,7 @@ from mobilevit.formats.table import Precision
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Write a network for other runtimes, and prove on images that it gives the same answers there."""
+    """Write a model for other runtimes, and prove on images that it gives the same answers there."""
 
     model: Model  # a model file, or a name of the catalog
     format: str = "onnx"  # onnx, openvino, executorch, coreml, litert; several with commas between
@@ -24,7 +24,7 @@ class ExportOptions:
     output: Path | None = None  # folder for the files; None: that of the model file
     name: str | None = None  # of the files; None: the model's
     precision: Precision | None = None  # None: fp32, for Core ML fp16
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     sizes_px: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
     json: bool = False  # the manifests as a JSON list on standard output
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.verify and not options.json:
         console.say(PLAIN_RESIZE)
     if not options.verify:
-        console.say("not compared with the network: give images to --verify")
+        console.say("not compared with the model: give images to --verify")
     elif generated := exported_models[0].parity and exported_models[0].parity.generated:
         console.say(f"{generated} made-up images were added: too few of yours are in color to show swapped channels")
     console.wrote(path for exported in exported_models for path in (exported.path, manifest_path(exported.path)))

@@ -18,12 +18,12 @@ from mobilevit.spec import ModelSpec, Preprocessing
 
 @dataclass(frozen=True)
 class InfoOptions:
-    """Show a network's stages, output shapes, parameters and multiply-adds. Without MODEL: every network by name."""
+    """Show a model's stages, output shapes, parameters and multiply-adds. Without MODEL: every model by name."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
-        ""  # a name of a network or of weights, or a model file
+        ""  # a name of a model or of weights, or a model file
     )
-    size_px: Annotated[int | None, SIDE] = None  # side of the square image; None: what the network is made for
+    size_px: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
     json: bool = False  # print plain values for machines instead
 
 

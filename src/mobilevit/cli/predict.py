@@ -37,7 +37,7 @@ class PredictOptions:
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 32  # images at a time
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry an image
     csv: bool = False  # CSV, a line an image; segmentation: a class; detection: an object (no object, no line)
     output: Path | None = None  # folder to write to what --format names
@@ -233,7 +233,7 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
     error."""
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     for number, outcome in enumerate(outcomes):
-        if number == 0:  # not before: the first may show that the options do not fit the network
+        if number == 0:  # not before: the first may show that the options do not fit the model
             writer.writeheader()
         if not isinstance(outcome, Failure):
             writer.writerows(records_of(outcome))

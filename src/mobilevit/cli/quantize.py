@@ -17,14 +17,14 @@ from mobilevit.quantization.trial import Variant
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
+    """Write a model in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
 
     model: Model  # a model file, or a name of the catalog
     calibrate: Path  # dataset whose training images give the ranges, and choose
     evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     config: QuantizeConfig = field(default_factory=QuantizeConfig)
     json: bool = False  # everything as JSON on standard output
 
@@ -81,6 +81,6 @@ def _sentence(found: Quantized) -> str:
     judged = found.judgment
     return (
         f"Kept '{found.kept.choice}'. On {judged.images:,} held-out images: {judged.metric} {judged.int8:.2%}, the "
-        f"network {judged.network:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
+        f"model {judged.model:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
         f"{judged.high:+.2f}."
     )

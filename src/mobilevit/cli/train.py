@@ -22,7 +22,7 @@ from mobilevit.training.run import RunResult, resume, train
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """Train a network on a folder of images and write a run folder. `--resume RUN` goes on with one instead."""
+    """Train a model on a folder of images and write a run folder. `--resume RUN` goes on with one instead."""
 
     dry_run: bool = False  # take a few steps, say how long an epoch takes and how much memory; write nothing
 

@@ -44,7 +44,7 @@ class MultiScaleConfig:
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
-        check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the network halves five times
+        check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the model halves five times
         check_ranges(self, size_min_ratio=(0.1, 1.0), size_max_ratio=(1.0, 10.0))
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
         if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:

@@ -79,7 +79,7 @@ def image_findings(dataset: Dataset, images: Sequence[Examined]) -> Iterator[Fin
             yield Finding(severity, kind, message, odd)
     gray = tuple(image.path for image in images if image.is_gray)
     if gray and len(gray) >= GRAY_SHARE * len(images):
-        yield Finding("info", "grayscale", "the images are grayscale: the network takes them as gray RGB")
+        yield Finding("info", "grayscale", "the images are grayscale: the model takes them as gray RGB")
     elif gray:
         message = f"{counted(len(gray), 'image')} ({len(gray) / len(images):.1%}) are grayscale among colored ones"
         yield Finding("info", "grayscale", message, gray)

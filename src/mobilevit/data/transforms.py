@@ -1,4 +1,4 @@
-"""From a decoded image to the network's input: which part of it, at which size, mirrored or not.
+"""From a decoded image to the model's input: which part of it, at which size, mirrored or not.
 
 A Geometry says what happens to an image and knows no pixels, so that boxes and masks can follow it. Sizes are (width,
 height), as Pillow has them; boxes are (left, top, right, bottom) in pixels of the image.
@@ -47,7 +47,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Geometry:
-    """One image's way to the network: crop `box`, resize to `output`, mirror where `flip`."""
+    """One image's way to the model: crop `box`, resize to `output`, mirror where `flip`."""
 
     source: Size  # of the image that `box` speaks of
     box: Box
@@ -57,7 +57,7 @@ class Geometry:
     reduced: bool = False  # may start from a reduced image: faster, and a little different in every pixel
 
     def image(self, image: Image.Image) -> Image.Image:
-        """The part of `image` that the network sees. `image` is the source, or the source decoded at a reduced size."""
+        """The part of `image` that the model sees. `image` is the source, or the source decoded at a reduced size."""
         scale_x, scale_y = image.width / self.source[0], image.height / self.source[1]
         left, top, right, bottom = self.box
         box = (left * scale_x, top * scale_y, min(right * scale_x, image.width), min(bottom * scale_y, image.height))
@@ -66,7 +66,7 @@ class Geometry:
         return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
 
     def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 4) xyxy in pixels of the source to xyxy in shares of what the network sees, not clipped to 0-1."""
+        """(N, 4) xyxy in pixels of the source to xyxy in shares of what the model sees, not clipped to 0-1."""
         left, top, right, bottom = self.box
         corner, extent = [left, top], [right - left, bottom - top]
         shares: NDArray[np.float64] = (boxes - np.array(corner * 2)) / np.array(extent * 2)
@@ -180,7 +180,7 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 
 def prepare(images: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(B, 3, H, W) uint8 RGB to the network's input: 0-1, in its channel order, channels last, on the same device."""
+    """(B, 3, H, W) uint8 RGB to the model's input: 0-1, in its channel order, channels last, on the same device."""
     assert images.dtype == torch.uint8, f"images are uint8, not {images.dtype}"
     ordered = images.flip(1) if channel_order == "bgr" else images
     return ordered.to(dtype, memory_format=torch.channels_last).div_(255)

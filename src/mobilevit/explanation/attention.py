@@ -72,9 +72,9 @@ def _place(values: Tensor, sequence: int, patch_size: int, height: int, width: i
 
 
 @contextmanager
-def recording(network: nn.Module) -> Iterator[list[BlockRecord]]:
+def recording(model: nn.Module) -> Iterator[list[BlockRecord]]:
     """Within it, a forward pass of one image (1, 3, H, W) fills one record for each MobileViT block, in order."""
-    blocks = [module for module in network.modules() if isinstance(module, MobileViTBlock)]
+    blocks = [module for module in model.modules() if isinstance(module, MobileViTBlock)]
     records = [BlockRecord(block.patch_size) for block in blocks]
     with ExitStack() as hooks:
         for block, record in zip(blocks, records, strict=True):

@@ -29,7 +29,7 @@ def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
 
 def _class_row(sheet: Sheet, evidence: Evidence) -> None:
     sheet.heading(0, _short(evidence.question.heading, 96))
-    _crop(sheet.panel(0, 0, f"what the network saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
+    _crop(sheet.panel(0, 0, f"what the model saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
     _heat(sheet, evidence)
     _bars(sheet.panel(0, 2.45, evidence.question.bars_title), evidence)
 

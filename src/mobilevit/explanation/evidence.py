@@ -1,4 +1,4 @@
-"""What the inside of a network says about one image: everything that an explanation shows."""
+"""What the inside of a model says about one image: everything that an explanation shows."""
 
 import copy
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Pixel = tuple[float, float]  # x from the left and y from the top of the crop, b
 class Evidence:
     """The prediction, the heat of one part of it, and the attention of one pixel."""
 
-    crop: Image.Image  # square: what the network saw
+    crop: Image.Image  # square: what the model saw
     question: Question  # what is explained, in what is predicted
     heat: Tensor  # (h, w) 0-1 over the crop: Grad-CAM
     pixel: Pixel
@@ -29,7 +29,7 @@ class Evidence:
 
 
 def gather(
-    network: nn.Module,
+    model: nn.Module,
     spec: ModelSpec,
     crop: Image.Image,
     class_index: int | None,
@@ -37,19 +37,19 @@ def gather(
     pixel: Pixel | None,
     device: torch.device,
 ) -> Evidence:
-    """Look at `crop` with a copy of the network.
+    """Look at `crop` with a copy of the model.
 
     `class_index` and `number` say what to explain, as for `Task.question`; `pixel` is the one to follow (None: the
     warmest).
     """
-    network = copy.deepcopy(network).to(device).float().eval().requires_grad_(False)
+    model = copy.deepcopy(model).to(device).float().eval().requires_grad_(False)
     inputs = prepare(to_tensor(crop)[None].to(device), spec.preprocessing.channel_order)
     task = tasks.get(spec.task)
     with torch.no_grad():
-        outputs = {name: values.cpu() for name, values in task.finish(network(inputs)).items()}
+        outputs = {name: values.cpu() for name, values in task.finish(model(inputs)).items()}
     question = task.question(outputs, spec, class_index, number)
-    with recording(network) as blocks:
-        signed_map, _ = grad_cam(network, inputs, network.get_submodule(question.layer), question.score)
+    with recording(model) as blocks:
+        signed_map, _ = grad_cam(model, inputs, model.get_submodule(question.layer), question.score)
     warmth = heat(signed_map.cpu())
     pixel = pixel or _peak(warmth)
     return Evidence(crop, question, warmth, pixel, tuple(block.at(*pixel) for block in blocks))

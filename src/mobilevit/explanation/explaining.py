@@ -1,4 +1,4 @@
-"""Why a network says what it says about one image, as an image."""
+"""Why a model says what it says about one image, as an image."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +24,7 @@ from mobilevit.weights.creating import load, spec_of
 
 @dataclass(frozen=True)
 class Explanation:
-    """An image that shows where a network looks, and the numbers behind it."""
+    """An image that shows where a model looks, and the numbers behind it."""
 
     evidence: Evidence
 
@@ -45,7 +45,7 @@ class Explanation:
 
     @property
     def result(self) -> Any:
-        """What the network says of the image; a classifier all its classes, the likeliest first."""
+        """What the model says of the image; a classifier all its classes, the likeliest first."""
         return self.evidence.question.result
 
     def save(self, path: str | Path) -> None:
@@ -68,24 +68,24 @@ def explain(
 ) -> Explanation:
     """Grad-CAM of a class, an object or a region, and what one pixel attends to in each MobileViT block.
 
-    `model` is a file, a name of the catalog, or the network itself, which stays as it is. Explained is what is
+    `model` is a file, a name of the catalog, or the model itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
     detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
-    the left and y from the top of what the network sees, each 0-1. `size_px` is the side of that, the model's own by
+    the left and y from the top of what the model sees, each 0-1. `size_px` is the side of that, the model's own by
     default.
 
-    UsageError for a class, an object or a pixel that is not there, a size out of range, a network without classes,
+    UsageError for a class, an object or a pixel that is not there, a size out of range, a model without classes,
     more than one image; ImageError; WeightsError.
     """
     _check_pixel(pixel)
     without_lost_threads()
     source = _only(image)
-    network = model if isinstance(model, nn.Module) else load(model)
-    spec = spec_of(network) if size_px is None else at_size(spec_of(network), size_px)
+    loaded = model if isinstance(model, nn.Module) else load(model)
+    spec = spec_of(loaded) if size_px is None else at_size(spec_of(loaded), size_px)
     index = _class_index(class_name, spec)
     whole = source.image()
     crop = eval_geometry(whole.size, spec.preprocessing).image(whole)
-    evidence = gather(network, spec, crop, index, number, pixel, device_for(device))
+    evidence = gather(loaded, spec, crop, index, number, pixel, device_for(device))
     result = evidence.question.result.of(source.name, whole.size)
     return Explanation(replace(evidence, question=replace(evidence.question, result=result)))
 

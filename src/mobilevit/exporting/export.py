@@ -1,4 +1,4 @@
-"""`export`: a network as files for other runtimes. Each is written whole, compared, and then put in its place."""
+"""`export`: a model as files for other runtimes. Each is written whole, compared, and then put in its place."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,9 +59,9 @@ def export(
     size_px: int | None = None,
     sizes_px: Sequence[int] = (),
 ) -> list[ExportedModel]:
-    """Write a network in some formats and, with images to `verify` on, compare each with the network in its runtime.
+    """Write a model in some formats and, with images to `verify` on, compare each with the model in its runtime.
 
-    `model` is a model file, a name of the catalog, or a network with a spec. The files go beside the model file, or
+    `model` is a model file, a name of the catalog, or a model with a spec. The files go beside the model file, or
     into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
     `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
 
@@ -71,14 +71,14 @@ def export(
     """
     jobs = _jobs(formats, precision)
     _must_be_comparable(jobs, sizes_px, bool(verify))
-    network = load(model) if isinstance(model, str | Path) else model.eval()
-    require_finite_output(network, spec_of(network).architecture)
-    folder, stem = place(model, output, name or spec_of(network).architecture, keep=name is not None)
-    task = tasks.get(spec_of(network).task)
-    graph = graph_of(network, task, size_px, sizes_px)
+    loaded = load(model) if isinstance(model, str | Path) else model.eval()
+    require_finite_output(loaded, spec_of(loaded).architecture)
+    folder, stem = place(model, output, name or spec_of(loaded).architecture, keep=name is not None)
+    task = tasks.get(spec_of(loaded).task)
+    graph = graph_of(loaded, task, size_px, sizes_px)
     preprocessings = [at_size(graph.spec, side).preprocessing for side in graph.sizes_px]
     views = dict(zip(graph.sizes_px, views_of(verify, preprocessings), strict=True)) if verify else {}
-    reference = TorchRunner(Program(network, graph.spec, task), graph.spec, torch.device("cpu"))
+    reference = TorchRunner(Program(loaded, graph.spec, task), graph.spec, torch.device("cpu"))
     exporter = Exporter(task, graph, reference, views)
     for job, _ in jobs:
         require_ours(folder / f"{stem}{FORMATS[job].suffix}")
@@ -110,7 +110,7 @@ def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], sizes_px: Sequenc
 
 @dataclass(frozen=True)
 class Exporter:
-    """One network on its way into several formats."""
+    """One model on its way into several formats."""
 
     task: Task
     graph: Graph

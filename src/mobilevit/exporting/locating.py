@@ -1,4 +1,4 @@
-"""Where does the difference begin? The parts of the network, exported in one graph and compared one by one."""
+"""Where does the difference begin? The parts of the model, exported in one graph and compared one by one."""
 
 import tempfile
 from dataclasses import replace
@@ -19,11 +19,11 @@ ALIKE: dict[Precision, float] = {"fp32": 0.999999, "fp16": 0.999}  # least cosin
 
 
 def first_difference(graph: Graph, name: str, precision: Precision, images: Tensor) -> str:
-    """Which part of the network is the first whose map differs in the format `name`, in a sentence for people.
+    """Which part of the model is the first whose map differs in the format `name`, in a sentence for people.
 
     `images` (N, 3, S, S) uint8 RGB.
     """
-    parts = replace(graph, module=Parts(graph.module.network), outputs=PARTS)
+    parts = replace(graph, module=Parts(graph.module.model), outputs=PARTS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"parts{table.FORMATS[name].suffix}"
         adapter = table.adapter(name)
@@ -36,16 +36,16 @@ def first_difference(graph: Graph, name: str, precision: Precision, images: Tens
             return f"The first part whose output differs is {part.replace('_', ' ')}."
     return (
         "Exported by themselves, all parts of the backbone agree: either what follows it differs, or the file is no "
-        "export of this network (its weights, its channel order or its scale were changed)."
+        "export of this model (its weights, its channel order or its scale were changed)."
     )
 
 
 class Parts(nn.Module):
     """(B, 3, H, W) float32 RGB, 0-255 -> the map of every part of the backbone, in order."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.backbone = network.backbone
+        self.backbone = model.backbone
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         maps = [self.backbone.stem(images)]

@@ -18,7 +18,7 @@ from mobilevit.tasks.base import Task
 
 DTYPES = {torch.float32: "float32", torch.int32: "int32"}
 BY_SIZE = "by size"  # a length that follows from the size of the images
-CHANNELS = "channels red, green, blue, 0-255; their scale and order are the network's business"
+CHANNELS = "channels red, green, blue, 0-255; their scale and order are the model's business"
 
 
 def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path) -> Manifest:
@@ -77,7 +77,7 @@ def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
 
 
 def resize_in_words(preprocessing: Preprocessing) -> str:
-    """What a program does with an image before the network."""
+    """What a program does with an image before the model."""
     side, short = preprocessing.size_px, preprocessing.resize_px
     upright = "Turn the image upright (EXIF) and to RGB"
     if preprocessing.fit == "stretch":
@@ -92,7 +92,7 @@ def _further_sizes(graph: Graph) -> tuple[str, ...]:
     others = [at_size(graph.spec, side).preprocessing for side in graph.further_px]
     short = [f" (short side {other.resize_px})" if other.fit == "crop" else "" for other in others]
     said = [f"{other.size_px} x {other.size_px}{more}" for other, more in zip(others, short, strict=True)]
-    return (f"In place of it the network takes {' or '.join(said)}.",) if said else ()
+    return (f"In place of it the model takes {' or '.join(said)}.",) if said else ()
 
 
 def _versions(row: Format) -> dict[str, str]:

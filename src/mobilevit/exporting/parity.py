@@ -1,4 +1,4 @@
-"""Does the exported file give the same answers? Its outputs beside those of the network, on the same images."""
+"""Does the exported file give the same answers? Its outputs beside those of the model, on the same images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mobilevit.tasks.base import Task
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a file may be from its network."""
+    """How far a file may be from its model."""
 
     agreement: float  # least share of results that are the same
     largest: float | None = None  # difference of any output
@@ -48,7 +48,7 @@ class Parity:
     outputs: Mapping[str, Difference]  # of the outputs that are no integers
     agreement_of: str  # what was the same: "top-1", "objects" or "pixels"
     agreement: float  # mean over the images, 0-1
-    agreement_plain_resize: float  # with the network on the usual resize, the file on a plain bilinear one
+    agreement_plain_resize: float  # with the model on the usual resize, the file on a plain bilinear one
 
 
 def compare(runner: ExportedRunner, reference: Runner, views: Views, task: Task) -> Parity:
@@ -92,4 +92,4 @@ def faults(parity: Parity, precision: str) -> list[str]:
 def refusal(path: Path, parity: Parity, precision: str, where: str) -> ParityError:
     """The error for an exported file with `faults`; `where` says for people where the difference begins."""
     found = "; ".join(faults(parity, precision))
-    return ParityError(f"{path.name} does not give the network's answers in {parity.runtime}: {found}. {where}")
+    return ParityError(f"{path.name} does not give the model's answers in {parity.runtime}: {found}. {where}")

@@ -1,4 +1,4 @@
-"""The images on which an exported file is compared with its network, as the network sees them."""
+"""The images on which an exported file is compared with its model, as the model sees them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

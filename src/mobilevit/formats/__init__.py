@@ -1,4 +1,4 @@
-"""Formats that a network can run in. Each opens as a Runner; whoever runs one need not know which it is."""
+"""Formats that a model can run in. Each opens as a Runner; whoever runs one need not know which it is."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from mobilevit.spec import ModelSpec
 
 
 class Runner(Protocol):
-    """A network that is ready to run: images in, named outputs out."""
+    """A model that is ready to run: images in, named outputs out."""
 
     @property
     def spec(self) -> ModelSpec: ...

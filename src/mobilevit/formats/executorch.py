@@ -1,6 +1,6 @@
 """ExecuTorch: PyTorch's own runtime on phones. One .pte file, computed by XNNPACK but for what `calls` counts.
 
-What XNNPACK lacks is said in operations that it has, so that a network is one piece of it: every seam between its
+What XNNPACK lacks is said in operations that it has, so that a model is one piece of it: every seam between its
 kernels and the others costs copies, and those others are slow.
 """
 
@@ -64,7 +64,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
 
 
 def calls(path: Path) -> dict[str, int]:
-    """How often a file calls XNNPACK, a piece of the network each time, and every operation that is not in a piece."""
+    """How often a file calls XNNPACK, a piece of the model each time, and every operation that is not in a piece."""
     from executorch.exir._serialize._program import deserialize_pte_binary
     from executorch.exir.schema import DelegateCall, KernelCall
 

@@ -11,7 +11,7 @@ from mobilevit.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Graph:
-    """A network that needs no preparation of its input but the resize.
+    """A model that needs no preparation of its input but the resize.
 
     `module` takes (B, 3, H, W) float32 RGB, 0-255, and returns a tuple: the tensors that `outputs` names, in order.
     """

@@ -26,7 +26,7 @@ BY_CLASS = ("probabilities", "scores")  # outputs with a value for each class, a
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of an exported network."""
+    """An input or output of an exported model."""
 
     name: str
     shape: tuple[int | str, ...]  # a name where any number will do

@@ -46,7 +46,7 @@ def refusal_of(title: str, written: Path | None = None) -> Iterator[None]:
             log.debug("%s said: %s", title, said.read())
             if (reason := _unwritable(written, error)) is not None:
                 raise OutputError(f"{title} cannot write {reason}. Make room, or choose another folder.") from error
-            raise MobileViTError(f"{title} refused the network: {type(error).__name__}: {words_of(error)}") from error
+            raise MobileViTError(f"{title} refused the model: {type(error).__name__}: {words_of(error)}") from error
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Format:
     any_size: bool = False  # whether one exported model may take images of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     counts_calls: bool = False  # whether its adapter is a Counting one
-    dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
+    dictionary: str = ""  # the output that it hands out as a dictionary, where the model has classes
 
     @property
     def runs_here(self) -> bool:
@@ -71,7 +71,7 @@ class Adapter(Protocol):
 
 
 class Counting(Adapter, Protocol):
-    """The module of a format whose files leave the network to another library, in one piece or in several."""
+    """The module of a format whose files leave the model to another library, in one piece or in several."""
 
     def calls(self, path: Path) -> dict[str, int]:
         """How often a file calls that library, and every operation in between."""

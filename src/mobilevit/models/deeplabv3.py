@@ -31,7 +31,7 @@ FINE = Head(output_stride=8, channels=512, rates=(12, 24, 36), dropout=nn.Dropou
 
 
 class SegmentationOutput(NamedTuple):
-    """What the network says about each pixel."""
+    """What the model says about each pixel."""
 
     logits: Tensor  # (B, K, H, W), at the input's size
     auxiliary: Tensor | None  # (B, K, H / 16, W / 16) or finer, in training, where the head has such a part

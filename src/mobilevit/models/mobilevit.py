@@ -18,7 +18,7 @@ from mobilevit.models.transformer import EncoderLayer
 
 @dataclass(frozen=True)
 class Variant:
-    """One size of the network (paper, Table 4)."""
+    """One size of the model (paper, Table 4)."""
 
     channels: tuple[int, int, int, int, int, int]  # after the stem and after each of the five stages
     dims: tuple[int, int, int]  # of the transformers in stages 3, 4 and 5

@@ -16,7 +16,7 @@ from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
 
 
 class SSDOutput(NamedTuple):
-    """What the network says about each of its A anchors (3,232 at 320 px)."""
+    """What the model says about each of its A anchors (3,232 at 320 px)."""
 
     scores: Tensor  # (B, A, K + 1) logits, the background first
     locations: Tensor  # (B, A, 4): the box relative to the anchor, as `boxes.encode` writes it
@@ -28,7 +28,7 @@ class SSDLite(nn.Module):
 
     Six levels: the maps of stages 4 and 5, three further ones of half the side each, and one of the whole image.
     `anchors` are the (width, height) of each level's anchors, of the image; empty for the paper's. How many a level
-    has is part of the network and stays.
+    has is part of the model and stays.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Division:
 
 
 def divided(task: Task, classes: Sequence[ClassLabel], learned: Path, unseen: Path, division: Division) -> Dataset:
-    """The three splits of two datasets, with the classes of the network: training images of `learned`, chosen by
+    """The three splits of two datasets, with the classes of the model: training images of `learned`, chosen by
     seed, and a split of `unseen`.
 
     DataError where there are too few images, or the same ones on both sides.
@@ -69,6 +69,6 @@ def _require_apart(learned: Sequence[Sample], judging: Sequence[Sample]) -> None
 
 
 def calibration(data: Dataset, task: Task, preprocessing: Preprocessing) -> Tensor:
-    """(N, 3, S, S) uint8 RGB: the images to calibrate on, as the network sees them."""
+    """(N, 3, S, S) uint8 RGB: the images to calibrate on, as the model sees them."""
     images = ImageDataset(data.splits[CALIBRATING], task, seed=0, augment=None, preprocessing=preprocessing)
     return torch.cat([batch.images for batch in eval_loader(images, BATCH, workers=0)])

@@ -45,13 +45,13 @@ class QuantizeConfig:
 
 @dataclass(frozen=True)
 class Judgment:
-    """The kept choice beside the network, on images that nothing was chosen by."""
+    """The kept choice beside the model, on images that nothing was chosen by."""
 
     metric: str
     images: int
-    network: float  # 0-1
+    model: float  # 0-1
     int8: float  # 0-1
-    difference: float  # points, int8 minus network
+    difference: float  # points, int8 minus model
     low: float  # of the difference, in points: the paired interval of 95 %
     high: float
 
@@ -86,7 +86,7 @@ def quantize(
     config: QuantizeConfig = QuantizeConfig(),
     progress: Progress | None = None,
 ) -> Quantized:
-    """Write a network in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
+    """Write a model in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
 
     Calibrates and chooses on training images of the dataset `calibrate`, and judges what is kept once, on a split of
     `evaluate`. `model`, `output` and `size_px` are those of `export`.
@@ -95,15 +95,15 @@ def quantize(
     ImageError, OutputError.
     """
     choices = _asked_for(format, config.choices)
-    network = load(model) if isinstance(model, str | Path) else model.eval()
-    reference = runner_for(network, device="cpu", size_px=size_px)
+    loaded = load(model) if isinstance(model, str | Path) else model.eval()
+    reference = runner_for(loaded, device="cpu", size_px=size_px)
     task = tasks.get(reference.spec.task)
     data = divided(task, reference.spec.classes, Path(calibrate), Path(evaluate), config.division)
-    folder, stem = place(model, output, spec_of(network).architecture, keep=False)
+    folder, stem = place(model, output, spec_of(loaded).architecture, keep=False)
     path = folder / f"{stem}.{INT8}{FORMATS[format].suffix}"
     require_ours(path)
     with temporary_folder(folder, "quantize") as temporary:
-        trial = Trial(format, task, graph_of(network, task, size_px), data, temporary, progress)
+        trial = Trial(format, task, graph_of(loaded, task, size_px), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
         judgment = _judged(trial, reference, kept)
@@ -141,10 +141,10 @@ def _kept(variants: Sequence[Variant], config: QuantizeConfig, title: str) -> Va
 
 def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgment:
     """Both on the held-out images; the only time that these are looked at."""
-    network = trial.score(reference, JUDGING, "the network, held out")
+    loaded = trial.score(reference, JUDGING, "the model, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
-    low, high = paired_interval(int8.metric, network.metric, int8.images, partial(trial.tell, "the interval"))
-    metric, score, mine = network.scores.primary[0], network.score, int8.score
+    low, high = paired_interval(int8.metric, loaded.metric, int8.images, partial(trial.tell, "the interval"))
+    metric, score, mine = loaded.scores.primary[0], loaded.score, int8.score
     return Judgment(metric, int8.images, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 

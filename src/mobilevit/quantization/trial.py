@@ -1,4 +1,4 @@
-"""A network made smaller in several ways, each of them scored and timed beside the file that it was made of."""
+"""A model made smaller in several ways, each of them scored and timed beside the file that it was made of."""
 
 import logging
 import statistics
@@ -41,7 +41,7 @@ class Variant:
 
     choice: str  # for the file that the others were made of: its precision
     score: float  # 0-1, the main score on the choosing images
-    loss: float  # points below the network's
+    loss: float  # points below the model's
     size_bytes: int
     latency_ms: float | None = None  # of one image, median; None where this system lacks the runtime
 
@@ -67,9 +67,9 @@ class Trial:
     def run(self, choices: Mapping[str, Choice], reference: Runner, *, threads: int, runs: int) -> list[Variant]:
         """The file that is made smaller, and what every choice made of it; left out is what the runtime refuses.
 
-        Scores are compared with those of `reference`, the network.
+        Scores are compared with those of `reference`, the model.
         """
-        score = self.score(reference, CHOOSING, "the network").score
+        score = self.score(reference, CHOOSING, "the model").score
         base = FORMATS[self.format].precisions[0]
         self._write(base, base, lambda path: adapter(self.format).write(self.graph, path, base))
         source = Source(self.graph, self.path(base), calibration(self.data, self.task, self.graph.spec.preprocessing))

@@ -114,8 +114,8 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
 
 def _parameters(spec: ModelSpec) -> int:
     with torch.device("meta"):  # shapes without memory
-        network = build(spec.architecture, len(spec.classes), patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
-    return sum(parameter.numel() for parameter in network.parameters())
+        model = build(spec.architecture, len(spec.classes), patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _curves(history: History) -> str:

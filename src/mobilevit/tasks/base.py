@@ -110,20 +110,20 @@ class Question:
     result: Any  # of the whole image
     name: str  # of the class that it is about
     heading: str  # for people: what was predicted, and which part of it this is
-    score: Callable[[Any], Tensor]  # the network's raw output -> one number, with its gradient
-    layer: str  # module of the network whose map is looked at, (1, C, h, w)
+    score: Callable[[Any], Tensor]  # the model's raw output -> one number, with its gradient
+    layer: str  # module of the model whose map is looked at, (1, C, h, w)
     bars_title: str
     bars: tuple[tuple[str, float], ...]  # the parts of the result and how much of it they are, 0-1
     bar: int  # which of them is asked about
-    region: NDArray[np.bool_] | None = None  # (H, W) of what the network saw: where that part is; None: everywhere
+    region: NDArray[np.bool_] | None = None  # (H, W) of what the model saw: where that part is; None: everywhere
 
 
 @dataclass(frozen=True)
 class Interface:
-    """What a program around an exported network has to know."""
+    """What a program around an exported model has to know."""
 
     outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
-    left_to_do: tuple[str, ...]  # after the network, in words; {score_threshold} stands for the model's own
+    left_to_do: tuple[str, ...]  # after the model, in words; {score_threshold} stands for the model's own
     thresholds: Mapping[str, float]  # the numbers in those words, of a model that has none of its own
     agreement: str  # what `agree` counts: "top-1", "objects" or "pixels"
 
@@ -196,7 +196,7 @@ class Task(Protocol):
     counted: str  # what `occurrences` counts: "images", "boxes" or "pixels"
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
-    size_px: int  # side of the images that the paper gives its networks
+    size_px: int  # side of the images that the paper gives its models
     label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its datasets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
@@ -261,7 +261,7 @@ class Task(Protocol):
         ...
 
     def loss(self, raw: Any, targets: Any, options: LossOptions) -> Loss:
-        """The training loss of the network's raw output for collated targets."""
+        """The training loss of the model's raw output for collated targets."""
         ...
 
     # -- results

@@ -12,7 +12,7 @@ from mobilevit.data.splitting import evenly
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
-from mobilevit.training.network import training_mode
+from mobilevit.training.model import training_mode
 
 # Of the memory that is free: sizes alternate, and the blocks that torch's allocator keeps of one do not serve another.
 FILLED = 0.9
@@ -33,7 +33,7 @@ def must_be_searchable(device: torch.device, group: Group) -> None:
 def largest_batch(parts: Parts) -> int:
     """The largest batch at the base size whose step at the largest size fits; OutOfMemoryError where not even 1 does.
 
-    Trains the network of `parts`, so they are of no use afterwards.
+    Trains the model of `parts`, so they are of no use afterwards.
     """
     trial = Trial(parts)
     found = largest(trial.fits, parts.sampler.schedule.samples)
@@ -66,7 +66,7 @@ class Trial:
         self.items = [
             dataset[Key(index, 0, self.size_px)] for index in evenly(range(parts.sampler.num_samples), IMAGES)
         ]
-        training_mode(parts.network, parts.config)
+        training_mode(parts.model, parts.config)
         self.available_bytes = _available_bytes(parts.device)
 
     def fits(self, batch_size: int) -> bool:

@@ -45,10 +45,10 @@ class Checkpoint:
     spec: ModelSpec
     tensors: dict[str, Tensor]
 
-    def restore(self, network: nn.Module, ema: Ema | None, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, model: nn.Module, ema: Ema | None, optimizer: torch.optim.Optimizer) -> None:
         """Put the tensors back; TrainingError where they are of another run."""
         try:
-            network.load_state_dict(_below(self.tensors, "network."))
+            model.load_state_dict(_below(self.tensors, "model."))
             if ema is not None:
                 ema.model.load_state_dict(_below(self.tensors, "ema."))
             _load_optimizer(optimizer, _below(self.tensors, "optimizer."))
@@ -60,12 +60,12 @@ def write_checkpoint(
     path: Path,
     progress: Progress,
     spec: ModelSpec,
-    network: nn.Module,
+    model: nn.Module,
     ema: Ema | None,
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the state of a run; an older checkpoint stays until the new one is complete on disk."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if ema is not None:
         tensors |= {f"ema.{name}": tensor for name, tensor in ema.model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():

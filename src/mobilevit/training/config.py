@@ -82,11 +82,11 @@ class TrainConfig:
     seed: int = 0  # of the order, the augmentation, the initialization and the dropout
     device: Device = "auto"  # where to train
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
-    compile: bool = False  # torch.compile the network: slow to start, once for every resolution
+    compile: bool = False  # torch.compile the model: slow to start, once for every resolution
     workers: int | None = None  # processes that decode images; None: from the number of cores
     cache: Literal["none", "memory"] = "none"  # memory: keep decoded images there; every file is decoded once
     anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
-    dropout: float | None = None  # of every dropout in the network; None: the paper's
+    dropout: float | None = None  # of every dropout in the model; None: the paper's
     freeze_stages: int = 0  # keep the stem and the first stages (1 to 5) as they are
     freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are
     sync_norm: bool = False  # BatchNorm statistics over all GPUs

@@ -21,7 +21,7 @@ from mobilevit.training.caching import fitting_plans, training_geometry
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import joined
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.network import training_mode
+from mobilevit.training.model import training_mode
 from mobilevit.training.run import prepare
 from mobilevit.training.watching import Quiet, StepReport, Watcher
 
@@ -104,7 +104,7 @@ EPOCHS = 50  # whose steps are counted for the mean
 
 def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], list[float]]:
     """Seconds of decoding and of stepping, of each of STEPS."""
-    training_mode(parts.network, parts.config)
+    training_mode(parts.model, parts.config)
     decoding: list[float] = []
     stepping: list[float] = []
     batches = _batches(parts, cached)

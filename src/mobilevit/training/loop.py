@@ -29,7 +29,7 @@ from mobilevit.training.checkpoint import Progress, write_checkpoint
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
-from mobilevit.training.network import training_mode
+from mobilevit.training.model import training_mode
 from mobilevit.training.optimizer import LearningRate
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.scalars import ScalarLog
@@ -46,7 +46,7 @@ class Parts:
     task: Task
     dataset: Dataset
     spec: ModelSpec
-    network: nn.Module
+    model: nn.Module
     ema: Ema | None
     optimizer: torch.optim.Optimizer
     step: TrainStep
@@ -60,8 +60,8 @@ class Parts:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network whose score counts: the averaged one where there is an average."""
-        return self.network if self.ema is None else self.ema.model
+        """The model whose score counts: the averaged one where there is an average."""
+        return self.model if self.ema is None else self.ema.model
 
 
 class Loop:
@@ -104,7 +104,7 @@ class Loop:
     def _train_epoch(self) -> bool:
         """The steps of an epoch that are left; False where a signal stopped them."""
         parts, progress = self.parts, self.progress
-        training_mode(parts.network, parts.config)
+        training_mode(parts.model, parts.config)
         parts.sampler.set_epoch(progress.epoch, progress.step)
         self.steps = progress.step + len(parts.sampler)
         started = time.monotonic()
@@ -144,7 +144,7 @@ class Loop:
         kept = "the last good one is best.safetensors" if progress.best_epoch >= 0 else "no epoch was finished yet"
         return (
             f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
-            f"The network was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
+            f"The model was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
             "more --warmup-steps, a smaller --clip-norm, or --precision fp32."
         )
 
@@ -156,7 +156,7 @@ class Loop:
         self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/size_px": size_px})
 
     def _validate(self) -> Evaluation:
-        """The evaluated network on the whole validation split, each process taking its share."""
+        """The evaluated model on the whole validation split, each process taking its share."""
         parts = self.parts
         parts.group.copy_from_leader(parts.evaluated)
         parts.evaluated.eval()
@@ -245,9 +245,7 @@ class Loop:
         parts = self.parts
         self.progress.grad_scaler = parts.step.scaler.state_dict()
         if parts.group.leads:
-            write_checkpoint(
-                self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimizer
-            )
+            write_checkpoint(self.folder.checkpoint, self.progress, parts.spec, parts.model, parts.ema, parts.optimizer)
         self.checkpoint_time = time.monotonic()
 
 

@@ -13,7 +13,7 @@ from mobilevit.reporting.plots import lr_curve
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.network import training_mode
+from mobilevit.training.model import training_mode
 from mobilevit.training.run import prepare
 from mobilevit.training.watching import Quiet, StepReport, Watcher
 
@@ -58,7 +58,7 @@ class LrCurve:
 
 
 def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watcher | None = None) -> LrCurve:
-    """Try a run's learning rates on its own data, network and sizes, in one process; nothing is written."""
+    """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
@@ -66,7 +66,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watche
     watcher = watcher or Quiet()
     optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
     parts = prepare(replace(config, optim=optim), watcher, Group())
-    training_mode(parts.network, parts.config)
+    training_mode(parts.model, parts.config)
     lrs: list[float] = []
     losses: list[float] = []
     mean = 0.0

@@ -37,7 +37,7 @@ def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
 
 
 def in_backbone(name: str) -> bool:
-    """Whether the parameter of that name belongs to the network's backbone."""
+    """Whether the parameter of that name belongs to the model's backbone."""
     return name.startswith("backbone.")
 
 

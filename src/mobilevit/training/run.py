@@ -33,7 +33,7 @@ from mobilevit.training.ema import Ema
 from mobilevit.training.finish import finish
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.loop import Loop, Parts
-from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
+from mobilevit.training.model import amp_dtype, freeze, rebuild_model, start_model, wrapped
 from mobilevit.training.optimizer import LearningRate, adamw
 from mobilevit.training.resuming import changed, extend, finished_because, require_same, started
 from mobilevit.training.runfolder import RunFolder, new_run, open_run
@@ -54,7 +54,7 @@ class RunResult:
 
 
 def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
-    """Train a network and write its run folder.
+    """Train a model and write its run folder.
 
     `watcher` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
     long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
@@ -123,8 +123,8 @@ def _restored(
     extend(progress, epochs)
     task, dataset = _read(config, watcher)
     require_same(dataset, progress, checkpoint.spec)
-    parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
-    checkpoint.restore(parts.network, parts.ema, parts.optimizer)
+    parts = _assemble(config, task, dataset, rebuild_model(config, checkpoint.spec), group)
+    checkpoint.restore(parts.model, parts.ema, parts.optimizer)
     if progress.grad_scaler:
         parts.step.scaler.load_state_dict(progress.grad_scaler)
     if config.epochs != before.epochs:
@@ -149,7 +149,7 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
         config = _with_largest_batch(config, task, dataset, group, watcher)
-    parts = _assemble(config, task, dataset, start_network(config, task, dataset), group)
+    parts = _assemble(config, task, dataset, start_model(config, task, dataset), group)
     for doubt in parts.learning_rate.too_short():
         watcher.notice(doubt)
     return parts
@@ -224,7 +224,7 @@ def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
 
 
 def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
-    """The configuration with what the data decides: the network's task, the size of the images."""
+    """The configuration with what the data decides: the model's task, the size of the images."""
     size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
     return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
 
@@ -235,7 +235,7 @@ def _with_largest_batch(
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
     trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
-    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group())
+    parts = _assemble(trial, task, dataset, start_model(trial, task, dataset), Group())
     found = min(group.gather(largest_batch(parts)))
     watcher.notice(f"batch_size is {found}: the largest that fits")
     return replace(config, scale=replace(config.scale, batch_size=found))
@@ -279,17 +279,17 @@ def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
     )
 
 
-def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
-    device, spec = device_for(config.device), spec_of(network)
+def _assemble(config: TrainConfig, task: Task, dataset: Dataset, model: nn.Module, group: Group) -> Parts:
+    device, spec = device_for(config.device), spec_of(model)
     workers = auto_workers(group.local_size, device=device.type) if config.workers is None else config.workers
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and device.type != "cuda":
         raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
     if config.sync_norm and group.world_size > 1:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    freeze(network, config)
-    group.copy_from_leader(network)
-    optimizer = adamw(network, config.optim)
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    freeze(model, config)
+    group.copy_from_leader(model)
+    optimizer = adamw(model, config.optim)
     decay = config.optim.ema_decay
     samples = dataset.splits["train"]
     sampler = MultiScaleSampler(
@@ -308,12 +308,12 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
         task=task,
         dataset=dataset,
         spec=spec,
-        network=network,
-        ema=Ema(network, decay, warmup=config.optim.ema_warmup) if decay else None,
+        model=model,
+        ema=Ema(model, decay, warmup=config.optim.ema_warmup) if decay else None,
         optimizer=optimizer,
         step=TrainStep(
-            network,
-            wrapped(network, config, group, device),
+            model,
+            wrapped(model, config, group, device),
             task,
             optimizer,
             config.optim,

@@ -35,7 +35,7 @@ class StepOutcome:
 
 
 class TrainStep:
-    """Takes the batches of one step to an updated network.
+    """Takes the batches of one step to an updated model.
 
     The loss is summed over batches and processes, and so is its count; the gradient is divided once, before the
     update. So any split of a batch gives the gradient of the whole (BatchNorm in training mode apart: it sees a
@@ -44,7 +44,7 @@ class TrainStep:
 
     def __init__(
         self,
-        network: nn.Module,
+        model: nn.Module,
         forward: nn.Module,
         task: Task,
         optimizer: torch.optim.Optimizer,
@@ -57,21 +57,21 @@ class TrainStep:
         class_weights: Tensor | None = None,
         augment: BatchAugment | None = None,
     ) -> None:
-        """`forward` is `network`, or it wrapped for several processes or compiled; `nominal_count` keeps the
+        """`forward` is `model`, or it wrapped for several processes or compiled; `nominal_count` keeps the
         numbers of the backward pass in the range of a mean."""
-        self.network, self.forward, self.task, self.optimizer, self.config = network, forward, task, optimizer, config
+        self.model, self.forward, self.task, self.optimizer, self.config = model, forward, task, optimizer, config
         self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
         self.group, self.augment = group, augment
         smoothing = task.label_smoothing if config.label_smoothing is None else config.label_smoothing
         self.loss_options = LossOptions(smoothing, class_weights, config.anchors_per_box)
-        self.device = next(network.parameters()).device
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.device = next(model.parameters()).device
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         enabled = amp_dtype == torch.float16  # without fp16 nothing is scaled
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_GRAD_SCALE, enabled=enabled)
 
     def __call__(self, batches: Sequence[Batch], *, lr: float, seed: int, stop: bool = False) -> StepOutcome:
         """`seed` decides every random number of the step. TrainingError where the loss or its gradient is not
-        finite: then the network is as it was before."""
+        finite: then the model is as it was before."""
         torch.manual_seed(seed)
         sums = torch.zeros(4, device=self.device)  # loss, count, images, processes that were asked to stop
         for batch in batches:

@@ -81,11 +81,11 @@ ENTRIES = (
     Entry("apple/mobilevit-small", "mobilevit_s", Hub("apple/mobilevit-small", "pytorch_model.bin"), "transformers", "78.3 % top-1, ImageNet-1k val", APPLE),  # noqa: E501
     # trained again by its authors with RangeAugment, on RGB
     Entry("cvnets/mobilevit_s_range_augment", "mobilevit_s", Https(f"{CVNETS_V2}/examples/range_augment/classification/mobilevit_small.pt"), "cvnets", "78.2 % top-1, ImageNet-1k val", APPLE, RGB_CVNETS),  # noqa: E501
-    # official networks for detection
+    # official models for detection
     Entry("cvnets/ssd_mobilevit_xxs_320", "ssdlite_mobilevit_xxs", Https(f"{CVNETS}/detection/ssd_mobilevit_xxs_320.pt"), "cvnets", "19.9 % mAP, COCO val2017", APPLE),  # noqa: E501
     Entry("cvnets/ssd_mobilevit_xs_320", "ssdlite_mobilevit_xs", Https(f"{CVNETS}/detection/ssd_mobilevit_xs_320.pt"), "cvnets", "24.8 % mAP, COCO val2017", APPLE),  # noqa: E501
     Entry("cvnets/ssd_mobilevit_s_320", "ssdlite_mobilevit_s", Https(f"{CVNETS}/detection/ssd_mobilevit_s_320.pt"), "cvnets", "27.9 % mAP, COCO val2017", APPLE),  # noqa: E501
-    # official networks for segmentation, then the same for transformers, then one of a later recipe with another head
+    # official models for segmentation, then the same for transformers, then one of a later recipe with another head
     Entry("cvnets/deeplabv3_mobilevit_xxs", "deeplabv3_mobilevit_xxs", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_xxs.pt"), "cvnets", "72.8 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
     Entry("cvnets/deeplabv3_mobilevit_xs", "deeplabv3_mobilevit_xs", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_xs.pt"), "cvnets", "77.1 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
     Entry("cvnets/deeplabv3_mobilevit_s", "deeplabv3_mobilevit_s", Https(f"{CVNETS}/segmentation/deeplabv3_mobilevit_s.pt"), "cvnets", "79.3 % mIoU, Pascal VOC 2012 val", APPLE),  # noqa: E501
@@ -100,7 +100,7 @@ ENTRIES = (
 
 CATALOG = {entry.name: entry for entry in ENTRIES}
 
-# The weights that the name of a network stands for. Where hubs hold the same ones: timm's safetensors need no pickle,
+# The weights that the name of a model stands for. Where hubs hold the same ones: timm's safetensors need no pickle,
 # are RGB as they come, and have a score measured by a third party with exactly this preprocessing.
 PUBLISHED = {
     "mobilevit_xxs": CATALOG["timm/mobilevit_xxs.cvnets_in1k"],

@@ -1,4 +1,4 @@
-"""Any file of weights, from this package or another, as the state dict of our network and its spec."""
+"""Any file of weights, from this package or another, as the state dict of our model and its spec."""
 
 import logging
 import re
@@ -94,7 +94,7 @@ USUAL = {
 
 
 def usual_classes(task: str, num_classes: int | None = None) -> tuple[ClassLabel, ...]:
-    """The classes of a network of which at most their number is known: the usual ones, or numbered ones."""
+    """The classes of a model of which at most their number is known: the usual ones, or numbered ones."""
     usual = USUAL[task].classes()
     if num_classes in (None, len(usual)):
         return usual
@@ -119,7 +119,7 @@ WRAPPERS = {
     "state_dict": "last",  # timm
     "model": "last",
 }
-COVERS = ("module", "_orig_mod")  # names that torch's parallel and compiled networks put into keys, at any place
+COVERS = ("module", "_orig_mod")  # names that torch's parallel and compiled models put into keys, at any place
 COUNTERS = ("n_averaged",)  # beside the weights in torch's AveragedModel
 STEMS = (  # the first tensor in every layout; what stands before it in a file is a prefix
     "backbone.stem.conv.weight",
@@ -129,7 +129,7 @@ STEMS = (  # the first tensor in every layout; what stands before it in a file i
     "mobilevit.conv_stem.convolution.weight",
     "conv_stem.convolution.weight",
 )
-BASE = ("conv_stem.convolution.weight", "mobilevit.")  # transformers' network without classifier: key, missing prefix
+BASE = ("conv_stem.convolution.weight", "mobilevit.")  # transformers' model without classifier: key, missing prefix
 
 
 def _from_torch(path: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -33,7 +33,7 @@ def convert(
 ) -> None:
     """Write the weights of `source` (a file, or a name of the catalog) to `target` in `layout`.
 
-    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
+    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The model's stem is flipped where
     `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
     layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
     The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`

@@ -1,6 +1,6 @@
-"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the network, read both ways.
+"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the model, read both ways.
 
-ours: the network's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
+ours: the model's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
 but for one thing: transformers keeps the rows of `qkv` as three tensors.
 """
 
@@ -108,12 +108,12 @@ FINE_SEGMENTER = (  # of the official code's later versions
 
 @dataclass(frozen=True)
 class Family:
-    """Networks whose files look alike, of all sizes: how their tensors are called, what their images are."""
+    """Models whose files look alike, of all sizes: how their tensors are called, what their images are."""
 
     backbone: Row  # the prefix of its names
     head: tuple[Row, ...]
-    # What public weights expect, and so what a file of unknown origin is taken to expect; "ours": what a fresh network
-    # is given. A layout that is not here has no such network.
+    # What public weights expect, and so what a file of unknown origin is taken to expect; "ours": what a fresh model
+    # is given. A layout that is not here has no such model.
     preprocessing: Mapping[Layout, Preprocessing]
 
 
@@ -121,7 +121,7 @@ def _stretched(size_px: int, order: ChannelOrder) -> Preprocessing:
     return Preprocessing(size_px=size_px, resize_px=size_px, fit="stretch", channel_order=order)
 
 
-FAMILIES = {  # by the name of a network where it stands apart, else by its task
+FAMILIES = {  # by the name of a model where it stands apart, else by its task
     "classification": Family(
         backbone=Row("backbone.", "", "", "mobilevit."),
         head=CLASSIFIER,
@@ -156,12 +156,12 @@ FAMILIES = {  # by the name of a network where it stands apart, else by its task
 
 
 def family(architecture: str) -> Family:
-    """The family of a network of the table."""
+    """The family of a model of the table."""
     return FAMILIES.get(architecture) or FAMILIES[MODELS[architecture].task]
 
 
 def preprocessing(architecture: str, layout: Layout) -> Preprocessing:
-    """What weights in `layout` are taken to expect; UsageError where a network has no such layout."""
+    """What weights in `layout` are taken to expect; UsageError where a model has no such layout."""
     usual = family(architecture).preprocessing
     if layout not in usual:
         raise UsageError(f"{architecture} has no {layout} layout: choose one of {', '.join(usual)}")
@@ -179,8 +179,8 @@ def key_map(architecture: str, layout: Layout, num_classes: int, fuse_input: boo
 @cache
 def shapes(architecture: str, num_classes: int, fuse_input: bool) -> Mapping[str, torch.Size]:
     """Our keys and the shapes of their tensors, found without allocating any."""
-    network = blank(architecture, num_classes, fuse_input=fuse_input)
-    return {key: tensor.shape for key, tensor in network.state_dict().items()}
+    model = blank(architecture, num_classes, fuse_input=fuse_input)
+    return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
 def _modules(architecture: str) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What a set of tensors is, judged by keys and shapes alone: layout, network, number of classes. Strict."""
+"""What a set of tensors is, judged by keys and shapes alone: layout, model, number of classes. Strict."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,10 +31,10 @@ class Recognized:
 
 
 def recognize(found: Shapes) -> Recognized:
-    """The layout and the network that `found` (key -> shape) belongs to.
+    """The layout and the model that `found` (key -> shape) belongs to.
 
     WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
-    `num_batches_tracked` may be missing: older files lack it, and the network does not use it.
+    `num_batches_tracked` may be missing: older files lack it, and the model does not use it.
     """
     layout, alike = _layout(found)
     architecture = max(alike, key=lambda name: _agreement(found, Recognized(layout, name, EXAMPLE)))
@@ -60,11 +60,11 @@ def check(found: Shapes, recognized: Recognized) -> None:
 
 def expected(recognized: Recognized) -> dict[str, tuple[int, ...]]:
     """Every key in the checkpoint's own layout, with its shape."""
-    network = recognized.architecture, recognized.num_classes, recognized.fuse_input
-    names = key_map(network[0], recognized.layout, network[1], network[2])
+    model = recognized.architecture, recognized.num_classes, recognized.fuse_input
+    names = key_map(model[0], recognized.layout, model[1], model[2])
     return {
         part: tuple(shape) if len(parts) == 1 else (shape[0] // len(parts), *shape[1:])
-        for (key, parts), shape in zip(names.items(), shapes(*network).values(), strict=True)
+        for (key, parts), shape in zip(names.items(), shapes(*model).values(), strict=True)
         for part in parts
     }
 
@@ -73,17 +73,17 @@ SHOWN = 5  # of each kind of difference
 
 # beginnings of keys that are of something else, which can then be named
 OTHERS = {
-    "encoder.": "a network for detection or segmentation, on another backbone or with another head",
+    "encoder.": "a model for detection or segmentation, on another backbone or with another head",
     "mobilevitv2.": "a MobileViTv2",
     "optimizer.": "the state of a training run; its models are best.safetensors and last.safetensors in the run folder",
 }
 
 
-EXAMPLE = 100  # classes of the networks that `found` is compared with
+EXAMPLE = 100  # classes of the models that `found` is compared with
 
 
 def _layout(found: Shapes) -> tuple[Layout, list[str]]:
-    """The layout, and the networks that have such names in it: they differ in shapes."""
+    """The layout, and the models that have such names in it: they differ in shapes."""
     alike: dict[frozenset[str], tuple[Layout, list[str]]] = {}
     for name in MODELS:
         for layout in family(name).preprocessing:

@@ -16,7 +16,7 @@ from mobilevit.weights.containers import EXPORTED
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in our layout (float32) and the spec of a file, a name of the catalog or a keyword.
 
-    With `architecture` the weights are of a network of its size, if not of its task: "imagenet" for a detector is a
+    With `architecture` the weights are of a model of its size, if not of its task: "imagenet" for a detector is a
     classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
     the name of weights is reached as "./imagenet".
     """
@@ -57,12 +57,12 @@ def _check_size(weights: str | Path, found: str, architecture: str | None) -> No
     if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
         fitting = for_task(MODELS_BY_VARIANT[MODELS[found].variant], MODELS[architecture].task)
         raise WeightsError(
-            f"weights '{weights}' are of {found}, not of {architecture} or another network of its size: "
+            f"weights '{weights}' are of {found}, not of {architecture} or another model of its size: "
             f"--model {fitting} takes them"
         )
 
 
-# a network of each size
+# a model of each size
 MODELS_BY_VARIANT = {row.variant: name for name, row in reversed(MODELS.items())}
 
 

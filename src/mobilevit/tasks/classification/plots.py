@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def reliability(bins: "Sequence[CalibrationBin]", ece: float) -> Figure:
-    """Accuracy over confidence, on the diagonal where the network is as sure as it is right; below, how often."""
+    """Accuracy over confidence, on the diagonal where the model is as sure as it is right; below, how often."""
     filled = [bin for bin in bins if bin.count]
     figure = Figure(figsize=(4.8, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))

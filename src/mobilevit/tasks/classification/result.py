@@ -24,7 +24,7 @@ class Classification:
 
     top: tuple[Score, ...]
     source: str = "<array>"  # a path or an address, where the image has one
-    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
 
     @property
     def best(self) -> Score:

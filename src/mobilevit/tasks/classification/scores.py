@@ -84,7 +84,7 @@ class ClassificationScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         hits, counts, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
         return tuple(
             ClassScore(
@@ -101,7 +101,7 @@ class ClassificationScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or predicted: a network may know a thousand and a dataset ten of them."""
+        """The classes that were there or predicted: a model may know a thousand and a dataset ten of them."""
         return [k for k, row in enumerate(self.per_class) if row.count or row.predicted]
 
     def scalars(self) -> dict[str, float | None]:

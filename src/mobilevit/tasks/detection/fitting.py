@@ -1,6 +1,6 @@
 """Anchors that fit a dataset's boxes, and what a set of anchors cannot reach in it.
 
-How many anchors each level has is part of the network; what can be chosen is their sizes.
+How many anchors each level has is part of the model; what can be chosen is their sizes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, si
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
     Such a box still gets its best anchor in training, a single one; so it is learned late and found badly. `sizes` are
-    the anchors', `size_px` is the side of the network's images. Of very many boxes an even choice.
+    the anchors', `size_px` is the side of the model's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
     anchors = corners(anchors_of(sizes, _maps(size_px)))
@@ -118,7 +118,7 @@ def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.i
 
 
 def _maps(size_px: int) -> list[torch.Tensor]:
-    """Maps of the extents that the network's levels have for images of that side, without a value in them."""
+    """Maps of the extents that the model's levels have for images of that side, without a value in them."""
     sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
     return [torch.empty(1, 0, side, side) for side in (*sides, 1)]
 
@@ -145,5 +145,5 @@ MANY = 0.1  # of a class
 
 
 def _larger(size_px: int) -> tuple[int, int]:
-    """A third and two thirds more, in whole patches of the network."""
+    """A third and two thirds more, in whole patches of the model."""
     return 32 * round(1.3 * size_px / 32), 32 * round(1.6 * size_px / 32)

@@ -23,13 +23,13 @@ COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "t
 
 
 class Object(NamedTuple):
-    """One object: what it is, how sure the network is, and where it is."""
+    """One object: what it is, how sure the model is, and where it is."""
 
     id: str
     name: str
     score: float  # 0-1
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original image
-    label: int  # index of the class among those of the network
+    label: int  # index of the class among those of the model
 
 
 @dataclass(frozen=True)

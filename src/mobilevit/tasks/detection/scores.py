@@ -87,7 +87,7 @@ class DetectionScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         labels = [record.truth.labels[~record.truth.ignore] for record in self.records.values()]
         counts = np.bincount(np.concatenate([np.empty(0, np.int64), *labels]), minlength=len(self.classes))
         ap = self.coco.ap
@@ -116,7 +116,7 @@ class DetectionScores:
 
     @cached_property
     def mistakes(self) -> tuple[ClassMistakes, ...]:
-        """Of every class of the network, in its order."""
+        """Of every class of the model, in its order."""
         counts = np.zeros((len(self.classes), len(Verdict)), np.int64)
         missed = np.zeros(len(self.classes), np.int64)
         for record in self.records.values():
@@ -145,7 +145,7 @@ class DetectionScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or found: a network may know eighty and a dataset three of them."""
+        """The classes that were there or found: a model may know eighty and a dataset three of them."""
         pairs = zip(self.per_class, self.mistakes, strict=True)
         return [k for k, (row, mistakes) in enumerate(pairs) if row.count or mistakes.false]
 

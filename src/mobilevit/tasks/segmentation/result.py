@@ -30,12 +30,12 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """The class of every pixel of an image. It keeps the map of the network, and grows it when asked."""
+    """The class of every pixel of an image. It keeps the map of the model, and grows it when asked."""
 
-    coarse: Classes  # (h, w) at the network's size
-    labels: tuple[ClassLabel, ...]  # all classes of the network
+    coarse: Classes  # (h, w) at the model's size
+    labels: tuple[ClassLabel, ...]  # all classes of the model
     source: str = "<array>"  # a path or an address, where the image has one
-    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
     top_k: int | None = None  # of the areas, how many are told; None: all
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
@@ -87,7 +87,7 @@ class Segmentation:
 def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: Limits) -> list[Segmentation]:
     """(B, H, W) integers, classes among K `labels`, to one result an image."""
     if len(labels) > len(PALETTE):
-        raise WeightsError(f"the network has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
+        raise WeightsError(f"the model has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
     if limits.score_threshold is not None:
         raise UsageError("a class of a pixel has no score: leave out --score-threshold")
     return [Segmentation(coarse, labels, top_k=limits.top_k) for coarse in classes.cpu().numpy().astype(np.uint8)]

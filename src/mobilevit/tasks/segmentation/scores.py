@@ -50,7 +50,7 @@ class SegmentationScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         hits, pixels, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
         return tuple(
             ClassScore(

@@ -1,4 +1,4 @@
-"""A trained network of each task, to be exported at a small size; changed ones, and how a file compares with them."""
+"""A trained model of each task, to be exported at a small size; changed ones, and how a file compares with them."""
 
 import copy
 from dataclasses import replace
@@ -38,26 +38,26 @@ def in_short(values: tuple[str, ...], *short: str) -> list[Any]:
 
 
 @cache
-def network_of(task: str) -> nn.Module:
+def model_of(task: str) -> nn.Module:
     """The packaged classifier, or its backbone with a head that has learned to find squares; in evaluation mode."""
     if task == "classification":
         return load("imagenette")
     name = {"detection": "ssdlite_mobilevit_xxs", "segmentation": "deeplabv3_mobilevit_xxs"}[task]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = create(name, num_classes=3, weights="imagenette").train()
-        network.backbone.requires_grad_(False).eval()  # type: ignore[union-attr]
-        _teach(network, task)
+        model = create(name, num_classes=3, weights="imagenette").train()
+        model.backbone.requires_grad_(False).eval()  # type: ignore[union-attr]
+        _teach(model, task)
     if task == "detection":
-        network.spec = replace(spec_of(network), score_threshold=THRESHOLD)  # type: ignore[assignment]
-    return network.eval()
+        model.spec = replace(spec_of(model), score_threshold=THRESHOLD)  # type: ignore[assignment]
+    return model.eval()
 
 
-def _teach(network: nn.Module, task: str) -> None:
-    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-2)
+def _teach(model: nn.Module, task: str) -> None:
+    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-2)
     images, targets = squares(task, 8)
     for _ in range(STEPS):
-        raw = network(prepare(images, spec_of(network).preprocessing.channel_order))
+        raw = model(prepare(images, spec_of(model).preprocessing.channel_order))
         loss = tasks.get(task).loss(raw, targets, LossOptions())
         optimizer.zero_grad()
         (loss.total / loss.count).backward()  # type: ignore[no-untyped-call]
@@ -82,22 +82,22 @@ def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
 
 
 def sabotaged(task: str, kind: str) -> nn.Module:
-    """The network, changed in one way."""
-    network = copy.deepcopy(network_of(task))
-    stem = cast(Tensor, network.backbone.stem.conv.weight)
+    """The model, changed in one way."""
+    model = copy.deepcopy(model_of(task))
+    stem = cast(Tensor, model.backbone.stem.conv.weight)
     if kind == "channels":
         stem.data = stem.data.flip(1)
     elif kind == "scale":
         stem.data /= 255  # as where an image is scaled twice
     else:
-        network.backbone.stages[3][1].project_out.conv.weight.data *= 1.5
-    return network
+        model.backbone.stages[3][1].project_out.conv.weight.data *= 1.5
+    return model
 
 
-def compared(exported: Path, network: nn.Module, photos: Path) -> Parity:
-    """What the parity check finds of an exported file beside a network, whether it was made of it or not."""
+def compared(exported: Path, model: nn.Module, photos: Path) -> Parity:
+    """What the parity check finds of an exported file beside a model, whether it was made of it or not."""
     runner = cast(ExportedRunner, open_exported(exported))
     task = tasks.get(runner.spec.task)
-    reference = TorchRunner(Program(network, runner.spec, task), runner.spec, torch.device("cpu"))
+    reference = TorchRunner(Program(model, runner.spec, task), runner.spec, torch.device("cpu"))
     (views,) = views_of(photos, [runner.spec.preprocessing])
     return parity.compare(runner, reference, views, task)

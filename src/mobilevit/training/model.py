@@ -1,4 +1,4 @@
-"""The network as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
+"""The model as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
 
 import inspect
 from dataclasses import replace
@@ -16,67 +16,67 @@ from mobilevit.training.distributed import Group
 from mobilevit.weights.creating import create, spec_of
 
 
-def start_network(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
-    """The network with its starting weights, and a spec that says how it will be used: its size and classes."""
+def start_model(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
+    """The model with its starting weights, and a spec that says how it will be used: its size and classes."""
     torch.manual_seed(config.seed)
     anchors = task.anchors(dataset) if config.anchors == "data" else ()
-    network = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
-    spec = spec_of(network)
+    model = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
+    spec = spec_of(model)
     size_px = config.scale.size_px or spec.preprocessing.size_px
     preprocessing = replace(spec.preprocessing, size_px=size_px, resize_px=round(size_px * config.resize_ratio))
-    return _equipped(network, replace(spec, preprocessing=preprocessing, score_threshold=None), config)
+    return _equipped(model, replace(spec, preprocessing=preprocessing, score_threshold=None), config)
 
 
-def rebuild_network(config: TrainConfig, spec: ModelSpec) -> nn.Module:
-    """The network of a run that goes on, before its weights are put back."""
-    network = create(
+def rebuild_model(config: TrainConfig, spec: ModelSpec) -> nn.Module:
+    """The model of a run that goes on, before its weights are put back."""
+    model = create(
         spec.architecture,
         classes=spec.classes,
         patch_sizes=spec.patch_sizes,
         fuse_input=spec.fuse_input,
         anchors=spec.anchors,
     )
-    return _equipped(network, spec, config)
+    return _equipped(model, spec, config)
 
 
-def _equipped(network: nn.Module, spec: ModelSpec, config: TrainConfig) -> nn.Module:
-    network.spec = spec  # type: ignore[assignment]
+def _equipped(model: nn.Module, spec: ModelSpec, config: TrainConfig) -> nn.Module:
+    model.spec = spec  # type: ignore[assignment]
     if config.dropout is not None:
-        for module in network.modules():
+        for module in model.modules():
             if isinstance(module, nn.Dropout | nn.Dropout2d):
                 module.p = config.dropout
-    return network
+    return model
 
 
-def freeze(network: Any, config: TrainConfig) -> None:
+def freeze(model: Any, config: TrainConfig) -> None:
     """Take the frozen stages out of the training."""
-    for part in _frozen_parts(network, config):
+    for part in _frozen_parts(model, config):
         part.requires_grad_(False)
 
 
-def training_mode(network: nn.Module, config: TrainConfig) -> None:
+def training_mode(model: nn.Module, config: TrainConfig) -> None:
     """Training mode, but for the frozen parts: they run as they will be used."""
-    network.train()
-    for part in _frozen_parts(network, config):
+    model.train()
+    for part in _frozen_parts(model, config):
         part.eval()
     if config.freeze_norm:
-        for module in network.modules():
+        for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
 
-def _frozen_parts(network: Any, config: TrainConfig) -> list[nn.Module]:
+def _frozen_parts(model: Any, config: TrainConfig) -> list[nn.Module]:
     if not config.freeze_stages:
         return []
-    return [network.backbone.stem, *network.backbone.stages[: config.freeze_stages]]
+    return [model.backbone.stem, *model.backbone.stages[: config.freeze_stages]]
 
 
-def wrapped(network: nn.Module, config: TrainConfig, group: Group, device: torch.device) -> nn.Module:
-    """What the step calls: the network itself, compiled, or exchanging gradients between processes."""
+def wrapped(model: nn.Module, config: TrainConfig, group: Group, device: torch.device) -> nn.Module:
+    """What the step calls: the model itself, compiled, or exchanging gradients between processes."""
     if group.world_size > 1:
         devices = [device] if device.type == "cuda" else None
-        network = DistributedDataParallel(network, device_ids=devices, **{SYNC_BUFFERS: False})  # type: ignore[arg-type]
-    return torch.compile(network, dynamic=False) if config.compile else network  # type: ignore[return-value]
+        model = DistributedDataParallel(model, device_ids=devices, **{SYNC_BUFFERS: False})  # type: ignore[arg-type]
+    return torch.compile(model, dynamic=False) if config.compile else model  # type: ignore[return-value]
 
 
 # BatchNorm's statistics are not sent at every step: training does not read them, and the leading process's are kept.

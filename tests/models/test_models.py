@@ -1,4 +1,4 @@
-"""What every network of the table promises, whatever its task."""
+"""What every model of the table promises, whatever its task."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ KINDS = ["mobilevit_xxs", "ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs", "d
 
 
 def outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
-    """All that a network says of each image."""
+    """All that a model says of each image."""
     output = model(images)
     said = [output] if isinstance(output, Tensor) else list(output[:2])  # the anchors are of no image
     return [tensor for tensor in said if tensor is not None]
@@ -134,11 +134,11 @@ def test_nothing_in_place_harms_what_is_kept(name: str) -> None:
         ("ssdlite_mobilevit_s", "segmentation", "deeplabv3_mobilevit_s"),
     ],
 )
-def test_the_network_of_the_same_size_for_another_task(name: str, task: str, expected: str) -> None:
+def test_the_model_of_the_same_size_for_another_task(name: str, task: str, expected: str) -> None:
     assert for_task(name, task) == expected
 
 
-def test_every_network_has_one_of_its_size_for_every_task() -> None:
+def test_every_model_has_one_of_its_size_for_every_task() -> None:
     for name in list_models():
         for task in {row.task for row in MODELS.values()}:
             assert MODELS[for_task(name, task)].task == task
