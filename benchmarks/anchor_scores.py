@@ -2,7 +2,7 @@
 
     python benchmarks/anchor_scores.py --write scenes
     mobilevit train scenes --model ssdlite_mobilevit_xxs --weights imagenette --anchors data --epochs 4 --patience 0 \\
-        --size-px 160 --size-min-px 160 --size-max-px 160 --batch-size 16 --no-flip --crop-area-min 0.3 \\
+        --image-size 160 --image-size-min 160 --image-size-max 160 --batch-size 16 --no-flip --crop-area-min 0.3 \\
         --crop-ratio-max 1.5 --name scenes
     python benchmarks/anchor_scores.py --model runs/scenes/best.safetensors --data scenes
 

@@ -1,7 +1,7 @@
 """Is the fused model fast? Times it in eager mode against the model as written and against timm's.
 
     python benchmarks/eager.py
-    python benchmarks/eager.py --train --model mobilevit_xxs --size-px 128 --batch-size 32
+    python benchmarks/eager.py --train --model mobilevit_xxs --image-size 128 --batch-size 32
 
 All have the same weights, carried over by the layout tables, and the outputs are compared first. Each model lives in
 a process of its own, as it does in use: in one process the memory that one model keeps spares the other its page
@@ -55,7 +55,7 @@ class Options:
     """What to time."""
 
     model: str = "mobilevit_s"  # one of the classifiers
-    size_px: int = 256  # side of the images
+    image_size: int = 256  # side of the images
     batch_size: int = 1  # images in a pass
     threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
     rounds: int = 30  # turns of each model
@@ -69,7 +69,7 @@ def main(options: Options) -> None:
         print("timm cannot be imported here: only our models are timed")
         models = [name for name in models if not name.startswith("timm")]
     what = "training step" if options.train else "inference"
-    print(f"{options.model}, {what}, {options.size_px} px, batch {options.batch_size}, {options.rounds} rounds,")
+    print(f"{options.model}, {what}, {options.image_size} px, batch {options.batch_size}, {options.rounds} rounds,")
     print(f"torch {torch.__version__}, {platform.machine()}\n")
     print("| threads | model | ms an image | fastest | timm takes ... times as long | largest difference |")
     print("|---|---|---|---|---|---|")
@@ -135,7 +135,7 @@ def prepare(name: str, options: Options) -> Prepared:
     """A model in the process where it is timed."""
     model = NETWORKS[name](options)
     images = torch.rand(
-        options.batch_size, 3, options.size_px, options.size_px, generator=torch.Generator().manual_seed(0)
+        options.batch_size, 3, options.image_size, options.image_size, generator=torch.Generator().manual_seed(0)
     )
     if name != "timm":
         images = images.contiguous(memory_format=torch.channels_last)

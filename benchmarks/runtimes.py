@@ -82,7 +82,7 @@ class Options:
 
     folder: Annotated[Path, tyro.conf.Positional]  # of the exported files
     model: str = "mobilevit_s"  # one of the classifiers
-    size_px: int = 256  # side of the images
+    image_size: int = 256  # side of the images
     threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
     rounds: int = 30  # turns of each
     passes: int = 3  # timed passes in a turn; its time is their median
@@ -91,12 +91,12 @@ class Options:
 
 
 def main(options: Options) -> None:
-    models = eager.Options(model=options.model, size_px=options.size_px)
+    models = eager.Options(model=options.model, image_size=options.image_size)
     graph = _graph(models)
     for who in ("mobilevit", "timm"):
         for name in options.formats:
             _export(who, name, graph, models, options)
-    print(f"{options.model}, {options.size_px} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
+    print(f"{options.model}, {options.image_size} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
     columns = "ms an image | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
     print(f"| threads | | {columns} |\n|---|---|---|---|---|---|")
     for threads in options.threads:
@@ -108,7 +108,7 @@ def _print_rows(threads: int, options: Options, models: eager.Options) -> None:
     for name in options.formats:
         for who in ("timm", "mobilevit"):
             path = options.folder / f"{who}{FORMATS[name].suffix}"
-            prepared[f"{who}, {name}"] = partial(_prepare, path, threads, options.size_px)
+            prepared[f"{who}, {name}"] = partial(_prepare, path, threads, options.image_size)
     with ExitStack() as stack:
         players = {
             name: stack.enter_context(Player(prepare, threads, options.passes)) for name, prepare in prepared.items()
@@ -126,11 +126,11 @@ def _print_rows(threads: int, options: Options, models: eager.Options) -> None:
             print(f"| {threads} | {name} | {times} | {to_eager:.2f} | {beside} |")
 
 
-def _prepare(path: Path, threads: int, size_px: int) -> Prepared:
+def _prepare(path: Path, threads: int, image_size: int) -> Prepared:
     """An exported file in the process where it is timed."""
     runner = open_exported(path, threads=threads)
     noise = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (1, 3, size_px, size_px), dtype=torch.uint8, generator=noise)
+    images = torch.randint(0, 256, (1, 3, image_size, image_size), dtype=torch.uint8, generator=noise)
     return runner(images)["probabilities"], partial(runner, images)
 
 
@@ -138,7 +138,7 @@ def _graph(models: eager.Options) -> Graph:
     """What is exported of ours."""
     model = create(models.model, num_classes=eager.CLASSES)
     model.load_state_dict(eager.ours(models).state_dict())
-    return graph_of(model, tasks.get("classification"), models.size_px)
+    return graph_of(model, tasks.get("classification"), models.image_size)
 
 
 def _export(who: str, name: str, graph: Graph, models: eager.Options, options: Options) -> None:
@@ -147,44 +147,44 @@ def _export(who: str, name: str, graph: Graph, models: eager.Options, options: O
     if not manifest_path(path).exists():
         if who == "timm":
             model = eager.timm_model(models, exportable=options.exportable).eval()
-            EXPORTS[name](model, path, models.size_px)
+            EXPORTS[name](model, path, models.image_size)
         else:
             adapter(name).write(graph, path, "fp32")
         write_atomically(manifest_path(path), draft(graph, name, "fp32", path, meanings={}).to_json())
 
 
-def _onnx(model: nn.Module, path: Path, size_px: int) -> None:
+def _onnx(model: nn.Module, path: Path, image_size: int) -> None:
     from timm.utils.onnx import onnx_export
 
     names = {"input_names": ["images"], "output_names": ["probabilities"]}
-    onnx_export(model, str(path), torch.rand(2, 3, size_px, size_px), use_dynamo=True, **names)
+    onnx_export(model, str(path), torch.rand(2, 3, image_size, image_size), use_dynamo=True, **names)
 
 
-def _openvino(model: nn.Module, path: Path, size_px: int) -> None:
+def _openvino(model: nn.Module, path: Path, image_size: int) -> None:
     import openvino
 
     path.mkdir()
     source = path / "model.onnx"
-    _onnx(model, source, size_px)
+    _onnx(model, source, image_size)
     openvino.save_model(openvino.convert_model(source), path / "model.xml", compress_to_fp16=False)
     source.unlink()
 
 
-def _executorch(model: nn.Module, path: Path, size_px: int) -> None:
+def _executorch(model: nn.Module, path: Path, image_size: int) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
     with torch.no_grad():
-        program = torch.export.export(model, (torch.rand(1, 3, size_px, size_px),))
+        program = torch.export.export(model, (torch.rand(1, 3, image_size, image_size),))
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(edge.to_executorch().buffer)
 
 
-def _litert(model: nn.Module, path: Path, size_px: int) -> None:
+def _litert(model: nn.Module, path: Path, image_size: int) -> None:
     import litert_torch
 
     program = ChannelsLast(Single(model), ("probabilities",)).eval()
-    images = torch.rand(1, size_px, size_px, 3)
+    images = torch.rand(1, image_size, image_size, 3)
     litert_torch.convert(program, sample_kwargs={"images": images}).export(str(path))
 
 

@@ -147,7 +147,7 @@ def _val_images(session: Session) -> Tensor:
     """(N, 3, H, W) uint8, as the trained model sees them."""
     spec, task = spec_of(load(TRAINED)), TASKS["classification"]
     dataset = ImageDataset(_val(session), task, seed=0, augment=None, preprocessing=spec.preprocessing)
-    return torch.cat([batch.images for batch in eval_loader(dataset, 32, workers=0)])
+    return torch.cat([batch.images for batch in eval_loader(dataset, 32, num_workers=0)])
 
 
 def _val(session: Session) -> tuple[Sample, ...]:
@@ -246,7 +246,7 @@ def resumed_run(session: Session, figures: Figures) -> None:
 
 def _short_run(session: Session) -> TrainConfig:
     data = made.write_subset(session.data, session.work / "few", session.sizes.run)
-    size_px = session.sizes.compared_px
+    image_size = session.sizes.compared_px
     return TrainConfig(
         data=data,
         model="mobilevit_xxs",
@@ -256,7 +256,7 @@ def _short_run(session: Session) -> TrainConfig:
         name="whole",
         overwrite=True,
         device=session.device.type,  # type: ignore[arg-type]
-        scale=MultiScaleConfig(size_px=size_px, batch_size=max(2, session.sizes.run // 8)),
+        scale=MultiScaleConfig(image_size=image_size, batch_size=max(2, session.sizes.run // 8)),
     )
 
 
@@ -303,7 +303,7 @@ def out_of_memory(session: Session, figures: Figures) -> None:
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.02)  # 1.6 of 80 GB
     try:
-        train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(size_px=512, batch_size=64)))
+        train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(image_size=512, batch_size=64)))
         message = "no error"
     except MobileViTError as error:
         message = str(error)

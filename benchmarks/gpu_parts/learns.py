@@ -93,7 +93,7 @@ def _config(session: Session) -> TrainConfig:
         cache="memory",
         checkpoint_minutes=60.0,
         optim=OptimizerConfig(lr=2e-3, weight_decay=0.05, ema_decay=0.998),
-        scale=MultiScaleConfig(size_px=sizes.learn_px, batch_size=sizes.learn_batch),
+        scale=MultiScaleConfig(image_size=sizes.learn_px, batch_size=sizes.learn_batch),
         augment=AugmentConfig(crop_area_min=0.2),
     )
 

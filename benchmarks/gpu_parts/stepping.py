@@ -16,7 +16,7 @@ from mobilevit.training.model import training_mode
 from mobilevit.training.step import TrainStep
 
 # No clipping and frozen statistics: then a step's gradient is the sum over its images, however these are split.
-PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(clip_norm=0.0))
+PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(grad_clip_norm=0.0))
 
 Gradient = dict[str, torch.Tensor]
 

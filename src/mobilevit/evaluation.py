@@ -100,7 +100,7 @@ class Evaluation:
             "data": str(self.data),
             "split": self.split,
             "images": self.images,
-            "size_px": self.spec.preprocessing.size_px,
+            "image_size": self.spec.preprocessing.image_size,
             "classes": len(self.spec.classes),
             "classes_present": self.classes_present,
             "seconds": round(self.seconds, 3),
@@ -134,8 +134,8 @@ def evaluate(
     split: str = "val",
     device: str = "auto",
     batch_size: int = 64,
-    workers: int | None = None,
-    size_px: int | None = None,
+    num_workers: int | None = None,
+    image_size: int | None = None,
     runtime: str = "torch",
     read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     skip_broken: bool = False,
@@ -146,7 +146,7 @@ def evaluate(
 
     `split` is one that the dataset has, or "all"; the log says where val comes from, if not from a folder of that
     name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
-    `size_px` evaluates at another size than the model's own; the short side before the crop keeps its ratio to it.
+    `image_size` evaluates at another size than the model's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
@@ -154,13 +154,13 @@ def evaluate(
     a batch size or a number of workers out of range, and for a model that takes no threshold. NotStoredError, which has
     the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
-    if batch_size < 1 or (workers is not None and workers < 0):
-        raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more images, 0 or more workers")
-    runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
+    if batch_size < 1 or (num_workers is not None and num_workers < 0):
+        raise UsageError(f"batch size {batch_size}, workers {num_workers}: take 1 or more images, 0 or more workers")
+    runner = runner_for(model, device=device, image_size=image_size, runtime=runtime)
     task = tasks.get(runner.spec.task)
     criterion = None if store_threshold is None else Criterion.parse(store_threshold)
     if criterion is not None:
-        _must_take_threshold(model, task, changed=size_px is not None or runtime != TORCH)
+        _must_take_threshold(model, task, changed=image_size is not None or runtime != TORCH)
     dataset = task.read(Path(data), read_options)
     if split == "val":
         for finding in task.check(dataset, thorough=False):
@@ -168,12 +168,12 @@ def evaluate(
                 log.info("note: %s; --split all takes every image", finding.message)
     if skip_broken:
         dataset = _readable(task, dataset, split)
-    workers = auto_workers(device=_device_of(runner)) if workers is None else workers
+    num_workers = auto_workers(device=_device_of(runner)) if num_workers is None else num_workers
     with memory_errors(
         lambda: f"evaluate in smaller batches (batch_size is {batch_size}), or images of a smaller size"
     ):
         evaluation = evaluate_runner(
-            runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress
+            runner, task, dataset, split, batch_size=batch_size, num_workers=num_workers, progress=progress
         )
     if evaluation.scores.primary[1] is None:
         log.warning("note: %s", evaluation.unmeasured)
@@ -189,7 +189,7 @@ def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:
             f"a threshold is stored in a model file, and {model} is none: give one such as best.safetensors"
         )
     if changed:
-        raise UsageError("a threshold is stored for the model as it is: leave out --size-px and --runtime")
+        raise UsageError("a threshold is stored for the model as it is: leave out --image-size and --runtime")
     model_file.load(model)
 
 
@@ -217,7 +217,7 @@ def evaluate_runner(
     split: str,
     *,
     batch_size: int,
-    workers: int,
+    num_workers: int,
     rank: int = 0,
     world_size: int = 1,
     cache: ImageCache | None = None,
@@ -233,7 +233,7 @@ def evaluate_runner(
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec)
     started, model_seconds, done = time.perf_counter(), 0.0, 0
-    for batch in eval_loader(images, batch_size, workers, rank, world_size, device=device):
+    for batch in eval_loader(images, batch_size, num_workers, rank, world_size, device=device):
         asked = time.perf_counter()
         outputs = runner(batch.images)
         model_seconds += time.perf_counter() - asked

@@ -67,7 +67,7 @@ class Predictor:
         batch_size: int = BATCH_SIZE,
         top_k: int | None = None,
         score_threshold: float | None = None,
-        size_px: int | None = None,
+        image_size: int | None = None,
         runtime: str = TORCH,
     ) -> None:
         """`top_k` and `score_threshold` limit what a result says: see `Limits`. `runtime` is "torch", a format that the
@@ -75,7 +75,7 @@ class Predictor:
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
         self._process = os.getpid()
-        self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
+        self.runner = runner_for(model, device=device, image_size=image_size, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
         self.batch_size, self.limits = batch_size, Limits(top_k, score_threshold)
@@ -281,11 +281,11 @@ def predict(
     batch_size: int = BATCH_SIZE,
     top_k: int | None = None,
     score_threshold: float | None = None,
-    size_px: int | None = None,
+    image_size: int | None = None,
 ) -> list[Any]:
     """One Result an image: a `Predictor` for a single use. ImageError at the first image that cannot be read."""
     predictor = Predictor(
-        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, size_px=size_px
+        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, image_size=image_size
     )
     return predictor(images)
 
@@ -294,29 +294,29 @@ def runner_for(
     model: str | Path | nn.Module | Runner,
     *,
     device: str = "auto",
-    size_px: int | None = None,
+    image_size: int | None = None,
     runtime: str = TORCH,
 ) -> Runner:
     """A runner of a model file, a name of the catalog or a model (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
-    `size_px` takes images of another size than the model was trained for, an exported file one that it was exported
+    `image_size` takes images of another size than the model was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
     without_lost_threads()
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
         if is_exported(model):
-            return _exported(Path(model), size_px)
+            return _exported(Path(model), image_size)
         model = load(model)
     if not isinstance(model, nn.Module):
-        if size_px is not None:
+        if image_size is not None:
             raise UsageError("the size of a runner is decided where it is made: give the size there")
         return model
     spec = spec_of(model)
     if not spec.classes:
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
-    spec = spec if size_px is None else at_size(spec, size_px)
+    spec = spec if image_size is None else at_size(spec, image_size)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
 
 
@@ -330,9 +330,9 @@ def without_lost_threads() -> None:
 LOADED_BY = os.getpid()
 
 
-def _exported(path: Path, size_px: int | None) -> Runner:
+def _exported(path: Path, image_size: int | None) -> Runner:
     """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
-    runner = open_exported(path, size_px=size_px)
+    runner = open_exported(path, image_size=image_size)
     try:
         check_spec(runner.spec)
         expected = tasks.get(runner.spec.task).interface.outputs

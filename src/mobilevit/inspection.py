@@ -53,7 +53,7 @@ class Summary:
     """A model at one image size."""
 
     name: str
-    size_px: int
+    image_size: int
     stages: tuple[Stage, ...]
     spec: ModelSpec | None = None  # of a model that carries one: its classes, preprocessing and provenance
 
@@ -76,25 +76,25 @@ class Summary:
         return {**asdict(self), "parameters": self.parameters, "macs": {**asdict(self.macs), "total": self.macs.total}}
 
 
-def info(model: str | Path | nn.Module, size_px: int | None = None) -> Summary:
-    """The parts of a model for square images of `size_px`: a name, a model file, or a model.
+def info(model: str | Path | nn.Module, image_size: int | None = None) -> Summary:
+    """The parts of a model for square images of `image_size`: a name, a model file, or a model.
 
-    Without `size_px` the images are those that the model is made for. Of the name of a model nothing is
+    Without `image_size` the images are those that the model is made for. Of the name of a model nothing is
     downloaded (the name of weights fetches them), and nothing is computed: the forward pass runs on shapes alone.
     UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
     """
-    if size_px is not None and not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
-        raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
+    if image_size is not None and not SIZES_PX[0] <= image_size <= SIZES_PX[1]:
+        raise UsageError(f"the size is {image_size}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
     name, loaded = _loaded(model)
-    return summarize(name, loaded, size_px or _own_size_px(name, loaded))
+    return summarize(name, loaded, image_size or _own_image_size(name, loaded))
 
 
 def deit_tiny() -> Summary:
     """The standard ViT that the paper compares with, at its 224 px."""
-    return summarize("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
+    return summarize("DeiT-Tiny", ViT(DEIT_TINY, image_size=DEIT_PX), DEIT_PX)
 
 
-def summarize(name: str, loaded: nn.Module, size_px: int) -> Summary:
+def summarize(name: str, loaded: nn.Module, image_size: int) -> Summary:
     """Count a model by one forward pass on shapes; the model stays as it is."""
     loaded = copy.deepcopy(loaded).to("meta").eval()
     counter = _Counter()
@@ -102,9 +102,9 @@ def summarize(name: str, loaded: nn.Module, size_px: int) -> Summary:
     for path, part in _parts(loaded):
         _watch(path, part, counter, stages)
     with torch.no_grad(), counter:
-        loaded(torch.empty(1, 3, size_px, size_px, device="meta", dtype=next(loaded.parameters()).dtype))
+        loaded(torch.empty(1, 3, image_size, image_size, device="meta", dtype=next(loaded.parameters()).dtype))
     rest = _rest(loaded, {stage.name for stage in stages})
-    return Summary(name, size_px, (*stages, *rest), getattr(loaded, "spec", None))
+    return Summary(name, image_size, (*stages, *rest), getattr(loaded, "spec", None))
 
 
 def _loaded(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
@@ -117,11 +117,11 @@ def _loaded(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
     return str(model), load(model)
 
 
-def _own_size_px(name: str, loaded: nn.Module) -> int:
+def _own_image_size(name: str, loaded: nn.Module) -> int:
     spec = getattr(loaded, "spec", None)
     if isinstance(spec, ModelSpec):
-        return spec.preprocessing.size_px
-    return MODELS[name].size_px if name in MODELS else Preprocessing().size_px
+        return spec.preprocessing.image_size
+    return MODELS[name].image_size if name in MODELS else Preprocessing().image_size
 
 
 def _is_path(model: str | Path) -> bool:

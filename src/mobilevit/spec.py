@@ -36,7 +36,7 @@ class Preprocessing:
     `fit` "crop": resize the short side, crop the center. "stretch": the whole image, its aspect not kept.
     """
 
-    size_px: int = 256  # side of the square
+    image_size: int = 256  # side of the square
     resize_px: int = 288  # short side before the crop; without meaning where the image is stretched
     interpolation: Interpolation = "bilinear"
     channel_order: ChannelOrder = "rgb"  # of the model's input; callers always pass RGB
@@ -174,13 +174,15 @@ def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
     return next((name for name, count in counts.items() if count > 1), None)
 
 
-def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
+def at_size(spec: ModelSpec, image_size: int) -> ModelSpec:
     """The spec with another size of the crop, and of the resize before it in its ratio; UsageError out of range."""
-    if not SMALLEST_PX <= size_px <= LARGEST_PX:
-        raise UsageError(f"a size of {size_px} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}")
+    if not SMALLEST_PX <= image_size <= LARGEST_PX:
+        raise UsageError(
+            f"a size of {image_size} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}"
+        )
     before = spec.preprocessing
-    resize_px = round(size_px * before.resize_px / before.size_px)
-    return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
+    resize_px = round(image_size * before.resize_px / before.image_size)
+    return replace(spec, preprocessing=replace(before, image_size=image_size, resize_px=resize_px))
 
 
 SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the model halves it five times; attention grows with its square

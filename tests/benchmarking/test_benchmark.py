@@ -51,7 +51,7 @@ def test_every_runtime_has_its_row(model: Path) -> None:
     found = benchmark(model, threads=[1], runs=6, batch_sizes=[1, 3], progress=lambda *done: told.append(done))
     assert [(row.runtime, row.threads) for row in found.rows] == [("torch", 1), ("onnx", 1)]
     assert told == [(1, 2), (2, 2)]
-    assert found.size_px == 64
+    assert found.image_size == 64
     for row in found.rows:
         assert 0 < row.median_ms <= row.p90_ms <= row.p99_ms
         assert row.images_per_second[1] == pytest.approx(1000 / row.median_ms)
@@ -182,7 +182,7 @@ def test_the_commands_say_it_once_on_standard_error(
 
 def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["benchmark", str(model), "--threads", "1", "--runs", "5", "--batch-sizes", "1,2"]
-    assert main([*arguments, "--save", str(tmp_path / "speed")]) == 0
+    assert main([*arguments, "--output", str(tmp_path / "speed")]) == 0
     said = capsys.readouterr().out
     assert "images/s, 2 at a time" in said
     assert Image.open(tmp_path / "speed" / "benchmark.png").width > 500

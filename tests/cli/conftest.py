@@ -21,7 +21,7 @@ def write_model(path: Path, names: Sequence[str], architecture: str = "mobilevit
     """A model of these classes for images of 32 px, as it is before any training."""
     torch.manual_seed(0)
     model = create(architecture, classes=labels(names))
-    spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=32, resize_px=36))
+    spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=32, resize_px=36))
     model_file.save(path, model.state_dict(), spec)
     return path
 

@@ -49,7 +49,7 @@ def test_a_flag_and_its_python_parameter_have_one_default(options: Any, verb: Ca
 
 
 def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert main(["check", str(data), "--grid", str(tmp_path / "grid.png")]) == 0
+    assert main(["check", str(data), "--output", str(tmp_path / "grid.png")]) == 0
     assert "[bold]cat" in capsys.readouterr().out
     assert Image.open(tmp_path / "grid.png").width > 100
 
@@ -60,8 +60,8 @@ def test_check(data: Path, tmp_path: Path, capsys: Capture) -> None:
 def test_the_backend_of_a_notebook_stops_no_command(verb: str, model: Path, data: Path, tmp_path: Path) -> None:
     images = str(data / "val" / "dog" / "0.png")
     arguments = {
-        "check": [data, "--grid", tmp_path / "grid.png"],
-        "evaluate": [model, data, "--workers", "0", "--save", tmp_path],
+        "check": [data, "--output", tmp_path / "grid.png"],
+        "evaluate": [model, data, "--num-workers", "0", "--output", tmp_path],
         "predict": [model, images, "--output", tmp_path],
         "explain": [model, images, "--output", tmp_path / "why.png"],
     }
@@ -88,7 +88,7 @@ def test_a_check_that_finds_errors_fails(data: Path, tmp_path: Path, capsys: Cap
 
 
 def test_evaluate(model: Path, data: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert main(["evaluate", str(model), str(data), "--workers", "0", "--save", str(tmp_path)]) == 0
+    assert main(["evaluate", str(model), str(data), "--num-workers", "0", "--output", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "[bold]cat" in shown and "top1" in shown and "a second" in shown
     assert {"evaluation.json", "confusion.csv", "confusion.png", "reliability.png"} <= {
@@ -100,10 +100,10 @@ def test_evaluate_says_which_images_it_took_and_leaves_out_broken_ones(
     model: Path, data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     folder = shutil.copytree(data / "train", tmp_path / "pets")
-    assert main(["evaluate", str(model), str(folder), "--workers", "0"]) == 0
+    assert main(["evaluate", str(model), str(folder), "--num-workers", "0"]) == 0
     assert "set apart by names and seed; --split all takes every image" in capsys.readouterr().err
     (folder / "dog" / "0.png").write_text("no image")
-    whole = ["evaluate", str(model), str(folder), "--workers", "0", "--split", "all"]
+    whole = ["evaluate", str(model), str(folder), "--num-workers", "0", "--split", "all"]
     assert main(whole) == 1
     assert "0.png" in capsys.readouterr().err
     assert main([*whole, "--skip-broken"]) == 0
@@ -112,7 +112,7 @@ def test_evaluate_says_which_images_it_took_and_leaves_out_broken_ones(
 
 
 def test_evaluate_for_machines(model: Path, data: Path, capsys: Capture) -> None:
-    assert main(["evaluate", str(model), str(data), "--workers", "0", "--json", "--split", "all"]) == 0
+    assert main(["evaluate", str(model), str(data), "--num-workers", "0", "--json", "--split", "all"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["images"] == 16
     assert {"top1", "ece"} <= said["scores"].keys()
@@ -257,7 +257,7 @@ def test_predict_takes_folders_patterns_and_standard_input(
     "arguments",
     [
         ["explain", "imagenette", "PHOTO"],  # which needs all that predict does
-        pytest.param(["check", "DATA", "--grid", "sheet.png"], marks=pytest.mark.system),
+        pytest.param(["check", "DATA", "--output", "sheet.png"], marks=pytest.mark.system),
         pytest.param(["predict", "imagenette", "PHOTO"], marks=pytest.mark.system),
     ],
 )
@@ -297,7 +297,7 @@ def test_info_lists_the_models(capsys: Capture) -> None:
 
 
 def test_info_of_a_file(model: Path, capsys: Capture) -> None:
-    assert main(["info", str(model), "--size", "64"]) == 0
+    assert main(["info", str(model), "--image-size", "64"]) == 0
     assert "mobilevit_xxs" in capsys.readouterr().out
 
 

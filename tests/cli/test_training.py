@@ -17,7 +17,18 @@ from mobilevit.data.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 Capture = pytest.CaptureFixture[str]
-SMALL = ["--model", "mobilevit_xxs", "--weights", "none", "--workers", "0", "--sampler", "single", "--size-px", "32"]
+SMALL = [
+    "--model",
+    "mobilevit_xxs",
+    "--weights",
+    "none",
+    "--num-workers",
+    "0",
+    "--sampler",
+    "single",
+    "--image-size",
+    "32",
+]
 
 
 def test_no_flag_gives_the_configuration_of_the_python_call() -> None:
@@ -85,7 +96,7 @@ def test_the_largest_batch_can_be_asked_for(spelled: list[str], data: Path, tmp_
 
 def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
     plot = tmp_path / "rates.png"
-    arguments = ["find-lr", str(data), *SMALL, "--batch-size", "4", "--steps", "12", "--save", str(plot)]
+    arguments = ["find-lr", str(data), *SMALL, "--batch-size", "4", "--steps", "12", "--output", str(plot)]
     assert main([*arguments, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["suggestion"] is None  # images of noise

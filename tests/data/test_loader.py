@@ -23,9 +23,9 @@ from mobilevit.errors import ImageError
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.classification.task import ClassificationTask
 
-EVALUATION = Preprocessing(size_px=32, resize_px=36)
+EVALUATION = Preprocessing(image_size=32, resize_px=36)
 TASK = ClassificationTask()
-SCALE = MultiScaleConfig(size_px=32, batch_size=4)
+SCALE = MultiScaleConfig(image_size=32, batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def same(first: list[Batch], second: list[Batch]) -> bool:
     )
 
 
-def epoch_of(samples: tuple[Sample, ...], workers: int, epoch: int = 0, start_step: int = 0) -> list[Batch]:
+def epoch_of(samples: tuple[Sample, ...], num_workers: int, epoch: int = 0, start_step: int = 0) -> list[Batch]:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0, epoch=epoch, start_step=start_step)
-    loader = train_loader(training(samples), sampler, workers)
+    loader = train_loader(training(samples), sampler, num_workers)
     assert len(loader) == len(sampler)
     return list(loader)
 
@@ -89,8 +89,8 @@ def test_batches_are_what_the_schedule_says(samples: tuple[Sample, ...]) -> None
     batches = epoch_of(samples, 0)
     assert len(batches) == schedule.steps(0)
     for step, batch in enumerate(batches):
-        size_px, count = schedule.step(0, step)
-        assert (batch.images.shape, batch.images.dtype) == ((count, 3, size_px, size_px), torch.uint8)
+        image_size, count = schedule.step(0, step)
+        assert (batch.images.shape, batch.images.dtype) == ((count, 3, image_size, image_size), torch.uint8)
         assert batch.targets.tolist() == [samples[index].target for index in batch.indices]
     assert len({batch.images.shape[-1] for batch in batches}) > 1
 
@@ -128,16 +128,16 @@ def test_evaluation_takes_every_sample_once(samples: tuple[Sample, ...], world_s
     assert sorted(seen) == list(range(len(samples)))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_broken_image_is_named_without_a_workers_traceback(
-    samples: tuple[Sample, ...], workers: int, tmp_path: Path
+    samples: tuple[Sample, ...], num_workers: int, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(samples[1].path.read_bytes()[:600])
     with pytest.raises(ImageError) as direct:
         decode(broken)
     dataset = ImageDataset((*samples, Sample(broken, 0)), TASK, seed=0, augment=None, preprocessing=EVALUATION)
-    loader, before = eval_loader(dataset, 4, workers), set(multiprocessing.active_children())
+    loader, before = eval_loader(dataset, 4, num_workers), set(multiprocessing.active_children())
     with pytest.raises(ImageError) as caught:
         list(loader)
     assert str(caught.value) == str(direct.value)
@@ -176,7 +176,7 @@ def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number
     dataset = ImageDataset(
         images, ClassificationTask(), seed=0, augment=AugmentConfig(), preprocessing=Preprocessing()
     )
-    sampler = MultiScaleSampler(len(images), MultiScaleConfig(size_px=64, batch_size=4), seed=0)
+    sampler = MultiScaleSampler(len(images), MultiScaleConfig(image_size=64, batch_size=4), seed=0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for batch in train_loader(dataset, sampler, 2):

@@ -27,7 +27,7 @@ def noise(width: int, height: int, low: int = 0, high: int = 256) -> Image.Image
 
 def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """Evaluation as the paper's code writes it: resize the whole image, then cut its center out."""
-    short, crop = min(image.size), preprocessing.size_px
+    short, crop = min(image.size), preprocessing.image_size
     width, height = (side * preprocessing.resize_px // short for side in image.size)
     left, top = round((width - crop) / 2), round((height - crop) / 2)
     resized = image.resize((width, height), FILTERS[preprocessing.interpolation])
@@ -37,13 +37,13 @@ def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 @settings(max_examples=60, deadline=None)
 @given(SIDES, SIDES, st.integers(1, 96), st.integers(0, 32), st.sampled_from(["bilinear", "bicubic"]))
 def test_one_step_of_evaluation_equals_two(
-    width: int, height: int, size_px: int, margin_px: int, interpolation: Interpolation
+    width: int, height: int, image_size: int, margin_px: int, interpolation: Interpolation
 ) -> None:
     if max(width, height) > 40 * min(width, height):
         height = width  # the two steps would take too long; see the test of elongated images
     # Bicubic goes beyond black and white, where Pillow cuts it off after the axis that it happens to take first.
     image = noise(width, height) if interpolation == "bilinear" else noise(width, height, 96, 160)
-    preprocessing = Preprocessing(size_px, size_px + margin_px, interpolation)
+    preprocessing = Preprocessing(image_size, image_size + margin_px, interpolation)
     one = np.asarray(eval_geometry(image.size, preprocessing).image(image), dtype=int)
     distance = np.abs(one - np.asarray(two_steps(image, preprocessing), dtype=int))
     assert distance.max() <= 2, "Pillow rounds between the axes, and may take them in another order"
@@ -59,19 +59,19 @@ def test_elongated_and_tiny_images_cost_no_memory(size: tuple[int, int]) -> None
 
 def test_a_crop_larger_than_the_resized_image_is_refused() -> None:
     with pytest.raises(UsageError, match="resized to 224 px before a crop of 256 px"):
-        eval_geometry((640, 480), Preprocessing(size_px=256, resize_px=224))
+        eval_geometry((640, 480), Preprocessing(image_size=256, resize_px=224))
 
 
 @settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 400), st.integers(0, 2**32), st.floats(0.01, 1.0), st.floats(1.0, 3.0))
 def test_random_crops_lie_inside_and_keep_their_bounds(
-    width: int, height: int, size_px: int, seed: int, area_min: float, ratio_max: float
+    width: int, height: int, image_size: int, seed: int, area_min: float, ratio_max: float
 ) -> None:
     config = AugmentConfig(crop_area_min=area_min, crop_ratio_max=ratio_max)
-    geometry = train_geometry(np.random.default_rng(seed), (width, height), size_px, config)
+    geometry = train_geometry(np.random.default_rng(seed), (width, height), image_size, config)
     left, top, right, bottom = geometry.box
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    assert geometry.output == (size_px, size_px)
+    assert geometry.output == (image_size, image_size)
     crop_width, crop_height = right - left, bottom - top
     fallback = (
         min(width, round(height * ratio_max)) == crop_width and min(height, round(width * ratio_max)) == crop_height

@@ -36,7 +36,7 @@ def test_a_sound_dataset(tree):
     assert report.findings == []
     assert report.counts == {"train": {"cat": 12, "dog": 12}, "val": {"cat": 3, "dog": 3}}
     assert report.rows() == [{"class": "cat", "train": 12, "val": 3}, {"class": "dog", "train": 12, "val": 3}]
-    assert report.suggested_size_px == 64
+    assert report.suggested_image_size == 64
 
 
 def test_unreadable_images_are_errors(tree):
@@ -217,19 +217,19 @@ def test_without_broken_stops_where_a_class_or_a_split_is_lost(tree):
         doctor.without_broken(*read(root))
 
 
-@pytest.mark.parametrize(("short_px", "size_px"), [(20, 32), (64, 64), (95, 64), (96, 96), (255, 224), (300, 256)])
-def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, size_px):
+@pytest.mark.parametrize(("short_px", "image_size"), [(20, 32), (64, 64), (95, 64), (96, 96), (255, 224), (300, 256)])
+def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, image_size):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         for number in range(3):
             smooth_image(number, short_px + 10, short_px).save(tmp_path / label / f"{number}.jpg")
     (tmp_path / "a" / "x.jpg").touch()
-    assert doctor.suggest_size_px(*read(tmp_path)) == size_px
+    assert doctor.suggest_image_size(*read(tmp_path)) == image_size
 
 
 def test_no_size_can_be_suggested_without_a_image(names_only):
     with pytest.raises(DataError, match="can be read, of 24 tried"):
-        doctor.suggest_size_px(*read(names_only(SOUND)))
+        doctor.suggest_image_size(*read(names_only(SOUND)))
 
 
 def test_an_interruption_stops_the_work(tree):

@@ -72,17 +72,17 @@ def test_what_cannot_be_reached() -> None:
     assert unreached(both, 3, fit, 640)[1] < unreached(both, 3, fit, 320)[1]
 
 
-@pytest.mark.parametrize("size_px", [256, 320, 352])
+@pytest.mark.parametrize("image_size", [256, 320, 352])
 @pytest.mark.parametrize("sizes", [PAPER_SIZES, fitted(images_of(np.full((100, 2), 60.0)))])
-def test_the_anchors_are_those_of_the_model(size_px: int, sizes: AnchorSizes) -> None:
+def test_the_anchors_are_those_of_the_model(image_size: int, sizes: AnchorSizes) -> None:
     """A box that is one of the model's own anchors is reached; so `unreached` knows where they are."""
     model = SSDLite(XXS, 1, anchors=sizes).eval()
     with torch.no_grad():
-        anchors = model(torch.zeros(1, 3, size_px, size_px)).anchors
+        anchors = model(torch.zeros(1, 3, image_size, image_size)).anchors
     inside = anchors[::97].numpy()
     boxes = np.concatenate([inside[:, :2] - inside[:, 2:] / 2, inside[:, :2] + inside[:, 2:] / 2], axis=1)
     target = Boxes.of(boxes * 1000, np.zeros(len(boxes)), (1000, 1000))
-    assert unreached([target], 1, sizes, size_px) == [0.0]
+    assert unreached([target], 1, sizes, image_size) == [0.0]
 
 
 def test_check_says_what_would_help() -> None:

@@ -41,8 +41,8 @@ ELSEWHERE = {
     "docs/python.md": "tests/exporting/test_docs.py",
 }
 
-SHORT = "--epochs 1 --size-px 64 --batch-size 8"
-SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(size_px=64, batch_size=8)"
+SHORT = "--epochs 1 --image-size 64 --batch-size 8"
+SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(image_size=64, batch_size=8)"
 
 # What is shortened in the blocks of a document: fewer epochs, small images, fewer rounds and formats; `make` says what
 # it would do, and nothing is installed but the package, beside the environment.
@@ -144,7 +144,7 @@ def _write_model(path: Path, architecture: str, names: Sequence[str]) -> None:
     torch.manual_seed(0)
     model = create(architecture, classes=labels(names))
     path.parent.mkdir(parents=True, exist_ok=True)
-    spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=64, resize_px=72))
+    spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=64, resize_px=72))
     model_file.save(path, model.state_dict(), spec)
 
 
@@ -168,9 +168,9 @@ def _write_cells(data: Path, runs: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _write_masks(Path(folder) / "masks", "images", "masks", {}, instances=True)
         convert_data(Path(folder) / "masks", data, to="coco", instances="cell")
-    scale = MultiScaleConfig(size_px=96, batch_size=5)
+    scale = MultiScaleConfig(image_size=96, batch_size=5)
     config = TrainConfig(data, model="ssdlite_mobilevit_xxs", weights="imagenette", epochs=4, output=runs, name="cells")
-    train(replace(config, scale=scale, device="cpu", workers=0), Quiet())
+    train(replace(config, scale=scale, device="cpu", num_workers=0), Quiet())
 
 
 def _write_video(path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_pixel_is_the_warmest_unless_it_is_chosen(model: nn.Module, image: I
 
 
 def test_another_size(model: nn.Module, image: Image.Image) -> None:
-    evidence = explain(model, image, size_px=96).evidence
+    evidence = explain(model, image, image_size=96).evidence
     assert evidence.crop.size == (96, 96)
     assert evidence.heat.shape == (3, 3)
     assert [a.seen.shape for a in evidence.attention] == [(12, 12), (6, 6), (4, 4)]  # the last one resized from 3 x 3
@@ -105,7 +105,7 @@ def test_bgr_weights_see_bgr(model: nn.Module, image: Image.Image) -> None:
 
 
 def test_saves_a_image(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
-    explanation = explain(model, image, size_px=64)
+    explanation = explain(model, image, image_size=64)
     paths = [tmp_path / f"why{suffix}" for suffix in (".JPEG", ".png", ".webp")]
     for path in paths:
         explanation.save(path)
@@ -152,9 +152,9 @@ def test_one_image_at_a_time(model: nn.Module, image: Image.Image, tmp_path: Pat
     with pytest.raises(UsageError, match="one at a time"):
         explain(model, tmp_path)
     (tmp_path / "b.png").unlink()
-    assert explain(model, tmp_path, size_px=64).result.source.endswith("a.png")
+    assert explain(model, tmp_path, image_size=64).result.source.endswith("a.png")
 
 
 def test_a_size_out_of_range(model: nn.Module, image: Image.Image) -> None:
     with pytest.raises(UsageError):
-        explain(model, image, size_px=8)
+        explain(model, image, image_size=8)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported_models import SIZE_PX, model_of
+from exported_models import IMAGE_SIZE, model_of
 from filelock import FileLock
 from PIL import Image
 
@@ -46,7 +46,7 @@ def export_of(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         known = folder / f"{task}.{name}.pickle"
         with FileLock(folder / f"{task}.{names[0]}.lock"):
             if not known.exists():
-                made = export(model_of(task), names, verify=photos, output=folder / task, size_px=SIZE_PX)
+                made = export(model_of(task), names, verify=photos, output=folder / task, image_size=IMAGE_SIZE)
                 for written, exported in zip(names, made, strict=True):
                     (folder / f"{task}.{written}.pickle").write_bytes(pickle.dumps(exported))
             found: ExportedModel = pickle.loads(known.read_bytes())

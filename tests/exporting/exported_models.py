@@ -25,7 +25,7 @@ from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import create, load, spec_of
 
-SIZE_PX = 96  # a map of 3 x 3 in the last stage: the resize inside the block is part of what is compared
+IMAGE_SIZE = 96  # a map of 3 x 3 in the last stage: the resize inside the block is part of what is compared
 TASKS = ("classification", "detection", "segmentation")
 SABOTAGE = ("weights", "channels", "scale")
 STEPS = 40
@@ -65,17 +65,17 @@ def _teach(model: nn.Module, task: str) -> None:
 
 
 def squares(task: str, count: int, seed: int = 0) -> tuple[Tensor, Any]:
-    """Images of a red or a blue square each, (count, 3, SIZE_PX, SIZE_PX) uint8, and the targets of the task."""
+    """Images of a red or a blue square each, (count, 3, IMAGE_SIZE, IMAGE_SIZE) uint8, and the targets of the task."""
     rng, seen = np.random.default_rng(seed), []
-    pixels = rng.normal(128, 20, (count, SIZE_PX, SIZE_PX, 3))
+    pixels = rng.normal(128, 20, (count, IMAGE_SIZE, IMAGE_SIZE, 3))
     for index, image in enumerate(pixels):
         side, color = int(rng.integers(30, 60)), index % 2
-        left, top = rng.integers(0, SIZE_PX - side, 2).tolist()
+        left, top = rng.integers(0, IMAGE_SIZE - side, 2).tolist()
         place = np.s_[top : top + side, left : left + side]
         image[place] = [(220, 30, 30), (30, 30, 220)][color]
-        mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+        mask = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
         mask[place] = 1 + color
-        box = np.array([[left, top, left + side, top + side]], np.float32) / SIZE_PX
+        box = np.array([[left, top, left + side, top + side]], np.float32) / IMAGE_SIZE
         seen.append({"detection": Seen(box, np.array([color])), "segmentation": mask}[task])
     images = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(0, 3, 1, 2)
     return images.contiguous(), tasks.get(task).collate(seen)

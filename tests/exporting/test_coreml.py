@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_models import SABOTAGE, SIZE_PX, TASKS, in_short, model_of
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, in_short, model_of
 from PIL import Image
 from torch import nn
 
@@ -73,11 +73,11 @@ class Start(nn.Module):
 
 @pytest.mark.system
 def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> None:
-    graph = graph_of(model_of("classification"), tasks.get("classification"), SIZE_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
     start = Graph(Start(graph.module.model.backbone), ("map",), graph.spec)
     path = tmp_path / "start.mlpackage"
     coreml.write(start, path, "fp32")
-    images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
     found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(images)
     with torch.no_grad():
         (expected,) = start.module(images.float())
@@ -119,14 +119,14 @@ def test_what_the_package_says_of_itself(task: str, export_of: Exported) -> None
     (images,) = spec.description.input
     image = images.type.imageType
     assert images.name == "images"
-    assert (image.height, image.width) == (SIZE_PX, SIZE_PX)
+    assert (image.height, image.width) == (IMAGE_SIZE, IMAGE_SIZE)
     assert image.colorSpace == type(image).ColorSpace.RGB
     assert spec.specificationVersion == ct.target.iOS17
     about = spec.description.metadata
     assert spec_of(model_of(task)).architecture in about.shortDescription
     assert about.license == spec_of(model_of(task)).provenance.license
     assert about.author == ""
-    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(model_of(task)), SIZE_PX)
+    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(model_of(task)), IMAGE_SIZE)
 
 
 @pytest.mark.system
@@ -142,13 +142,13 @@ def test_outputs_are_float32_and_integers_by_their_names(export_of: Exported) ->
         "scores": kinds.FLOAT32,
         "classes": kinds.INT32,
     }
-    assert [*found["classes"].shape] == [1, SIZE_PX, SIZE_PX]
+    assert [*found["classes"].shape] == [1, IMAGE_SIZE, IMAGE_SIZE]
 
 
 def test_the_manifest_speaks_of_an_image_and_a_dictionary(export_of: Exported) -> None:
     manifest = read_manifest(export_of("classification", "coreml").path)
     (images,), (probabilities,) = manifest.inputs, manifest.outputs
-    assert (images.name, images.shape, images.dtype) == ("images", (SIZE_PX, SIZE_PX), "image")
+    assert (images.name, images.shape, images.dtype) == ("images", (IMAGE_SIZE, IMAGE_SIZE), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
     assert "classLabel" in probabilities.meaning
 
@@ -174,7 +174,7 @@ def test_a_package_that_was_changed_fails(
     model, task = model_of(name), tasks.get(name)
     changed = tmp_path / "changed.mlpackage"
     shutil.copytree(exported.path, changed)
-    backbone = graph_of(model, task, SIZE_PX).module.model.backbone
+    backbone = graph_of(model, task, IMAGE_SIZE).module.model.backbone
     stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
     old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, stem / 255)}[kind]
     content = _weights(changed).read_bytes()
@@ -195,7 +195,7 @@ def _float16(weights: torch.Tensor) -> bytes:
 def test_the_predictor_runs_it(task: str, export_of: Exported, photos: Path) -> None:
     image = photos / "00.png"
     (mine,) = Predictor(str(export_of(task, "coreml").path), score_threshold=0.05)(image)
-    (theirs,) = Predictor(model_of(task), size_px=SIZE_PX, score_threshold=0.05)(image)
+    (theirs,) = Predictor(model_of(task), image_size=IMAGE_SIZE, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
         assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]
@@ -212,14 +212,14 @@ def test_on_macos_the_runtime_would_get_images(task: str, export_of: Exported, m
     def predicted(_: object, inputs: dict[str, Any]) -> dict[str, Any]:
         image = inputs["images"]
         assert isinstance(image, Image.Image)
-        assert (image.mode, image.size) == ("RGB", (SIZE_PX, SIZE_PX))
+        assert (image.mode, image.size) == ("RGB", (IMAGE_SIZE, IMAGE_SIZE))
         return predict(np.asarray(image, np.float32).transpose(2, 0, 1)[None].copy())
 
     monkeypatch.setattr(coreml, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(ct.models.MLModel, "predict", predicted)
     there = coreml.open(exported.path, exported.manifest, None)
     assert there.runtime.startswith("Core ML")
-    images = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
     found = there(images)
     for name, values in here(images).items():
         assert found[name].equal(values)

@@ -69,7 +69,7 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     everything = "\n".join(code(page, language).values())
     text = (DOCS / page).read_text()
     preprocessing = spec_of(create("mobilevit_xxs")).preprocessing
-    assert f"sizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.size_px}" in everything
+    assert f"sizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.image_size}" in everything
     assert f"resizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.resize_px}" in everything
     thresholds = tasks.get("detection").interface.thresholds
     for name, value in (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import official
 import pytest
-from exported_models import SIZE_PX
+from exported_models import IMAGE_SIZE
 
 from mobilevit.exporting.export import export
 from mobilevit.formats.table import FORMATS
@@ -25,6 +25,6 @@ def test_gives_the_models_answers(architecture: str, name: str, photos: Path, tm
     classes = official.num_classes(architecture)
     model = create(architecture, num_classes=classes)
     model.load_state_dict(official.state(architecture, classes))
-    (exported,) = export(model, [name], verify=photos, output=tmp_path, size_px=SIZE_PX)
+    (exported,) = export(model, [name], verify=photos, output=tmp_path, image_size=IMAGE_SIZE)
     assert exported.parity is not None
     assert (exported.parity.generated, exported.path.exists()) == (0, True)

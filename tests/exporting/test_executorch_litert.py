@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from exported_models import SABOTAGE, SIZE_PX, TASKS, compared, in_short, model_of, sabotaged
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, compared, in_short, model_of, sabotaged
 
 from mobilevit import tasks
 from mobilevit.exporting import parity
@@ -35,7 +35,7 @@ BOTH = [where_installed("executorch"), where_installed("litert")]
 
 def images(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=generator)
 
 
 @pytest.mark.parametrize("task", EACH)
@@ -108,7 +108,7 @@ def in_double() -> Iterator[None]:
 @pytest.mark.usefixtures("in_double")
 def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""
-    graph = graph_of(copy.deepcopy(model_of(task)).double(), tasks.get(task), SIZE_PX)
+    graph = graph_of(copy.deepcopy(model_of(task)).double(), tasks.get(task), IMAGE_SIZE)
     seen = graph.example.double()
     with torch.no_grad():
         program = torch.export.export(graph.module, (seen,))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_models import SABOTAGE, SIZE_PX, TASKS, THRESHOLD, compared, model_of, sabotaged, squares
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, THRESHOLD, compared, model_of, sabotaged, squares
 from PIL import Image
 from torch import Tensor, nn
 
@@ -50,7 +50,7 @@ MIN_SCORE = 0.05  # of objects
 
 def images(count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=generator)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -60,7 +60,7 @@ def test_the_graph_is_the_model_on_whole_numbers(task: str, order: str) -> None:
     loaded = copy.deepcopy(model_of(task)).double()
     spec = spec_of(loaded)
     loaded.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
-    graph = graph_of(loaded, tasks.get(task), SIZE_PX)
+    graph = graph_of(loaded, tasks.get(task), IMAGE_SIZE)
     seen = images(2).double()
     with torch.no_grad():
         expected = tasks.get(task).finish(loaded((seen.flip(1) if order == "bgr" else seen) / 255))
@@ -86,7 +86,7 @@ def test_gives_the_models_answers(task: str, name: str, export_of: Exported) -> 
 def test_the_predictor_runs_it(task: str, name: str, export_of: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
     mine = Predictor(str(export_of(task, name).path), score_threshold=least)(photos)
-    theirs = Predictor(model_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
+    theirs = Predictor(model_of(task), image_size=IMAGE_SIZE, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
         if task == "detection":
@@ -157,15 +157,15 @@ def test_the_manifest_says_what_a_program_needs(export_of: Exported) -> None:
     assert manifest == exported.manifest
     assert manifest == Manifest.from_json(manifest.to_json())
     assert [(port.name, port.shape, port.dtype) for port in manifest.inputs] == [
-        ("images", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
+        ("images", ("batch", 3, IMAGE_SIZE, IMAGE_SIZE), "float32")
     ]
     assert [port.name for port in manifest.outputs] == ["boxes", "scores"]
     assert all(port.meaning for port in (*manifest.inputs, *manifest.outputs))
-    assert f"{SIZE_PX} x {SIZE_PX}" in manifest.left_to_do[0]
+    assert f"{IMAGE_SIZE} x {IMAGE_SIZE}" in manifest.left_to_do[0]
     said = " ".join(manifest.left_to_do)
     assert all(f"{value:g}" in said for value in manifest.thresholds.values())
     assert {"mobilevit", "torch", "onnxruntime"} <= manifest.versions.keys()
-    assert manifest.spec == at_size(spec_of(model_of("detection")), SIZE_PX)
+    assert manifest.spec == at_size(spec_of(model_of("detection")), IMAGE_SIZE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -204,17 +204,17 @@ def test_a_file_of_another_model_is_found_out(
 
 def test_such_a_file_is_not_kept(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph of a changed model: the export fails, says where it begins, and leaves nothing behind."""
-    changed = graph_of(sabotaged("classification", "weights"), tasks.get("classification"), SIZE_PX)
+    changed = graph_of(sabotaged("classification", "weights"), tasks.get("classification"), IMAGE_SIZE)
     monkeypatch.setattr(exporting, "graph_of", lambda *_: changed)
     said = r"mobilevit_xxs\.onnx does not give the model's answers in onnxruntime .*the file is no export of this"
     with pytest.raises(ParityError, match=said):
-        export(model_of("classification"), ["onnx"], verify=photos, output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], verify=photos, output=tmp_path, image_size=IMAGE_SIZE)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that gets stage 3 wrong."""
-    graph = graph_of(model_of("classification"), tasks.get("classification"), SIZE_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
 
     class WrongConverter:
         def write(self, _graph: Graph, path: Path, _precision: str) -> None:
@@ -235,7 +235,12 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.system
 def test_half_the_precision_halves_the_file(photos: Path, export_of: Exported, tmp_path: Path) -> None:
     (exported,) = export(
-        model_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
+        model_of("classification"),
+        ["openvino"],
+        verify=photos,
+        output=tmp_path,
+        precision="fp16",
+        image_size=IMAGE_SIZE,
     )
     whole, half = (
         (made.path / "model.bin").stat().st_size for made in (export_of("classification", "openvino"), exported)
@@ -251,11 +256,11 @@ def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, export_of: Export
     target = tmp_path / "mobilevit_xxs.onnx"
     target.write_text("somebody's")
     with pytest.raises(OutputError, match="was not exported here"):
-        export(model_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], output=tmp_path, image_size=IMAGE_SIZE)
     assert target.read_text() == "somebody's"
     shutil.copy(made.path, target)
     shutil.copy(manifest_path(made.path), manifest_path(target))
-    (exported,) = export(model_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    (exported,) = export(model_of("classification"), ["onnx"], output=tmp_path, image_size=IMAGE_SIZE)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mobilevit_xxs.onnx", "mobilevit_xxs.onnx.json"]
     assert exported.parity is None
     assert json.loads(manifest_path(exported.path).read_text())["parity"] == "not run"
@@ -304,7 +309,7 @@ def test_a_plain_resize_is_torchs() -> None:
         (["onxx"], {}, "did you mean onnx"),
         ([], {}, "no format"),
         (["onnx"], {"precision": "fp16"}, "onnx is not written in fp16: choose fp32"),
-        (["onnx"], {"size_px": 8}, "out of range"),
+        (["onnx"], {"image_size": 8}, "out of range"),
     ],
 )
 def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -315,7 +320,7 @@ def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], messa
 def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "mine.safetensors"
     loaded = model_of("classification")
-    model_file.save(model, loaded.state_dict(), at_size(spec_of(loaded), SIZE_PX))
+    model_file.save(model, loaded.state_dict(), at_size(spec_of(loaded), IMAGE_SIZE))
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
@@ -324,5 +329,5 @@ def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)[0]["top"]
-    assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--size", "64"]) == 2
-    assert f"mine.onnx takes images of {SIZE_PX} px, not of 64" in capfd.readouterr().err
+    assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--image-size", "64"]) == 2
+    assert f"mine.onnx takes images of {IMAGE_SIZE} px, not of 64" in capfd.readouterr().err

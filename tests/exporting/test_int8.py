@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from exported_models import SIZE_PX, model_of
+from exported_models import IMAGE_SIZE, model_of
 
 from mobilevit import tasks
 from mobilevit.exporting.export import ExportedModel
@@ -30,7 +30,7 @@ CHOICES = [  # one of each format: writing them takes long; and what the file ma
 
 @pytest.fixture(scope="session")
 def graph() -> Graph:
-    return graph_of(model_of("classification"), tasks.get("classification"), SIZE_PX)
+    return graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
 
 
 @pytest.mark.system  # four minutes; ONNX in 8 bits is among the tests of `quantize`

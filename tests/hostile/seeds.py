@@ -234,7 +234,7 @@ def _manifests() -> Iterator[Seed]:
         file="model.onnx",
         sha256="0" * 64,
         spec=spec,
-        sizes_px=(64,),
+        image_sizes=(64,),
         inputs=(Port("images", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
         outputs=(Port("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
         left_to_do=("Resize.",),

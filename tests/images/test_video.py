@@ -192,7 +192,7 @@ def test_a_mask_for_each_frame(tmp_path: Path) -> None:
 
     video = written(tmp_path / "clip.mp4", [0.0, 0.1, 0.2])
     model = create("deeplabv3_mobilevit_xxs", num_classes=3)
-    for said in Predictor(model, size_px=64).frames(video, every=2):
+    for said in Predictor(model, image_size=64).frames(video, every=2):
         mask = said.mask()
         assert mask is not None
         assert mask.size == (96, 64)

@@ -17,7 +17,7 @@ from torch import nn
 from mobilevit.spec import Preprocessing, labels
 from mobilevit.weights.creating import create, spec_of
 
-SIZE_PX = 64
+IMAGE_SIZE = 64
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def model() -> nn.Module:
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    model.spec = replace(spec_of(model), preprocessing=Preprocessing(SIZE_PX, 72))  # type: ignore[assignment]
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(IMAGE_SIZE, 72))  # type: ignore[assignment]
     return model.eval()
 
 

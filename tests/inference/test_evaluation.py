@@ -23,7 +23,7 @@ TASK = tasks.get("classification")
 
 
 def test_counts_what_the_predictor_gets_right(model: nn.Module, images_by_class: Path) -> None:
-    evaluation = evaluate(model, images_by_class, device="cpu", workers=0)
+    evaluation = evaluate(model, images_by_class, device="cpu", num_workers=0)
     predictor = Predictor(model, device="cpu")
     results = predictor(images_by_class / "val")
     right = sum(result.best.name == Path(result.source).parent.name for result in results)
@@ -40,10 +40,10 @@ def test_too_little_memory_is_said_in_a_line(
 ) -> None:
     monkeypatch.setattr(TorchRunner, "__call__", lambda *_: torch.empty(2**55))
     with pytest.raises(OutOfMemoryError, match=r"out of memory \(tried to allocate .*batch_size is 7"):
-        evaluate(model, images_by_class, device="cpu", workers=0, batch_size=7)
+        evaluate(model, images_by_class, device="cpu", num_workers=0, batch_size=7)
 
 
-@pytest.mark.parametrize("numbers", [{"batch_size": 0}, {"batch_size": -3}, {"workers": -1}])
+@pytest.mark.parametrize("numbers", [{"batch_size": 0}, {"batch_size": -3}, {"num_workers": -1}])
 def test_numbers_out_of_range(numbers: dict[str, int], model: nn.Module, images_by_class: Path) -> None:
     with pytest.raises(UsageError, match="take 1 or more images, 0 or more workers"):
         evaluate(model, images_by_class, device="cpu", **numbers)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def test_the_class_order_is_the_models(images_by_class: Path) -> None:
         def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
             return {"probabilities": torch.tensor([[0.8, 0.1, 0.1]]).expand(len(images), 3)}
 
-    scores = evaluate(AlwaysOwl(), images_by_class, workers=0).scores
+    scores = evaluate(AlwaysOwl(), images_by_class, num_workers=0).scores
     assert [row["recall"] for row in scores.to_dict()["classes"]] == [1.0, 0.0, 0.0]
     assert [row["class"] for row in scores.tables()["Classes"]] == ["Owl", "cat", "DOG"]
 
@@ -70,7 +70,7 @@ def test_a_part_of_the_models_classes_will_do(tmp_path: Path) -> None:
         for number in range(2):
             Image.new("RGB", (64, 64), (number, 0, 0)).save(tmp_path / "data" / name / f"{number}.png")
     model = create("mobilevit_xxs")
-    evaluation = evaluate(model, tmp_path / "data", split="all", size_px=32, device="cpu", workers=0)
+    evaluation = evaluate(model, tmp_path / "data", split="all", image_size=32, device="cpu", num_workers=0)
     assert (evaluation.images, evaluation.classes_present, len(evaluation.spec.classes)) == (4, 2, 1000)
     assert "2 of 1,000 classes" in evaluation.summary
     present = [row for row in evaluation.scores.to_dict()["classes"] if row["count"]]
@@ -81,7 +81,7 @@ def test_other_classes_are_an_error_that_shows_the_difference(model: nn.Module, 
     for split in ("train", "val"):
         (images_by_class / split / "owl").rename(images_by_class / split / "horse")
     with pytest.raises(DataError, match=r"1 class in the data alone: horse; 1 class in the model alone: owl"):
-        evaluate(model, images_by_class, device="cpu", workers=0)
+        evaluate(model, images_by_class, device="cpu", num_workers=0)
 
 
 def test_two_folders_of_one_class_are_named() -> None:
@@ -92,13 +92,13 @@ def test_two_folders_of_one_class_are_named() -> None:
 
 def test_a_split_that_is_not_there_names_those_that_are(model: nn.Module, images_by_class: Path) -> None:
     with pytest.raises(DataError, match=r"no split 'test' .* read as val\): choose between train, val and all"):
-        evaluate(model, images_by_class, split="test", device="cpu", workers=0)
+        evaluate(model, images_by_class, split="test", device="cpu", num_workers=0)
 
 
 def test_shares_of_two_processes_make_the_whole(model: nn.Module, images_by_class: Path) -> None:
     runner, dataset = runner_for(model, device="cpu"), TASK.read(images_by_class, ReadOptions())
     whole, first, second = (
-        evaluate_runner(runner, TASK, dataset, "val", batch_size=2, workers=0, rank=rank, world_size=size).metric
+        evaluate_runner(runner, TASK, dataset, "val", batch_size=2, num_workers=0, rank=rank, world_size=size).metric
         for rank, size in ((0, 1), (0, 2), (1, 2))
     )
     first.merge(second)
@@ -108,18 +108,20 @@ def test_shares_of_two_processes_make_the_whole(model: nn.Module, images_by_clas
 
 def test_progress_counts_images(model: nn.Module, images_by_class: Path) -> None:
     seen: list[tuple[int, int]] = []
-    evaluate(model, images_by_class, device="cpu", workers=0, batch_size=4, progress=lambda *done: seen.append(done))
+    evaluate(
+        model, images_by_class, device="cpu", num_workers=0, batch_size=4, progress=lambda *done: seen.append(done)
+    )
     assert seen == [(4, 6), (6, 6)]
 
 
 def test_another_size(model: nn.Module, images_by_class: Path) -> None:
-    assert evaluate(model, images_by_class, device="cpu", workers=0, size_px=96).to_dict()["size_px"] == 96
+    assert evaluate(model, images_by_class, device="cpu", num_workers=0, image_size=96).to_dict()["image_size"] == 96
 
 
 def test_saves_figures_and_tables_for_people_and_machines(
     model: nn.Module, images_by_class: Path, tmp_path: Path
 ) -> None:
-    evaluation = evaluate(model, images_by_class, device="cpu", workers=0)
+    evaluation = evaluate(model, images_by_class, device="cpu", num_workers=0)
     paths = evaluation.save(str(tmp_path / "out"))
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "out").iterdir())
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -135,14 +137,14 @@ def test_saves_figures_and_tables_for_people_and_machines(
 def test_a_folder_that_cannot_be_written(model: nn.Module, images_by_class: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(OutputError):
-        evaluate(model, images_by_class, device="cpu", workers=0).save(tmp_path / "taken")
+        evaluate(model, images_by_class, device="cpu", num_workers=0).save(tmp_path / "taken")
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_image_is_named(model: nn.Module, images_by_class: Path, workers: int) -> None:
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_broken_image_is_named(model: nn.Module, images_by_class: Path, num_workers: int) -> None:
     (images_by_class / "val" / "cat" / "0.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"val/cat/0\.png"):
-        evaluate(model, images_by_class, device="cpu", workers=workers)
+        evaluate(model, images_by_class, device="cpu", num_workers=num_workers)
 
 
 def test_a_missing_or_empty_dataset(model: nn.Module, tmp_path: Path) -> None:

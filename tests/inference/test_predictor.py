@@ -70,7 +70,7 @@ def test_a_model_whose_outputs_are_not_finite_has_no_answer(name: str) -> None:
     model = create(name, num_classes=3)
     model.backbone.stem.norm.weight.data[:] = float("nan")  # type: ignore[union-attr]
     with pytest.raises(WeightsError, match="not finite"):
-        predict(model, np.zeros((64, 64, 3), np.uint8), size_px=64)
+        predict(model, np.zeros((64, 64, 3), np.uint8), image_size=64)
 
 
 def test_nothing_at_all_is_no_result(predictor: Predictor) -> None:
@@ -124,9 +124,9 @@ def test_many_images_do_not_pile_up(predictor: Predictor) -> None:
 
 
 def test_top_and_size(model: nn.Module, photos: Path) -> None:
-    predictor = Predictor(model, device="cpu", top_k=2, size_px=96)
+    predictor = Predictor(model, device="cpu", top_k=2, image_size=96)
     assert len(predictor(photos / "0.png")[0].top) == 2
-    assert (predictor.spec.preprocessing.size_px, predictor.spec.preprocessing.resize_px) == (96, 108)
+    assert (predictor.spec.preprocessing.image_size, predictor.spec.preprocessing.resize_px) == (96, 108)
     assert predictor.classes == ("cat", "dog", "owl")
 
 
@@ -145,7 +145,7 @@ def test_a_runner_of_any_kind_will_do(model: nn.Module, photos: Path) -> None:
 
     assert Predictor(Certain())(photos / "0.png")[0].best.name == "dog"
     with pytest.raises(UsageError, match="where it is made"):
-        Predictor(Certain(), size_px=96)
+        Predictor(Certain(), image_size=96)
 
 
 def test_a_model_file(model: nn.Module, photos: Path, predictor: Predictor, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_model_file(model: nn.Module, photos: Path, predictor: Predictor, tmp_
 
 
 @pytest.mark.parametrize(
-    "options", [{"batch_size": 0}, {"top_k": 0}, {"size_px": 8}, {"size_px": 100_000}, {"device": "tpu"}]
+    "options", [{"batch_size": 0}, {"top_k": 0}, {"image_size": 8}, {"image_size": 100_000}, {"device": "tpu"}]
 )
 def test_what_no_prediction_can_mean(model: nn.Module, options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -184,4 +184,4 @@ def test_devices() -> None:
 
 def test_size_keeps_the_ratio_of_the_resize() -> None:
     spec = at_size(spec_of(create("mobilevit_xxs", classes=labels("ab"))), 128)
-    assert (spec.preprocessing.size_px, spec.preprocessing.resize_px) == (128, 144)
+    assert (spec.preprocessing.image_size, spec.preprocessing.resize_px) == (128, 144)

@@ -16,7 +16,7 @@ from mobilevit.spec import at_size
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
 
-SIZE_PX = 64
+IMAGE_SIZE = 64
 COUNTS = {"train": 48, "val": 24}
 
 
@@ -25,7 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged classifier for small images."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     loaded = load("imagenette")
-    model_file.save(path, loaded.state_dict(), at_size(spec_of(loaded), SIZE_PX))
+    model_file.save(path, loaded.state_dict(), at_size(spec_of(loaded), IMAGE_SIZE))
     return path
 
 

@@ -58,7 +58,7 @@ def test_what_is_kept_is_what_was_judged(quantized: Callable[[str], Quantized], 
     found = quantized("onnx")
     assert found.path.name == "small.int8.onnx"
     assert found.path.stat().st_size == found.kept.size_bytes
-    scores = [evaluate(file, images, device="cpu", workers=0).scores for file in (found.path, model)]
+    scores = [evaluate(file, images, device="cpu", num_workers=0).scores for file in (found.path, model)]
     judged = found.judgment
     assert (judged.metric, judged.int8) == scores[0].primary
     assert judged.model == scores[1].primary[1]

@@ -24,7 +24,7 @@ def titles(figure: Figure) -> list[str]:
 def test_curves_show_what_the_history_has() -> None:
     history = [ROW, {**ROW, "epoch": 2, "val_top1": 0.4}, {**ROW, "epoch": 3, "val_top1": 0.3}]
     assert titles(curves(history)) == ["loss", "score", "learning rate"]
-    sized = [{**row, "size_px": 64 * row["epoch"]} for row in history]
+    sized = [{**row, "image_size": 64 * row["epoch"]} for row in history]
     assert titles(curves(sized)) == ["loss", "score", "learning rate", "image size, px"]
 
 

@@ -44,15 +44,15 @@ def evaluated(data: Path) -> tuple[Any, Evaluation]:
     dataset = task.read(data, ReadOptions())
     torch.manual_seed(0)
     model: Any = create("mobilevit_xxs", classes=dataset.classes)
-    model.spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=32, resize_px=36))
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=32, resize_px=36))
     return dataset, evaluate_runner(
-        runner_for(model.eval(), device="cpu"), task, dataset, "val", batch_size=4, workers=0
+        runner_for(model.eval(), device="cpu"), task, dataset, "val", batch_size=4, num_workers=0
     )
 
 
 def history(epochs: int) -> list[dict[str, float]]:
     return [
-        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "size_px": 64, "val_top1": 1 - 1 / n, "val_nll": 1 / n}
+        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "image_size": 64, "val_top1": 1 - 1 / n, "val_nll": 1 / n}
         for n in range(1, epochs + 1)
     ]
 

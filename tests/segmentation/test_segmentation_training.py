@@ -81,7 +81,7 @@ def test_images_are_never_mirrored_where_that_is_off() -> None:
 
 def test_the_loader_gives_image_and_mask_together(squares: Callable[[Mapping[str, int]], Path]) -> None:
     dataset = TASK.read(squares({"train": 6, "val": 2}), ReadOptions())
-    preprocessing = Preprocessing(size_px=64, fit="stretch")
+    preprocessing = Preprocessing(image_size=64, fit="stretch")
     images = ImageDataset(dataset.splits["train"], TASK, seed=3, augment=AugmentConfig(), preprocessing=preprocessing)
     items = [images[Key(index, 0, 96)] for index in range(6)]
     masks = images.collate([item.target for item in items])

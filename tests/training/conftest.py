@@ -39,9 +39,9 @@ def short(stripes: Path) -> TrainConfig:
         epochs=3,
         name="run",
         device="cpu",
-        workers=0,
+        num_workers=0,
         optim=OptimizerConfig(lr=1e-3),
-        scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
+        scale=MultiScaleConfig(image_size=32, image_size_min=32, image_size_max=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
 

@@ -23,7 +23,7 @@ from mobilevit.training.distributed import Group, joined
 from mobilevit.training.model import training_mode, wrapped
 from mobilevit.training.step import TrainStep
 
-CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(clip_norm=0.0))
+CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(grad_clip_norm=0.0))
 IMAGES = 8
 
 
@@ -41,9 +41,9 @@ class InDouble(nn.Module):
 Outcome = tuple[float, dict[str, torch.Tensor]]
 
 
-def one_step(task: str, shares: list[list[int]], group: Group, clip_norm: float = 0.0) -> Outcome:
+def one_step(task: str, shares: list[list[int]], group: Group, grad_clip_norm: float = 0.0) -> Outcome:
     """The mean loss and the gradients of a step that takes the images of `shares`, a batch each."""
-    step = a_step(task, group, clip_norm)
+    step = a_step(task, group, grad_clip_norm)
     before = {name: value.detach().clone() for name, value in step.model.named_parameters()}
     outcome = step([a_batch(task, share) for share in shares], lr=1.0, seed=0)
     assert outcome.images == IMAGES
@@ -52,7 +52,7 @@ def one_step(task: str, shares: list[list[int]], group: Group, clip_norm: float 
     }
 
 
-def a_step(task: str, group: Group, clip_norm: float = 0.0) -> TrainStep:
+def a_step(task: str, group: Group, grad_clip_norm: float = 0.0) -> TrainStep:
     """Of a model that is the same every time."""
     torch.manual_seed(0)
     model = InDouble(build(for_task("mobilevit_xxs", task), 3))
@@ -65,7 +65,7 @@ def a_step(task: str, group: Group, clip_norm: float = 0.0) -> TrainStep:
         wrapped(model, CONFIG, group, torch.device("cpu")),
         TASKS[task],
         sgd(model),
-        replace(CONFIG.optim, clip_norm=clip_norm),
+        replace(CONFIG.optim, grad_clip_norm=grad_clip_norm),
         channel_order="rgb",
         nominal_count=32,
         amp_dtype=None,

@@ -45,7 +45,7 @@ def with_limit(config: TrainConfig, limit: int) -> Parts:
 
 def test_a_trial_takes_real_steps_of_each_task(task_config: TrainConfig) -> None:
     trial = Trial(with_limit(task_config, 3))
-    assert trial.size_px == 48
+    assert trial.image_size == 48
     at_base = [size for size in range(1, 10) if resolutions(replace(task_config.scale, batch_size=size))[-1][1] <= 3]
     assert [size for size in range(1, 10) if trial.fits(size)] == at_base
     assert all(p.grad is None for p in trial.parts.model.parameters())
@@ -81,4 +81,4 @@ def test_a_gpu_that_is_shared_cannot_be_searched() -> None:
 
 def test_sizes_have_no_batch_before_it_is_found() -> None:
     with pytest.raises(UsageError, match="batch_size is auto"):
-        resolutions(MultiScaleConfig(size_px=64, batch_size=AUTO_BATCH))
+        resolutions(MultiScaleConfig(image_size=64, batch_size=AUTO_BATCH))

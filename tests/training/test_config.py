@@ -32,9 +32,9 @@ def test_config_json_reads_back(config: TrainConfig) -> None:
 
 def test_the_papers_recipe_is_the_papers() -> None:
     config = with_recipe(TrainConfig(data=Path("imagenet")), "paper")
-    assert (config.epochs, config.scale.size_px, config.scale.batch_size) == (300, 256, 128)
+    assert (config.epochs, config.scale.image_size, config.scale.batch_size) == (300, 256, 128)
     assert (config.optim.lr, config.optim.lr_end, config.optim.warmup_steps) == (2e-3, 2e-4, 3000)
-    assert (config.optim.weight_decay, config.optim.clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
+    assert (config.optim.weight_decay, config.optim.grad_clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
     assert config.augment.crop_area_min == 0.08
     assert not config.optim.ema_warmup
 
@@ -55,9 +55,9 @@ SIZES_PX = {
 @pytest.mark.parametrize("recipe", SIZES_PX)
 def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
     scale = with_recipe(TrainConfig(data=Path("images")), recipe).scale
-    assert [size.size_px for size in resolutions(scale)] == SIZES_PX[recipe]
-    assert scale.size_px is not None
-    doubled = [size.size_px for size in resolutions(replace(scale, size_px=2 * scale.size_px, divisor=1))]
+    assert [size.image_size for size in resolutions(scale)] == SIZES_PX[recipe]
+    assert scale.image_size is not None
+    doubled = [size.image_size for size in resolutions(replace(scale, image_size=2 * scale.image_size, divisor=1))]
     assert doubled[0] >= 1.2 * SIZES_PX[recipe][0] and doubled[-1] >= 1.9 * SIZES_PX[recipe][-1]
 
 

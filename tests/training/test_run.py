@@ -36,7 +36,7 @@ def test_learns_writes_its_folder_and_says_so(config: TrainConfig, capsys: pytes
     assert {"config.json", "metrics.csv", "best.safetensors", "last.safetensors", "checkpoint", "report.html"} <= names
     model = load(result.folder / "best.safetensors")
     assert [label.id for label in model.spec.classes] == ["across", "up"]
-    assert (model.spec.preprocessing.size_px, model.spec.preprocessing.resize_px) == (32, 36)
+    assert (model.spec.preprocessing.image_size, model.spec.preprocessing.resize_px) == (32, 36)
 
 
 def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None:
@@ -177,7 +177,8 @@ def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> N
 
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(config: TrainConfig) -> None:
     torrent = replace(
-        config, optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, clip_norm=0.0, ema_decay=0.0)
+        config,
+        optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, grad_clip_norm=0.0, ema_decay=0.0),
     )
     with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*--lr"):
         train(torrent)
@@ -243,8 +244,8 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
         "-m",
         "mobilevit",
     ]
-    options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
-    options += ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--cache", "memory", "--device", "cpu"]
+    options = ["--model", "mobilevit_xxs", "--weights", "none", "--image-size", "32", "--sampler", "single"]
+    options += ["--batch-size", "6", "--epochs", "1", "--num-workers", "0", "--cache", "memory", "--device", "cpu"]
     options += ["--output", str(config.output), "--name", "run"]
     train_once = [*command, "train", str(config.data), *options]
     told = subprocess.run(train_once, check=True, timeout=300, capture_output=True, text=True).stderr

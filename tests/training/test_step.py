@@ -51,9 +51,9 @@ def test_processes_that_share_a_gpu_do_not_speak_by_nccl(local_size: int, gpus: 
 def test_clipping_keeps_the_direction_and_bounds_the_norm() -> None:
     whole = one_step("classification", WHOLE, Group())[1]
     norm = float(nn.utils.get_total_norm(list(whole.values())))
-    for clip_norm in (norm / 10, norm * 10):
-        clipped = one_step("classification", WHOLE, Group(), clip_norm=clip_norm)[1]
-        factor = min(1.0, clip_norm / norm)
+    for grad_clip_norm in (norm / 10, norm * 10):
+        clipped = one_step("classification", WHOLE, Group(), grad_clip_norm=grad_clip_norm)[1]
+        factor = min(1.0, grad_clip_norm / norm)
         for name, gradient in whole.items():
             torch.testing.assert_close(clipped[name], gradient * factor, atol=1e-6, rtol=0)
 

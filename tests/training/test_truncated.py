@@ -93,7 +93,7 @@ def test_named_counted_the_same_after_a_stop_and_never_evaluated(allowing: Train
         page = (result.folder / "report.html").read_text(encoding="utf-8")
         assert "<dt>truncated training images</dt><dd>2</dd>" in page
     with pytest.raises(ImageError, match=r"0\.png: is broken .*truncated"):
-        mobilevit.evaluate(resumed.folder / "last.safetensors", config.data, split="train", workers=0)
+        mobilevit.evaluate(resumed.folder / "last.safetensors", config.data, split="train", num_workers=0)
 
 
 def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
     augment = AugmentConfig()
     crops = Plan.of(samples, lambda size: Geometry(size, (0, 0, *size), size), allow_truncated=True)
     seen = []
-    for workers, cache in ((0, None), (1, None), (0, crops.fill(shared=False)), (1, crops.fill(shared=True))):
+    for num_workers, cache in ((0, None), (1, None), (0, crops.fill(shared=False)), (1, crops.fill(shared=True))):
         images = ImageDataset(
             samples,
             task,
@@ -114,7 +114,7 @@ def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
             cache=cache,
             allow_truncated=True,
         )
-        seen.append(torch.cat([batch.images for batch in train_loader(images, keys, workers)]))
+        seen.append(torch.cat([batch.images for batch in train_loader(images, keys, num_workers)]))
     assert seen[0].shape == (4, 3, 32, 32)
     for other in seen[1:]:
         assert torch.equal(seen[0], other)

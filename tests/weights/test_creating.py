@@ -259,7 +259,7 @@ def test_a_backbone_brings_its_terms_but_not_its_score(detector: Path) -> None:
 
 def test_the_packaged_weights_start_a_detector_offline() -> None:
     spec = spec_of(create("ssdlite_mobilevit_xxs", num_classes=3, weights="imagenette"))
-    assert (spec.preprocessing.size_px, spec.preprocessing.fit, len(spec.classes)) == (320, "stretch", 3)
+    assert (spec.preprocessing.image_size, spec.preprocessing.fit, len(spec.classes)) == (320, "stretch", 3)
 
 
 def test_a_backbone_of_another_size_is_an_error_before_anything_is_fetched(animals: Path) -> None:

@@ -121,7 +121,7 @@ def test_our_names_and_shapes_are_those_of_the_model(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", MODELS)
 def test_a_fresh_model_gets_the_images_of_its_row(architecture: str) -> None:
     row, usual = MODELS[architecture], preprocessing(architecture, "ours")
-    assert (usual.size_px, usual.fit, usual.channel_order) == (row.size_px, row.fit, "rgb")
+    assert (usual.image_size, usual.fit, usual.channel_order) == (row.image_size, row.fit, "rgb")
 
 
 def test_a_layout_that_a_model_does_not_have_is_misuse() -> None:

@@ -175,8 +175,8 @@ def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> 
         {"patch_sizes": ["2", "2", "2"]},
         {"patch_sizes": 2},
         {"fuse_input": "yes"},
-        {"preprocessing": {"size_px": 10**9}},
-        {"preprocessing": {"size_px": "256"}},
+        {"preprocessing": {"image_size": 10**9}},
+        {"preprocessing": {"image_size": "256"}},
         {"preprocessing": {"resize_px": True}},
         {"preprocessing": {"channel_order": "rbg"}},
         {"preprocessing": {"interpolation": ["bilinear"]}},
@@ -219,12 +219,12 @@ def id_as_kept(label: tuple[str, str]) -> str:
     st.integers(32, 8192),
     st.text(),
 )
-def test_any_spec_survives_its_text(classes: list[tuple[str, str]], size_px: int, note: str) -> None:
+def test_any_spec_survives_its_text(classes: list[tuple[str, str]], image_size: int, note: str) -> None:
     spec = ModelSpec(
         "mobilevit_s",
         "classification",
         tuple(ClassLabel(*label) for label in classes),
-        Preprocessing(size_px=size_px),
+        Preprocessing(image_size=image_size),
         patch_sizes=(2, 4, 8),
         fuse_input=False,
         provenance=Provenance(note=note),

@@ -43,8 +43,8 @@ def test_the_model_gives_the_official_logits_from_every_layout(
     state = to_ours(foreign, recognize({key: tuple(tensor.shape) for key, tensor in foreign.items()}))
     model = build(architecture, 1000).eval()
     model.load_state_dict(state)
-    size_px, logits = OFFICIAL[architecture]
-    image = torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, size_px, size_px))).float()
+    image_size, logits = OFFICIAL[architecture]
+    image = torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, image_size, image_size))).float()
     with torch.inference_mode():
         torch.testing.assert_close(model(image)[0, :3], torch.tensor(logits), rtol=0, atol=2e-6)
 

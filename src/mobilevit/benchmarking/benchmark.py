@@ -44,7 +44,7 @@ class Benchmark:
     """What was measured."""
 
     model: str
-    size_px: int
+    image_size: int
     runs: int
     machine: dict[str, str]
     rows: tuple[Row, ...]
@@ -81,16 +81,16 @@ def benchmark(
     threads: Sequence[int] = (),
     runs: int = 100,
     batch_sizes: Sequence[int] = (1, 8),
-    size_px: int | None = None,
+    image_size: int | None = None,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Time a model file in PyTorch and exported files in their runtimes, on images of noise in memory.
 
     Without `exported_models` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
-    runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `size_px` None: the
+    runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `image_size` None: the
     size of the exported files, or of the model.
 
-    UsageError where an option is out of range, the files are of different sizes or were not exported for `size_px`;
+    UsageError where an option is out of range, the files are of different sizes or were not exported for `image_size`;
     WeightsError where one cannot be opened.
     """
     threads = tuple(threads) or tuple(dict.fromkeys((1, os.cpu_count() or 1)))
@@ -99,18 +99,18 @@ def benchmark(
     paths = [Path(path) for path in exported_models] or _that_run(exported_beside(Path(model)))
     for path in paths:
         _must_run(path)
-    size_px = _common_size(model, paths, size_px)
+    image_size = _common_size(model, paths, image_size)
     measured: list[Row] = []
     for count in threads:
-        jobs = [Job(TORCH, Path(model), count, size_px)]
-        jobs += [Job(read_manifest(path).format, path, count, size_px) for path in paths]
+        jobs = [Job(TORCH, Path(model), count, image_size)]
+        jobs += [Job(read_manifest(path).format, path, count, image_size) for path in paths]
         measured += _turns(jobs, runs, batch_sizes, progress)
     machine = this_machine() | {
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    return Benchmark(str(model), size_px, runs, machine, tuple(measured))
+    return Benchmark(str(model), image_size, runs, machine, tuple(measured))
 
 
 def _that_run(exported_models: Mapping[str, Path]) -> list[Path]:
@@ -124,31 +124,31 @@ def _must_run(path: Path) -> None:
         raise UsageError(f"{path} cannot be timed here: {row.title} runs on {row.system} alone")
 
 
-def _common_size(model: str | Path, paths: Sequence[Path], size_px: int | None) -> int:
+def _common_size(model: str | Path, paths: Sequence[Path], image_size: int | None) -> int:
     """The size of the exported files' images, or the model's own where there are none, unless one is asked for."""
-    sizes = {path: read_manifest(path).at(size_px).spec.preprocessing.size_px for path in paths}
+    sizes = {path: read_manifest(path).at(image_size).spec.preprocessing.image_size for path in paths}
     if len(set(sizes.values())) > 1:
         said = ", ".join(f"{path} {side} px" for path, side in sizes.items())
         raise UsageError(f"the exported files take images of different sizes: {said}")
     if sizes:
         return next(iter(sizes.values()))
-    return runner_for(model, device="cpu", size_px=size_px).spec.preprocessing.size_px
+    return runner_for(model, device="cpu", image_size=image_size).spec.preprocessing.image_size
 
 
 def _turns(jobs: Sequence[Job], runs: int, batch_sizes: Sequence[int], progress: Progress | None) -> Iterator[Row]:
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(job)) for job in jobs]
-        times = in_turns(workers, runs, progress)
-        for worker in workers:
+        num_workers = [stack.enter_context(Worker(job)) for job in jobs]
+        times = in_turns(num_workers, runs, progress)
+        for worker in num_workers:
             yield _row(worker, times[worker.job], batch_sizes)
 
 
-def in_turns(workers: Sequence[Worker], runs: int, progress: Progress | None = None) -> dict[Job, list[float]]:
+def in_turns(num_workers: Sequence[Worker], runs: int, progress: Progress | None = None) -> dict[Job, list[float]]:
     """Milliseconds of at least `runs` passes of each over one image."""
-    times: dict[Job, list[float]] = {worker.job: [] for worker in workers}
+    times: dict[Job, list[float]] = {worker.job: [] for worker in num_workers}
     rounds = -(-runs // PASSES)
     for number in range(rounds):
-        for worker in workers:
+        for worker in num_workers:
             times[worker.job] += worker.run(1, PASSES)
         if progress is not None:
             progress(number + 1, rounds)

@@ -20,7 +20,9 @@ def chart(benchmark: Benchmark) -> Figure:
     axes.set_yticks(places, [_label(row.runtime, row.precision, row.threads) for row in rows], fontsize=9)
     axes.set_xlabel("milliseconds an image, median and 90th percentile", fontsize=10)
     axes.set_title(
-        f"{benchmark.model}, {benchmark.size_px} px, batch 1: {benchmark.machine['processor']}", loc="left", fontsize=10
+        f"{benchmark.model}, {benchmark.image_size} px, batch 1: {benchmark.machine['processor']}",
+        loc="left",
+        fontsize=10,
     )
     axes.set_xlim(0, 1.15 * max(row.p90_ms for row in rows))
     axes.spines[["top", "right"]].set_visible(False)

@@ -32,7 +32,7 @@ class Job:
     runtime: str
     path: Path  # a model file for PyTorch, else an exported file
     threads: int
-    size_px: int
+    image_size: int
 
 
 class Worker:
@@ -91,9 +91,9 @@ def _serve(job: Job, connection: Connection) -> None:
         torch.set_num_threads(job.threads)
         started = time.perf_counter()
         if job.runtime == "torch":
-            runner = runner_for(job.path, device="cpu", size_px=job.size_px)
+            runner = runner_for(job.path, device="cpu", image_size=job.image_size)
         else:
-            runner = open_exported(job.path, threads=job.threads, size_px=job.size_px)
+            runner = open_exported(job.path, threads=job.threads, image_size=job.image_size)
         connection.send((time.perf_counter() - started) * 1000)
         warm: set[int] = set()
         while True:
@@ -102,7 +102,7 @@ def _serve(job: Job, connection: Connection) -> None:
                 connection.send(_peak_mib())
                 continue
             batch_size, passes = asked
-            images = _images(batch_size, job.size_px)
+            images = _images(batch_size, job.image_size)
             for _ in range(0 if batch_size in warm else WARM_UP):
                 runner(images)
             warm.add(batch_size)
@@ -118,8 +118,8 @@ def _serve(job: Job, connection: Connection) -> None:
         connection.send(words_of(error))
 
 
-def _images(count: int, size_px: int) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, size_px, size_px), dtype=torch.uint8)
+def _images(count: int, image_size: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, image_size, image_size), dtype=torch.uint8)
 
 
 def _peak_mib() -> float:

@@ -26,8 +26,8 @@ class BenchmarkOptions:
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
     batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
     runs: int = 100  # timed passes of each
-    size_px: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
-    save: Path | None = None  # folder for benchmark.json and the chart
+    image_size: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
+    output: Path | None = None  # folder for benchmark.json and the chart
     json: bool = False  # everything as JSON on standard output
 
 
@@ -41,15 +41,15 @@ def run(arguments: Sequence[str]) -> int:
             threads=numbers("threads", options.threads),
             runs=options.runs,
             batch_sizes=numbers("batch-sizes", options.batch_sizes),
-            size_px=options.size_px,
+            image_size=options.image_size,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
         console.print_json(found.to_dict())
     else:
         _show(found)
-    if options.save:
-        console.wrote(_save(found, options.save))
+    if options.output:
+        console.wrote(_save(found, options.output))
     if Path(options.model).is_file():
         console.wrote([write_ranking(Path(options.model), found.ranking())])
     return 0
@@ -59,7 +59,7 @@ def _show(found: Benchmark) -> None:
     out = console.results()
     out.print(console.table([_cells(row) for row in found.rows]))
     machine = ", ".join(f"{name} {value}" for name, value in found.machine.items() if name != "node")
-    out.print(f"\n{found.size_px} px, {found.runs} passes each, in turns; {machine}")
+    out.print(f"\n{found.image_size} px, {found.runs} passes each, in turns; {machine}")
     out.print(found.recommendation)
 
 

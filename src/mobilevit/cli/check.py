@@ -25,14 +25,14 @@ class CheckOptions:
     data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     task: str | None = None  # None: recognized from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
-    grid: Path | None = None  # image to write: samples of every class on one sheet
+    output: Path | None = None  # image to write: samples of every class on one sheet
     json: bool = False  # everything as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(CheckOptions, "check", arguments)
-    if options.grid:
-        image_format(options.grid)  # before the work
+    if options.output:
+        image_format(options.output)  # before the work
     with console.bar() as bar:
         shown = bar.add_task("checking", total=None)
         report = check(
@@ -45,8 +45,8 @@ def run(arguments: Sequence[str]) -> int:
         console.print_json(report.to_dict())
     else:
         _show(report)
-    if options.grid:
-        _write_grid(report, options.grid)
+    if options.output:
+        _write_grid(report, options.output)
     return 0 if report.ok else 1
 
 
@@ -75,7 +75,7 @@ def _facts(report: DataReport) -> dict[str, object]:
         short, long = report.sizes.short_side_px, report.sizes.long_side_px
         facts["short side"] = f"{short.min} to {short.max} px, median {short.median}"
         facts["long side"] = f"{long.min} to {long.max} px, median {long.median}"
-        facts["train at"] = f"{report.suggested_size_px} px"
+        facts["train at"] = f"{report.suggested_image_size} px"
     return facts | {"grayscale": f"{report.gray_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
 
 

@@ -120,7 +120,7 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {printable(error.filename)}" if error.filename else "")
     if is_out_of_memory(error):
-        return "there is too little memory for this: try a smaller --batch-size or --size-px"
+        return "there is too little memory for this: try a smaller --batch-size or --image-size"
     return None
 
 

@@ -24,7 +24,7 @@ class ExplainOptions:
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
     object: int = 1  # detection: which object (of that class), the surest is 1
-    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # image to write; None: NAME-explained.png, here, numbered where there is one
 
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         pixel=options.pixel,
         class_name=options.class_name,
         number=options.object,
-        size_px=options.size_px,
+        image_size=options.image_size,
         device=options.device,
     )
     explanation.save(target)

@@ -24,8 +24,8 @@ class ExportOptions:
     output: Path | None = None  # folder for the files; None: that of the model file
     name: str | None = None  # of the files; None: the model's
     precision: Precision | None = None  # None: fp32, for Core ML fp16
-    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
-    sizes_px: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_sizes: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
     json: bool = False  # the manifests as a JSON list on standard output
 
 
@@ -39,8 +39,8 @@ def run(arguments: Sequence[str]) -> int:
         output=options.output,
         name=options.name,
         precision=options.precision,
-        size_px=options.size_px,
-        sizes_px=numbers("sizes-px", options.sizes_px),
+        image_size=options.image_size,
+        image_sizes=numbers("sizes-px", options.image_sizes),
     )
     if options.json:
         console.print_json([json.loads(exported.manifest.to_json()) for exported in exported_models], indent=None)
@@ -76,8 +76,8 @@ def _rows(exported: ExportedModel) -> Iterator[dict[str, object]]:
     }
     if not exported.parities:
         yield row
-    for size_px, parity in exported.parities.items():
-        yield row | {"px": str(size_px)} | _found(parity)
+    for image_size, parity in exported.parities.items():
+        yield row | {"px": str(image_size)} | _found(parity)
 
 
 def _found(parity: Parity) -> dict[str, object]:

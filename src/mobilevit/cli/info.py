@@ -23,14 +23,14 @@ class InfoOptions:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
         ""  # a name of a model or of weights, or a model file
     )
-    size_px: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
+    image_size: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
     json: bool = False  # print plain values for machines instead
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(InfoOptions, "info", arguments)
     names = [options.model] if options.model else list_models()
-    summaries = [info(name, options.size_px) for name in names]
+    summaries = [info(name, options.image_size) for name in names]
     spec = summaries[0].spec if options.model else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
             out.print(line)
         out.print()
     if options.model:
-        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].size_px} px"))
+        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].image_size} px"))
         out.print()
     out.print(console.table(_compared(summaries)))
     out.print("\nMACs are multiply-adds of convolutions, linear layers and attention products.")
@@ -70,8 +70,8 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
 
 def _fitted(before: Preprocessing) -> str:
     if before.fit == "stretch":
-        return f"stretched to {before.size_px} x {before.size_px} px"
-    return f"short side to {before.resize_px} px, center of {before.size_px} px"
+        return f"stretched to {before.image_size} x {before.image_size} px"
+    return f"short side to {before.resize_px} px, center of {before.image_size} px"
 
 
 def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
@@ -79,7 +79,7 @@ def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
     return [
         {
             "model": summary.name,
-            "size": f"{summary.size_px} px",
+            "size": f"{summary.image_size} px",
             "parameters": summary.parameters,
             "MACs M": f"{summary.macs.total / 1e6:.2f}",
         }

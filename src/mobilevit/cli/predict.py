@@ -37,7 +37,7 @@ class PredictOptions:
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 32  # images at a time
-    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry an image
     csv: bool = False  # CSV, a line an image; segmentation: a class; detection: an object (no object, no line)
     output: Path | None = None  # folder to write to what --format names
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         batch_size=options.batch_size,
         top_k=options.top_k,
         score_threshold=options.score_threshold,
-        size_px=options.size_px,
+        image_size=options.image_size,
         runtime=options.runtime,
     )
     _say_threshold(predictor, options)

@@ -24,7 +24,7 @@ class QuantizeOptions:
     evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
-    size_px: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     config: QuantizeConfig = field(default_factory=QuantizeConfig)
     json: bool = False  # everything as JSON on standard output
 
@@ -54,7 +54,7 @@ def _quantized(options: QuantizeOptions) -> Quantized:
             calibrate=options.calibrate,
             evaluate=options.evaluate,
             output=options.output,
-            size_px=options.size_px,
+            image_size=options.image_size,
             config=options.config,
             progress=lambda what, done, total: bar.update(shown, description=what, completed=done, total=total),
         )

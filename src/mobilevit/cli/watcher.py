@@ -39,7 +39,7 @@ class TerminalWatcher:
         done = report.epoch + (report.step + 1) / report.steps
         self._show(
             f"epoch {report.epoch + 1}/{report.epochs}",
-            f"loss {report.loss:.3f}  {report.size_px} px",
+            f"loss {report.loss:.3f}  {report.image_size} px",
             done / report.epochs,
         )
 

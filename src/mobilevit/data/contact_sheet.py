@@ -88,8 +88,8 @@ def _write(sheet: Image.Image, start: tuple[int, int], texts: Sequence[tuple[str
     """Texts of (words, size in px, color) on one line, the first in bold; cut short at the right margin."""
     draw, (x, y) = ImageDraw.Draw(sheet), start
     baseline = y + texts[0][1]
-    for place, (words, size_px, color) in enumerate(texts):
-        face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", size_px)
+    for place, (words, image_size, color) in enumerate(texts):
+        face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", image_size)
         words = _cut(words, face, sheet.width - MARGIN_PX - x)
         draw.text((x, baseline), words, fill=color, font=face, anchor="ls")
         x += int(face.getlength(words)) + 12
@@ -105,11 +105,11 @@ def _cut(words: str, face: ImageFont.FreeTypeFont, room_px: int) -> str:
 
 
 @cache
-def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
+def _face(name: str, image_size: int) -> ImageFont.FreeTypeFont:
     """A font that comes with matplotlib, so that every machine draws the same."""
     from mobilevit.figures import get_data_path  # takes a second to import, and most checks draw nothing
 
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), size_px)
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), image_size)
 
 
 def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> None:

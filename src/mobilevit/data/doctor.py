@@ -94,7 +94,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
         broken=broken,
         duplicates=[[image.path for image in group] for group in groups],
         sizes=ImageSizes.of([image.header.size for image in images]) if images else None,
-        suggested_size_px=_size_for([min(image.header.size) for image in images], task) if images else None,
+        suggested_image_size=_size_for([min(image.header.size) for image in images], task) if images else None,
         gray_share=sum(image.is_gray for image in images) / max(1, len(images)),
         seconds=time.perf_counter() - start,
     )
@@ -119,7 +119,7 @@ def without_broken(
     return readable, [Finding("warning", "unreadable", message, tuple(image.path for image in broken))]
 
 
-def suggest_size_px(task: Targets, dataset: Dataset, sample: int = 200) -> int:
+def suggest_image_size(task: Targets, dataset: Dataset, sample: int = 200) -> int:
     """A training size that the images can fill: the median short side of `sample` training images.
 
     Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them
@@ -173,7 +173,7 @@ def _sorted_out(outcomes: Sequence[Fine | Broken | None]) -> tuple[list[Broken],
 
 def _size_for(short_sides: Sequence[int], task: Targets) -> int:
     steps = int(np.median(short_sides)) // SIZE_STEP_PX
-    return min(task.size_px, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
+    return min(task.image_size, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
 
 
 def _without(dataset: Dataset, broken: Sequence[Broken], task: Targets) -> Dataset:

@@ -35,7 +35,7 @@ class Views(Protocol):
     """What the loader needs of a Task: the target beside its image, in training and in evaluation."""
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Any, image_size: int, config: AugmentConfig
     ) -> Geometry: ...
 
     def seen(self, target: Any, geometry: Geometry) -> Any: ...
@@ -95,7 +95,7 @@ class ImageDataset(TorchDataset["Item | Failure"]):
     def _trained_on(self, sample: Sample, key: Key, augment: AugmentConfig) -> Item:
         rng = generator("sample", self.seed, key.epoch, key.index)
         with self._opened(key.index) as source:
-            geometry = self.views.train_geometry(rng, source.header.size, sample.target, key.size_px, augment)
+            geometry = self.views.train_geometry(rng, source.header.size, sample.target, key.image_size, augment)
             decoded = source.decode(draft_px=geometry.draft_px, allow_truncated=self.allow_truncated)
             image = geometry.image(decoded)
         if augment.photometric:
@@ -114,45 +114,45 @@ class ImageDataset(TorchDataset["Item | Failure"]):
 
 
 def train_loader(
-    dataset: ImageDataset, sampler: MultiScaleSampler | Sequence[list[Key]], workers: int, *, device: str = "cpu"
+    dataset: ImageDataset, sampler: MultiScaleSampler | Sequence[list[Key]], num_workers: int, *, device: str = "cpu"
 ) -> "ImageLoader":
     """Batches in the order of the sampler; ask it for another epoch with `sampler.set_epoch` before iterating.
 
     `device` is the type of the one that they are for.
     """
-    return ImageLoader(dataset, sampler, workers, device)
+    return ImageLoader(dataset, sampler, num_workers, device)
 
 
 def eval_loader(
     dataset: ImageDataset,
     batch_size: int,
-    workers: int,
+    num_workers: int,
     rank: int = 0,
     world_size: int = 1,
     *,
     device: str = "cpu",
 ) -> "ImageLoader":
     """Every sample once, in order; of several processes each takes its share, which may be one sample shorter."""
-    size_px = dataset.preprocessing.size_px
-    keys = [Key(index, 0, size_px) for index in range(rank, len(dataset), world_size)]
+    image_size = dataset.preprocessing.image_size
+    keys = [Key(index, 0, image_size) for index in range(rank, len(dataset), world_size)]
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
-    return ImageLoader(dataset, batches, workers, device)
+    return ImageLoader(dataset, batches, num_workers, device)
 
 
 class ImageLoader(DataLoader[Any]):
     """A DataLoader of Batch that raises ImageError where an image cannot be decoded."""
 
     def __init__(
-        self, dataset: ImageDataset, batches: MultiScaleSampler | Sequence[list[Key]], workers: int, device: str
+        self, dataset: ImageDataset, batches: MultiScaleSampler | Sequence[list[Key]], num_workers: int, device: str
     ) -> None:
         super().__init__(
             dataset,
             batch_sampler=batches,
-            num_workers=workers,
+            num_workers=num_workers,
             collate_fn=partial(_collate, dataset.collate),
-            persistent_workers=workers > 0,
+            persistent_workers=num_workers > 0,
             pin_memory=device == "cuda",  # only from there can a GPU copy while it computes; others have no use for it
-            prefetch_factor=(AHEAD if device == "cuda" else 2) if workers else None,
+            prefetch_factor=(AHEAD if device == "cuda" else 2) if num_workers else None,
             worker_init_fn=_start_worker,
         )
 

@@ -30,11 +30,11 @@ class MultiScaleConfig:
     """The sizes of the images that training draws from, and how many of each make a batch."""
 
     sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
-    size_px: int | None = None  # base side of the (square) images; None: from the data
+    image_size: int | None = None  # base side of the (square) images; None: from the data
     size_min_ratio: float = 0.625  # smallest side over the base, which it follows
     size_max_ratio: float = 1.25  # largest side over the base
-    size_min_px: int | None = None  # smallest side, whatever the base; None: by its ratio
-    size_max_px: int | None = None  # largest side, whatever the base; None: by its ratio
+    image_size_min: int | None = None  # smallest side, whatever the base; None: by its ratio
+    image_size_max: int | None = None  # largest side, whatever the base; None: by its ratio
     sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
     divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
     batch_size: int = 32  # images in a batch at the base size, in each process; auto or 0: the most a GPU takes
@@ -44,17 +44,21 @@ class MultiScaleConfig:
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
-        check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the model halves five times
+        check_ranges(
+            self, image_size=(32.0, 4096.0), image_size_min=side, image_size_max=side
+        )  # the model halves five times
         check_ranges(self, size_min_ratio=(0.1, 1.0), size_max_ratio=(1.0, 10.0))
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
-        if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
-            raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
+        if self.image_size_min and self.image_size_max and self.image_size_min > self.image_size_max:
+            raise UsageError(
+                f"--image-size-min {self.image_size_min} is larger than --image-size-max {self.image_size_max}"
+            )
 
 
 class Resolution(NamedTuple):
     """One choice of the sampler: the side of square images, and how many of them one process takes."""
 
-    size_px: int
+    image_size: int
     batch_size: int
 
 
@@ -91,18 +95,18 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
 
 def base_size(config: MultiScaleConfig) -> int:
     """The base size of a config in which it is set; UsageError where it is not."""
-    if config.size_px is None:
-        raise UsageError("the base size of the images is not set: give --size-px")
-    return config.size_px
+    if config.image_size is None:
+        raise UsageError("the base size of the images is not set: give --image-size")
+    return config.image_size
 
 
 def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
-    smallest = config.size_min_px or base_px * config.size_min_ratio
-    largest = config.size_max_px or base_px * config.size_max_ratio
+    smallest = config.image_size_min or base_px * config.size_min_ratio
+    largest = config.image_size_max or base_px * config.size_max_ratio
     if not smallest <= base_px <= largest:
         raise UsageError(
             f"the base size of {base_px} px lies outside the sizes to train at, {smallest:g} to {largest:g} px: "
-            "give --size-min-px and --size-max-px that fit it, or neither"
+            "give --image-size-min and --image-size-max that fit it, or neither"
         )
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]
@@ -133,7 +137,7 @@ def expected_epoch(choices: tuple[Resolution, ...], base_px: int) -> float:
     and N E[b s^2] / E[b] pixels.
     """
     images = sum(choice.batch_size for choice in choices)
-    return sum(choice.batch_size * choice.size_px**2 for choice in choices) / (images * base_px**2)
+    return sum(choice.batch_size * choice.image_size**2 for choice in choices) / (images * base_px**2)
 
 
 @dataclass(frozen=True)
@@ -206,10 +210,10 @@ class MultiScaleSampler(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, share = self.epoch, self._share(self.epoch)
         for step in range(self.start_step, self.schedule.steps(epoch)):
-            size_px, batch_size = self.schedule.step(epoch, step)
+            image_size, batch_size = self.schedule.step(epoch, step)
             start = self.schedule.taken(epoch, step)
             indices = share.take(range(start, start + batch_size), mode="wrap").tolist()
-            yield [Key(index, epoch, size_px) for index in indices]
+            yield [Key(index, epoch, image_size) for index in indices]
 
     def _share(self, epoch: int) -> NDArray[np.int64]:
         """The samples of this process in the order of the epoch."""

@@ -54,7 +54,7 @@ class DataReport:
     broken: Sequence[Broken]  # images that cannot be decoded, and why
     duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same image
     sizes: ImageSizes | None  # of the images that can be decoded; None where there are none
-    suggested_size_px: int | None  # for training
+    suggested_image_size: int | None  # for training
     gray_share: float  # of the images, 0-1
     seconds: float  # that the check took
 
@@ -97,7 +97,7 @@ class DataReport:
             ],
             "imbalance": imbalance(counts["train"]),
             "sizes": asdict(self.sizes) if self.sizes else None,
-            "suggested_size_px": self.suggested_size_px,
+            "suggested_image_size": self.suggested_image_size,
             "gray_share": self.gray_share,
             "findings": [
                 {**asdict(finding), "paths": [printable(path) for path in finding.paths]} for finding in self.findings

@@ -37,7 +37,7 @@ class Key:
 
     index: int
     epoch: int
-    size_px: int
+    image_size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class Targets(Protocol):
 
     counted: str
     counts_images: bool
-    size_px: int
+    image_size: int
     cuts_images: bool
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]: ...

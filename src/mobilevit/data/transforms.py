@@ -97,10 +97,10 @@ FILTERS: dict[Interpolation, Image.Resampling] = {
 }
 
 
-def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
-    """A random crop of an image of `size`, resized to a square of `size_px`, mirrored or not (paper, section 4.1)."""
+def train_geometry(rng: np.random.Generator, size: Size, image_size: int, config: AugmentConfig) -> Geometry:
+    """A random crop of an image of `size`, resized to a square of `image_size`, mirrored or not (paper, section 4.1)."""
     flip = bool(rng.random() < 0.5) and config.flip
-    return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
+    return Geometry(size, random_crop(rng, size, config), (image_size, image_size), flip, reduced=True)
 
 
 def smallest_crop(size: Size, config: AugmentConfig) -> int:
@@ -133,13 +133,13 @@ def _center_crop(size: Size, ratio_max: float) -> Box:
     return float(left), float(top), float(left + crop_width), float(top + crop_height)
 
 
-def kept_geometry(size: Size, smallest_crop: int, size_px: int) -> Geometry:
-    """What is worth keeping of an image for crops of no side below `smallest_crop`, each resized to at most `size_px`.
+def kept_geometry(size: Size, smallest_crop: int, image_size: int) -> Geometry:
+    """What is worth keeping of an image for crops of no side below `smallest_crop`, each resized to at most `image_size`.
 
     All of it, reduced by as much as leaves the smallest crop no smaller than what it is resized to: so no crop is ever
     enlarged that was not to be enlarged anyway.
     """
-    scale = min(1.0, size_px / smallest_crop)
+    scale = min(1.0, image_size / smallest_crop)
     output = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
     return Geometry(size, (0.0, 0.0, float(size[0]), float(size[1])), output, reduced=True)
 
@@ -147,14 +147,14 @@ def kept_geometry(size: Size, smallest_crop: int, size_px: int) -> Geometry:
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
     """What evaluation and prediction see of an image.
 
-    Stretched: all of it. Else the short side is resized to `resize_px` and the center of `size_px` cut out: both in one
+    Stretched: all of it. Else the short side is resized to `resize_px` and the center of `image_size` cut out: both in one
     step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
     within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and an
     image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
     rounded down, the offset of the crop to the nearest whole pixel. UsageError where the crop is larger than the
     resized short side.
     """
-    crop_px, resize_px = preprocessing.size_px, preprocessing.resize_px
+    crop_px, resize_px = preprocessing.image_size, preprocessing.resize_px
     output = (crop_px, crop_px)
     if preprocessing.fit == "stretch":
         whole = (0.0, 0.0, float(size[0]), float(size[1]))

@@ -17,7 +17,7 @@ Size = tuple[int, int]  # width, height
 
 WHOLE = "whole"  # in place of a split: everything, to be split by seed
 TRAINVAL = "trainval"  # training and validation images together, as Pascal VOC has them
-MAX_SIZE_PX = 2**24  # of a stated width or height: above, float32 no longer tells pixels apart
+MAX_IMAGE_SIZE = 2**24  # of a stated width or height: above, float32 no longer tells pixels apart
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_SIZE_PX, WHOLE, Corners, Size, Statements
+from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, WHOLE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
@@ -131,7 +131,7 @@ def _size(values: Mapping[str, str], where: str) -> Size | None:
     if not values.get("width") or not values.get("height"):
         return None
     width, height = (_number(values[side], side, where) for side in ("width", "height"))
-    if not (0 <= width <= MAX_SIZE_PX and 0 <= height <= MAX_SIZE_PX):
+    if not (0 <= width <= MAX_IMAGE_SIZE and 0 <= height <= MAX_IMAGE_SIZE):
         raise DataError(f"{where}: the size is {width:g} x {height:g}: pixels are expected")
     return (round(width), round(height)) if width >= 1 and height >= 1 else None
 

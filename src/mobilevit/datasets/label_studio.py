@@ -8,7 +8,7 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Corners, Size, Statements, written
+from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
@@ -147,7 +147,7 @@ def _label(region: Region, where: str) -> str:
 
 def _size(region: Region, where: str) -> Size:
     sides = [region.get("original_width"), region.get("original_height")]
-    if not all(is_number(side) and 1 <= as_float(side) <= MAX_SIZE_PX for side in sides):
+    if not all(is_number(side) and 1 <= as_float(side) <= MAX_IMAGE_SIZE for side in sides):
         raise DataError(f"{where} has the original size {' x '.join(map(written, sides))}: pixels are expected")
     if region.get("image_rotation"):
         raise DataError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilevit.data import folders
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Corners, Size, Statements, written
+from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.notes import Notes
@@ -126,7 +126,7 @@ def _around_circle(points: Any, where: str) -> Corners:
 def _size(path: Path, content: Mapping[str, Any]) -> Size | None:
     """As stated; None where it is not."""
     sides = [content.get("imageWidth") or 0, content.get("imageHeight") or 0]
-    if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+    if not all(is_number(side) and 0 <= side <= MAX_IMAGE_SIZE for side in sides):
         raise DataError(f"{path}: the size is {' x '.join(map(written, sides))}: pixels are expected")
     width, height = map(round, sides)
     return (width, height) if width and height else None

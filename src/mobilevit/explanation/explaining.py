@@ -63,7 +63,7 @@ def explain(
     pixel: Pixel | None = None,
     class_name: str | None = None,
     number: int = 1,
-    size_px: int | None = None,
+    image_size: int | None = None,
     device: str = "auto",
 ) -> Explanation:
     """Grad-CAM of a class, an object or a region, and what one pixel attends to in each MobileViT block.
@@ -71,7 +71,7 @@ def explain(
     `model` is a file, a name of the catalog, or the model itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
     detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
-    the left and y from the top of what the model sees, each 0-1. `size_px` is the side of that, the model's own by
+    the left and y from the top of what the model sees, each 0-1. `image_size` is the side of that, the model's own by
     default.
 
     UsageError for a class, an object or a pixel that is not there, a size out of range, a model without classes,
@@ -81,7 +81,7 @@ def explain(
     without_lost_threads()
     source = _only(image)
     loaded = model if isinstance(model, nn.Module) else load(model)
-    spec = spec_of(loaded) if size_px is None else at_size(spec_of(loaded), size_px)
+    spec = spec_of(loaded) if image_size is None else at_size(spec_of(loaded), image_size)
     index = _class_index(class_name, spec)
     whole = source.image()
     crop = eval_geometry(whole.size, spec.preprocessing).image(whole)

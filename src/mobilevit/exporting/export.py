@@ -45,7 +45,7 @@ class ExportedModel:
     @property
     def parity(self) -> Parity | None:
         """At the file's own size; None where it was not compared."""
-        return self.parities.get(self.manifest.spec.preprocessing.size_px)
+        return self.parities.get(self.manifest.spec.preprocessing.image_size)
 
 
 def export(
@@ -56,28 +56,28 @@ def export(
     output: str | Path | None = None,
     name: str | None = None,
     precision: Precision | None = None,
-    size_px: int | None = None,
-    sizes_px: Sequence[int] = (),
+    image_size: int | None = None,
+    image_sizes: Sequence[int] = (),
 ) -> list[ExportedModel]:
     """Write a model in some formats and, with images to `verify` on, compare each with the model in its runtime.
 
     `model` is a model file, a name of the catalog, or a model with a spec. The files go beside the model file, or
     into the folder `output`, and are called as it is or `name`. `precision` None: float32, for Core ML float16.
-    `size_px` None: the model's own. ONNX files may take `sizes_px` besides, each of which is compared.
+    `image_size` None: the model's own. ONNX files may take `image_sizes` besides, each of which is compared.
 
     UsageError for unknown formats, and for sizes that a file cannot take; MissingExtraError where a package is missing;
     ImageError; OutputError where something else has the name, or the disk is full; ParityError where a file gives
     other answers, WeightsError where they are not finite: that file is not kept.
     """
     jobs = _jobs(formats, precision)
-    _must_be_comparable(jobs, sizes_px, bool(verify))
+    _must_be_comparable(jobs, image_sizes, bool(verify))
     loaded = load(model) if isinstance(model, str | Path) else model.eval()
     require_finite_output(loaded, spec_of(loaded).architecture)
     folder, stem = place(model, output, name or spec_of(loaded).architecture, keep=name is not None)
     task = tasks.get(spec_of(loaded).task)
-    graph = graph_of(loaded, task, size_px, sizes_px)
-    preprocessings = [at_size(graph.spec, side).preprocessing for side in graph.sizes_px]
-    views = dict(zip(graph.sizes_px, views_of(verify, preprocessings), strict=True)) if verify else {}
+    graph = graph_of(loaded, task, image_size, image_sizes)
+    preprocessings = [at_size(graph.spec, side).preprocessing for side in graph.image_sizes]
+    views = dict(zip(graph.image_sizes, views_of(verify, preprocessings), strict=True)) if verify else {}
     reference = TorchRunner(Program(loaded, graph.spec, task), graph.spec, torch.device("cpu"))
     exporter = Exporter(task, graph, reference, views)
     for job, _ in jobs:
@@ -99,12 +99,12 @@ def _jobs(formats: Sequence[str], precision: Precision | None) -> list[tuple[str
     return jobs
 
 
-def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], sizes_px: Sequence[int], verify: bool) -> None:
+def _must_be_comparable(jobs: Sequence[tuple[str, Precision]], image_sizes: Sequence[int], verify: bool) -> None:
     """UsageError where several sizes are asked of a format of one, or without images to compare on."""
     fixed = [name for name, _ in jobs if not FORMATS[name].any_size]
-    if sizes_px and fixed:
-        raise UsageError(f"a file of {fixed[0]} has one size: several are for onnx; choose it by --size-px")
-    if sizes_px and not verify:
+    if image_sizes and fixed:
+        raise UsageError(f"a file of {fixed[0]} has one size: several are for onnx; choose it by --image-size")
+    if image_sizes and not verify:
         raise UsageError("several sizes are promised where each was compared: give images to --verify")
 
 
@@ -125,12 +125,14 @@ class Exporter:
             with refusal_of(FORMATS[name].title, temporary):
                 table.adapter(name).write(self.graph, temporary, precision)
                 manifest = manifest_of(self.task, self.graph, name, precision, temporary)
-                opened = [table.adapter(name).open(temporary, manifest.at(side), None) for side in self.graph.sizes_px]
+                opened = [
+                    table.adapter(name).open(temporary, manifest.at(side), None) for side in self.graph.image_sizes
+                ]
                 if not self.views:
                     opened[0](self.graph.example.to(torch.uint8))  # not compared, yet it runs and its answer is finite
             found = {
                 side: self._compared(cast(ExportedRunner, runner), self.views[side], temporary)
-                for side, runner in zip(self.graph.sizes_px, opened, strict=True)
+                for side, runner in zip(self.graph.image_sizes, opened, strict=True)
                 if self.views
             }
             if found:
@@ -140,7 +142,7 @@ class Exporter:
 
     def _compared(self, runner: ExportedRunner, views: Views, path: Path) -> Parity:
         name, precision = runner.manifest.format, cast(Precision, runner.manifest.precision)
-        side = runner.spec.preprocessing.size_px
+        side = runner.spec.preprocessing.image_size
         with refusal_of(FORMATS[name].title):
             found = parity.compare(runner, self.reference, views, self.task)
         if parity.faults(found, precision):

@@ -14,19 +14,19 @@ from mobilevit.tasks.base import Task
 from mobilevit.weights.creating import spec_of
 
 
-def graph_of(model: nn.Module, task: Task, size_px: int | None = None, sizes_px: Sequence[int] = ()) -> Graph:
-    """The graph of a model of `task`, for squares of `size_px` (None: the model's own); the model stays.
+def graph_of(model: nn.Module, task: Task, image_size: int | None = None, image_sizes: Sequence[int] = ()) -> Graph:
+    """The graph of a model of `task`, for squares of `image_size` (None: the model's own); the model stays.
 
-    `sizes_px` are other sides that the same exported model has to take. UsageError where one graph cannot.
+    `image_sizes` are other sides that the same exported model has to take. UsageError where one graph cannot.
     """
     spec = spec_of(model)
-    spec = spec if size_px is None else at_size(spec, size_px)
+    spec = spec if image_size is None else at_size(spec, image_size)
     folded = fold_norms(model)
     backbone = cast(Backbone, folded.backbone)
     _fold_input(backbone.stem.conv, spec.preprocessing)
-    further = tuple(sorted({*sizes_px} - {spec.preprocessing.size_px}))
+    further = tuple(sorted({*image_sizes} - {spec.preprocessing.image_size}))
     graph = Graph(Finished(folded, task).eval(), tuple(task.interface.outputs), spec, further)
-    odd = [str(side) for side in graph.sizes_px if side % backbone.step_px]
+    odd = [str(side) for side in graph.image_sizes if side % backbone.step_px]
     if further and odd:
         raise UsageError(
             f"one file takes several sizes where all are multiples of {backbone.step_px} px, not {', '.join(odd)}: "

@@ -36,9 +36,9 @@ def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path)
 
 def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapping[str, str]) -> Manifest:
     """The manifest of the file at `path`; `meanings` says for people what the outputs are."""
-    row, side = FORMATS[name], BY_SIZE if graph.further_px else graph.size_px
+    row, side = FORMATS[name], BY_SIZE if graph.further_px else graph.image_size
     with torch.no_grad():
-        by_size = [graph.module(graph.example_of(size_px)) for size_px in graph.sizes_px]
+        by_size = [graph.module(graph.example_of(image_size)) for image_size in graph.image_sizes]
     batch = "batch" if row.any_batch else 1
     shapes = {"NCHW": (batch, 3, side, side), "NHWC": (batch, side, side, 3), "image": (side, side)}
     dtype = "image" if row.layout == "image" else "float32"
@@ -48,7 +48,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         file=path.name,
         sha256=sha256_of(path),
         spec=graph.spec,
-        sizes_px=graph.sizes_px,
+        image_sizes=graph.image_sizes,
         inputs=(Port("images", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
             _dictionary(output, len(graph.spec.classes), meanings)
@@ -78,7 +78,7 @@ def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
 
 def resize_in_words(preprocessing: Preprocessing) -> str:
     """What a program does with an image before the model."""
-    side, short = preprocessing.size_px, preprocessing.resize_px
+    side, short = preprocessing.image_size, preprocessing.resize_px
     upright = "Turn the image upright (EXIF) and to RGB"
     if preprocessing.fit == "stretch":
         how = f"resize all of it to {side} x {side}, its aspect not kept"
@@ -91,7 +91,7 @@ def _further_sizes(graph: Graph) -> tuple[str, ...]:
     """What else the image may be resized to, where the file takes several sizes."""
     others = [at_size(graph.spec, side).preprocessing for side in graph.further_px]
     short = [f" (short side {other.resize_px})" if other.fit == "crop" else "" for other in others]
-    said = [f"{other.size_px} x {other.size_px}{more}" for other, more in zip(others, short, strict=True)]
+    said = [f"{other.image_size} x {other.image_size}{more}" for other, more in zip(others, short, strict=True)]
     return (f"In place of it the model takes {' or '.join(said)}.",) if said else ()
 
 

@@ -40,7 +40,7 @@ def views_of(sources: AnySource | Iterable[AnySource], preprocessings: Sequence[
                 seen.append(_pair(image, preprocessing))
     missing = max(0, ENOUGH - in_color)
     for seen, preprocessing in zip(pairs, preprocessings, strict=True):
-        seen += [_pair(_made_up(seed, preprocessing.size_px), preprocessing) for seed in range(missing)]
+        seen += [_pair(_made_up(seed, preprocessing.image_size), preprocessing) for seed in range(missing)]
     return [Views(torch.stack([a for a, _ in seen]), torch.stack([b for _, b in seen]), missing) for seen in pairs]
 
 
@@ -63,12 +63,12 @@ def _in_color(image: Image.Image) -> bool:
     return bool((np.ptp(small, axis=2) > 24).mean() > 0.01)
 
 
-def _made_up(seed: int, size_px: int) -> Image.Image:
+def _made_up(seed: int, image_size: int) -> Image.Image:
     """Clouds of many colors, coarse and fine."""
     rng = np.random.default_rng(seed)
     side = int(rng.integers(3, 24))
     clouds = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
-    return clouds.resize((2 * size_px, 2 * size_px), Image.Resampling.BICUBIC)
+    return clouds.resize((2 * image_size, 2 * image_size), Image.Resampling.BICUBIC)
 
 
 def _plain(image: Image.Image, geometry: Geometry) -> Image.Image:

@@ -84,7 +84,7 @@ def _describe(model: Any, spec: ModelSpec) -> None:
     model.short_description = f"{spec.architecture}, {spec.task} of {len(spec.classes)} classes"
     model.license = spec.provenance.license
     model.user_defined_metadata["spec"] = spec.to_json()
-    side = spec.preprocessing.size_px
+    side = spec.preprocessing.image_size
     model.input_description["images"] = f"An RGB image of {side} x {side}"
 
 

@@ -22,24 +22,24 @@ class Graph:
     further_px: tuple[int, ...] = ()  # sides of other squares that the same exported model has to take
 
     @property
-    def size_px(self) -> int:
+    def image_size(self) -> int:
         """Side of the square images."""
-        return self.spec.preprocessing.size_px
+        return self.spec.preprocessing.image_size
 
     @property
-    def sizes_px(self) -> tuple[int, ...]:
+    def image_sizes(self) -> tuple[int, ...]:
         """Sides of all squares that the exported model has to take, its own first."""
-        return (self.size_px, *self.further_px)
+        return (self.image_size, *self.further_px)
 
     @cached_property
     def example(self) -> Tensor:
-        """(1, 3, size_px, size_px) float32, 0-255."""
-        return self.example_of(self.size_px)
+        """(1, 3, image_size, image_size) float32, 0-255."""
+        return self.example_of(self.image_size)
 
-    def example_of(self, size_px: int) -> Tensor:
+    def example_of(self, image_size: int) -> Tensor:
         """The same at another size."""
         noise = torch.Generator().manual_seed(0)
-        return torch.rand(1, 3, size_px, size_px, generator=noise) * 255
+        return torch.rand(1, 3, image_size, image_size, generator=noise) * 255
 
     @cached_property
     def captured(self) -> torch.export.ExportedProgram:

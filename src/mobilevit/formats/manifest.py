@@ -43,7 +43,7 @@ class Manifest:
     file: str  # name of the exported model, which lies beside
     sha256: str
     spec: ModelSpec
-    sizes_px: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
+    image_sizes: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
@@ -77,14 +77,14 @@ class Manifest:
             raise WeightsError(f"the manifest cannot be read: {reason}. Export the model again.") from error
         return manifest
 
-    def at(self, size_px: int | None) -> "Manifest":
+    def at(self, image_size: int | None) -> "Manifest":
         """The same for another of its sizes (None: its own); UsageError for one that it was not exported for."""
-        if size_px is None:
+        if image_size is None:
             return self
-        if size_px not in self.sizes_px:
-            sizes = ", ".join(map(str, sorted(self.sizes_px)))
-            raise UsageError(f"{self.file} takes images of {sizes} px, not of {size_px}: no other was exported")
-        return replace(self, spec=at_size(self.spec, size_px))
+        if image_size not in self.image_sizes:
+            sizes = ", ".join(map(str, sorted(self.image_sizes)))
+            raise UsageError(f"{self.file} takes images of {sizes} px, not of {image_size}: no other was exported")
+        return replace(self, spec=at_size(self.spec, image_size))
 
 
 CHECKSUM_KEY = "checksum"  # of the document; over all the other keys
@@ -105,13 +105,13 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     """What cannot be, or contradicts something else in the manifest, each with its key."""
     spec, classes = manifest.spec, len(manifest.spec.classes)
     sides = {"spec.preprocessing.resize_px": spec.preprocessing.resize_px}
-    sides |= {f"sizes_px[{place}]": side for place, side in enumerate(manifest.sizes_px)}
+    sides |= {f"image_sizes[{place}]": side for place, side in enumerate(manifest.image_sizes)}
     for key, side in sides.items():
         if not SMALLEST_PX <= side <= 2 * LARGEST_PX:
             yield f"{key} is {side}, expected {SMALLEST_PX} to {2 * LARGEST_PX}"
-    own_px = spec.preprocessing.size_px
-    if manifest.sizes_px[:1] != (own_px,):
-        yield f"spec.preprocessing.size_px is {own_px}, but sizes_px {[*manifest.sizes_px]}, whose first is the same"
+    own_px = spec.preprocessing.image_size
+    if manifest.image_sizes[:1] != (own_px,):
+        yield f"spec.preprocessing.image_size is {own_px}, but image_sizes {[*manifest.image_sizes]}, whose first is the same"
     if not re.fullmatch("[0-9a-f]{64}", manifest.sha256):
         yield f"sha256 is {manifest.sha256[:80]!r}, expected 64 hexadecimal digits"
     if [port.name for port in manifest.inputs] != ["images"]:

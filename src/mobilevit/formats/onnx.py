@@ -34,5 +34,5 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     def run(images: Images) -> list[NDArray[Any]]:
         return [np.asarray(output) for output in session.run(names, {"images": images})]
 
-    at_a_time = max(1, CPU_PIXELS // manifest.spec.preprocessing.size_px**2)
+    at_a_time = max(1, CPU_PIXELS // manifest.spec.preprocessing.image_size**2)
     return ExportedRunner(manifest, f"onnxruntime {onnxruntime.__version__}", run, at_a_time)

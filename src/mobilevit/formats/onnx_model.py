@@ -18,7 +18,7 @@ def onnx_model(graph: Graph) -> Any:
 
     program = torch.onnx.export(
         graph.module,
-        (torch.cat([graph.example_of(max(graph.sizes_px))] * 2),),
+        (torch.cat([graph.example_of(max(graph.image_sizes))] * 2),),
         input_names=["images"],
         output_names=list(graph.outputs),
         dynamic_shapes=(_free_axes(graph),),
@@ -44,8 +44,8 @@ def _free_axes(graph: Graph) -> dict[int, Any]:
     batch = torch.export.Dim("batch", min=1, max=1024)
     if not graph.further_px:
         return {0: batch}
-    step = math.gcd(*graph.sizes_px)
-    side = step * torch.export.Dim("steps", min=min(graph.sizes_px) // step, max=max(graph.sizes_px) // step)
+    step = math.gcd(*graph.image_sizes)
+    side = step * torch.export.Dim("steps", min=min(graph.image_sizes) // step, max=max(graph.image_sizes) // step)
     return {0: batch, 2: side, 3: side}
 
 

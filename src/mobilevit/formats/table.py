@@ -94,13 +94,13 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix in {row.suffix for row in FORMATS.values()}
 
 
-def open_exported(path: str | Path, *, threads: int | None = None, size_px: int | None = None) -> Runner:
+def open_exported(path: str | Path, *, threads: int | None = None, image_size: int | None = None) -> Runner:
     """An exported file, ready to run by its manifest; WeightsError where they do not belong together.
 
-    `size_px` None: its own size; UsageError for one that it was not exported for.
+    `image_size` None: its own size; UsageError for one that it was not exported for.
     """
     path = Path(path)
-    manifest = read_manifest(path).at(size_px)
+    manifest = read_manifest(path).at(image_size)
     if manifest.format not in FORMATS or FORMATS[manifest.format].suffix != path.suffix:
         raise WeightsError(f"{path}: its manifest speaks of another format, '{manifest.format}'")
     try:

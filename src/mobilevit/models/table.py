@@ -21,7 +21,7 @@ class Row:
     task: str
     model: Callable[..., nn.Module]  # its class, or that with the head chosen
     variant: Variant
-    size_px: int  # side of the images that the paper gives it
+    image_size: int  # side of the images that the paper gives it
     fit: Literal["crop", "stretch"]  # how an image becomes square there
 
 

@@ -71,4 +71,4 @@ def _require_apart(learned: Sequence[Sample], judging: Sequence[Sample]) -> None
 def calibration(data: Dataset, task: Task, preprocessing: Preprocessing) -> Tensor:
     """(N, 3, S, S) uint8 RGB: the images to calibrate on, as the model sees them."""
     images = ImageDataset(data.splits[CALIBRATING], task, seed=0, augment=None, preprocessing=preprocessing)
-    return torch.cat([batch.images for batch in eval_loader(images, BATCH, workers=0)])
+    return torch.cat([batch.images for batch in eval_loader(images, BATCH, num_workers=0)])

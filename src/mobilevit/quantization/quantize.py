@@ -82,28 +82,28 @@ def quantize(
     calibrate: str | Path,
     evaluate: str | Path,
     output: str | Path | None = None,
-    size_px: int | None = None,
+    image_size: int | None = None,
     config: QuantizeConfig = QuantizeConfig(),
     progress: Progress | None = None,
 ) -> Quantized:
     """Write a model in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
 
     Calibrates and chooses on training images of the dataset `calibrate`, and judges what is kept once, on a split of
-    `evaluate`. `model`, `output` and `size_px` are those of `export`.
+    `evaluate`. `model`, `output` and `image_size` are those of `export`.
 
     LossError where every choice loses too much: then nothing is written. UsageError, MissingExtraError, DataError,
     ImageError, OutputError.
     """
     choices = _asked_for(format, config.choices)
     loaded = load(model) if isinstance(model, str | Path) else model.eval()
-    reference = runner_for(loaded, device="cpu", size_px=size_px)
+    reference = runner_for(loaded, device="cpu", image_size=image_size)
     task = tasks.get(reference.spec.task)
     data = divided(task, reference.spec.classes, Path(calibrate), Path(evaluate), config.division)
     folder, stem = place(model, output, spec_of(loaded).architecture, keep=False)
     path = folder / f"{stem}.{INT8}{FORMATS[format].suffix}"
     require_ours(path)
     with temporary_folder(folder, "quantize") as temporary:
-        trial = Trial(format, task, graph_of(loaded, task, size_px), data, temporary, progress)
+        trial = Trial(format, task, graph_of(loaded, task, image_size), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
         judgment = _judged(trial, reference, kept)

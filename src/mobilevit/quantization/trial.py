@@ -107,7 +107,7 @@ class Trial:
             self.data,
             split,
             batch_size=BATCH,
-            workers=auto_workers(),
+            num_workers=auto_workers(),
             progress=lambda done, total: self.tell(f"scoring {name}", done, total),
         )
 
@@ -115,10 +115,10 @@ class Trial:
         """Median milliseconds of each, in turns; nothing where the runtime is not on this system."""
         if not FORMATS[self.format].runs_here:
             return {}
-        jobs = [Job(self.format, self.path(name), threads, self.graph.size_px) for name in names]
+        jobs = [Job(self.format, self.path(name), threads, self.graph.image_size) for name in names]
         with ExitStack() as stack:
-            workers = [stack.enter_context(Worker(job)) for job in jobs]
-            times = in_turns(workers, runs, lambda done, total: self.tell("timing", done, total))
+            num_workers = [stack.enter_context(Worker(job)) for job in jobs]
+            times = in_turns(num_workers, runs, lambda done, total: self.tell("timing", done, total))
         return {name: statistics.median(times[job]) for name, job in zip(names, jobs, strict=True)}
 
     def tell(self, what: str, done: int, total: int) -> None:

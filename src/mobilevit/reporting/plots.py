@@ -17,7 +17,7 @@ def curves(history: History) -> Figure:
     measured = [name for name in history[0] if not all(isnan(value) for value in _column(history, name))]
     losses = [name for name in LOSSES if name in measured]
     scores = [name for name in measured if name.startswith("val_") and name not in LOSSES][:SCORES_SHOWN]
-    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "image size, px": ["size_px"]}
+    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "image size, px": ["image_size"]}
     shown = {title: [name for name in names if name in measured] for title, names in panels.items()}
     shown = {title: names for title, names in shown.items() if names}
     figure = Figure(figsize=(4.2 * len(shown), 3.0), layout="constrained")

@@ -105,7 +105,7 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
         "model": spec.architecture,
         "parameters": f"{parameters / 1e6:.2f} M",
         "file": f"{size_bytes / 1e6:.1f} MB",
-        "image": f"{spec.preprocessing.size_px} px",
+        "image": f"{spec.preprocessing.image_size} px",
         **({"shown above": f"{spec.score_threshold.value:g}"} if spec.score_threshold else {}),
         **time,
         "evaluated a second": f"{evaluation.images_per_second:,.0f}",
@@ -122,7 +122,7 @@ def _curves(history: History) -> str:
     if len(history) < 2:  # a single point is no curve
         return ""
     image = figure_image(curves(history), "Loss, score and learning rate over the epochs")
-    about = SIZE_NOTE if "size_px" in history[0] else ""
+    about = SIZE_NOTE if "image_size" in history[0] else ""
     return markup.section("Curves", f'<div class="wide">{image}</div>', about=about)
 
 

@@ -196,7 +196,7 @@ class Task(Protocol):
     counted: str  # what `occurrences` counts: "images", "boxes" or "pixels"
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
-    size_px: int  # side of the images that the paper gives its models
+    image_size: int  # side of the images that the paper gives its models
     label_smoothing: float  # of the loss in the paper; a run may have another
     layouts: str  # of its datasets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
@@ -238,9 +238,9 @@ class Task(Protocol):
         ...
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Any, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        """The random part of an image of `size` that training sees, as a square of `size_px`."""
+        """The random part of an image of `size` that training sees, as a square of `image_size`."""
         ...
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:

@@ -81,9 +81,9 @@ def fitted(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
 
 
 @cache
-def letters(size_px: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+def letters(image_size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The font that comes with matplotlib; it has the letters of most European languages."""
     from mobilevit.figures import get_data_path  # takes a second to import, and most predictions draw nothing
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, size_px)
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, image_size)

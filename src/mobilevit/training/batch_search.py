@@ -39,7 +39,7 @@ def largest_batch(parts: Parts) -> int:
     found = largest(trial.fits, parts.sampler.schedule.samples)
     if not found:
         raise OutOfMemoryError(
-            f"not even one image of {trial.size_px} px fits: train a smaller model or smaller images"
+            f"not even one image of {trial.image_size} px fits: train a smaller model or smaller images"
         )
     return found
 
@@ -61,10 +61,10 @@ class Trial:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.size_px = parts.sampler.schedule.choices[-1].size_px
+        self.image_size = parts.sampler.schedule.choices[-1].image_size
         dataset = parts.loader.dataset
         self.items = [
-            dataset[Key(index, 0, self.size_px)] for index in evenly(range(parts.sampler.num_samples), IMAGES)
+            dataset[Key(index, 0, self.image_size)] for index in evenly(range(parts.sampler.num_samples), IMAGES)
         ]
         training_mode(parts.model, parts.config)
         self.available_bytes = _available_bytes(parts.device)
@@ -74,7 +74,7 @@ class Trial:
         parts = self.parts
         scale = replace(parts.config.scale, batch_size=batch_size)
         batches = [self._batch(resolutions(scale, parts.group.world_size)[-1].batch_size)]
-        if parts.config.optim.accumulate_steps > 1:
+        if parts.config.optim.grad_accum_steps > 1:
             batches *= 2
         forget_peak(parts.device)
         try:

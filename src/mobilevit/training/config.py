@@ -30,8 +30,8 @@ class OptimizerConfig:
     lr_end: float = 1e-5  # at the last step
     warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
     weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
-    clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
-    accumulate_steps: int = 1  # batches to one step of the optimizer
+    grad_clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
+    grad_accum_steps: int = 1  # batches to one step of the optimizer
     label_smoothing: float | None = None  # share of the target spread over all classes; None: the task's, as the paper
     class_weights: bool = False  # weigh classes by their inverse frequency
     anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
@@ -48,8 +48,8 @@ class OptimizerConfig:
             lr_end=(0.0, 1e3),
             warmup_steps=(0, float("inf")),
             weight_decay=(0.0, 10.0),
-            clip_norm=(0.0, float("inf")),
-            accumulate_steps=(1, 10_000),
+            grad_clip_norm=(0.0, float("inf")),
+            grad_accum_steps=(1, 10_000),
             label_smoothing=(0.0, 0.99),
             anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
@@ -83,7 +83,7 @@ class TrainConfig:
     device: Device = "auto"  # where to train
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
     compile: bool = False  # torch.compile the model: slow to start, once for every resolution
-    workers: int | None = None  # processes that decode images; None: from the number of cores
+    num_workers: int | None = None  # processes that decode images; None: from the number of cores
     cache: Literal["none", "memory"] = "none"  # memory: keep decoded images there; every file is decoded once
     anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
     dropout: float | None = None  # of every dropout in the model; None: the paper's
@@ -105,7 +105,7 @@ class TrainConfig:
             resize_ratio=(1.0, 4.0),
             seed=(0, 2**63 - 1),
             split_seed=(0, 2**63 - 1),
-            workers=(0, 256),
+            num_workers=(0, 256),
             dropout=(0.0, 0.95),
             freeze_stages=(0, 5),
             checkpoint_minutes=(0.0, float("inf")),

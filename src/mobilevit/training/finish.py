@@ -33,7 +33,7 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
         parts.dataset,
         "val",
         batch_size=parts.config.scale.batch_size,
-        workers=parts.workers,
+        num_workers=parts.num_workers,
         progress=watcher.validating,
     )
     evaluation.save(folder.path)

@@ -55,7 +55,7 @@ class Parts:
     learning_rate: LearningRate
     group: Group
     device: torch.device
-    workers: int
+    num_workers: int
     val_cache: ImageCache | None = None  # the images of val as they are evaluated; None: from their files
 
     @property
@@ -108,7 +108,7 @@ class Loop:
         parts.sampler.set_epoch(progress.epoch, progress.step)
         self.steps = progress.step + len(parts.sampler)
         started = time.monotonic()
-        for batches in _grouped(parts.loader, parts.config.optim.accumulate_steps):
+        for batches in _grouped(parts.loader, parts.config.optim.grad_accum_steps):
             stopping = self._take_step(batches)
             progress.seconds += time.monotonic() - started
             started = time.monotonic()
@@ -122,7 +122,7 @@ class Loop:
     def _take_step(self, batches: list[Batch]) -> bool:
         """Train on some batches; whether the run was asked to stop."""
         parts, progress = self.parts, self.progress
-        accumulate = parts.config.optim.accumulate_steps
+        accumulate = parts.config.optim.grad_accum_steps
         lr = parts.learning_rate.at(progress.epoch, progress.step // accumulate)
         seed = step_seed(parts.config.seed, progress.epoch, progress.step, parts.group.rank)
         try:
@@ -145,15 +145,15 @@ class Loop:
         return (
             f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
             f"The model was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
-            "more --warmup-steps, a smaller --clip-norm, or --precision fp32."
+            "more --warmup-steps, a smaller --grad-clip-norm, or --precision fp32."
         )
 
-    def _report_step(self, size_px: int, lr: float) -> None:
+    def _report_step(self, image_size: int, lr: float) -> None:
         progress, parts = self.progress, self.parts
         mean = progress.loss_total / max(progress.loss_count, 1e-12)
         epochs = parts.config.epochs
-        self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, size_px, mean, lr))
-        self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/size_px": size_px})
+        self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, image_size, mean, lr))
+        self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/image_size": image_size})
 
     def _validate(self) -> Evaluation:
         """The evaluated model on the whole validation split, each process taking its share."""
@@ -166,7 +166,7 @@ class Loop:
             parts.dataset,
             "val",
             batch_size=parts.config.scale.batch_size,
-            workers=parts.workers,
+            num_workers=parts.num_workers,
             rank=parts.group.rank,
             world_size=parts.group.world_size,
             cache=parts.val_cache,
@@ -207,12 +207,12 @@ class Loop:
         before = (progress.history[-1]["seconds"] if progress.history else None) or 0.0
         schedule = parts.sampler.schedule
         steps = schedule.steps(progress.epoch)
-        sides_px = [schedule.step(progress.epoch, step).size_px for step in range(steps)]
+        sides_px = [schedule.step(progress.epoch, step).image_size for step in range(steps)]
         return {
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
-            "size_px": round(sum(sides_px) / len(sides_px), 1),
-            "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.accumulate_steps),
+            "image_size": round(sum(sides_px) / len(sides_px), 1),
+            "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.grad_accum_steps),
             "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
             **{f"val_{name}": value for name, value in scores.scalars().items()},
             "images": progress.images,

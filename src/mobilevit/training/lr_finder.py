@@ -74,7 +74,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watche
     for step in range(search.steps):
         lr = search.lr_low * (search.lr_high / search.lr_low) ** (step / (search.steps - 1))
         try:
-            taken = [next(batches) for _ in range(optim.accumulate_steps)]
+            taken = [next(batches) for _ in range(optim.grad_accum_steps)]
             outcome = parts.step(taken, lr=lr, seed=step_seed(config.seed, 0, step, 0))
         except TrainingError:
             break  # the loss is no number any more: the end of the range

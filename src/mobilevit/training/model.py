@@ -22,8 +22,10 @@ def start_model(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
     anchors = task.anchors(dataset) if config.anchors == "data" else ()
     model = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
     spec = spec_of(model)
-    size_px = config.scale.size_px or spec.preprocessing.size_px
-    preprocessing = replace(spec.preprocessing, size_px=size_px, resize_px=round(size_px * config.resize_ratio))
+    image_size = config.scale.image_size or spec.preprocessing.image_size
+    preprocessing = replace(
+        spec.preprocessing, image_size=image_size, resize_px=round(image_size * config.resize_ratio)
+    )
     return _equipped(model, replace(spec, preprocessing=preprocessing, score_threshold=None), config)
 
 

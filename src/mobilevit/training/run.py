@@ -136,7 +136,7 @@ def _restored(
 
 def _other_schedule(parts: Parts, progress: Progress, before: TrainConfig) -> str:
     """What another number of epochs does to the learning rate here."""
-    config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.accumulate_steps)
+    config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.grad_accum_steps)
     old = LearningRate(config.optim, _updates_of_epochs(before, parts.sampler.schedule.steps)).at(*at)
     new = parts.learning_rate.at(*at)
     rate = f"the learning rate follows their schedule: from {old:.2g} to {new:.2g} at this step"
@@ -225,8 +225,8 @@ def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
 
 def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
     """The configuration with what the data decides: the model's task, the size of the images."""
-    size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
-    return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
+    image_size = config.scale.image_size or doctor.suggest_image_size(task, dataset)
+    return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, image_size=image_size))
 
 
 def _with_largest_batch(
@@ -234,7 +234,7 @@ def _with_largest_batch(
 ) -> TrainConfig:
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
-    trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
+    trial = replace(config, num_workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
     parts = _assemble(trial, task, dataset, start_model(trial, task, dataset), Group())
     found = min(group.gather(largest_batch(parts)))
     watcher.notice(f"batch_size is {found}: the largest that fits")
@@ -274,14 +274,16 @@ def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
     batch_size, largest = parts.config.scale.batch_size, parts.sampler.schedule.choices[-1]
     return (
         f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} holds all that was "
-        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which accumulate_steps makes "
-        f"up, or with a size_max_px below {largest.size_px}."
+        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which grad_accum_steps makes "
+        f"up, or with a image_size_max below {largest.image_size}."
     )
 
 
 def _assemble(config: TrainConfig, task: Task, dataset: Dataset, model: nn.Module, group: Group) -> Parts:
     device, spec = device_for(config.device), spec_of(model)
-    workers = auto_workers(group.local_size, device=device.type) if config.workers is None else config.workers
+    num_workers = (
+        auto_workers(group.local_size, device=device.type) if config.num_workers is None else config.num_workers
+    )
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and device.type != "cuda":
         raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
@@ -318,23 +320,23 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, model: nn.Modul
             optimizer,
             config.optim,
             channel_order=spec.preprocessing.channel_order,
-            nominal_count=config.scale.batch_size * config.optim.accumulate_steps,
+            nominal_count=config.scale.batch_size * config.optim.grad_accum_steps,
             amp_dtype=amp_dtype(config.precision, device),
             group=group,
             class_weights=_class_weights(config, task, dataset, device),
             augment=task.batch_augment(config.augment, len(dataset.classes)),
         ),
         sampler=sampler,
-        loader=train_loader(images, sampler, workers, device=device.type),
+        loader=train_loader(images, sampler, num_workers, device=device.type),
         learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
         group=group,
         device=device,
-        workers=workers,
+        num_workers=num_workers,
     )
 
 
 def _updates_of_epochs(config: TrainConfig, steps: Callable[[int], int]) -> list[int]:
-    return [-(-steps(epoch) // config.optim.accumulate_steps) for epoch in range(config.epochs)]
+    return [-(-steps(epoch) // config.optim.grad_accum_steps) for epoch in range(config.epochs)]
 
 
 def _class_weights(config: TrainConfig, task: Task, dataset: Dataset, device: torch.device) -> torch.Tensor | None:

@@ -104,7 +104,7 @@ class TrainStep:
 
     def _clipping(self, norm: float) -> float:
         """What a gradient of that norm is to be multiplied by."""
-        return min(1.0, self.config.clip_norm / (norm + 1e-6)) if self.config.clip_norm else 1.0
+        return min(1.0, self.config.grad_clip_norm / (norm + 1e-6)) if self.config.grad_clip_norm else 1.0
 
     def _backward(self, batch: Batch) -> Tensor:
         """Add the gradient of one batch; its loss and count, (2,)."""

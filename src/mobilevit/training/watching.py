@@ -13,7 +13,7 @@ class StepReport:
     epochs: int
     step: int  # from 0, in this epoch
     steps: int  # of this epoch
-    size_px: int
+    image_size: int
     loss: float  # mean over the epoch so far
     lr: float
 

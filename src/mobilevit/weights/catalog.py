@@ -63,7 +63,7 @@ APPLE = "Apple sample code license: see LICENSE of github.com/apple/ml-cvnets; n
 OURS = "Apache-2.0; trained on images of ImageNet, whose own terms are non-commercial research"
 CVNETS = "https://docs-assets.developer.apple.com/ml-research/models/cvnets"
 CVNETS_V2 = "https://docs-assets.developer.apple.com/ml-research/models/cvnets-v2"
-RGB_CVNETS = Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="rgb")
+RGB_CVNETS = Preprocessing(image_size=256, resize_px=288, interpolation="bilinear", channel_order="rgb")
 
 # fmt: off
 ENTRIES = (

@@ -117,8 +117,8 @@ class Family:
     preprocessing: Mapping[Layout, Preprocessing]
 
 
-def _stretched(size_px: int, order: ChannelOrder) -> Preprocessing:
-    return Preprocessing(size_px=size_px, resize_px=size_px, fit="stretch", channel_order=order)
+def _stretched(image_size: int, order: ChannelOrder) -> Preprocessing:
+    return Preprocessing(image_size=image_size, resize_px=image_size, fit="stretch", channel_order=order)
 
 
 FAMILIES = {  # by the name of a model where it stands apart, else by its task
@@ -127,10 +127,10 @@ FAMILIES = {  # by the name of a model where it stands apart, else by its task
         head=CLASSIFIER,
         preprocessing={
             "ours": Preprocessing(),
-            "cvnets": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+            "cvnets": Preprocessing(image_size=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
             # timm's crop of 0.9 is written as the short side before the crop: floor(256 / 0.9)
-            "timm": Preprocessing(size_px=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
-            "transformers": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+            "timm": Preprocessing(image_size=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
+            "transformers": Preprocessing(image_size=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
         },
     ),
     "detection": Family(
@@ -144,7 +144,7 @@ FAMILIES = {  # by the name of a model where it stands apart, else by its task
         preprocessing={
             "ours": _stretched(512, "rgb"),
             "cvnets": _stretched(512, "bgr"),
-            "transformers": Preprocessing(size_px=512, resize_px=544, interpolation="bilinear", channel_order="bgr"),
+            "transformers": Preprocessing(image_size=512, resize_px=544, interpolation="bilinear", channel_order="bgr"),
         },
     ),
     "deeplabv3_mobilevit_s_os8": Family(

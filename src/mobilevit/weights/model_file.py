@@ -89,7 +89,7 @@ def check_spec(spec: ModelSpec) -> None:
     image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
-        ("size_px", image.size_px, _whole(image.size_px, 32, 8192)),
+        ("image_size", image.image_size, _whole(image.image_size, 32, 8192)),
         ("resize_px", image.resize_px, _whole(image.resize_px, 32, 8192)),
         ("fit", image.fit, image.fit in get_args(Fit)),
         ("interpolation", image.interpolation, image.interpolation in get_args(Interpolation)),

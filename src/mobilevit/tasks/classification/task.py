@@ -30,7 +30,7 @@ class ClassificationTask:
     counted = "images"
     counts_images = True
     cuts_images = True
-    size_px = 256
+    image_size = 256
     label_smoothing = 0.1
     data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
@@ -63,9 +63,9 @@ class ClassificationTask:
         raise UsageError("a classifier has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: int, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: int, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return transforms.train_geometry(rng, size, size_px, config)
+        return transforms.train_geometry(rng, size, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return transforms.smallest_crop(size, config)

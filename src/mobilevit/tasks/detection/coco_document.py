@@ -8,7 +8,7 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Annotation, Corners, Size, written
+from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, Annotation, Corners, Size, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
@@ -120,7 +120,7 @@ class Document:
     def size_of(self, image: Record) -> Size | None:
         """As stated; None where it is not, or where it is nought."""
         sides = [image.get("width") or 0, image.get("height") or 0]
-        if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+        if not all(is_number(side) and 0 <= side <= MAX_IMAGE_SIZE for side in sides):
             stated = " x ".join(map(written, sides))
             raise DataError(f"{self.path}: image {written(image['id'])} has the size {stated}: pixels are expected")
         width, height = map(round, sides)

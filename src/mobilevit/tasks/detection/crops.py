@@ -22,12 +22,12 @@ TRIES = 40  # crops for each of them
 
 
 def train_geometry(
-    rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
+    rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
 ) -> Geometry:
-    """A random crop of an image of `size`, stretched to a square of `size_px`, mirrored or not (SSD, section 2.2)."""
+    """A random crop of an image of `size`, stretched to a square of `image_size`, mirrored or not (SSD, section 2.2)."""
     flip = bool(rng.random() < 0.5) and config.flip
     box = random_crop(rng, size, target.counted().boxes, config)
-    return Geometry(size, box, (size_px, size_px), flip, reduced=True)
+    return Geometry(size, box, (image_size, image_size), flip, reduced=True)
 
 
 def smallest_crop(size: Size, config: AugmentConfig) -> int:

@@ -88,14 +88,14 @@ def _squares(points: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArr
     return np.asarray(((points[:, None] - centers) ** 2).sum(axis=2))
 
 
-def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, size_px: int) -> list[float | None]:
+def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, image_size: int) -> list[float | None]:
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
     Such a box still gets its best anchor in training, a single one; so it is learned late and found badly. `sizes` are
-    the anchors', `size_px` is the side of the model's images. Of very many boxes an even choice.
+    the anchors', `image_size` is the side of the model's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
-    anchors = corners(anchors_of(sizes, _maps(size_px)))
+    anchors = corners(anchors_of(sizes, _maps(image_size)))
     best = [iou(piece, anchors).amax(dim=1) for piece in torch.split(torch.from_numpy(boxes), PIECE)]
     missed = (torch.cat(best) < THRESHOLD).numpy() if best else np.empty(0, dtype=bool)
     counts = np.bincount(labels, minlength=num_classes)
@@ -117,21 +117,24 @@ def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.i
     return boxes[::step], labels[::step]
 
 
-def _maps(size_px: int) -> list[torch.Tensor]:
+def _maps(image_size: int) -> list[torch.Tensor]:
     """Maps of the extents that the model's levels have for images of that side, without a value in them."""
-    sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
+    sides = [-(-image_size // stride) for stride in (16, 32, 64, 128, 256)]
     return [torch.empty(1, 0, side, side) for side in (*sides, 1)]
 
 
-def reach_findings(dataset: Dataset, size_px: int) -> Iterator[Finding]:
-    """Classes with many boxes beyond the reach of the paper's anchors at `size_px`, and what would help."""
+def reach_findings(dataset: Dataset, image_size: int) -> Iterator[Finding]:
+    """Classes with many boxes beyond the reach of the paper's anchors at `image_size`, and what would help."""
     targets, count = [sample.target for sample in dataset.splits["train"]], len(dataset.classes)
-    beyond = {f"at {size_px} px": unreached(targets, count, PAPER_SIZES, size_px)}
-    many = [k for k, share in enumerate(beyond[f"at {size_px} px"]) if share is not None and share >= MANY]
+    beyond = {f"at {image_size} px": unreached(targets, count, PAPER_SIZES, image_size)}
+    many = [k for k, share in enumerate(beyond[f"at {image_size} px"]) if share is not None and share >= MANY]
     if not many:
         return
     sizes = fitted(targets)
-    for px, option in ((size_px, "with --anchors data"), *((px, f"with them at {px} px") for px in _larger(size_px))):
+    for px, option in (
+        (image_size, "with --anchors data"),
+        *((px, f"with them at {px} px") for px in _larger(image_size)),
+    ):
         beyond[option] = unreached(targets, count, sizes, px)
     shares = [
         f"{dataset.classes[k].name} ({', '.join(f'{of_class[k]:.0%} {option}' for option, of_class in beyond.items())})"
@@ -144,6 +147,6 @@ def reach_findings(dataset: Dataset, size_px: int) -> Iterator[Finding]:
 MANY = 0.1  # of a class
 
 
-def _larger(size_px: int) -> tuple[int, int]:
+def _larger(image_size: int) -> tuple[int, int]:
     """A third and two thirds more, in whole patches of the model."""
-    return 32 * round(1.3 * size_px / 32), 32 * round(1.6 * size_px / 32)
+    return 32 * round(1.3 * image_size / 32), 32 * round(1.6 * image_size / 32)

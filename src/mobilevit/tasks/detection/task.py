@@ -33,7 +33,7 @@ class DetectionTask:
     counted = "boxes"
     counts_images = False
     cuts_images = False
-    size_px = 320
+    image_size = 320
     label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = reader.LAYOUTS
@@ -66,7 +66,7 @@ class DetectionTask:
         return reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        reach = fitting.reach_findings(dataset, self.size_px) if thorough else ()
+        reach = fitting.reach_findings(dataset, self.image_size) if thorough else ()
         return [*findings(dataset), *reach]
 
     def occurrences(self, target: Boxes) -> Mapping[int, int]:
@@ -82,9 +82,9 @@ class DetectionTask:
         return fitting.fitted([sample.target for sample in dataset.splits["train"]])
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return crops.train_geometry(rng, size, target, size_px, config)
+        return crops.train_geometry(rng, size, target, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return crops.smallest_crop(size, config)

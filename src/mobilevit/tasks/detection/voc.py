@@ -16,7 +16,7 @@ from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names
 from mobilevit.datasets.annotation import (
-    MAX_SIZE_PX,
+    MAX_IMAGE_SIZE,
     TRAINVAL,
     WHOLE,
     Annotation,
@@ -277,6 +277,6 @@ def _size(path: Path, tree: Element) -> Size | None:
     if size is None or not (size.findtext("width") or "").strip() or not (size.findtext("height") or "").strip():
         return None
     width, height = (_number(f"{path}: size", size, side) for side in ("width", "height"))
-    if not (0 <= width <= MAX_SIZE_PX and 0 <= height <= MAX_SIZE_PX):
+    if not (0 <= width <= MAX_IMAGE_SIZE and 0 <= height <= MAX_IMAGE_SIZE):
         raise DataError(f"{path}: the size is {width:g} x {height:g}: pixels are expected")
     return (round(width), round(height)) if width >= 1 and height >= 1 else None

@@ -7,10 +7,10 @@ import numpy as np
 from mobilevit.data.transforms import AugmentConfig, Box, Geometry, Size
 
 
-def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
+def train_geometry(rng: np.random.Generator, size: Size, image_size: int, config: AugmentConfig) -> Geometry:
     """A random resize and crop in one step, mirrored or not; the crop lies inside the image: nothing is padded."""
     flip = bool(rng.random() < 0.5) and config.flip
-    return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
+    return Geometry(size, random_crop(rng, size, config), (image_size, image_size), flip, reduced=True)
 
 
 def smallest_crop(size: Size, config: AugmentConfig) -> int:

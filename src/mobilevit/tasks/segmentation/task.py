@@ -32,7 +32,7 @@ class SegmentationTask:
     counted = "pixels"
     counts_images = False
     cuts_images = False
-    size_px = 512
+    image_size = 512
     label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
@@ -65,9 +65,9 @@ class SegmentationTask:
         raise UsageError("a segmenter has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Mask, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Mask, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return geometry.train_geometry(rng, size, size_px, config)
+        return geometry.train_geometry(rng, size, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return geometry.smallest_crop(size, config)
