@@ -69,7 +69,7 @@ def test_boxes_lie_around_the_ink_of_their_masks(tmp_path: Path, monkeypatch: py
         assert len(boxed.splits[split]) == len(masked.splits[split]) == count
         for with_boxes, with_mask in zip(boxed.splits[split], masked.splits[split], strict=True):
             assert with_boxes.path.read_bytes() == with_mask.path.read_bytes()
-            mask = masks.truth(with_mask.target)
+            mask = masks.load_target(with_mask.target)
             assert len(with_boxes.target) >= 1
             left_over = mask.copy()
             for (left, top, right, bottom), label in zip(

@@ -26,7 +26,7 @@ from mobilevit.tasks.segmentation.task import SegmentationTask
 def sheet_of(root):
     task = ClassificationTask()
     dataset = task.read(root, ReadOptions())
-    return contact_sheet(dataset, task, class_counts(dataset, task.occurrences))
+    return contact_sheet(dataset, task, class_counts(dataset, task.class_counts))
 
 
 def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_boxes_and_masks_are_shown_whole_and_their_colors_named(tmp_path):
         (tmp_path.parent / f"{tmp_path.name}-boxes", DetectionTask()),
     ):
         dataset = task.read(root, ReadOptions())
-        sheet = contact_sheet(dataset, task, class_counts(dataset, task.occurrences))
+        sheet = contact_sheet(dataset, task, class_counts(dataset, task.class_counts))
         legend = task.legend(dataset, sheet.width - 2 * MARGIN_PX)
         np.testing.assert_array_equal(
             np.asarray(sheet.crop((MARGIN_PX, TITLE_PX, MARGIN_PX + legend.width, TITLE_PX + legend.height))), legend

@@ -66,7 +66,7 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
 def test_what_the_model_says_is_decoded_by_its_anchors() -> None:
     anchors = anchors_of(PAPER_SIZES, [torch.empty(1, 0, side, side) for side in (2, 1, 1, 1, 1, 1)])
     logits = torch.randn(2, len(anchors), 4)
-    outputs = TASK.finish(SSDOutput(logits, torch.zeros(2, len(anchors), 4), anchors))
+    outputs = TASK.postprocess(SSDOutput(logits, torch.zeros(2, len(anchors), 4), anchors))
     assert outputs["boxes"].shape == (2, len(anchors), 4)
     torch.testing.assert_close(outputs["boxes"][0, 0], torch.tensor([0.2, 0.2, 0.3, 0.3]))
     torch.testing.assert_close(outputs["scores"], logits.softmax(2)[..., 1:])

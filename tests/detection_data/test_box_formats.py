@@ -219,7 +219,7 @@ def test_crowds_and_difficult_objects_are_to_be_ignored(tmp_path: Path) -> None:
     images(tmp_path / "coco" / "a.jpg", tmp_path / "voc" / "train" / "a.jpg", tmp_path / "voc" / "val" / "a.jpg")
     assert by_name(read(tmp_path / "coco"), "train")["a"].ignore.tolist() == [False, True]
     assert by_name(read(tmp_path / "voc"), "train")["a"].ignore.tolist() == [True, True]
-    assert by_name(read(tmp_path / "voc"), "train")["a"].occurrences() == {}
+    assert by_name(read(tmp_path / "voc"), "train")["a"].class_counts() == {}
 
 
 def test_the_first_category_of_roboflow_stays_where_it_is_used(tmp_path: Path) -> None:

@@ -303,7 +303,7 @@ def test_boxes_compare_hash_and_relabel() -> None:
     assert boxes != Boxes.of([[0, 0, 5, 5], [1, 1, 3, 2]], [0, 2], (9, 9))
     assert boxes.relabeled([3, 4, 5]).labels.tolist() == [3, 5]
     assert boxes.areas.tolist() == [25, 2]
-    assert boxes.occurrences() == {0: 1} and len(boxes.counted()) == 1
+    assert boxes.class_counts() == {0: 1} and len(boxes.counted()) == 1
     assert Boxes.of([[-5, 2, 20, 3]], [0], (9, 9)).clipped().boxes.tolist() == [[0, 2, 9, 3]]
 
 

@@ -63,7 +63,7 @@ def test_the_graph_is_the_model_on_whole_numbers(task: str, order: str) -> None:
     graph = graph_of(loaded, tasks.get(task), IMAGE_SIZE)
     seen = images(2).double()
     with torch.no_grad():
-        expected = tasks.get(task).finish(loaded((seen.flip(1) if order == "bgr" else seen) / 255))
+        expected = tasks.get(task).postprocess(loaded((seen.flip(1) if order == "bgr" else seen) / 255))
         found = dict(zip(graph.outputs, graph.module(seen), strict=True))
     for name, values in expected.items():
         torch.testing.assert_close(found[name], values, rtol=1e-9, atol=1e-9)
@@ -182,7 +182,7 @@ def test_the_models_have_learnt(task: str) -> None:
     seen, targets = squares(task, 6, seed=1)
     loaded = model_of(task)
     with torch.no_grad():
-        outputs = tasks.get(task).finish(loaded(prepare(seen, spec_of(loaded).preprocessing.channel_order)))
+        outputs = tasks.get(task).postprocess(loaded(prepare(seen, spec_of(loaded).preprocessing.channel_order)))
     if task == "segmentation":
         assert (outputs["classes"] == targets).float().mean() > 0.88, "all background would be 0.8"
     else:

@@ -186,7 +186,7 @@ def _dataset(name: str, files: Files, *mutated: str, task: str = "detection") ->
         chosen.check(dataset, thorough=True)
         for samples in dataset.splits.values():
             for sample in samples:
-                chosen.truth(sample.target)
+                chosen.load_target(sample.target)
 
     return Seed(f"dataset {name}", files, mutated, opened)
 

@@ -34,7 +34,7 @@ def result(limits: Limits = Limits()) -> Segmentation:  # noqa: B008 (frozen)
 def test_the_model_gives_the_likeliest_class() -> None:
     logits = torch.randn((2, 5, 6, 7))
     raw = type("Raw", (), {"logits": logits, "auxiliary": None})()
-    classes = TASK.finish(raw)["classes"]
+    classes = TASK.postprocess(raw)["classes"]
     assert classes.dtype == torch.int32
     torch.testing.assert_close(logits.gather(1, classes.long()[:, None])[:, 0], logits.amax(dim=1))
 

@@ -103,8 +103,8 @@ def test_a_mask_of_another_size_stops_training_with_its_name(squares: Callable[[
     Image.open(path).resize((20, 20), Image.Resampling.NEAREST).save(path)
     sample = TASK.read(root, ReadOptions()).splits["train"][1]
     for look in (
-        lambda: TASK.seen(sample.target, Geometry((48, 36), (0, 0, 48, 36), (32, 32))),
-        lambda: TASK.truth(sample.target),
+        lambda: TASK.transform_target(sample.target, Geometry((48, 36), (0, 0, 48, 36), (32, 32))),
+        lambda: TASK.load_target(sample.target),
     ):
         with pytest.raises(ImageError, match=r"train/masks/001\.png: is 20 x 20, its image 48 x 36"):
             look()

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.data.class_counts import Occurrences
+from mobilevit.data.class_counts import CountsOf
 from mobilevit.data.examination import Examined
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
 from mobilevit.data.sample import Dataset
@@ -54,7 +54,7 @@ def shared_findings(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("warning", "shared-image", f"{what}: {LEAKAGE}; keep each in one: {some}", shared)
 
 
-def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: Occurrences) -> Iterator[Finding]:
+def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: CountsOf) -> Iterator[Finding]:
     """One finding for each of MEANINGS that some groups have; a group may have several.
 
     The same file contradicts itself where other classes occur in its targets. Images that are nearly the same do where

@@ -38,11 +38,11 @@ class Views(Protocol):
         self, rng: np.random.Generator, size: Size, target: Any, image_size: int, config: AugmentConfig
     ) -> Geometry: ...
 
-    def seen(self, target: Any, geometry: Geometry) -> Any: ...
+    def transform_target(self, target: Any, geometry: Geometry) -> Any: ...
 
     def collate(self, targets: Sequence[Any]) -> Any: ...
 
-    def truth(self, target: Any) -> Any: ...
+    def load_target(self, target: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ class ImageDataset(TorchDataset["Item | Failure"]):
             image = geometry.image(decoded)
         if augment.photometric:
             image = distorted(image, rng)
-        return Item(to_tensor(image), self.views.seen(sample.target, geometry), key.index)
+        return Item(to_tensor(image), self.views.transform_target(sample.target, geometry), key.index)
 
     def _evaluated(self, sample: Sample, key: Key) -> Item:
         with self._opened(key.index) as source:
             image = source.decode()
             if self.cache is None:
                 image = eval_geometry(source.header.size, self.preprocessing).image(image)
-        return Item(to_tensor(image), self.views.truth(sample.target), key.index)
+        return Item(to_tensor(image), self.views.load_target(sample.target), key.index)
 
     def _opened(self, index: int) -> AbstractContextManager[OpenImage | KeptImage]:
         return opened(self.samples[index].path) if self.cache is None else nullcontext(self.cache[index])

@@ -46,7 +46,7 @@ def gather(
     inputs = prepare(to_tensor(crop)[None].to(device), spec.preprocessing.channel_order)
     task = tasks.get(spec.task)
     with torch.no_grad():
-        outputs = {name: values.cpu() for name, values in task.finish(model(inputs)).items()}
+        outputs = {name: values.cpu() for name, values in task.postprocess(model(inputs)).items()}
     question = task.question(outputs, spec, class_index, number)
     with recording(model) as blocks:
         signed_map, _ = grad_cam(model, inputs, model.get_submodule(question.layer), question.score)

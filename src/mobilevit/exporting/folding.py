@@ -50,5 +50,5 @@ class Finished(nn.Module):
         self.task = task
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        finished = self.task.finish(self.model(images))
+        finished = self.task.postprocess(self.model(images))
         return tuple(finished[name] for name in self.task.interface.outputs)

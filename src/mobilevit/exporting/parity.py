@@ -62,8 +62,8 @@ def compare(runner: ExportedRunner, reference: Runner, views: Views, task: Task)
             name: difference(outputs[name], values) for name, values in expected.items() if values.is_floating_point()
         },
         agreement_of=task.interface.agreement,
-        agreement=float(task.agree(outputs, expected, reference.spec).mean()),
-        agreement_plain_resize=float(task.agree(runner(views.plain), expected, reference.spec).mean()),
+        agreement=float(task.agreement(outputs, expected, reference.spec).mean()),
+        agreement_plain_resize=float(task.agreement(runner(views.plain), expected, reference.spec).mean()),
     )
 
 

@@ -125,7 +125,7 @@ class Interface:
     outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
     left_to_do: tuple[str, ...]  # after the model, in words; {score_threshold} stands for the model's own
     thresholds: Mapping[str, float]  # the numbers in those words, of a model that has none of its own
-    agreement: str  # what `agree` counts: "top-1", "objects" or "pixels"
+    agreement: str  # what `agreement` counts: "top-1", "objects" or "pixels"
 
 
 class Scores(Protocol):
@@ -169,7 +169,7 @@ class Metric(Protocol):
     """Gathers what the scores need, batch by batch; `merge` joins the parts that several processes gathered."""
 
     def update(self, outputs: Outputs, targets: Sequence[Any], indices: Tensor) -> None:
-        """`targets` are those of `Task.truth`, one an image."""
+        """`targets` are those of `Task.load_target`, one an image."""
         ...
 
     def merge(self, other: "Metric") -> None: ...
@@ -193,7 +193,7 @@ class Task(Protocol):
     """Everything that makes a task."""
 
     name: str
-    counted: str  # what `occurrences` counts: "images", "boxes" or "pixels"
+    counted: str  # what `class_counts` counts: "images", "boxes" or "pixels"
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     image_size: int  # side of the images that the paper gives its models
@@ -219,7 +219,7 @@ class Task(Protocol):
         """
         ...
 
-    def occurrences(self, target: Any) -> Mapping[int, int]:
+    def class_counts(self, target: Any) -> Mapping[int, int]:
         """How often each class occurs in a target; a class that does not may be left out. May read a file."""
         ...
 
@@ -247,12 +247,12 @@ class Task(Protocol):
         """The least side that such a part of an image of `size` can have, in pixels of it."""
         ...
 
-    def seen(self, target: Any, geometry: Geometry) -> Any:
+    def transform_target(self, target: Any, geometry: Geometry) -> Any:
         """What is left of a target in the image that `geometry` makes."""
         ...
 
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Targets of a batch that are `seen`, as something with `.to(device, non_blocking=...)` and
+        """Targets of a batch that are `transform_target`, as something with `.to(device, non_blocking=...)` and
         `.pin_memory()`."""
         ...
 
@@ -266,7 +266,7 @@ class Task(Protocol):
 
     # -- results
 
-    def finish(self, raw: Any) -> dict[str, Tensor]:
+    def postprocess(self, raw: Any) -> dict[str, Tensor]:
         """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
         ...
 
@@ -278,7 +278,7 @@ class Task(Protocol):
         """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 
@@ -290,7 +290,7 @@ class Task(Protocol):
         """
         ...
 
-    def truth(self, target: Any) -> Any:
+    def load_target(self, target: Any) -> Any:
         """The whole target, as the metric wants it. May read a file."""
         ...
 

@@ -18,11 +18,11 @@ class Program(nn.Module):
         super().__init__()
         self.model = model
         self.channel_order = spec.preprocessing.channel_order
-        self.finish = task.finish
+        self.postprocess = task.postprocess
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         raw = self.model(prepare(images, self.channel_order))
-        outputs = self.finish(raw)
+        outputs = self.postprocess(raw)
         # of both: the class of a pixel is an integer, whatever its logits are
         tensors = raw if isinstance(raw, tuple) else (raw,)
         require_finite([*outputs.values(), *(tensor for tensor in tensors if tensor is not None)])

@@ -342,7 +342,7 @@ def _updates_of_epochs(config: TrainConfig, steps: Callable[[int], int]) -> list
 def _class_weights(config: TrainConfig, task: Task, dataset: Dataset, device: torch.device) -> torch.Tensor | None:
     if not config.optim.class_weights:
         return None
-    counts = count(dataset.splits["train"], len(dataset.classes), task.occurrences)
+    counts = count(dataset.splits["train"], len(dataset.classes), task.class_counts)
     return torch.tensor(class_weights(counts, dataset.classes), dtype=torch.float32, device=device)
 
 

@@ -50,7 +50,7 @@ class ClassificationTask:
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset)
 
-    def occurrences(self, target: int) -> Mapping[int, int]:
+    def class_counts(self, target: int) -> Mapping[int, int]:
         return {target: 1}
 
     def files(self, target: int) -> Sequence[Path]:
@@ -70,7 +70,7 @@ class ClassificationTask:
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return transforms.smallest_crop(size, config)
 
-    def seen(self, target: int, geometry: Geometry) -> int:
+    def transform_target(self, target: int, geometry: Geometry) -> int:
         return target
 
     def collate(self, targets: Sequence[int]) -> Tensor:
@@ -83,7 +83,7 @@ class ClassificationTask:
     def loss(self, raw: Tensor, targets: Tensor, options: LossOptions) -> Loss:
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def finish(self, raw: Tensor) -> dict[str, Tensor]:
+    def postprocess(self, raw: Tensor) -> dict[str, Tensor]:
         """(B, K) logits to "probabilities", (B, K), each row adding up to one."""
         return {"probabilities": raw.softmax(dim=1)}
 
@@ -98,7 +98,7 @@ class ClassificationTask:
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
         return result.columns(min(limits.top_k or result.TOP, len(spec.classes)))
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """1 where the likeliest class is the same."""
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
         return (best[0] == best[1]).float()
@@ -106,7 +106,7 @@ class ClassificationTask:
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: int) -> int:
+    def load_target(self, target: int) -> int:
         return target
 
     def metric(self, spec: ModelSpec) -> ClassificationMetric:

@@ -108,4 +108,4 @@ def _small(dataset: Dataset) -> Iterator[Finding]:
 
 def _counts(dataset: Dataset, split: str) -> Sequence[int]:
     """How many boxes of each class a split has; those to ignore are not counted."""
-    return total((sample.target.occurrences() for sample in dataset.splits[split]), len(dataset.classes))
+    return total((sample.target.class_counts() for sample in dataset.splits[split]), len(dataset.classes))

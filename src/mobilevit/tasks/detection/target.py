@@ -66,7 +66,7 @@ class Boxes:
         """With class i replaced by class mapping[i]."""
         return replace(self, labels=np.asarray(mapping, dtype=np.int64)[self.labels])
 
-    def occurrences(self) -> Mapping[int, int]:
+    def class_counts(self) -> Mapping[int, int]:
         """How often each class occurs among those that are not to be ignored."""
         found, counts = np.unique(self.labels[~self.ignore], return_counts=True)
         return dict(zip(found.tolist(), counts.tolist(), strict=True))

@@ -69,8 +69,8 @@ class DetectionTask:
         reach = fitting.reach_findings(dataset, self.image_size) if thorough else ()
         return [*findings(dataset), *reach]
 
-    def occurrences(self, target: Boxes) -> Mapping[int, int]:
-        return target.occurrences()
+    def class_counts(self, target: Boxes) -> Mapping[int, int]:
+        return target.class_counts()
 
     def files(self, target: Boxes) -> Sequence[Path]:
         return ()
@@ -89,7 +89,7 @@ class DetectionTask:
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return crops.smallest_crop(size, config)
 
-    def seen(self, target: Boxes, geometry: Geometry) -> Seen:
+    def transform_target(self, target: Boxes, geometry: Geometry) -> Seen:
         return crops.seen(target, geometry)
 
     def collate(self, targets: Sequence[Seen]) -> BoxBatch:
@@ -106,7 +106,7 @@ class DetectionTask:
     def loss(self, raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
         return multibox(raw, targets, options)
 
-    def finish(self, raw: SSDOutput) -> dict[str, Tensor]:
+    def postprocess(self, raw: SSDOutput) -> dict[str, Tensor]:
         """Of every anchor the "boxes" (B, A, 4), corners in shares of the image, not clipped to it, and the "scores"
         (B, A, K), which together with that of the background add up to one."""
         return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
@@ -122,14 +122,14 @@ class DetectionTask:
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: Boxes) -> Boxes:
+    def load_target(self, target: Boxes) -> Boxes:
         return target
 
     def metric(self, spec: ModelSpec) -> DetectionMetric:

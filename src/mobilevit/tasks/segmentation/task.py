@@ -52,7 +52,7 @@ class SegmentationTask:
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset, thorough=thorough)
 
-    def occurrences(self, target: Mask) -> Mapping[int, int]:
+    def class_counts(self, target: Mask) -> Mapping[int, int]:
         return target.counts()
 
     def files(self, target: Mask) -> Sequence[Path]:
@@ -72,7 +72,7 @@ class SegmentationTask:
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return geometry.smallest_crop(size, config)
 
-    def seen(self, target: Mask, geometry: Geometry) -> Classes:
+    def transform_target(self, target: Mask, geometry: Geometry) -> Classes:
         """(S, S) uint8 for a geometry that makes squares of S."""
         return np.array(geometry.mask(fromarray(target.read_for(geometry.source))))
 
@@ -91,7 +91,7 @@ class SegmentationTask:
     def loss(self, raw: SegmentationOutput, targets: Tensor, options: LossOptions) -> Loss:
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def finish(self, raw: SegmentationOutput) -> dict[str, Tensor]:
+    def postprocess(self, raw: SegmentationOutput) -> dict[str, Tensor]:
         """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
         return {"classes": raw.logits.argmax(dim=1).to(torch.int32)}
 
@@ -106,14 +106,14 @@ class SegmentationTask:
     def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of equal pixels."""
         return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: Mask) -> Classes:
+    def load_target(self, target: Mask) -> Classes:
         """(H, W) uint8 at the size of the image."""
         return target.read_for(decoding.header(target.image).size)
 
