@@ -39,10 +39,10 @@ from mobilevit.inference import device_for
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions, ReadOptions
 from mobilevit.tasks.classification import reader
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.distributed import Group
 from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare as prepare_run
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights.creating import spec_of
 
 torch.set_float32_matmul_precision("highest")

@@ -22,15 +22,15 @@ from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch
 from mobilevit.data.transforms import prepare as prepared
 from mobilevit.models.table import build
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.loop import Parts
-from mobilevit.training.model import training_mode, wrapped
+from mobilevit.training.model_setup import training_mode, wrapped
 from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import Quiet
 
 CLASSES = 1000
 GOAL_OVER_TIMM, GOAL_WAIT = 1.4, 0.1  # a step's speed over that of timm's model; share of the time without data

@@ -12,7 +12,7 @@ from gpu_parts.session import Check, Figures, NotRunError, Session
 from gpu_parts.sizes import Sizes
 from mobilevit import AugmentConfig, MultiScaleConfig, OptimizerConfig, TrainConfig, train
 from mobilevit.errors import OutOfMemoryError
-from mobilevit.training.watching import Quiet, StepReport
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.weights import model_file
 
 TRIAL = "trial"

@@ -18,7 +18,7 @@ from gpu_parts.made import batch_for, model_for
 from gpu_parts.stepping import PLAIN, Gradient, gradient, parts_of, sgd, step_of
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group, joined
-from mobilevit.training.model import training_mode, wrapped
+from mobilevit.training.model_setup import training_mode, wrapped
 
 IMAGES, IMAGE_SIZE = 8, 64
 

@@ -12,7 +12,7 @@ from mobilevit.data.sample import Batch
 from mobilevit.tasks import TASKS
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group
-from mobilevit.training.model import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.step import TrainStep
 
 # No clipping and frozen statistics: then a step's gradient is the sum over its images, however these are split.

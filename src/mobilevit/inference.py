@@ -29,7 +29,7 @@ from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import at_size
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
 from mobilevit.weights.model_file import check_spec
@@ -39,7 +39,7 @@ DRAWN_PX = 1280  # longest side of an image that is kept to be drawn on
 
 
 @dataclass(frozen=True)
-class Failure:
+class ImageFailure:
     """An image that could not be read, and why."""
 
     source: str
@@ -70,7 +70,7 @@ class Predictor:
         image_size: int | None = None,
         runtime: str = TORCH,
     ) -> None:
-        """`top_k` and `score_threshold` limit what a result says: see `Limits`. `runtime` is "torch", a format that the
+        """`top_k` and `score_threshold` limit what a result says: see `ResultOptions`. `runtime` is "torch", a format that the
         model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
@@ -78,7 +78,7 @@ class Predictor:
         self.runner = runner_for(model, device=device, image_size=image_size, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
-        self.batch_size, self.limits = batch_size, Limits(top_k, score_threshold)
+        self.batch_size, self.limits = batch_size, ResultOptions(top_k, score_threshold)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -94,17 +94,17 @@ class Predictor:
         """One Result an image, in order; for a classifier a `Classification`. ImageError at the first broken one."""
         results = []
         for result in self.stream(images):
-            if isinstance(result, Failure):
+            if isinstance(result, ImageFailure):
                 raise ImageError(result.message)
             results.append(result)
         return results
 
-    def stream(self, images: AnySource | Iterable[AnySource]) -> Iterator[Any | Failure]:
+    def stream(self, images: AnySource | Iterable[AnySource]) -> Iterator[Any | ImageFailure]:
         """Results as they come, in order, with a Failure in place of each image that cannot be read."""
         for _, result in self._run(images, keep=False):
             yield result
 
-    def drawn(self, images: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | Failure]:
+    def drawn(self, images: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | ImageFailure]:
         """As `stream`, each result with its image, on which it is drawn; large images are reduced."""
         for image, result in self._run(images, keep=True):
             yield result if image is None else (result, self.task.draw(image, result))
@@ -145,17 +145,17 @@ class Predictor:
             )
         without_lost_threads()
 
-    def _view(self, source: Source, keep: bool) -> "View | Failure":
+    def _view(self, source: Source, keep: bool) -> "View | ImageFailure":
         try:
             with source.lent() as image:
                 return View(source.name, image.size, self._pixels(image), _reduced(image) if keep else None)
         except ImageError as error:
-            return Failure(source.name, str(error))
+            return ImageFailure(source.name, str(error))
 
     def _pixels(self, image: Image.Image) -> Tensor:
         return to_tensor(eval_geometry(image.size, self.spec.preprocessing).image(image))
 
-    def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
+    def _answers(self, batch: "list[View | ImageFailure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
         results: Iterator[Any] = iter(())
         if views:
@@ -165,7 +165,7 @@ class Predictor:
                 outputs = self.runner(torch.stack([view.pixels for view in views]))
             results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
-            if isinstance(view, Failure):
+            if isinstance(view, ImageFailure):
                 yield None, view
             else:
                 yield view.image, next(results).of(view.source, view.size)

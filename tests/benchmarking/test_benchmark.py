@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mobilevit import runtimes
-from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
+from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.benchmarking.chart import chart
 from mobilevit.cli import main
 from mobilevit.errors import MobileViTError, UsageError
@@ -88,13 +88,13 @@ def test_what_cannot_be_meant(model: Path, options: dict[str, object]) -> None:
         benchmark(model, **options)  # type: ignore[arg-type]
 
 
-def row(runtime: str, threads: int, median_ms: float) -> Row:
-    return Row(
+def row(runtime: str, threads: int, median_ms: float) -> RuntimeTiming:
+    return RuntimeTiming(
         runtime, "fp32", threads, median_ms, median_ms * 1.1, median_ms * 2, {1: 1000 / median_ms}, 5, 90, 5, "a.x"
     )
 
 
-def made(*rows: Row) -> Benchmark:
+def made(*rows: RuntimeTiming) -> Benchmark:
     return Benchmark("a.safetensors", 64, 10, this_machine() | {"cores": "2"}, rows)
 
 

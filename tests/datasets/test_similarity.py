@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_images import smooth_image
 from PIL import Image
 
-from mobilevit.data.examination import Broken, Examined, decodes, examine, fingerprint
+from mobilevit.data.image_inspection import Broken, Examined, decodes, examine, fingerprint
 from mobilevit.data.similarity import MAX_BITS, MAX_STEP, near_pairs, same_images
 
 

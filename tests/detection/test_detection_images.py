@@ -17,11 +17,11 @@ from mobilevit.errors import UsageError
 from mobilevit.models.anchors import PAPER_SIZES, anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ClassLabel, ModelSpec, labels
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.canvas import LARGEST_PX, SMALLEST_PX
-from mobilevit.tasks.detection.comparing import Verdict, compare
 from mobilevit.tasks.detection.drawing import MISTAKEN, RIGHT, WRONG, draw, draw_target
-from mobilevit.tasks.detection.labeling import Spots
+from mobilevit.tasks.detection.error_types import Verdict, compare
+from mobilevit.tasks.detection.label_placement import Spots
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.plots import COLORS, precision_recall
 from mobilevit.tasks.detection.result import Detections, Object, choose
@@ -57,9 +57,9 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     assert [(each.id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
     assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the image"
     assert found[1].box == pytest.approx((20, 20, 100, 60))
-    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(top_k=1, score_threshold=0.05))
+    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(top_k=1, score_threshold=0.05))
     assert [each.name for each in limited.objects] == ["dog"]
-    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, Limits(score_threshold=0.05))
+    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(score_threshold=0.05))
     assert len(many.objects) == 6
 
 

@@ -8,7 +8,7 @@ from made_boxes import coco, image, read
 
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.errors import DataError
 
 SIZE = (64, 48)

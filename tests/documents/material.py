@@ -21,9 +21,9 @@ from mobilevit.datasets.conversion import convert_data
 from mobilevit.images.video import Frame
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing, labels
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.run import train
-from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load, spec_of
 from mobilevit.weights.recognition import Recognized

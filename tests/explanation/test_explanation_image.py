@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from mobilevit.explanation.attention import PixelAttention
+from mobilevit.explanation.attributions import Evidence
 from mobilevit.explanation.drawing import ATTENTION_COLORS, draw, paint
-from mobilevit.explanation.evidence import Evidence
-from mobilevit.tasks.base import Question
+from mobilevit.tasks.base import ExplanationTarget
 
 SIDE_PX = 320
 
@@ -55,9 +55,11 @@ def test_a_weight_is_painted_where_its_pixel_lies_in_the_crop(side: int, row: in
                 assert len(set(middles[r, c])) == 1, "not seen directly: the crop itself, dark and gray"
 
 
-def question(**changes: object) -> Question:
+def question(**changes: object) -> ExplanationTarget:
     bars = (("red $fox", 0.5), ("goose_{x", 0.25), ("a" * 90, 0.125), ("cup", 0.0625))
-    asked = Question(None, "red $fox", "Predicted: red $fox", Tensor.sum, "final", "likeliest classes", bars, 0)
+    asked = ExplanationTarget(
+        None, "red $fox", "Predicted: red $fox", Tensor.sum, "final", "likeliest classes", bars, 0
+    )
     return replace(asked, **changes)  # type: ignore[arg-type]
 
 

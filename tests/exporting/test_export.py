@@ -20,8 +20,8 @@ from mobilevit.boxes import iou
 from mobilevit.cli import main
 from mobilevit.data.transforms import prepare
 from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
+from mobilevit.exporting import divergence, parity
 from mobilevit.exporting import export as exporting
-from mobilevit.exporting import locating, parity
 from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
@@ -222,14 +222,14 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 
         def open(self, _path: Path, _manifest: Manifest, _threads: None) -> Callable[[Tensor], dict[str, Tensor]]:
             def run(seen: Tensor) -> dict[str, Tensor]:
-                maps = dict(zip(locating.PARTS, locating.Parts(graph.module.loaded)(seen.float()), strict=True))
+                maps = dict(zip(divergence.PARTS, divergence.Parts(graph.module.loaded)(seen.float()), strict=True))
                 return maps | {name: -maps[name] for name in ("stage_3", "stage_4", "stage_5")}
 
             return run
 
-    monkeypatch.setattr(locating.table, "adapter", lambda _: WrongConverter())
+    monkeypatch.setattr(divergence.table, "adapter", lambda _: WrongConverter())
     with torch.no_grad():
-        assert locating.first_difference(graph, "onnx", "fp32", images(2)).endswith("differs is stage 3.")
+        assert divergence.first_difference(graph, "onnx", "fp32", images(2)).endswith("differs is stage 3.")
 
 
 @pytest.mark.system

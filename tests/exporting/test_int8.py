@@ -16,7 +16,7 @@ from mobilevit.exporting.views import views_of
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.table import FORMATS, adapter
 from mobilevit.quantization.table import PACKAGES, Source, choices_of
-from mobilevit.quantization.trial import size_of
+from mobilevit.quantization.variants import size_of
 
 Exported = Callable[[str, str], ExportedModel]
 

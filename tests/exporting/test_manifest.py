@@ -12,7 +12,7 @@ import pytest
 
 from mobilevit.checksums import json_checksum
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, Port, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, TensorInfo, manifest_path, read_manifest, sha256_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import FORMATS, open_exported
 from mobilevit.inference import Predictor
@@ -20,19 +20,19 @@ from mobilevit.spec import ModelSpec, Preprocessing, labels
 from mobilevit.weights.model_file import check_spec, read_spec
 
 KINDS = {
-    "classification": ("mobilevit_xxs", (Port("probabilities", ("batch", 3), "float32", ""),)),
+    "classification": ("mobilevit_xxs", (TensorInfo("probabilities", ("batch", 3), "float32", ""),)),
     "detection": (
         "ssdlite_mobilevit_xxs",
-        (Port("boxes", ("batch", 90, 4), "float32", ""), Port("scores", ("batch", 90, 3), "float32", "")),
+        (TensorInfo("boxes", ("batch", 90, 4), "float32", ""), TensorInfo("scores", ("batch", 90, 3), "float32", "")),
     ),
-    "segmentation": ("deeplabv3_mobilevit_xxs", (Port("classes", ("batch", 64, 64), "int32", ""),)),
+    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("classes", ("batch", 64, 64), "int32", ""),)),
 }
 
 
 def manifest_of(task: str) -> Manifest:
     architecture, outputs = KINDS[task]
     spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
-    inputs = (Port("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
+    inputs = (TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
     parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
     words = ("Resize the image.",)
     found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)

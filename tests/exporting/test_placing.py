@@ -20,8 +20,8 @@ from mobilevit.files import (
     temporary_folder,
     write_atomically,
 )
-from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
-from mobilevit.formats.silence import refusal_of
+from mobilevit.formats.manifest import Manifest, TensorInfo, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.spec import ModelSpec, labels
 
 SPEC = ModelSpec("mobilevit_xxs", "classification", labels(["cat", "dog"]))
@@ -39,8 +39,8 @@ def export(folder: Path, name: str, content: str, kill_at: int = 0) -> None:
         else:
             made.write_text(content)
         ports = (
-            (Port("images", (1, 3, 256, 256), "float32", ""),),
-            (Port("probabilities", (1, 2), "float32", ""),),
+            (TensorInfo("images", (1, 3, 256, 256), "float32", ""),),
+            (TensorInfo("probabilities", (1, 2), "float32", ""),),
         )
         manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, ())
         put(made, folder / name, replace(manifest, left_to_do=(content,)))
@@ -161,7 +161,7 @@ def test_an_export_replaces_its_own_file_whose_manifest_was_edited(tmp_path: Pat
 
 LAST_WORDS = """
 import ctypes, os
-from mobilevit.formats.silence import refusal_of, silent
+from mobilevit.formats.quiet_libraries import refusal_of, silent
 with {how}:
     print("converting")
     os.write(2, b"F0000 no space left, said the library\\x1b[31m")

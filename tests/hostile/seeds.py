@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from mobilevit import tasks
 from mobilevit.data.decoding import decode, header
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.images.video import Location, Video, locate
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing
@@ -235,8 +235,8 @@ def _manifests() -> Iterator[Seed]:
         sha256="0" * 64,
         spec=spec,
         image_sizes=(64,),
-        inputs=(Port("images", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
-        outputs=(Port("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
+        inputs=(TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
+        outputs=(TensorInfo("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
         left_to_do=("Resize.",),
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mobilevit.data import folders
 from mobilevit.data.decoding import decode, header
-from mobilevit.data.examination import Examined, examine
+from mobilevit.data.image_inspection import Examined, examine
 from mobilevit.errors import ImageError
 from mobilevit.images.heif import is_heif
 from mobilevit.sources import expand
@@ -113,7 +113,7 @@ def test_every_suffix_of_a_phone_is_found(tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["pillow_heif"] = None  # as if it were not installed
-from mobilevit.data.examination import examine
+from mobilevit.data.image_inspection import examine
 from pathlib import Path
 print(examine(Path(sys.argv[1])).reason)
 """

@@ -14,7 +14,7 @@ import mobilevit
 from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, WeightsError
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.inference import DRAWN_PX, Failure, Predictor, device_for, predict, runner_for
+from mobilevit.inference import DRAWN_PX, ImageFailure, Predictor, device_for, predict, runner_for
 from mobilevit.spec import at_size, labels
 from mobilevit.tasks.classification.result import Classification
 from mobilevit.weights.creating import create, spec_of
@@ -52,7 +52,7 @@ def test_order_and_broken_ones_whatever_the_batches(model: nn.Module, photos: Pa
     results = list(Predictor(model, device="cpu", batch_size=batch_size).stream(given))
     places = [f"{number}.png" for number in range(5)] + ["more/5.png", "missing.png", "0.png"]
     assert [result.source for result in results] == [str(photos / name) for name in places]
-    broken = [result for result in results if isinstance(result, Failure)]
+    broken = [result for result in results if isinstance(result, ImageFailure)]
     assert [Path(failure.source).name for failure in broken] == ["3.png", "missing.png"]
     assert "not found" in broken[1].to_dict()["error"]
     assert results[0].top[0].score == pytest.approx(results[-1].top[0].score, abs=1e-5)
@@ -88,9 +88,9 @@ def test_every_kind_of_source_gives_the_same(predictor: Predictor, photos: Path,
 def test_drawn_images_come_with_their_results(predictor: Predictor, photos: Path) -> None:
     large = Image.new("RGB", (3000, 200))
     drawn = list(predictor.drawn([photos / "0.png", photos / "3.png", large]))
-    assert isinstance(drawn[1], Failure)
-    assert not isinstance(drawn[0], Failure)
-    assert not isinstance(drawn[2], Failure)
+    assert isinstance(drawn[1], ImageFailure)
+    assert not isinstance(drawn[0], ImageFailure)
+    assert not isinstance(drawn[2], ImageFailure)
     alone = predictor(photos / "0.png")[0]
     assert drawn[0][0].best.name == alone.best.name
     assert drawn[0][0].best.score == pytest.approx(alone.best.score, abs=1e-5), "a batch sums in another order"

@@ -20,7 +20,7 @@ from mobilevit.quantization import quantize as module
 from mobilevit.quantization import table
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, _kept, quantize
 from mobilevit.quantization.table import Source, choices_of
-from mobilevit.quantization.trial import Variant
+from mobilevit.quantization.variants import Variant
 
 pytest.importorskip("onnxruntime", reason='needs the extra "export"')
 pytest.importorskip("onnxscript", reason='needs the extra "export"')

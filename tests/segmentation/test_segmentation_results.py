@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ModelSpec, labels
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation.drawing import BACKGROUND, color_of, smooth
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.result import Segmentation
@@ -22,7 +22,7 @@ CLASSES = labels(["background", "cat", "dog"])
 TASK = SegmentationTask()
 
 
-def result(limits: Limits = Limits()) -> Segmentation:  # noqa: B008 (frozen)
+def result(limits: ResultOptions = ResultOptions()) -> Segmentation:  # noqa: B008 (frozen)
     """A quarter of the image is a cat, an eighth a dog."""
     classes = torch.zeros((1, 8, 8), dtype=torch.int32)
     classes[0, :4, :4] = 1
@@ -56,9 +56,9 @@ def test_areas() -> None:
 
 
 def test_limits() -> None:
-    assert len(result(Limits(top_k=1)).areas) == 1
+    assert len(result(ResultOptions(top_k=1)).areas) == 1
     with pytest.raises(UsageError, match="leave out --score-threshold"):
-        result(Limits(score_threshold=0.5))
+        result(ResultOptions(score_threshold=0.5))
     many = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", labels(map(str, range(257))))
     with pytest.raises(WeightsError, match="257 classes: masks can tell 256 apart"):
         TASK.decode({"classes": torch.zeros((1, 2, 2))}, many)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mobilevit.figures import Text
 from mobilevit.spec import ClassLabel, labels
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.canvas import LARGEST_PX, RIGHT, SMALLEST_PX, WRONG
 from mobilevit.tasks.classification.drawing import ROWS, draw
 from mobilevit.tasks.classification.result import Classification, Score, decode
@@ -22,11 +22,11 @@ RESULT = Classification((Score("a", "cat", 0.9), Score("b", "dog", 0.08), Score(
 
 
 def test_decodes_best_first() -> None:
-    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), Limits(top_k=2))
+    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), ResultOptions(top_k=2))
     assert [entry.name for entry in result.top] == ["b", "c"]
     assert result.best.score == pytest.approx(0.7)
     assert other.best == Score("a", "a", 0.5)
-    assert len(decode(torch.tensor([[0.6, 0.4]]), labels("ab"), Limits())[0].top) == 2
+    assert len(decode(torch.tensor([[0.6, 0.4]]), labels("ab"), ResultOptions())[0].top) == 2
 
 
 def test_says_the_same_to_machines_and_people() -> None:

@@ -20,7 +20,7 @@ from mobilevit.tasks import TASKS
 from mobilevit.tasks.detection.crops import Seen
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group, joined
-from mobilevit.training.model import training_mode, wrapped
+from mobilevit.training.model_setup import training_mode, wrapped
 from mobilevit.training.step import TrainStep
 
 CONFIG = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(grad_clip_norm=0.0))

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleConfig, resolutions
 from mobilevit.errors import OutOfMemoryError, UsageError
 from mobilevit.training.batch_search import Trial, largest, largest_batch, must_be_searchable
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
 from mobilevit.training.lr_finder import find_lr
 from mobilevit.training.run import prepare, train
-from mobilevit.training.watching import Quiet
 
 
 @given(limit=st.integers(0, 5000), most=st.integers(1, 5000))

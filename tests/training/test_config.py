@@ -10,6 +10,7 @@ from mobilevit import tasks
 from mobilevit.data.multiscale import resolutions
 from mobilevit.errors import UsageError
 from mobilevit.tasks.base import ReadOptions
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import (
     OptimizerConfig,
     TrainConfig,
@@ -23,7 +24,6 @@ from mobilevit.training.distributed import Group
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.lr_finder import find_lr
 from mobilevit.training.run import prepare, train
-from mobilevit.training.watching import Quiet
 
 
 def test_config_json_reads_back(config: TrainConfig) -> None:

@@ -8,11 +8,11 @@ import pytest
 import mobilevit
 from mobilevit.errors import MobileViTError, OutOfMemoryError
 from mobilevit.training import caching
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.dry_run import STEPS, DryRun, dry_run
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport
 
 
 class Sizes(Quiet):

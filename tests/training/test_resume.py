@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from mobilevit.errors import DataError, TrainingError, UsageError
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig, from_json, to_json
 from mobilevit.training.distributed import Group
 from mobilevit.training.run import RunResult, prepare, resume, train
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
 pytestmark = pytest.mark.usefixtures("no_figures")

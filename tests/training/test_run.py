@@ -14,15 +14,15 @@ import torch
 from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError, UsageError
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.training import run
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.lines import ProgressLines
-from mobilevit.training.model import freeze, training_mode
+from mobilevit.training.model_setup import freeze, training_mode
 from mobilevit.training.resuming import started
 from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.runfolder import RunFolder, new_run
-from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load
 

@@ -22,10 +22,10 @@ from mobilevit.spec import Preprocessing
 from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.training import run
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.run import prepare, resume, train
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
 pytestmark = pytest.mark.usefixtures("no_figures")

@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Row:
+class RuntimeTiming:
     """One runtime with one number of threads, batch 1 where nothing else is said."""
 
     runtime: str
@@ -47,7 +47,7 @@ class Benchmark:
     image_size: int
     runs: int
     machine: dict[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[RuntimeTiming, ...]
 
     @property
     def recommendation(self) -> str:
@@ -100,7 +100,7 @@ def benchmark(
     for path in paths:
         _must_run(path)
     image_size = _common_size(model, paths, image_size)
-    measured: list[Row] = []
+    measured: list[RuntimeTiming] = []
     for count in threads:
         jobs = [Job(TORCH, Path(model), count, image_size)]
         jobs += [Job(read_manifest(path).format, path, count, image_size) for path in paths]
@@ -135,7 +135,9 @@ def _common_size(model: str | Path, paths: Sequence[Path], image_size: int | Non
     return runner_for(model, device="cpu", image_size=image_size).spec.preprocessing.image_size
 
 
-def _turns(jobs: Sequence[Job], runs: int, batch_sizes: Sequence[int], progress: Progress | None) -> Iterator[Row]:
+def _turns(
+    jobs: Sequence[Job], runs: int, batch_sizes: Sequence[int], progress: Progress | None
+) -> Iterator[RuntimeTiming]:
     with ExitStack() as stack:
         num_workers = [stack.enter_context(Worker(job)) for job in jobs]
         times = in_turns(num_workers, runs, progress)
@@ -155,11 +157,11 @@ def in_turns(num_workers: Sequence[Worker], runs: int, progress: Progress | None
     return times
 
 
-def _row(worker: Worker, times: list[float], batch_sizes: Sequence[int]) -> Row:
+def _row(worker: Worker, times: list[float], batch_sizes: Sequence[int]) -> RuntimeTiming:
     job = worker.job
     cuts = statistics.quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
     batches = {size: times if size == 1 else worker.run(size, PASSES) for size in batch_sizes}
-    return Row(
+    return RuntimeTiming(
         runtime=job.runtime,
         precision="fp32" if job.runtime == TORCH else read_manifest(job.path).precision,
         threads=job.threads,

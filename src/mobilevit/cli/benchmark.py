@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
+from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
@@ -63,7 +63,7 @@ def _show(found: Benchmark) -> None:
     out.print(found.recommendation)
 
 
-def _cells(row: Row) -> dict[str, object]:
+def _cells(row: RuntimeTiming) -> dict[str, object]:
     return {
         "runtime": row.runtime,
         "precision": row.precision,

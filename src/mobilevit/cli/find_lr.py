@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
-from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.cli.training_progress import TerminalWatcher
 from mobilevit.files import image_format, write_atomically
 from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 

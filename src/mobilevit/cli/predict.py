@@ -18,7 +18,7 @@ from mobilevit.data.finding import counted
 from mobilevit.errors import ImageError, UsageError, unknown
 from mobilevit.files import clear_abandoned_files, make_folder
 from mobilevit.images.video import Video, is_video, locate
-from mobilevit.inference import MOMENT, Failure, Predictor
+from mobilevit.inference import MOMENT, ImageFailure, Predictor
 from mobilevit.interrupts import StopRequest
 from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
@@ -83,7 +83,7 @@ def _answers(predictor: Predictor, options: PredictOptions, *, draw: bool) -> It
                 yield from _of_video(predictor, source.name, options.every, draw=draw)
         elif draw:
             for outcome in predictor.drawn(sources):
-                yield (outcome, None) if isinstance(outcome, Failure) else outcome
+                yield (outcome, None) if isinstance(outcome, ImageFailure) else outcome
         else:
             yield from ((outcome, None) for outcome in predictor.stream(sources))
 
@@ -93,7 +93,7 @@ def _of_video(predictor: Predictor, name: str, every: int, *, draw: bool) -> Ite
         for said in predictor.frames(name, every=every):
             yield said, predictor.task.draw(said.frame.image, said.result) if draw else None
     except ImageError as error:
-        yield Failure(name, str(error)), None
+        yield ImageFailure(name, str(error)), None
 
 
 def _total(options: PredictOptions) -> int | None:
@@ -161,7 +161,7 @@ def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str]
         elif options.csv:
             _write_csv(outcomes, columns)
         else:
-            rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
+            rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, ImageFailure)]
     if rows:
         console.results().print(console.table(rows))
 
@@ -174,7 +174,7 @@ class Failures:
 
     def watch(self, answers: Iterable[Answer]) -> Iterator[Answer]:
         for outcome, drawn in answers:
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, ImageFailure):
                 self.count += 1
                 console.say(f"error: {outcome.message}")
             yield outcome, drawn
@@ -195,7 +195,7 @@ class Outputs:
 
     def watch(self, answers: Iterable[Answer]) -> Iterator[Outcome]:
         for outcome, drawn in answers:
-            if self.folder is not None and not isinstance(outcome, Failure):
+            if self.folder is not None and not isinstance(outcome, ImageFailure):
                 self.begun = self.begun or self._begin(self.folder, outcome)
                 for output in self.begun:
                     output.add(outcome, drawn)
@@ -235,5 +235,5 @@ def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
     for number, outcome in enumerate(outcomes):
         if number == 0:  # not before: the first may show that the options do not fit the model
             writer.writeheader()
-        if not isinstance(outcome, Failure):
+        if not isinstance(outcome, ImageFailure):
             writer.writerows(records_of(outcome))

@@ -13,12 +13,12 @@ from mobilevit.data.finding import counted
 from mobilevit.errors import OutputError
 from mobilevit.files import PartialFile, unused, write_atomically
 from mobilevit.images.video_writer import VideoWriter
-from mobilevit.inference import Failure, FrameResult
+from mobilevit.inference import FrameResult, ImageFailure
 from mobilevit.tasks.base import Result
 from mobilevit.text import printable, to_json
 
 Said = Result | FrameResult
-Outcome = Said | Failure
+Outcome = Said | ImageFailure
 
 
 class Output(Protocol):

@@ -12,7 +12,7 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, parse
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, quantize
-from mobilevit.quantization.trial import Variant
+from mobilevit.quantization.variants import Variant
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import tyro
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.options import INTERRUPTED, parse
-from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.cli.training_progress import TerminalWatcher
 from mobilevit.errors import UsageError
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.dry_run import dry_run

@@ -13,15 +13,15 @@ import numpy as np
 
 from mobilevit.data import class_counts
 from mobilevit.data.duplicates import duplicate_findings, shared_findings
-from mobilevit.data.examination import Broken, Truncated, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.oddities import (
+from mobilevit.data.image_findings import (
     broken_findings,
     first_reasons,
     image_findings,
     truncated_findings,
     unused_findings,
 )
+from mobilevit.data.image_inspection import Broken, Truncated, decodes, examine, read_header
 from mobilevit.data.report import DataReport, ImageSizes
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.similarity import same_images

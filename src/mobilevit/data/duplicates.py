@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilevit.data.class_counts import CountsOf
-from mobilevit.data.examination import Examined
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.image_inspection import Examined
 from mobilevit.data.sample import Dataset
 from mobilevit.data.similarity import MAX_STEP
 from mobilevit.data.splitting import evenly

@@ -46,13 +46,13 @@ class Views(Protocol):
 
 
 @dataclass(frozen=True)
-class Failure:
+class LoadFailure:
     """An image that could not be decoded."""
 
     message: str
 
 
-class ImageDataset(TorchDataset["Item | Failure"]):
+class ImageDataset(TorchDataset["Item | LoadFailure"]):
     """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does.
 
     Images come from the `cache` of the samples where there is one, in evaluation as `eval_geometry` makes them.
@@ -78,14 +78,14 @@ class ImageDataset(TorchDataset["Item | Failure"]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: Key) -> Item | Failure:
+    def __getitem__(self, key: Key) -> Item | LoadFailure:
         sample = self.samples[key.index]
         try:
             if self.augment is not None:
                 return self._trained_on(sample, key, self.augment)
             return self._evaluated(sample, key)
         except ImageError as error:
-            return Failure(str(error))
+            return LoadFailure(str(error))
 
     @property
     def collate(self) -> Collate:
@@ -158,7 +158,7 @@ class ImageLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         for batch in super().__iter__():
-            if isinstance(batch, Failure):
+            if isinstance(batch, LoadFailure):
                 # Let the workers go now: held by a traceback until the garbage collector comes, their queues would
                 # close before they are told to end, and torch would wait five seconds for each.
                 self._iterator = None
@@ -172,10 +172,10 @@ class ImageLoader(DataLoader[Any]):
 AHEAD = 4
 
 
-def _collate(collate: Collate, items: Sequence[Item | Failure]) -> Batch | Failure:
+def _collate(collate: Collate, items: Sequence[Item | LoadFailure]) -> Batch | LoadFailure:
     good: list[Item] = []
     for item in items:
-        if isinstance(item, Failure):
+        if isinstance(item, LoadFailure):
             return item
         good.append(item)
     return Batch(

@@ -10,8 +10,8 @@ from PIL import Image
 
 from mobilevit.data.class_counts import class_weights, imbalance
 from mobilevit.data.contact_sheet import contact_sheet
-from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, printable
+from mobilevit.data.image_inspection import Broken
 from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 

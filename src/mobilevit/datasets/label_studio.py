@@ -8,11 +8,11 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
-from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, Corners, Size, Statements, written
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_points, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import WHOLE
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.annotation_records import WHOLE
+from mobilevit.datasets.repairs import Notes
 
 
 class Listing:

@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit.data import decoding
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files
-from mobilevit.datasets.annotation import TRAINVAL
+from mobilevit.datasets.annotation_records import TRAINVAL
 from mobilevit.datasets.placing import Placed, Splits, Writer, lines, write
 from mobilevit.datasets.polygons import outlines
 from mobilevit.datasets.runs import Where, packed, runs_of

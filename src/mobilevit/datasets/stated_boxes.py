@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.datasets import class_names
-from mobilevit.datasets.annotation import Annotation, Corners, Size, Statements, checked_names, class_name
+from mobilevit.datasets.annotation_records import Annotation, Corners, Size, Statements, checked_names, class_name
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.explanation.attention import PixelAttention
-from mobilevit.explanation.evidence import Evidence, Pixel
+from mobilevit.explanation.attributions import Evidence, Pixel
 from mobilevit.explanation.sheet import Sheet
 from mobilevit.figures import Axes, AxesImage, Rectangle, withStroke
 

@@ -13,8 +13,8 @@ from torch import nn
 from mobilevit import class_tables
 from mobilevit.data.transforms import eval_geometry
 from mobilevit.errors import UsageError, unknown
+from mobilevit.explanation.attributions import Evidence, Pixel, gather
 from mobilevit.explanation.drawing import draw
-from mobilevit.explanation.evidence import Evidence, Pixel, gather
 from mobilevit.files import image_format, write_atomically
 from mobilevit.inference import device_for, without_lost_threads
 from mobilevit.sources import AnySource, Source, expand

@@ -12,8 +12,8 @@ from torch import nn
 from mobilevit import tasks
 from mobilevit.errors import UsageError
 from mobilevit.exporting import parity
+from mobilevit.exporting.divergence import first_difference
 from mobilevit.exporting.folding import graph_of
-from mobilevit.exporting.locating import first_difference
 from mobilevit.exporting.manifests import manifest_of
 from mobilevit.exporting.parity import Parity
 from mobilevit.exporting.placing import place, put, require_ours
@@ -22,8 +22,8 @@ from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner, table
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.formats.running import ExportedRunner
-from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, Precision
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.sources import AnySource

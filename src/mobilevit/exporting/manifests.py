@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mobilevit import __version__
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.manifest import Manifest, Port, sha256_of
-from mobilevit.formats.table import FORMATS, Counting, Format, adapter
+from mobilevit.formats.manifest import Manifest, TensorInfo, sha256_of
+from mobilevit.formats.table import FORMATS, Counting, ExportFormat, adapter
 from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.base import Task
 
@@ -49,7 +49,7 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         sha256=sha256_of(path),
         spec=graph.spec,
         image_sizes=graph.image_sizes,
-        inputs=(Port("images", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
+        inputs=(TensorInfo("images", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
             _dictionary(output, len(graph.spec.classes), meanings)
             if output == row.dictionary and graph.spec.classes
@@ -63,17 +63,17 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
     )
 
 
-def _port(name: str, by_size: Sequence[Tensor], batch: int | str, meanings: Mapping[str, str]) -> Port:
+def _port(name: str, by_size: Sequence[Tensor], batch: int | str, meanings: Mapping[str, str]) -> TensorInfo:
     """An output that has one shape, or one for each size of the images."""
     extents = zip(*(tensor.shape[1:] for tensor in by_size), strict=True)
     shape = (lengths[0] if len({*lengths}) == 1 else BY_SIZE for lengths in extents)
-    return Port(name, (batch, *shape), DTYPES[by_size[0].dtype], meanings.get(name, ""))
+    return TensorInfo(name, (batch, *shape), DTYPES[by_size[0].dtype], meanings.get(name, ""))
 
 
-def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> Port:
+def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> TensorInfo:
     """An output that the format hands out by the classes' names; `count` is how many these are."""
     meaning = f"a dictionary, by the names of the classes (with the id where several share one): {meanings[name]}"
-    return Port(name, (count,), "dictionary", f"{meaning}; the likeliest name itself is the output classLabel")
+    return TensorInfo(name, (count,), "dictionary", f"{meaning}; the likeliest name itself is the output classLabel")
 
 
 def resize_in_words(preprocessing: Preprocessing) -> str:
@@ -95,7 +95,7 @@ def _further_sizes(graph: Graph) -> tuple[str, ...]:
     return (f"In place of it the model takes {' or '.join(said)}.",) if said else ()
 
 
-def _versions(row: Format) -> dict[str, str]:
+def _versions(row: ExportFormat) -> dict[str, str]:
     return {"mobilevit": __version__, "torch": torch.__version__, **{name: _version(name) for name in row.packages}}
 
 

@@ -15,7 +15,7 @@ from mobilevit.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class Limits:
+class Tolerances:
     """How far a file may be from its model."""
 
     agreement: float  # least share of results that are the same
@@ -24,8 +24,8 @@ class Limits:
 
 
 LIMITS = {
-    "fp32": Limits(agreement=0.999, largest=1e-4),
-    "fp16": Limits(agreement=0.99, cosine=0.999),
+    "fp32": Tolerances(agreement=0.999, largest=1e-4),
+    "fp16": Tolerances(agreement=0.99, cosine=0.999),
 }
 
 

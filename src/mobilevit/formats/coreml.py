@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.formats.mil_program import MilProgram
+from mobilevit.formats.quiet_libraries import silent
 from mobilevit.formats.running import ExportedRunner, Images
-from mobilevit.formats.silence import silent
 from mobilevit.spec import ModelSpec
 
 PROBABILITIES = "probabilities"  # the output that Core ML turns into a label and a dictionary
@@ -101,7 +101,7 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     return ExportedRunner(manifest, runtime, run)
 
 
-def _values(output: Any, port: Port, labels: list[str]) -> NDArray[Any]:
+def _values(output: Any, port: TensorInfo, labels: list[str]) -> NDArray[Any]:
     """An output as an array: a dictionary of classes as a row of their probabilities."""
     if isinstance(output, dict):
         return np.array([[output[label] for label in labels]], np.float32)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.quiet_libraries import silent
 from mobilevit.formats.rewriting import Replacements, rewritten
 from mobilevit.formats.running import ExportedRunner, Images
-from mobilevit.formats.silence import silent
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
 aten = torch.ops.aten

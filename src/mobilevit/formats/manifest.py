@@ -25,7 +25,7 @@ BY_CLASS = ("probabilities", "scores")  # outputs with a value for each class, a
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorInfo:
     """An input or output of an exported model."""
 
     name: str
@@ -44,8 +44,8 @@ class Manifest:
     sha256: str
     spec: ModelSpec
     image_sizes: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
     left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
     thresholds: dict[str, float] = field(default_factory=dict)  # the numbers in those words, by name
     parity: dict[str, Any] | str = NOT_RUN

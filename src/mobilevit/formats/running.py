@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.spec import ModelSpec
 from mobilevit.text import words_of
 
@@ -57,7 +57,7 @@ class ExportedRunner:
                 )
         return outputs
 
-    def _check_shape(self, port: Port, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, port: TensorInfo, shape: tuple[int, ...]) -> None:
         """WeightsError where an output is not what the manifest says: then its classes are not the model's either."""
         said = (1, *port.shape) if port.dtype == "dictionary" else port.shape
         if len(said) != len(shape) or [

@@ -17,7 +17,7 @@ Precision = Literal["fp32", "fp16"]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One row."""
 
     title: str  # for people
@@ -39,12 +39,12 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True, any_size=True),
-    "openvino": Format(
+    "onnx": ExportFormat("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True, any_size=True),
+    "openvino": ExportFormat(
         "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
     ),
-    "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",), counts_calls=True),
-    "coreml": Format(
+    "executorch": ExportFormat("ExecuTorch", "executorch", ".pte", ("executorch",), counts_calls=True),
+    "coreml": ExportFormat(
         "Core ML",
         "coreml",
         ".mlpackage",
@@ -54,7 +54,7 @@ FORMATS = {
         system="darwin",
         dictionary="probabilities",
     ),
-    "litert": Format("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
+    "litert": ExportFormat("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
 }
 
 

@@ -16,7 +16,7 @@ from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
 
 
 @dataclass(frozen=True)
-class Head:
+class DeepLabSize:
     """What stands behind the backbone, and how fine a map the backbone gives it."""
 
     output_stride: int
@@ -26,8 +26,8 @@ class Head:
     auxiliary_channels: int = 0  # of the head on stage 4 that helps the training; 0: there is none
 
 
-PAPER = Head(output_stride=16, channels=256, rates=(6, 12, 18), dropout=nn.Dropout)
-FINE = Head(output_stride=8, channels=512, rates=(12, 24, 36), dropout=nn.Dropout2d, auxiliary_channels=128)
+PAPER = DeepLabSize(output_stride=16, channels=256, rates=(6, 12, 18), dropout=nn.Dropout)
+FINE = DeepLabSize(output_stride=8, channels=512, rates=(12, 24, 36), dropout=nn.Dropout2d, auxiliary_channels=128)
 
 
 class SegmentationOutput(NamedTuple):
@@ -45,7 +45,7 @@ class DeepLabv3(nn.Module):
         variant: Variant,
         num_classes: int = 21,
         *,
-        head: Head = PAPER,
+        head: DeepLabSize = PAPER,
         patch_sizes: PatchSizes = (2, 2, 2),
         fuse_input: bool = True,
     ) -> None:

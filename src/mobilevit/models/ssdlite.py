@@ -49,7 +49,7 @@ class SSDLite(nn.Module):
         stage4, stage5 = variant.channels[-2:]
         self.extras = nn.ModuleList([Halving(stage5, 256), Halving(256, 128), Halving(128, 128), Pooling(128, 64)])
         self.heads = nn.ModuleList(
-            Head(channels_in, channels, kernel, anchors=len(sizes), values=4 + 1 + num_classes)
+            SSDHead(channels_in, channels, kernel, anchors=len(sizes), values=4 + 1 + num_classes)
             for (channels_in, channels, kernel), sizes in zip(
                 ((stage4, 512, 3), (stage5, 256, 3), (256, 256, 3), (128, 128, 3), (128, 128, 3), (64, 64, 1)),
                 PAPER_SIZES,
@@ -91,7 +91,7 @@ class Pooling(nn.Module):
         return self.activation(self.conv(x.mean(dim=(2, 3), keepdim=True)))  # type: ignore[no-any-return]
 
 
-class Head(nn.Module):
+class SSDHead(nn.Module):
     """Box and classes of every anchor of one level, in one convolution. (B, C, H, W) -> (B, H * W * anchors, values).
 
     It works on `channels`; a map of another number is projected to them first. With a `kernel` of 1 there is no

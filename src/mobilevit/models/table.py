@@ -15,7 +15,7 @@ from mobilevit.models.ssdlite import SSDLite
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelRow:
     """What a name stands for."""
 
     task: str
@@ -26,16 +26,16 @@ class Row:
 
 
 MODELS = {
-    "mobilevit_xxs": Row("classification", MobileViT, XXS, 256, "crop"),
-    "mobilevit_xs": Row("classification", MobileViT, XS, 256, "crop"),
-    "mobilevit_s": Row("classification", MobileViT, S, 256, "crop"),
-    "ssdlite_mobilevit_xxs": Row("detection", SSDLite, XXS, 320, "stretch"),
-    "ssdlite_mobilevit_xs": Row("detection", SSDLite, XS, 320, "stretch"),
-    "ssdlite_mobilevit_s": Row("detection", SSDLite, S, 320, "stretch"),
-    "deeplabv3_mobilevit_xxs": Row("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
-    "deeplabv3_mobilevit_xs": Row("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
-    "deeplabv3_mobilevit_s": Row("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
-    "deeplabv3_mobilevit_s_os8": Row("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
+    "mobilevit_xxs": ModelRow("classification", MobileViT, XXS, 256, "crop"),
+    "mobilevit_xs": ModelRow("classification", MobileViT, XS, 256, "crop"),
+    "mobilevit_s": ModelRow("classification", MobileViT, S, 256, "crop"),
+    "ssdlite_mobilevit_xxs": ModelRow("detection", SSDLite, XXS, 320, "stretch"),
+    "ssdlite_mobilevit_xs": ModelRow("detection", SSDLite, XS, 320, "stretch"),
+    "ssdlite_mobilevit_s": ModelRow("detection", SSDLite, S, 320, "stretch"),
+    "deeplabv3_mobilevit_xxs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
+    "deeplabv3_mobilevit_xs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
+    "deeplabv3_mobilevit_s": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
+    "deeplabv3_mobilevit_s_os8": ModelRow("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
 }
 
 ALIASES = {

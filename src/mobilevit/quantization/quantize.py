@@ -21,7 +21,7 @@ from mobilevit.inference import runner_for
 from mobilevit.quantization.images import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.interval import paired_interval
 from mobilevit.quantization.table import Choice, choices_of
-from mobilevit.quantization.trial import INT8, Progress, Trial, Variant
+from mobilevit.quantization.variants import INT8, Progress, Trial, Variant
 from mobilevit.weights.creating import load, spec_of
 
 log = logging.getLogger("mobilevit")

@@ -63,7 +63,7 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResultOptions:
     """How much a result says."""
 
     top_k: int | None = None  # likeliest classes or objects; None: five classes, a hundred objects
@@ -104,7 +104,7 @@ class Result(Protocol):
 
 
 @dataclass(frozen=True)
-class Question:
+class ExplanationTarget:
     """A part of a result, and the number behind it that is traced back to the image."""
 
     result: Any  # of the whole image
@@ -270,11 +270,11 @@ class Task(Protocol):
         """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
         ...
 
-    def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
+    def decode(self, outputs: Outputs, spec: ModelSpec, limits: ResultOptions = ResultOptions()) -> list[Any]:
         """Named outputs of a batch to one Result an image."""
         ...
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
@@ -282,7 +282,7 @@ class Task(Protocol):
         """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         """What is to be explained in the outputs of one image.
 
         The `number`-th part (from 1, the best first) of class `class_index`, of any class where that is None.

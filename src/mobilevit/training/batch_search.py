@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import torch
 
-from mobilevit.data.loader import Failure
+from mobilevit.data.loader import LoadFailure
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch, Key
 from mobilevit.data.splitting import evenly
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
-from mobilevit.training.model import training_mode
+from mobilevit.training.model_setup import training_mode
 
 # Of the memory that is free: sizes alternate, and the blocks that torch's allocator keeps of one do not serve another.
 FILLED = 0.9
@@ -93,8 +93,8 @@ class Trial:
 
     def _batch(self, count: int) -> Batch:
         collate = self.parts.loader.collate_fn
-        batch: Batch | Failure = collate([self.items[place % len(self.items)] for place in range(count)])
-        if isinstance(batch, Failure):
+        batch: Batch | LoadFailure = collate([self.items[place % len(self.items)] for place in range(count)])
+        if isinstance(batch, LoadFailure):
             raise ImageError(batch.message)
         return batch
 

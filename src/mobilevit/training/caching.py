@@ -10,13 +10,13 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import Geometry, Size, eval_geometry, kept_geometry
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import Task
+from mobilevit.training.callbacks import Callback
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
-from mobilevit.training.watching import Watcher
 
 
-def keep_images(parts: Parts, watcher: Watcher) -> Parts:
+def keep_images(parts: Parts, watcher: Callback) -> Parts:
     """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
 
     ImageError where a file is broken, OutOfMemoryError where the images do not fit into memory.

@@ -16,7 +16,7 @@ from mobilevit.weights.containers import read_safetensors, safetensors_bytes
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
 
     samples: int  # in the training split: a resumed run must find as many
@@ -41,7 +41,7 @@ class Progress:
 class Checkpoint:
     """What `read_checkpoint` found: where the run stands, what it trains, and all tensors by name."""
 
-    progress: Progress
+    progress: TrainingProgress
     spec: ModelSpec
     tensors: dict[str, Tensor]
 
@@ -58,7 +58,7 @@ class Checkpoint:
 
 def write_checkpoint(
     path: Path,
-    progress: Progress,
+    progress: TrainingProgress,
     spec: ModelSpec,
     model: nn.Module,
     ema: Ema | None,
@@ -79,7 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a saved state; TrainingError where the file is damaged or of another version."""
     try:
         texts, tensors = read_safetensors(path)
-        progress = Progress(**json.loads(texts["progress"]))
+        progress = TrainingProgress(**json.loads(texts["progress"]))
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
     except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(

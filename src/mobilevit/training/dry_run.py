@@ -18,12 +18,12 @@ from mobilevit.data.splitting import evenly
 from mobilevit.errors import memory_errors
 from mobilevit.training.batch_search import forget_peak, peak_bytes
 from mobilevit.training.caching import fitting_plans, training_geometry
+from mobilevit.training.callbacks import Callback, Quiet, StepReport
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import joined
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.model import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport, Watcher
 
 STEPS = 5  # that are timed, after one that is not: the first one sets up what later ones find
 
@@ -68,7 +68,7 @@ class DryRun:
         } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
 
-def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
+def dry_run(config: TrainConfig, watcher: Callback | None = None) -> DryRun:
     """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
 
     MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
@@ -106,7 +106,7 @@ def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
 EPOCHS = 50  # whose steps are counted for the mean
 
 
-def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], list[float]]:
+def _timed(parts: Parts, cached: bool, watcher: Callback) -> tuple[list[float], list[float]]:
     """Seconds of decoding and of stepping, of each of STEPS."""
     training_mode(parts.model, parts.config)
     decoding: list[float] = []

@@ -25,16 +25,16 @@ from mobilevit.interrupts import StopRequest
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program
-from mobilevit.training.checkpoint import Progress, write_checkpoint
+from mobilevit.training.callbacks import Callback, StepReport
+from mobilevit.training.checkpoint import TrainingProgress, write_checkpoint
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
-from mobilevit.training.model import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.optimizer import LearningRate
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import StepReport, Watcher
 from mobilevit.weights import model_file
 
 
@@ -71,8 +71,8 @@ class Loop:
         self,
         parts: Parts,
         folder: RunFolder,
-        progress: Progress,
-        watcher: Watcher,
+        progress: TrainingProgress,
+        watcher: Callback,
         stop: StopRequest,
         log: ScalarLog,
     ) -> None:

@@ -10,12 +10,12 @@ from mobilevit.data.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.figures import Figure
 from mobilevit.reporting.plots import lr_curve
+from mobilevit.training.callbacks import Callback, Quiet, StepReport
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.model import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport, Watcher
 
 SMOOTHING = 0.9  # of the running mean of the loss
 EXPLODED = 3.0  # the test ends when the smoothed loss is so many times its best
@@ -57,7 +57,7 @@ class LrCurve:
         return lr_curve(self.lrs, self.losses, self.suggestion)
 
 
-def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watcher | None = None) -> LrCurve:
+def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Callback | None = None) -> LrCurve:
     """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()

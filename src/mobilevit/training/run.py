@@ -11,11 +11,11 @@ from torch import nn
 
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
-from mobilevit.data.examination import Truncated
 from mobilevit.data.finding import Finding
+from mobilevit.data.image_findings import broken_findings, truncation
+from mobilevit.data.image_inspection import Truncated
 from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
-from mobilevit.data.oddities import broken_findings, truncation
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import DataError, ImageError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
@@ -26,20 +26,20 @@ from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
 from mobilevit.training.caching import keep_images
-from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
+from mobilevit.training.callbacks import Callback, Quiet
+from mobilevit.training.checkpoint import Checkpoint, TrainingProgress, read_checkpoint
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.ema import Ema
-from mobilevit.training.finish import finish
+from mobilevit.training.final_evaluation import finish
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.loop import Loop, Parts
-from mobilevit.training.model import amp_dtype, freeze, rebuild_model, start_model, wrapped
+from mobilevit.training.model_setup import amp_dtype, freeze, rebuild_model, start_model, wrapped
 from mobilevit.training.optimizer import LearningRate, adamw
 from mobilevit.training.resuming import changed, extend, finished_because, require_same, started
 from mobilevit.training.runfolder import RunFolder, new_run, open_run
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import Quiet, Watcher
 from mobilevit.weights.creating import spec_of
 
 
@@ -53,7 +53,7 @@ class RunResult:
     seconds: float  # of training, over all sittings
 
 
-def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
+def train(config: TrainConfig, watcher: Callback | None = None) -> RunResult:
     """Train a model and write its run folder.
 
     `watcher` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
@@ -71,7 +71,7 @@ def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
 
 def resume(
     run: str | Path,
-    watcher: Watcher | None = None,
+    watcher: Callback | None = None,
     *,
     data: str | Path | None = None,
     epochs: int | None = None,
@@ -101,7 +101,7 @@ def resume(
 
 
 @contextmanager
-def _told(watcher: Watcher | None, group: Group) -> Iterator[Watcher]:
+def _told(watcher: Callback | None, group: Group) -> Iterator[Callback]:
     """Whoever is told how the run goes: by one process of several, and to its end, whatever happens."""
     told = (ProgressLines() if watcher is None else watcher) if group.leads else Quiet()
     try:
@@ -115,9 +115,9 @@ def _restored(
     before: TrainConfig,
     config: TrainConfig,
     epochs: int | None,
-    watcher: Watcher,
+    watcher: Callback,
     group: Group,
-) -> tuple[Parts, Progress]:
+) -> tuple[Parts, TrainingProgress]:
     """Everything as the checkpoint has it, for the changed configuration; `epochs` where they were asked for."""
     progress = checkpoint.progress
     extend(progress, epochs)
@@ -134,7 +134,7 @@ def _restored(
     return parts, progress
 
 
-def _other_schedule(parts: Parts, progress: Progress, before: TrainConfig) -> str:
+def _other_schedule(parts: Parts, progress: TrainingProgress, before: TrainConfig) -> str:
     """What another number of epochs does to the learning rate here."""
     config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.grad_accum_steps)
     old = LearningRate(config.optim, _updates_of_epochs(before, parts.sampler.schedule.steps)).at(*at)
@@ -143,7 +143,7 @@ def _other_schedule(parts: Parts, progress: Progress, before: TrainConfig) -> st
     return f"{config.epochs} epochs in all in place of {before.epochs}: {rate}"
 
 
-def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
+def prepare(config: TrainConfig, watcher: Callback, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
     task, dataset = _read(config, watcher)
     config = _settled(config, task, dataset)
@@ -155,7 +155,7 @@ def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
     return parts
 
 
-def _begun(parts: Parts, watcher: Watcher) -> Progress:
+def _begun(parts: Parts, watcher: Callback) -> TrainingProgress:
     """Where the run stands before its first step; DataError where an image cannot be decoded."""
     truncated = _decode_once(parts, watcher)
     for image in truncated:
@@ -163,7 +163,7 @@ def _begun(parts: Parts, watcher: Watcher) -> Progress:
     return replace(started(parts.dataset), truncated=len(truncated))
 
 
-def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
+def _decode_once(parts: Parts, watcher: Callback) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
     The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
@@ -186,7 +186,7 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
         raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` tells more.")
 
 
-def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
+def _read(config: TrainConfig, watcher: Callback) -> tuple[Task, Dataset]:
     """The dataset, after the fast part of the doctor's check; DataError where training on it would go wrong."""
     task = recognize(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
@@ -230,7 +230,7 @@ def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
 
 
 def _with_largest_batch(
-    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Watcher
+    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Callback
 ) -> TrainConfig:
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
@@ -241,7 +241,7 @@ def _with_largest_batch(
     return replace(config, scale=replace(config.scale, batch_size=found))
 
 
-def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> RunResult:
+def _sitting(parts: Parts, folder: RunFolder, progress: TrainingProgress, watcher: Callback) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
     watcher.begin(_facts(parts, folder))
@@ -257,7 +257,7 @@ def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watch
 
 
 @contextmanager
-def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
+def _readable(folder: RunFolder, progress: TrainingProgress) -> Iterator[None]:
     """A DataError that says how to go on, where a file breaks that was readable when the run began."""
     try:
         yield
@@ -268,7 +268,7 @@ def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
         raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
 
 
-def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
+def _saved(parts: Parts, folder: RunFolder, progress: TrainingProgress) -> str:
     """What to say where memory ran out: what is left of the run, and how one needs less."""
     start = f" from {folder.best} as its weights" if progress.best_epoch >= 0 else ""
     batch_size, largest = parts.config.scale.batch_size, parts.sampler.schedule.choices[-1]

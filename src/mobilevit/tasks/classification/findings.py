@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_hints import name_findings
+from mobilevit.data.class_name_heuristics import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.tasks.classification import layout

@@ -7,7 +7,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 
 
 class Score(NamedTuple):
@@ -62,7 +62,7 @@ def columns(count: int) -> list[str]:
 TOP = 5  # likeliest classes, unless asked otherwise
 
 
-def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Limits) -> list[Classification]:
+def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Classification]:
     """(B, K) probabilities to the likeliest of K `classes`, one result an image; the very best is always there."""
     scores, indices = probabilities.float().topk(min(limits.top_k or TOP, len(classes)), dim=1)
     least = limits.score_threshold or 0.0

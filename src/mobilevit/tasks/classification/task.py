@@ -15,12 +15,21 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.classification import drawing, reader, result
+from mobilevit.tasks.classification.explanation_target import question
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
 from mobilevit.tasks.classification.metric import ClassificationMetric
-from mobilevit.tasks.classification.question import question
 
 
 class ClassificationTask:
@@ -91,11 +100,11 @@ class ClassificationTask:
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Classification]:
         return result.decode(outputs["probabilities"], spec.classes, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.columns(min(limits.top_k or result.TOP, len(spec.classes)))
 
     def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
@@ -103,7 +112,7 @@ class ClassificationTask:
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
         return (best[0] == best[1]).float()
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
     def load_target(self, target: int) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_IMAGE_SIZE, Annotation, Corners, Size, written
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Annotation, Corners, Size, written
 from mobilevit.datasets.image_paths import ImagePaths
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import read_json
 from mobilevit.errors import DataError
 

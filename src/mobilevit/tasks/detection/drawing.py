@@ -16,8 +16,8 @@ from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
 from mobilevit.tasks.canvas import INK, PALE, PAPER, RIGHT, SMALLEST_PX, WRONG
-from mobilevit.tasks.detection.comparing import FALSE, Verdict, compare
-from mobilevit.tasks.detection.labeling import Place, Spots
+from mobilevit.tasks.detection.error_types import FALSE, Verdict, compare
+from mobilevit.tasks.detection.label_placement import Place, Spots
 from mobilevit.tasks.detection.result import Detections
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.legend import Entry, legend, sheet_legend

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_hints import name_findings
+from mobilevit.data.class_name_heuristics import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
-from mobilevit.datasets.notes import DROPPED, UNANNOTATED
+from mobilevit.datasets.repairs import DROPPED, UNANNOTATED
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
 FEW_BOXES = 10  # in training, below which a class is hardly learned

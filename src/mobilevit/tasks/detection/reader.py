@@ -11,18 +11,18 @@ from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
 from mobilevit.datasets import companions, createml, csv_boxes, cvat, label_studio, labelme, via
-from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Annotation, Statements
+from mobilevit.datasets.annotation_records import TRAINVAL, WHOLE, Annotation, Statements
 from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
 from mobilevit.spec import labels
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection import coco, mending, voc, yolo
+from mobilevit.tasks.detection import box_repair, coco, voc, yolo
 
 TASK = "detection"
 
 
 @dataclass(frozen=True)
-class Format:
+class BoxFormat:
     """A way of writing boxes down."""
 
     fits: Callable[[Listing], bool]
@@ -33,16 +33,16 @@ class Format:
     )
 
 
-FORMATS: Mapping[str, Format] = {
-    "coco": Format(coco.fits, coco.read, coco.LAYOUT),
-    "voc": Format(voc.fits, voc.read, voc.LAYOUT),
-    "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
-    "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
-    "via": Format(via.fits, via.read, via.LAYOUT, is_sure=False),
-    "cvat": Format(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
-    "label-studio": Format(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
-    "createml": Format(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
-    "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
+FORMATS: Mapping[str, BoxFormat] = {
+    "coco": BoxFormat(coco.fits, coco.read, coco.LAYOUT),
+    "voc": BoxFormat(voc.fits, voc.read, voc.LAYOUT),
+    "yolo": BoxFormat(yolo.fits, yolo.read, yolo.LAYOUT),
+    "labelme": BoxFormat(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
+    "via": BoxFormat(via.fits, via.read, via.LAYOUT, is_sure=False),
+    "cvat": BoxFormat(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
+    "label-studio": BoxFormat(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
+    "createml": BoxFormat(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
+    "csv": BoxFormat(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
 }
 LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
 
@@ -68,7 +68,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     stated = _stated(listing, options.data_format)
     for split, annotations in stated.splits.items():
         _refuse_twice(root, split, annotations)
-    found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
+    found = {split: box_repair.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
     for split, samples in found.items():
         if not samples:
             raise DataError(f"{root} has no image of the {split} split{_first_missing(listing, stated.splits[split])}")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mobilevit.boxes import nms
 from mobilevit.spec import ClassLabel, ModelSpec
-from mobilevit.tasks.base import Limits, Outputs
+from mobilevit.tasks.base import Outputs, ResultOptions
 
 SCORE_THRESHOLD = 0.3  # above which an object is told, unless the model has its own or it is asked otherwise
 COUNTED_FROM = 0.01  # score of a box that counts for average precision, which asks for the unlikely ones too
@@ -87,7 +87,7 @@ class Detections:
         return None
 
 
-def decode(outputs: Outputs, spec: ModelSpec, limits: Limits) -> list[Detections]:
+def decode(outputs: Outputs, spec: ModelSpec, limits: ResultOptions) -> list[Detections]:
     """The objects of each image, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of the K classes."""
     threshold = threshold_of(spec) if limits.score_threshold is None else limits.score_threshold
     return [

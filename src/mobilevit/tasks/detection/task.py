@@ -15,14 +15,23 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
-from mobilevit.tasks.detection.agreement import matched
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
+from mobilevit.tasks.detection.explanation_target import question
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
-from mobilevit.tasks.detection.question import question
+from mobilevit.tasks.detection.result_agreement import matched
 from mobilevit.tasks.detection.target import Boxes
 
 
@@ -115,18 +124,18 @@ class DetectionTask:
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Detections]:
         return result.decode(outputs, spec, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
     def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
     def load_target(self, target: Boxes) -> Boxes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobilevit.errors import DataError
 from mobilevit.spec import Criterion, ScoreThreshold
-from mobilevit.tasks.detection.comparing import Comparison, Verdict
+from mobilevit.tasks.detection.error_types import Comparison, Verdict
 from mobilevit.tasks.detection.result import COUNTED_FROM
 
 Shares = NDArray[np.float64]

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names
-from mobilevit.datasets.annotation import (
+from mobilevit.datasets.annotation_records import (
     MAX_IMAGE_SIZE,
     TRAINVAL,
     WHOLE,
@@ -28,7 +28,7 @@ from mobilevit.datasets.annotation import (
 )
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import head, quoted, read_text, read_xml
 from mobilevit.errors import DataError
 

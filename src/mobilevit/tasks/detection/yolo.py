@@ -14,7 +14,7 @@ from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names, darknet
-from mobilevit.datasets.annotation import (
+from mobilevit.datasets.annotation_records import (
     WHOLE,
     Statements,
     checked_names,
@@ -27,7 +27,7 @@ from mobilevit.datasets.annotation import (
 from mobilevit.datasets.darknet import Described
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted, read_text
 from mobilevit.datasets.yolo_labels import NAMES, Labels
 from mobilevit.errors import DataError

@@ -8,8 +8,8 @@ import numpy as np
 
 from mobilevit import class_tables
 from mobilevit.data import decoding
-from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, Severity, inside, listed
+from mobilevit.data.image_inspection import Broken
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.examination import Broken, decodes
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
+from mobilevit.data.image_inspection import Broken, decodes
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads

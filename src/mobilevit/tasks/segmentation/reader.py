@@ -28,7 +28,7 @@ Masks = Mapping[Path, Mask]  # of each image
 
 
 @dataclass(frozen=True)
-class Format:
+class MaskFormat:
     """One way to lay out images and masks."""
 
     fits: Callable[[Path], bool]
@@ -74,21 +74,23 @@ class Layout:
 FOLDERS, CAMVID, BESIDE = (Layout(layout.matched_splits) for layout in (pairs, camvid, beside))
 VOC = Layout(voc.matched, lambda root: (*voc.lists(root).values(), *voc.companions(root)), class_list.of_voc)
 FORMATS = {
-    "masks": Format(
+    "masks": MaskFormat(
         pairs.are_named,
         FOLDERS.read,
         "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/",
         FOLDERS,
     ),
-    "voc": Format(voc.recognizes, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
-    "camvid": Format(
+    "voc": MaskFormat(voc.recognizes, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
+    "camvid": MaskFormat(
         camvid.recognizes, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
     ),
-    "folders": Format(
+    "folders": MaskFormat(
         pairs.recognizes, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
     ),
-    "beside": Format(beside.recognizes, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False),
-    "coco": Format(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
+    "beside": MaskFormat(
+        beside.recognizes, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False
+    ),
+    "coco": MaskFormat(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
 }
 
 

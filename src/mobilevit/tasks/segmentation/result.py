@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.target import Classes
@@ -84,7 +84,7 @@ class Segmentation:
         return mask
 
 
-def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: Limits) -> list[Segmentation]:
+def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Segmentation]:
     """(B, H, W) integers, classes among K `labels`, to one result an image."""
     if len(labels) > len(PALETTE):
         raise WeightsError(f"the model has {len(labels)} classes: masks can tell {len(PALETTE)} apart")

@@ -16,12 +16,21 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.segmentation import drawing, geometry, reader, result
+from mobilevit.tasks.segmentation.explanation_target import question
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
-from mobilevit.tasks.segmentation.question import question
 from mobilevit.tasks.segmentation.target import Classes, Mask
 
 
@@ -99,18 +108,18 @@ class SegmentationTask:
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Segmentation]:
         return result.decode(outputs["classes"], spec.classes, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
     def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of equal pixels."""
         return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
     def load_target(self, target: Mask) -> Classes:

@@ -9,19 +9,19 @@ from mobilevit.data.finding import counted
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.base import Limits, Outputs, Question
+from mobilevit.tasks.base import ExplanationTarget, Outputs, ResultOptions
 from mobilevit.tasks.detection.result import Detections, Object, decode, threshold_of
 
 SHOWN = 5  # objects
 REGION_PX = 320  # side of the map on which the box is marked
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About an object: the logit of its class over that of the background, at its anchor.
 
     The map is that of stage 4, on which all boxes rest: the finest of the levels.
     """
-    (result,) = decode(outputs, spec, Limits())
+    (result,) = decode(outputs, spec, ResultOptions())
     shown, place = _among(_objects(outputs, spec, class_index), number, result)
     found = shown[place]
     anchor = _anchor(outputs, found)
@@ -29,7 +29,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     def log_odds(raw: SSDOutput) -> Tensor:
         return raw.scores[0, anchor, 1 + found.label] - raw.scores[0, anchor, 0]
 
-    return Question(
+    return ExplanationTarget(
         result=result,
         name=found.name,
         heading=_heading(result, found, threshold_of(spec)),
@@ -51,7 +51,7 @@ def _heading(result: Detections, found: Object, threshold: float) -> str:
 
 def _objects(outputs: Outputs, spec: ModelSpec, class_index: int | None) -> tuple[Object, ...]:
     """Everything that looks a little like an object of the class, the surest first."""
-    (everything,) = decode(outputs, spec, Limits(score_threshold=0.0))
+    (everything,) = decode(outputs, spec, ResultOptions(score_threshold=0.0))
     return tuple(each for each in everything.objects if class_index in (None, each.label))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mobilevit.cli import console
+from mobilevit.training.callbacks import StepReport
 from mobilevit.training.lines import ProgressLines
-from mobilevit.training.watching import StepReport
 
 
 class TerminalWatcher:

@@ -18,7 +18,7 @@ class StepReport:
     lr: float
 
 
-class Watcher(Protocol):
+class Callback(Protocol):
     """Callbacks of a run; none may raise."""
 
     def begin(self, facts: dict[str, str]) -> None:

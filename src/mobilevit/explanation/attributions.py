@@ -12,7 +12,7 @@ from mobilevit.data.transforms import prepare, to_tensor
 from mobilevit.explanation.attention import PixelAttention, recording
 from mobilevit.explanation.gradcam import grad_cam, heat
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.base import Question
+from mobilevit.tasks.base import ExplanationTarget
 
 Pixel = tuple[float, float]  # x from the left and y from the top of the crop, both 0-1
 
@@ -22,7 +22,7 @@ class Evidence:
     """The prediction, the heat of one part of it, and the attention of one pixel."""
 
     crop: Image.Image  # square: what the model saw
-    question: Question  # what is explained, in what is predicted
+    question: ExplanationTarget  # what is explained, in what is predicted
     heat: Tensor  # (h, w) 0-1 over the crop: Grad-CAM
     pixel: Pixel
     attention: tuple[PixelAttention, ...]  # of the pixel, in each MobileViT block

@@ -11,8 +11,8 @@ from PIL import ExifTags
 from mobilevit.data import decoding
 from mobilevit.data.sample import Sample
 from mobilevit.data.threads import in_threads
-from mobilevit.datasets.annotation import Annotation, Size
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.annotation_records import Annotation, Size
+from mobilevit.datasets.repairs import Notes
 from mobilevit.errors import ImageError
 from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 

@@ -7,21 +7,21 @@ from mobilevit.data.finding import counted, listed
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.base import Limits, Outputs, Question
+from mobilevit.tasks.base import ExplanationTarget, Outputs, ResultOptions
 from mobilevit.tasks.segmentation.result import Area, decode
 
 SHOWN = 5  # classes
 BACKGROUND = "background"  # the class that is explained only when it is asked for
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About the region of a class, the largest where none is given: the mean of its logit over the region.
 
     The map is that of stage 5, from which the head gathers what lies around each pixel.
     """
     if number != 1:
         raise UsageError("a segmenter knows no objects, only classes: leave out --object, or give --class-name")
-    (result,) = decode(outputs["classes"], spec.classes, Limits())
+    (result,) = decode(outputs["classes"], spec.classes, ResultOptions())
     area = _area(result.areas, spec, class_index)
     region = outputs["classes"][0] == area.value
 
@@ -29,7 +29,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
         return raw.logits[0, area.value][region.to(raw.logits.device)].mean()
 
     shown = result.areas[:SHOWN] if area in result.areas[:SHOWN] else (*result.areas[: SHOWN - 1], area)
-    return Question(
+    return ExplanationTarget(
         result=result,
         name=area.name,
         heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the image",

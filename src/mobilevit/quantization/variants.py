@@ -20,8 +20,8 @@ from mobilevit.files import write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import manifest_path
+from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.formats.running import ExportedRunner
-from mobilevit.formats.silence import refusal_of
 from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.quantization.images import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source

@@ -8,14 +8,14 @@ from mobilevit.evaluation import evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.reporting import report
 from mobilevit.tasks.program import Program
-from mobilevit.training.checkpoint import Progress
+from mobilevit.training.callbacks import Callback
+from mobilevit.training.checkpoint import TrainingProgress
 from mobilevit.training.loop import Parts
 from mobilevit.training.runfolder import RunFolder
-from mobilevit.training.watching import Watcher
 from mobilevit.weights.creating import load, spec_of
 
 
-def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> None:
+def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, watcher: Callback) -> None:
     """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html.
 
     Where no epoch could be measured there is no best one, and last.safetensors takes its place.
@@ -48,7 +48,7 @@ def finish(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher
     )
 
 
-def _facts(parts: Parts, progress: Progress) -> dict[str, str]:
+def _facts(parts: Parts, progress: TrainingProgress) -> dict[str, str]:
     return {
         "command": progress.command,
         "started from": parts.config.weights,

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from mobilevit.data import folders
-from mobilevit.data.examination import Broken, Examined, Truncated
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
+from mobilevit.data.image_inspection import Broken, Examined, Truncated
 from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 

@@ -4,13 +4,13 @@ from torch import Tensor
 
 from mobilevit.errors import UsageError
 from mobilevit.spec import ModelSpec
-from mobilevit.tasks.base import Limits, Outputs, Question
+from mobilevit.tasks.base import ExplanationTarget, Outputs, ResultOptions
 from mobilevit.tasks.classification.result import Classification, Score, decode
 
 SHOWN = 5  # classes
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About a class, the likeliest where none is given.
 
     Only a mean over all places and a linear layer follow the last convolution: what the places of its map add adds up
@@ -18,7 +18,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     """
     if number != 1:
         raise UsageError("a classifier knows no objects, only classes: leave out --object, or give --class-name")
-    (result,) = decode(outputs["probabilities"], spec.classes, Limits(top_k=len(spec.classes)))
+    (result,) = decode(outputs["probabilities"], spec.classes, ResultOptions(top_k=len(spec.classes)))
     index = int(outputs["probabilities"][0].argmax()) if class_index is None else class_index
     shown = _shown(result, spec.classes[index].id)
 
@@ -27,7 +27,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
 
     explained = next(score for score in shown if score.id == spec.classes[index].id)
     other = "" if explained == result.best else f"    Explained: {explained.name}  {explained.score:.1%}"
-    return Question(
+    return ExplanationTarget(
         result=result,
         name=explained.name,
         heading=f"Predicted: {result.best.name}  {result.best.score:.1%}{other}",
