@@ -1,4 +1,4 @@
-"""How long the suppression of doubles takes on one core: `python benchmarks/nms.py`.
+"""How long non-maximum suppression takes on one core: `python benchmarks/nms.py`.
 
 Candidates as they come from a detector of COCO's 80 classes: after the threshold on scores and the best 400 of each
 class. "even": every class has as many. "skewed": few classes have most, up to 400. Boxes lie in heaps, as anchors

@@ -1,4 +1,4 @@
-"""Boxes: overlap, coding relative to anchors, and the suppression of doubles. Pure, and of torch alone.
+"""Boxes: overlap, coding relative to anchors, and non-maximum suppression. Pure, and of torch alone.
 
 A box is x1, y1, x2, y2 (corners) or center x, center y, width, height (centers); in any unit, as long as it is one.
 """
@@ -49,7 +49,7 @@ def decode(locations: Tensor, anchors: Tensor) -> Tensor:
 
 
 def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    """The boxes that stay, as indices (K,), best score first: exact greedy suppression within each class.
+    """The boxes that stay, as indices (K,), best score first: exact greedy non-maximum suppression within each class.
 
     boxes (N, 4) corners, scores (N,), labels (N,) of whole numbers. Of one class the best box stays and takes away
     every other whose IoU with it is above `threshold`, then the best of those left, and so on. Of equal scores the

@@ -53,7 +53,7 @@ class Predictor:
     """A model, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
     Takes a model file, an exported file, a name of the catalog, a model with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Images are paths, folders, patterns, addresses, "-" for standard input, bytes, open
+    copy runs), or any Runner. Images are paths, folders, patterns, URLs, "-" for standard input, bytes, open
     files, Pillow images, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
     In a process that was forked it works on the CPU, with one thread.

@@ -1,4 +1,4 @@
-"""What a user calls images: files, folders, patterns, addresses, standard input, and images in memory.
+"""What a user calls images: files, folders, patterns, URLs, standard input, and images in memory.
 
 Expanding opens nothing but folders. What is wrong with a source shows when it is read, as a ImageError, so that one
 wrong name among a thousand does not stop the rest.
@@ -83,7 +83,7 @@ ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
 def _from_text(text: str) -> Iterator[Source]:
-    """Standard input, an address, a path or, where there is no such path, a pattern."""
+    """Standard input, a URL, a path or, where there is no such path, a pattern."""
     if text == STANDARD_INPUT:
         yield Source("<stdin>", _read_standard_input)
     elif not text:  # as a path it would mean the folder we are in

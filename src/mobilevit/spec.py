@@ -47,7 +47,7 @@ class Preprocessing:
 class Provenance:
     """Where the weights come from and under which terms they may be used."""
 
-    source: str = ""  # an address, or the command that trained them
+    source: str = ""  # a URL, or the command that trained them
     license: str = ""
     score: str = ""  # for people: "69.0 % top-1, ImageNet-1k val"
     note: str = ""

@@ -103,7 +103,7 @@ def test_average_precision_is_the_textbook_s(seed: int, shift: float) -> None:
 
 
 def _without_doubles(found: Found) -> Found:
-    """What greedy suppression leaves."""
+    """What greedy non-maximum suppression leaves."""
     boxes, classes, sure = found
     kept: list[int] = []
     for place in np.argsort(-sure):

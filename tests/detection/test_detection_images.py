@@ -92,7 +92,7 @@ def test_says_the_same_to_machines_and_people() -> None:
     assert said["objects"][0] == {"id": "c", "name": "cat", "score": 0.9, "box": [10, 10, 60, 60]}
     row = RESULT.row()
     assert (row["objects"], row["found"].startswith("1 x cat, 1 x dog")) == ("3", True)
-    assert Detections(()).row()["found"] == "nothing sure enough"
+    assert Detections(()).row()["found"] == "no objects"
     first, *others = RESULT.records()
     assert (first["source"], first["class"], first["score"], first["right"]) == ("photos/pets.jpg", "cat", 0.9, 60)
     assert all(record.keys() == first.keys() for record in others)
@@ -112,9 +112,9 @@ def test_a_result_follows_the_size_of_its_image() -> None:
     ("box", "label", "verdict"),
     [
         ((12, 10, 60, 60), 0, Verdict.RIGHT),
-        ((40, 30, 90, 80), 0, Verdict.MISPLACED),
-        ((12, 10, 60, 60), 2, Verdict.CONFUSED),
-        ((120, 0, 160, 40), 0, Verdict.NOTHING),
+        ((40, 30, 90, 80), 0, Verdict.LOCALIZATION),
+        ((12, 10, 60, 60), 2, Verdict.CLASSIFICATION),
+        ((120, 0, 160, 40), 0, Verdict.BACKGROUND),
         ((120, 70, 160, 90), 1, Verdict.IGNORED),
     ],
 )
@@ -129,7 +129,7 @@ def test_kinds_of_mistake(box: tuple[int, ...], label: int, verdict: Verdict) ->
 def test_of_two_boxes_on_one_object_the_surer_is_right() -> None:
     boxes = np.array([(14, 10, 60, 60), (10, 10, 60, 60)], np.float32)
     comparison = compare(boxes, np.array([0, 0]), TRUTH)
-    assert comparison.verdicts.tolist() == [Verdict.RIGHT, Verdict.DOUBLE]
+    assert comparison.verdicts.tolist() == [Verdict.RIGHT, Verdict.DUPLICATE]
     assert comparison.owners.tolist() == [0, -1]
 
 

@@ -351,7 +351,7 @@ def test_predictions_take_the_models_own_and_an_explicit_one_wins(
 
 @pytest.fixture
 def data(tmp_path: Path, model: Path) -> Path:
-    """Images whose boxes are what the model finds surest in them, so that it is right about something."""
+    """Images whose boxes are what the model finds highest-scoring in them, so that it is right about something."""
     root = tmp_path / "birds"
     predictor = Predictor(model, device="cpu", score_threshold=0.0, top_k=4)
     for split, seed in (("train", 1), ("val", 2)):

@@ -99,7 +99,7 @@ def test_boxes_of_yolo_in_pixels(tmp_path: Path) -> None:
     write(tmp_path / "labels" / "a.txt", "0 32 24 10 10\n0 32 24 64 48\n")
     image(tmp_path / "images" / "a.jpg")
     dataset = read(tmp_path)
-    hint = "dropped (YOLO boxes are shares of the image, 0 to 1; these look like pixels"
+    hint = "dropped (YOLO boxes are normalized coordinates, 0 to 1; these look like pixels"
     assert len(by_name(dataset, "train")["a"]) == 0
     assert notes(dataset)["pixel-box"].startswith(f"4 boxes {hint}")
     assert "labels/a.txt line 1, labels/a.txt line 2" in notes(dataset)["pixel-box"]

@@ -28,13 +28,13 @@ def result(limits: ResultOptions = ResultOptions()) -> Segmentation:  # noqa: B0
     classes[0, :4, :4] = 1
     classes[0, 4:6, :4] = 2
     spec = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES)
-    return TASK.decode({"classes": classes}, spec, limits)[0]
+    return TASK.decode({"class_map": classes}, spec, limits)[0]
 
 
 def test_the_model_gives_the_likeliest_class() -> None:
     logits = torch.randn((2, 5, 6, 7))
     raw = type("Raw", (), {"logits": logits, "auxiliary": None})()
-    classes = TASK.postprocess(raw)["classes"]
+    classes = TASK.postprocess(raw)["class_map"]
     assert classes.dtype == torch.int32
     torch.testing.assert_close(logits.gather(1, classes.long()[:, None])[:, 0], logits.amax(dim=1))
 
@@ -61,7 +61,7 @@ def test_limits() -> None:
         result(ResultOptions(score_threshold=0.5))
     many = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", labels(map(str, range(257))))
     with pytest.raises(WeightsError, match="257 classes: masks can tell 256 apart"):
-        TASK.decode({"classes": torch.zeros((1, 2, 2))}, many)
+        TASK.decode({"class_map": torch.zeros((1, 2, 2))}, many)
 
 
 def test_a_mask_is_a_palette_image_whose_indices_are_the_classes(tmp_path: Path) -> None:

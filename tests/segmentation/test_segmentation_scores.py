@@ -32,7 +32,7 @@ def random_images(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.ndar
 def measured(maps: torch.Tensor, masks: list[np.ndarray], indices: range | None = None) -> SegmentationMetric:
     metric = SegmentationTask().metric(ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES))
     order = torch.arange(len(masks)) if indices is None else torch.tensor(list(indices))
-    metric.update({"classes": maps}, masks, order)
+    metric.update({"class_map": maps}, masks, order)
     return metric
 
 
@@ -102,7 +102,7 @@ def test_the_worst_come_first_and_keep_their_maps() -> None:
     small[2, :2] = 1
     worst = measured(small, [truth] * 3).worst(5)
     assert [index for index, _ in worst] == [1, 2]
-    torch.testing.assert_close(worst[0][1]["classes"], small[1:2].to(torch.uint8))
+    torch.testing.assert_close(worst[0][1]["class_map"], small[1:2].to(torch.uint8))
 
 
 def test_scores_for_machines_and_people() -> None:
@@ -110,7 +110,7 @@ def test_scores_for_machines_and_people() -> None:
     scores = measured(small, masks).compute()
     plain = json.loads(json.dumps(scores.to_dict()))
     assert plain["pixels"] == sum(int((mask != 255).sum()) for mask in masks)
-    assert [row["id"] for row in plain["classes"]] == ["background", "cat", "dog"]
+    assert [row["id"] for row in plain["class_map"]] == ["background", "cat", "dog"]
     assert scores.files()["confusion.csv"].splitlines()[0] == "truth \\ prediction,background,cat,dog"
     assert list(scores.plots()) == ["IoU", "Confusion"]
 

@@ -20,7 +20,7 @@ def test_names_are_unique_and_every_row_is_complete() -> None:
     for entry in ENTRIES:
         assert entry.architecture in MODELS and entry.task == MODELS[entry.architecture].task
         assert entry.score and entry.license and entry.source.file
-        assert entry.source.address.startswith(("https://", "mobilevit package"))
+        assert entry.source.url.startswith(("https://", "mobilevit package"))
 
 
 def test_every_model_has_published_weights_and_every_task_a_word_for_them() -> None:

@@ -282,7 +282,7 @@ def test_keywords_mean_the_published_weights_of_the_same_size(
     monkeypatch: pytest.MonkeyPatch, name: str, weights: str, file: str
 ) -> None:
     def fetch(entry: Entry) -> Path:
-        raise WeightsError(entry.source.address)
+        raise WeightsError(entry.source.url)
 
     monkeypatch.setattr(sources.download, "fetch", fetch)
     with pytest.raises(WeightsError, match=file):

@@ -21,7 +21,7 @@ COMMANDS = {  # verb: module, one line for the table; in the order of a first vi
     "check": ("check", "what is wrong with a dataset, before any training"),
     "train": ("train", "train a model on a folder of images, or go on with a run"),
     "evaluate": ("evaluate", "how good a model is on a dataset"),
-    "predict": ("predict", "what is in images: files, folders, addresses, standard input"),
+    "predict": ("predict", "what is in images: files, folders, URLs, standard input"),
     "explain": ("explain", "where a model looks, as an image"),
     "export": ("export", "files for other runtimes, compared with the model"),
     "quantize": ("quantize", "a file in 8 bits: choices tried, measured, the best kept"),

@@ -23,7 +23,7 @@ class ExplainOptions:
     image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]  # a file
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
-    object: int = 1  # detection: which object (of that class), the surest is 1
+    object: int = 1  # detection: which object (of that class), the highest-scoring is 1
     image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # image to write; None: NAME-explained.png, here, numbered where there is one

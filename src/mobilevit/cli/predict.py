@@ -131,7 +131,7 @@ def _checked(options: PredictOptions) -> list[str]:
     if options.json and options.csv:
         raise UsageError("--json and --csv exclude each other")
     if not options.images:
-        raise UsageError("no images: name files, folders, patterns, addresses or videos, or - for standard input")
+        raise UsageError("no images: name files, folders, patterns, URLs or videos, or - for standard input")
     if options.every < 1:
         raise UsageError(f"--every is {options.every}: it must be 1 or more")
     formats = [name.strip() for name in (options.format or "image").split(",") if name.strip()]

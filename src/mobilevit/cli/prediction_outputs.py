@@ -166,7 +166,7 @@ def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
 
 
 def stem(source: str) -> str:
-    """A file name for what was made of `source`: a path, an address, "<stdin>" or "camera:0"."""
+    """A file name for what was made of `source`: a path, a URL, "<stdin>" or "camera:0"."""
     name = Path(source.strip("<>").replace(":", "-")).stem or "image"
     return os.fsencode(name)[:LONGEST_STEM].decode("utf-8", "ignore")
 

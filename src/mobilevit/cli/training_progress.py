@@ -9,8 +9,8 @@ from mobilevit.training.callbacks import StepReport
 from mobilevit.training.lines import ProgressLines
 
 
-class TerminalWatcher:
-    """A training Watcher. Everything goes to standard error; without a terminal there are lines in place of the bar."""
+class TerminalCallback:
+    """A training Callback. Everything goes to standard error; without a terminal there are lines in place of the bar."""
 
     def __init__(self) -> None:
         self._bar = console.bar(

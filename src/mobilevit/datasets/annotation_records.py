@@ -26,7 +26,7 @@ class Annotation:
 
     image: Path
     where: Path  # what a message names: the annotation file, or the image where one file speaks of many
-    boxes: Sequence[Corners] = ()  # in pixels, or in shares of the image
+    boxes: Sequence[Corners] = ()  # in pixels, or in normalized coordinates
     labels: Sequence[int] = ()  # class indices
     ignore: Sequence[bool] = ()
     size: Size | None = None

@@ -32,7 +32,7 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
     "pixel-box": (
         "warning",
         "box",
-        "dropped (YOLO boxes are shares of the image, 0 to 1; these look like pixels: divide them by its size)",
+        "dropped (YOLO boxes are normalized coordinates, 0 to 1; these look like pixels: divide them by its size)",
     ),
     "outside-box": ("warning", "box", "wholly outside of the image, dropped"),
     "clipped-box": ("warning", "box", "reaching beyond the image, clipped"),

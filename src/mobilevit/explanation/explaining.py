@@ -70,7 +70,7 @@ def explain(
 
     `model` is a file, a name of the catalog, or the model itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
-    detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
+    detector the `number`-th object, highest score first. The pixel is the one that speaks most for it, or `pixel`: x from
     the left and y from the top of what the model sees, each 0-1. `image_size` is the side of that, the model's own by
     default.
 

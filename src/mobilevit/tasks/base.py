@@ -79,7 +79,7 @@ class Result(Protocol):
 
     @property
     def source(self) -> str:
-        """Where the image came from: a path, an address, or "<array>"."""
+        """Where the image came from: a path, a URL, or "<array>"."""
         ...
 
     def of(self, source: str, size: tuple[int, int]) -> Self:

@@ -16,7 +16,7 @@ from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
 
 
-def keep_images(parts: Parts, watcher: Callback) -> Parts:
+def keep_images(parts: Parts, callback: Callback) -> Parts:
     """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
 
     ImageError where a file is broken, OutOfMemoryError where the images do not fit into memory.
@@ -26,8 +26,8 @@ def keep_images(parts: Parts, watcher: Callback) -> Parts:
     if not plans:
         return parts
     count, total = sum(len(plan.samples) for plan in plans.values()), sum(plan.bytes for plan in plans.values())
-    watcher.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
-    caches = {name: plan.fill(shared=parts.num_workers > 0, progress=watcher.checking) for name, plan in plans.items()}
+    callback.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
+    caches = {name: plan.fill(shared=parts.num_workers > 0, progress=callback.checking) for name, plan in plans.items()}
     dataset = parts.loader.dataset
     assert isinstance(dataset, ImageDataset), "a run's loader is over images"
     dataset.cache = caches["train"]

@@ -32,7 +32,7 @@ class TrainingProgress:
     best_score: float | None = None  # None: no epoch has been measured
     best_epoch: int = -1
     worse_epochs: int = 0  # measured since the best one
-    seconds: float = 0.0  # of training, over all sittings
+    seconds: float = 0.0  # of training, over all attempts
     grad_scaler: dict[str, float] = field(default_factory=dict)  # of fp16 training; empty without it
     history: list[dict[str, float | None]] = field(default_factory=list)  # the rows of metrics.csv
 

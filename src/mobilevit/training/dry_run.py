@@ -68,20 +68,20 @@ class DryRun:
         } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
 
-def dry_run(config: TrainConfig, watcher: Callback | None = None) -> DryRun:
+def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
     """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
 
     MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
     """
     config = checked(config)
     with joined(config.device) as group:
-        watcher = watcher if watcher and group.leads else Quiet()
-        parts = prepare(replace(config, num_workers=0), watcher, group)
+        callback = callback if callback and group.leads else Quiet()
+        parts = prepare(replace(config, num_workers=0), callback, group)
         scale = parts.config.scale
         plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
         with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller image_size_max"):
             forget_peak(parts.device)
-            decoding, stepping = _timed(parts, config.cache == "memory", watcher)
+            decoding, stepping = _timed(parts, config.cache == "memory", callback)
         num_workers = (
             auto_workers(group.local_size, device=parts.device.type)
             if config.num_workers is None
@@ -106,7 +106,7 @@ def dry_run(config: TrainConfig, watcher: Callback | None = None) -> DryRun:
 EPOCHS = 50  # whose steps are counted for the mean
 
 
-def _timed(parts: Parts, cached: bool, watcher: Callback) -> tuple[list[float], list[float]]:
+def _timed(parts: Parts, cached: bool, callback: Callback) -> tuple[list[float], list[float]]:
     """Seconds of decoding and of stepping, of each of STEPS."""
     training_mode(parts.model, parts.config)
     decoding: list[float] = []
@@ -123,7 +123,7 @@ def _timed(parts: Parts, cached: bool, watcher: Callback) -> tuple[list[float], 
         decoding.append(decoded - started)
         stepping.append(time.perf_counter() - decoded)
         loss, image_size = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.images.shape[-1]
-        watcher.step(StepReport(0, 1, place, STEPS + 1, image_size, loss, parts.config.optim.lr_start))
+        callback.step(StepReport(0, 1, place, STEPS + 1, image_size, loss, parts.config.optim.lr_start))
     return decoding[1:], stepping[1:]
 
 

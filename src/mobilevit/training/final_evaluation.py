@@ -15,13 +15,13 @@ from mobilevit.training.runfolder import RunFolder
 from mobilevit.weights.creating import load, spec_of
 
 
-def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, watcher: Callback) -> None:
+def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, callback: Callback) -> None:
     """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html.
 
     Where no epoch could be measured there is no best one, and last.safetensors takes its place.
     """
     if progress.best_score is None:
-        watcher.notice(
+        callback.notice(
             "no epoch's score could be measured: there is no best.safetensors, and the report shows the last"
         )
     best = load(folder.last if progress.best_score is None else folder.best).to(parts.device)
@@ -34,7 +34,7 @@ def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, watcher:
         "val",
         batch_size=parts.config.scale.batch_size,
         num_workers=parts.num_workers,
-        progress=watcher.validating,
+        progress=callback.validating,
     )
     evaluation.save(folder.path)
     report.write(

@@ -65,19 +65,19 @@ class Parts:
 
 
 class Loop:
-    """One sitting of a run, from `progress` on."""
+    """One attempt of a run, from `progress` on."""
 
     def __init__(
         self,
         parts: Parts,
         folder: RunFolder,
         progress: TrainingProgress,
-        watcher: Callback,
+        callback: Callback,
         stop: StopRequest,
         log: ScalarLog,
     ) -> None:
         self.parts, self.folder, self.progress = parts, folder, progress
-        self.watcher, self.stop, self.log = watcher, stop, log
+        self.callback, self.stop, self.log = callback, stop, log
         self.checkpoint_time = time.monotonic()
         self.steps = 0  # of the present epoch
 
@@ -152,7 +152,7 @@ class Loop:
         progress, parts = self.progress, self.parts
         mean = progress.loss_total / max(progress.loss_count, 1e-12)
         epochs = parts.config.epochs
-        self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, image_size, mean, lr))
+        self.callback.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, image_size, mean, lr))
         self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/image_size": image_size})
 
     def _validate(self) -> Evaluation:
@@ -170,7 +170,7 @@ class Loop:
             rank=parts.group.rank,
             world_size=parts.group.world_size,
             cache=parts.val_cache,
-            progress=self.watcher.validating,
+            progress=self.callback.validating,
         )
         first, *others = parts.group.gather(evaluation.metric)
         for other in others:
@@ -187,7 +187,7 @@ class Loop:
             self.folder.write_metrics(progress.history)
             self._save_models(evaluation)
         self.log.write(progress.updates, row)
-        self.watcher.epoch(row)
+        self.callback.epoch(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.images, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
         self._save_checkpoint()

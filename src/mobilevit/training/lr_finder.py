@@ -57,15 +57,15 @@ class LrCurve:
         return lr_curve(self.lrs, self.losses, self.suggestion)
 
 
-def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Callback | None = None) -> LrCurve:
+def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callback | None = None) -> LrCurve:
     """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
         raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
-    watcher = watcher or Quiet()
+    callback = callback or Quiet()
     optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
-    parts = prepare(replace(config, optim=optim), watcher, Group())
+    parts = prepare(replace(config, optim=optim), callback, Group())
     training_mode(parts.model, parts.config)
     lrs: list[float] = []
     losses: list[float] = []
@@ -81,7 +81,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Callba
         mean = SMOOTHING * mean + (1 - SMOOTHING) * outcome.loss_total / outcome.loss_count
         lrs.append(lr)
         losses.append(mean / (1 - SMOOTHING ** (step + 1)))
-        watcher.step(StepReport(0, 1, step, search.steps, taken[-1].images.shape[-1], losses[-1], lr))
+        callback.step(StepReport(0, 1, step, search.steps, taken[-1].images.shape[-1], losses[-1], lr))
         if losses[-1] > EXPLODED * min(losses):
             break
     if len(lrs) < 3 or not math.isfinite(min(losses)):

@@ -45,33 +45,33 @@ from mobilevit.weights.creating import spec_of
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a sitting ended. A run that was asked to stop can be resumed; its report is not written yet."""
+    """How a attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
 
     folder: Path
     finished: bool
     best_score: float | None  # of the validation split, None where no epoch was finished and measured
-    seconds: float  # of training, over all sittings
+    seconds: float  # of training, over all attempts
 
 
-def train(config: TrainConfig, watcher: Callback | None = None) -> RunResult:
+def train(config: TrainConfig, callback: Callback | None = None) -> RunResult:
     """Train a model and write its run folder.
 
-    `watcher` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
+    `callback` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
     long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
     written then.
     """
     config = checked(config)
-    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
-        parts = prepare(config, watcher, group)
-        progress = _begun(parts, watcher)
-        parts = keep_images(parts, watcher)
+    with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
+        parts = prepare(config, callback, group)
+        progress = _begun(parts, callback)
+        parts = keep_images(parts, callback)
         folder = RunFolder(group.from_leader(lambda: held.enter_context(new_run(parts.config)).path))
-        return _sitting(parts, folder, progress, watcher)
+        return _attempt(parts, folder, progress, callback)
 
 
 def resume(
     run: str | Path,
-    watcher: Callback | None = None,
+    callback: Callback | None = None,
     *,
     data: str | Path | None = None,
     epochs: int | None = None,
@@ -84,26 +84,26 @@ def resume(
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
-    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
+    with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
         group.from_leader(lambda: held.enter_context(folder.held()))
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
-            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group)
+            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, callback, group)
         else:
-            watcher.notice("no checkpoint yet: the run starts from its beginning")
-            parts = prepare(config, watcher, group)
-            progress = _begun(parts, watcher)
-        parts = keep_images(parts, watcher)
+            callback.notice("no checkpoint yet: the run starts from its beginning")
+            parts = prepare(config, callback, group)
+            progress = _begun(parts, callback)
+        parts = keep_images(parts, callback)
         if group.leads and config != before:
             folder.write_config(parts.config)
-        return _sitting(parts, folder, progress, watcher)
+        return _attempt(parts, folder, progress, callback)
 
 
 @contextmanager
-def _told(watcher: Callback | None, group: Group) -> Iterator[Callback]:
+def _told(callback: Callback | None, group: Group) -> Iterator[Callback]:
     """Whoever is told how the run goes: by one process of several, and to its end, whatever happens."""
-    told = (ProgressLines() if watcher is None else watcher) if group.leads else Quiet()
+    told = (ProgressLines() if callback is None else callback) if group.leads else Quiet()
     try:
         yield told
     finally:
@@ -115,22 +115,22 @@ def _restored(
     before: TrainConfig,
     config: TrainConfig,
     epochs: int | None,
-    watcher: Callback,
+    callback: Callback,
     group: Group,
 ) -> tuple[Parts, TrainingProgress]:
     """Everything as the checkpoint has it, for the changed configuration; `epochs` where they were asked for."""
     progress = checkpoint.progress
     extend(progress, epochs)
-    task, dataset = _read(config, watcher)
+    task, dataset = _read(config, callback)
     require_same(dataset, progress, checkpoint.spec)
     parts = _assemble(config, task, dataset, rebuild_model(config, checkpoint.spec), group)
     checkpoint.restore(parts.model, parts.ema, parts.optimizer)
     if progress.grad_scaler:
         parts.step.scaler.load_state_dict(progress.grad_scaler)
     if config.epochs != before.epochs:
-        watcher.notice(_other_schedule(parts, progress, before))
+        callback.notice(_other_schedule(parts, progress, before))
     if because := finished_because(progress, config):
-        watcher.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
+        callback.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
     return parts, progress
 
 
@@ -143,27 +143,27 @@ def _other_schedule(parts: Parts, progress: TrainingProgress, before: TrainConfi
     return f"{config.epochs} epochs in all in place of {before.epochs}: {rate}"
 
 
-def prepare(config: TrainConfig, watcher: Callback, group: Group) -> Parts:
+def prepare(config: TrainConfig, callback: Callback, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
-    task, dataset = _read(config, watcher)
+    task, dataset = _read(config, callback)
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
-        config = _with_largest_batch(config, task, dataset, group, watcher)
+        config = _with_largest_batch(config, task, dataset, group, callback)
     parts = _assemble(config, task, dataset, start_model(config, task, dataset), group)
     for doubt in parts.learning_rate.too_short():
-        watcher.notice(doubt)
+        callback.notice(doubt)
     return parts
 
 
-def _begun(parts: Parts, watcher: Callback) -> TrainingProgress:
+def _begun(parts: Parts, callback: Callback) -> TrainingProgress:
     """Where the run stands before its first step; DataError where an image cannot be decoded."""
-    truncated = _decode_once(parts, watcher)
+    truncated = _decode_once(parts, callback)
     for image in truncated:
-        watcher.notice(truncation(parts.dataset, image))
+        callback.notice(truncation(parts.dataset, image))
     return replace(started(parts.dataset), truncated=len(truncated))
 
 
-def _decode_once(parts: Parts, watcher: Callback) -> list[Truncated]:
+def _decode_once(parts: Parts, callback: Callback) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
     The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
@@ -175,7 +175,7 @@ def _decode_once(parts: Parts, watcher: Callback) -> list[Truncated]:
         return []
     used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
     share, allowed = (group.rank, group.world_size), ["train"] if config.allow_truncated else []
-    found = group.gather(doctor.undecodable(parts.task, used, watcher.checking, share=share, allow_truncated=allowed))
+    found = group.gather(doctor.undecodable(parts.task, used, callback.checking, share=share, allow_truncated=allowed))
     _must_be_fine(broken_findings(used, [image for broken, _ in found for image in broken]), config)
     return [image for _, truncated in found for image in truncated]
 
@@ -186,21 +186,21 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
         raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` tells more.")
 
 
-def _read(config: TrainConfig, watcher: Callback) -> tuple[Task, Dataset]:
+def _read(config: TrainConfig, callback: Callback) -> tuple[Task, Dataset]:
     """The dataset, after the fast part of the doctor's check; DataError where training on it would go wrong."""
     task = recognize(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
         allowed = config.train_on if config.allow_truncated else ()
-        dataset, left_out = doctor.without_broken(task, dataset, watcher.checking, allow_truncated=allowed)
+        dataset, left_out = doctor.without_broken(task, dataset, callback.checking, allow_truncated=allowed)
     findings = [*left_out, *doctor.quick_check(task, dataset)]
     _must_be_fine(findings, config)
     samples_of(dataset, "val")  # DataError where there is nothing to validate on
     for finding in findings:
-        watcher.notice(finding.message)
+        callback.notice(finding.message)
     if "val" in config.train_on:
-        watcher.notice("val is trained on: its score says nothing of new images, and `last` is as good as `best`")
+        callback.notice("val is trained on: its score says nothing of new images, and `last` is as good as `best`")
     return task, _joined(dataset, config.train_on)
 
 
@@ -230,27 +230,27 @@ def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
 
 
 def _with_largest_batch(
-    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Callback
+    config: TrainConfig, task: Task, dataset: Dataset, group: Group, callback: Callback
 ) -> TrainConfig:
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
     trial = replace(config, num_workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
     parts = _assemble(trial, task, dataset, start_model(trial, task, dataset), Group())
     found = min(group.gather(largest_batch(parts)))
-    watcher.notice(f"batch_size is {found}: the largest that fits")
+    callback.notice(f"batch_size is {found}: the largest that fits")
     return replace(config, scale=replace(config.scale, batch_size=found))
 
 
-def _sitting(parts: Parts, folder: RunFolder, progress: TrainingProgress, watcher: Callback) -> RunResult:
+def _attempt(parts: Parts, folder: RunFolder, progress: TrainingProgress, callback: Callback) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
-    watcher.begin(_facts(parts, folder))
+    callback.begin(_facts(parts, folder))
     try:
         with _readable(folder, progress):
             with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
-                finished = Loop(parts, folder, progress, watcher, stop, log).run()
+                finished = Loop(parts, folder, progress, callback, stop, log).run()
             if finished and parts.group.leads:
-                finish(parts, folder, progress, watcher)
+                finish(parts, folder, progress, callback)
     finally:
         log.close()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
@@ -347,7 +347,7 @@ def _class_weights(config: TrainConfig, task: Task, dataset: Dataset, device: to
 
 
 def _facts(parts: Parts, folder: RunFolder) -> dict[str, str]:
-    """What a watcher is told before the first step."""
+    """What a callback is told before the first step."""
     config, samples = parts.config, {name: len(split) for name, split in parts.dataset.splits.items()}
     return {
         "model": f"{config.model}, weights {config.weights}",

@@ -15,19 +15,19 @@ class Hub:
     file: str
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         return f"https://huggingface.co/{self.repository}/resolve/main/{self.file}"
 
 
 @dataclass(frozen=True)
 class Https:
-    """A file at an address of its own."""
+    """A file at a URL of its own."""
 
-    address: str
+    url: str
 
     @property
     def file(self) -> str:
-        return self.address.rpartition("/")[2]
+        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Packaged:
     file: str
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         return f"mobilevit package, weights/files/{self.file}"
 
 

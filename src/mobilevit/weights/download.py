@@ -74,13 +74,13 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
     from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer  # here, as below
 
     if not isinstance(entry.source, Hub):
-        transfer(entry.source.address, by_hand(entry), max_bytes=MAX_FILE_BYTES)
+        transfer(entry.source.url, by_hand(entry), max_bytes=MAX_FILE_BYTES)
         return by_hand(entry), None
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # asked first because it fails at once where hf_hub_download tries for 23 seconds, and to know the size
-    address = hf_hub_url(entry.source.repository, entry.source.file)
-    metadata = get_hf_file_metadata(address, timeout=TIMEOUT_SECONDS)
+    url = hf_hub_url(entry.source.repository, entry.source.file)
+    metadata = get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
     if (metadata.size or 0) > MAX_FILE_BYTES:
         raise DownloadError(f"it has {metadata.size:,} bytes, more than any MobileViT")
     path = Path(hf_hub_download(entry.source.repository, entry.source.file))
@@ -121,7 +121,7 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     return [
         f"weights '{entry.name}' could not be downloaded: {reason}",
-        f"  file wanted: {entry.source.address}",
+        f"  file wanted: {entry.source.url}",
         f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
         "  to start without pretrained weights: --weights none",
         f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}",

@@ -31,7 +31,7 @@ def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str
     found = opened.recognized
     if (found.layout, found.architecture) != (entry.layout, entry.architecture):
         raise WeightsError(f"{path} should be {entry.architecture} in {entry.layout} layout, but is {found}")
-    return opened.state, _spec(entry, opened.spec or checkpoint.spec_for(found, entry.source.address))
+    return opened.state, _spec(entry, opened.spec or checkpoint.spec_for(found, entry.source.url))
 
 
 def _entry(name: str, architecture: str | None) -> Entry | None:
@@ -75,5 +75,5 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar", *EXPORTED)
 
 def _spec(entry: Entry, own: ModelSpec) -> ModelSpec:
     """The file's own spec, with what the catalog knows better."""
-    provenance = Provenance(entry.source.address, entry.license, entry.score, f"'{entry.name}' of the catalog")
+    provenance = Provenance(entry.source.url, entry.license, entry.score, f"'{entry.name}' of the catalog")
     return replace(own, preprocessing=entry.preprocessing or own.preprocessing, provenance=provenance)

@@ -33,13 +33,13 @@ def reliability(bins: "Sequence[CalibrationBin]", ece: float) -> Figure:
     return figure
 
 
-GAPS = {"accuracy": BLUE, "more right than sure": "#a9c4e2", "more sure than right": "#f0c08c"}
+GAPS = {"accuracy": BLUE, "underconfident": "#a9c4e2", "overconfident": "#f0c08c"}
 
 
 def _bar_with_gap(axes: Axes, bin: "CalibrationBin") -> None:
     confidence, accuracy = bin.confidence or 0.0, bin.accuracy or 0.0
     low, high = sorted((confidence, accuracy))
-    colors = [GAPS["accuracy"], GAPS["more sure than right" if confidence > accuracy else "more right than sure"]]
+    colors = [GAPS["accuracy"], GAPS["overconfident" if confidence > accuracy else "underconfident"]]
     heights, bottoms = [low, high - low], [0.0, low]
     width = bin.high - bin.low
     axes.bar([bin.low] * 2, heights, width, bottoms, align="edge", color=colors, edgecolor=PAPER, linewidth=0.6)
@@ -49,8 +49,8 @@ def _verdict(filled: "Sequence[CalibrationBin]") -> str:
     total = sum(bin.count for bin in filled)
     surplus = sum(bin.count * ((bin.confidence or 0.0) - (bin.accuracy or 0.0)) for bin in filled) / total
     if abs(surplus) < 0.01:
-        return "as sure as right"
-    return "too sure" if surplus > 0 else "not sure enough"
+        return "calibrated"
+    return "overconfident" if surplus > 0 else "underconfident"
 
 
 def recall(rows: "Sequence[ClassScore]") -> Figure:

@@ -23,7 +23,7 @@ class Classification:
     """The likeliest classes of one image, best first."""
 
     top: tuple[Score, ...]
-    source: str = "<array>"  # a path or an address, where the image has one
+    source: str = "<array>"  # a path or a URL, where the image has one
     size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
 
     @property
@@ -59,12 +59,12 @@ def columns(count: int) -> list[str]:
     return ["source", "width", "height", *(f"{key}{one}" for one in suffixes for key in ("class", "class_id", "score"))]
 
 
-TOP = 5  # likeliest classes, unless asked otherwise
+DEFAULT_TOP_K = 5  # likeliest classes, unless asked otherwise
 
 
 def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Classification]:
     """(B, K) probabilities to the likeliest of K `classes`, one result an image; the very best is always there."""
-    scores, indices = probabilities.float().topk(min(limits.top_k or TOP, len(classes)), dim=1)
+    scores, indices = probabilities.float().topk(min(limits.top_k or DEFAULT_TOP_K, len(classes)), dim=1)
     least = limits.score_threshold or 0.0
     return [
         Classification(

@@ -105,7 +105,7 @@ class ClassificationTask:
         return result.decode(outputs["probabilities"], spec.classes, limits)
 
     def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
-        return result.columns(min(limits.top_k or result.TOP, len(spec.classes)))
+        return result.columns(min(limits.top_k or result.DEFAULT_TOP_K, len(spec.classes)))
 
     def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """1 where the likeliest class is the same."""

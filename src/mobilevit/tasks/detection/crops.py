@@ -95,7 +95,7 @@ def seen(target: Boxes, geometry: Geometry) -> Seen:
 class BoxBatch:
     """The objects of a batch of training images, filled up to the same number for each, which is one at least."""
 
-    boxes: Tensor  # (B, M, 4) float32 corners in shares of the image; zeros where there is none
+    boxes: Tensor  # (B, M, 4) float32 corners in normalized coordinates; zeros where there is none
     labels: Tensor  # (B, M) int64 class indices; -1 where there is none
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "BoxBatch":

@@ -26,10 +26,10 @@ MISTAKEN = "#e08a00"
 RIM = "#00000070"  # round a line, to be seen on bright and on busy images
 LISTED = 40  # most classes in the legend of a sheet
 WORDS = {
-    Verdict.MISPLACED: "misplaced",
-    Verdict.CONFUSED: "of another class",
-    Verdict.DOUBLE: "double",
-    Verdict.NOTHING: "where nothing is",
+    Verdict.LOCALIZATION: "localization",
+    Verdict.CLASSIFICATION: "classification",
+    Verdict.DUPLICATE: "duplicate",
+    Verdict.BACKGROUND: "background",
 }
 
 

@@ -18,14 +18,14 @@ class Verdict(IntEnum):
     """On a box that was found."""
 
     RIGHT = 0
-    MISPLACED = 1  # near an object of its class
-    CONFUSED = 2  # on an object of another class
-    DOUBLE = 3  # on an object that a surer box has found
-    NOTHING = 4  # nothing of the kind is there
+    LOCALIZATION = 1  # near an object of its class
+    CLASSIFICATION = 2  # on an object of another class
+    DUPLICATE = 3  # on an object that a box of a higher score has found
+    BACKGROUND = 4  # nothing of the kind is there
     IGNORED = 5  # in a crowd, or on an object that does not count
 
 
-FALSE = (Verdict.MISPLACED, Verdict.CONFUSED, Verdict.DOUBLE, Verdict.NOTHING)
+FALSE = (Verdict.LOCALIZATION, Verdict.CLASSIFICATION, Verdict.DUPLICATE, Verdict.BACKGROUND)
 
 
 class Comparison(NamedTuple):
@@ -46,14 +46,14 @@ class Comparison(NamedTuple):
         return int(np.isin(self.verdicts, FALSE).sum() + self.missed.sum())
 
     def of_first(self, count: int) -> "Comparison":
-        """Of the `count` surest boxes alone: no verdict depends on a box that is less sure."""
+        """Of the `count` highest-scoring boxes alone: no verdict depends on a box of a lower score."""
         missed = self.missed.copy()
         missed[self.owners[count:][self.owners[count:] >= 0]] = True
         return Comparison(self.verdicts[:count], self.owners[:count], missed)
 
 
 def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes) -> Comparison:
-    """Boxes (N, 4) of an image, the surest first, with the true ones, both in pixels of it.
+    """Boxes (N, 4) of an image, highest score first, with the true ones, both in pixels of it.
 
     In this order each takes the object of its class that it overlaps most, by SAME at least, among those still free:
     as COCO's evaluation does.
@@ -77,11 +77,11 @@ def _unless_right(
     """(N,) the verdict on each box if it takes no object, from its overlaps (N, M) and which have its class (N, M)."""
     cases = {
         Verdict.IGNORED: alike & truth.ignore & (_inside(boxes, truth.boxes) >= SAME),
-        Verdict.DOUBLE: alike & (overlaps >= SAME),
-        Verdict.CONFUSED: ~alike & (overlaps >= SAME),
-        Verdict.MISPLACED: alike & (overlaps >= NEAR),
+        Verdict.DUPLICATE: alike & (overlaps >= SAME),
+        Verdict.CLASSIFICATION: ~alike & (overlaps >= SAME),
+        Verdict.LOCALIZATION: alike & (overlaps >= NEAR),
     }
-    verdicts = np.full(len(boxes), Verdict.NOTHING, np.int8)
+    verdicts = np.full(len(boxes), Verdict.BACKGROUND, np.int8)
     for verdict, which in reversed(cases.items()):  # an earlier case goes before
         verdicts[which.any(axis=1)] = verdict
     return verdicts

@@ -50,7 +50,7 @@ def _heading(result: Detections, found: Object, threshold: float) -> str:
 
 
 def _objects(outputs: Outputs, spec: ModelSpec, class_index: int | None) -> tuple[Object, ...]:
-    """Everything that looks a little like an object of the class, the surest first."""
+    """Everything that looks a little like an object of the class, highest score first."""
     (everything,) = decode(outputs, spec, ResultOptions(score_threshold=0.0))
     return tuple(each for each in everything.objects if class_index in (None, each.label))
 
@@ -60,7 +60,7 @@ def _among(objects: tuple[Object, ...], number: int, result: Detections) -> tupl
     if not 1 <= number <= len(objects):
         raise UsageError(
             f"there is no object {number}: the image has {len(result.objects)}, and {len(objects)} that are at all "
-            "likely; the surest is 1"
+            "likely; the highest-scoring is 1"
         )
     if number <= SHOWN:
         return objects[:SHOWN], number - 1

@@ -24,7 +24,7 @@ def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
 
     Each level takes the boxes of its own size, between the geometric means of neighboring levels' sizes in the paper,
     and gets the centers of as many groups of them as it has anchors (k-means over the logarithms of width and height,
-    in shares of the image). A level with few boxes keeps the paper's.
+    in normalized coordinates). A level with few boxes keeps the paper's.
     """
     logs = np.log(_sizes(targets))
     level = np.searchsorted(_borders(), logs.mean(axis=1))
@@ -108,7 +108,7 @@ MOST = 5_000  # boxes that are looked at
 
 
 def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """(N, 4) corners in shares of the image and (N,) labels of the boxes that count, of MOST at most."""
+    """(N, 4) corners in normalized coordinates and (N,) labels of the boxes that count, of MOST at most."""
     counted = [target.counted() for target in targets]
     scaled = [boxes.boxes / np.array(boxes.size * 2, np.float32) for boxes in counted]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *scaled])

@@ -13,7 +13,7 @@ from torch import Tensor
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.detection import coco_scores
-from mobilevit.tasks.detection.result import COUNTED_FROM, SCORE_THRESHOLD, TOP, choose
+from mobilevit.tasks.detection.result import COUNTED_FROM, MAX_DETECTIONS, SCORE_THRESHOLD, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.outputs import require_finite
@@ -33,7 +33,7 @@ class DetectionMetric:
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):
-            found = choose(boxes, scores, COUNTED_FROM, TOP)
+            found = choose(boxes, scores, COUNTED_FROM, MAX_DETECTIONS)
             pixels = found.boxes.numpy() * np.array(truth.size * 2, np.float32)
             self._records[index] = Record(truth, pixels, found.scores.numpy(), found.labels.numpy())
 

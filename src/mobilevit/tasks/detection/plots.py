@@ -68,10 +68,10 @@ def mistakes(rows: "Sequence[ClassMistakes]", score_threshold: float) -> Figure:
     true = {"found": [row.found for row in most], "missed": [row.missed for row in most]}
     shown = {
         "right": [row.found for row in most],
-        "misplaced": [row.misplaced for row in most],
-        "of another class": [row.confused for row in most],
-        "double": [row.double for row in most],
-        "where nothing is": [row.nothing for row in most],
+        "localization": [row.localization for row in most],
+        "classification": [row.classification for row in most],
+        "duplicate": [row.duplicate for row in most],
+        "background": [row.background for row in most],
     }
     _stacked(left, true, "true boxes")
     _stacked(right, shown, f"boxes found, above {score_threshold:g}")
@@ -85,10 +85,10 @@ def mistakes(rows: "Sequence[ClassMistakes]", score_threshold: float) -> Figure:
 KINDS = {
     BLUE: ("found", "right"),
     ORANGE: ("missed",),
-    "#fae0c3": ("misplaced",),
-    "#f2b97c": ("of another class",),
-    "#c46a15": ("double",),
-    "#8f4310": ("where nothing is",),
+    "#fae0c3": ("localization",),
+    "#f2b97c": ("classification",),
+    "#c46a15": ("duplicate",),
+    "#8f4310": ("background",),
 }
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mobilevit.boxes import iou
 from mobilevit.tasks.base import Outputs
-from mobilevit.tasks.detection.result import TOP, Chosen, choose
+from mobilevit.tasks.detection.result import MAX_DETECTIONS, Chosen, choose
 
 SAME = 0.9  # IoU from which two boxes of a class are the same object
 
@@ -14,7 +14,7 @@ def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Ten
     """(B,) of each image the share of the objects of both that have a partner; 1 where neither finds any."""
     pairs = [
         [
-            choose(boxes, scores, score_threshold, TOP)
+            choose(boxes, scores, score_threshold, MAX_DETECTIONS)
             for boxes, scores in zip(said["boxes"], said["scores"], strict=True)
         ]
         for said in (outputs, reference)
@@ -23,7 +23,7 @@ def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Ten
 
 
 def _share(mine: Chosen, theirs: Chosen) -> float:
-    """Each object of mine takes its best partner, those of the surest first."""
+    """Each object of mine takes its best partner, those of highest score first."""
     count = len(mine.labels) + len(theirs.labels)
     if count == 0:
         return 1.0

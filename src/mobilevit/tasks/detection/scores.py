@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was found in an image, the surest first, and what is there."""
+    """What was found in an image, highest score first, and what is there."""
 
     truth: Boxes
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels
@@ -49,7 +49,7 @@ class ClassScore:
     ap: float | None  # average precision, mean over ten IoUs from .50 to .95
     ap50: float | None
     ap75: float | None
-    recall: float | None  # at IoU .50, of the hundred surest boxes an image
+    recall: float | None  # at IoU .50, of the hundred highest-scoring boxes an image
     f1: float | None  # the best that a threshold gives at IoU .50
     best_score: float | None  # that threshold, for this class alone
 
@@ -62,14 +62,14 @@ class ClassMistakes:
     name: str
     found: int  # true boxes
     missed: int  # true boxes
-    misplaced: int  # boxes near an object of the class
-    confused: int  # boxes on an object of another class
-    double: int  # boxes on an object that a surer one has found
-    nothing: int  # boxes where nothing of the kind is
+    localization: int  # boxes near an object of the class
+    classification: int  # boxes on an object of another class
+    duplicate: int  # boxes on an object that a one of a higher score has found
+    background: int  # boxes where nothing of the kind is
 
     @property
     def false(self) -> int:
-        return self.misplaced + self.confused + self.double + self.nothing
+        return self.localization + self.classification + self.duplicate + self.background
 
 
 @dataclass(frozen=True)

@@ -48,22 +48,22 @@ class DetectionTask:
     layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
-            "boxes": "of every anchor: left, top, right, bottom in shares of the image, which they may leave",
+            "boxes": "of every anchor: left, top, right, bottom in normalized coordinates, which they may leave",
             "scores": "of every anchor for each class, 0-1; the rest up to 1 is the background's",
         },
         left_to_do=(
-            f"Of each class keep the {result.CANDIDATES} anchors of the best scores, of those the scores above "
+            f"Of each class keep the {result.PRE_NMS_TOP_K} anchors of the best scores, of those the scores above "
             f"{{score_threshold}} (score_threshold).",
-            "Greedy suppression within each class: the best box stays and removes all whose IoU with it is above "
-            f"{result.OVERLAP} (overlap); then the best of the rest, and so on.",
-            f"Of all that stay keep the {result.TOP} (top) best; clip the boxes to 0-1 and multiply them by the width "
+            "Greedy non-maximum suppression within each class: the best box stays and removes all whose IoU with it is above "
+            f"{result.IOU_THRESHOLD} (iou_threshold); then the best of the rest, and so on.",
+            f"Of all that stay keep the {result.MAX_DETECTIONS} (max_detections) best; clip the boxes to 0-1 and multiply them by the width "
             "and height of the original image.",
         ),
         thresholds={
             "score_threshold": result.SCORE_THRESHOLD,
-            "candidates": result.CANDIDATES,
-            "overlap": result.OVERLAP,
-            "top": result.TOP,
+            "pre_nms_top_k": result.PRE_NMS_TOP_K,
+            "iou_threshold": result.IOU_THRESHOLD,
+            "max_detections": result.MAX_DETECTIONS,
         },
         agreement="objects",
     )
@@ -116,7 +116,7 @@ class DetectionTask:
         return multibox(raw, targets, options)
 
     def postprocess(self, raw: SSDOutput) -> dict[str, Tensor]:
-        """Of every anchor the "boxes" (B, A, 4), corners in shares of the image, not clipped to it, and the "scores"
+        """Of every anchor the "boxes" (B, A, 4), corners in normalized coordinates, not clipped to it, and the "scores"
         (B, A, K), which together with that of the background add up to one."""
         return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
 

@@ -21,9 +21,9 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     """
     if number != 1:
         raise UsageError("a segmenter knows no objects, only classes: leave out --object, or give --class-name")
-    (result,) = decode(outputs["classes"], spec.classes, ResultOptions())
+    (result,) = decode(outputs["class_map"], spec.classes, ResultOptions())
     area = _area(result.areas, spec, class_index)
-    region = outputs["classes"][0] == area.value
+    region = outputs["class_map"][0] == area.value
 
     def mean_logit(raw: SegmentationOutput) -> Tensor:
         return raw.logits[0, area.value][region.to(raw.logits.device)].mean()
@@ -35,7 +35,7 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
         heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the image",
         score=mean_logit,
         layer="backbone.stages.4",
-        bars_title="shares of the image",
+        bars_title="fraction of the image",
         bars=tuple((each.name, each.share) for each in shown),
         bar=shown.index(area),
         region=region.to(torch.bool).numpy(),

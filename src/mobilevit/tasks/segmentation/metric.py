@@ -23,7 +23,7 @@ KEPT = 32  # images whose maps are kept, of the worst and of the examples each: 
 
 
 class SegmentationMetric:
-    """Takes "classes" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
+    """Takes "class_map" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
@@ -32,7 +32,7 @@ class SegmentationMetric:
         self._examples: list[Entry] = []
 
     def update(self, outputs: Outputs, targets: Sequence[Classes], indices: Tensor) -> None:
-        predicted: Classes = outputs["classes"].numpy().astype(np.uint8)
+        predicted: Classes = outputs["class_map"].numpy().astype(np.uint8)
         for coarse, truth, index in zip(predicted, targets, indices.tolist(), strict=True):
             fine = maps.resized(coarse, (truth.shape[1], truth.shape[0]))
             confusion = confusion_of(fine, truth, len(self.classes))
@@ -118,7 +118,7 @@ class Entry:
 
     @property
     def sample(self) -> tuple[int, Outputs]:
-        return self.index, {"classes": torch.from_numpy(self.classes)[None]}
+        return self.index, {"class_map": torch.from_numpy(self.classes)[None]}
 
 
 def _keep(heap: list[Entry], entry: Entry) -> None:

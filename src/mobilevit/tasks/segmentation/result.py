@@ -34,7 +34,7 @@ class Segmentation:
 
     coarse: Classes  # (h, w) at the model's size
     labels: tuple[ClassLabel, ...]  # all classes of the model
-    source: str = "<array>"  # a path or an address, where the image has one
+    source: str = "<array>"  # a path or a URL, where the image has one
     size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
     top_k: int | None = None  # of the areas, how many are told; None: all
 

@@ -46,7 +46,7 @@ class SegmentationTask:
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
-        outputs={"classes": "the index of the class of every pixel, at the size of the input"},
+        outputs={"class_map": "the index of the class of every pixel, at the size of the input"},
         left_to_do=("Enlarge the map to the size of the original image by nearest, so that indices stay whole.",),
         thresholds={},
         agreement="pixels",
@@ -102,7 +102,7 @@ class SegmentationTask:
 
     def postprocess(self, raw: SegmentationOutput) -> dict[str, Tensor]:
         """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
-        return {"classes": raw.logits.argmax(dim=1).to(torch.int32)}
+        return {"class_map": raw.logits.argmax(dim=1).to(torch.int32)}
 
     def decode(
         self,
@@ -110,14 +110,14 @@ class SegmentationTask:
         spec: ModelSpec,
         limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Segmentation]:
-        return result.decode(outputs["classes"], spec.classes, limits)
+        return result.decode(outputs["class_map"], spec.classes, limits)
 
     def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
     def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of equal pixels."""
-        return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
+        return (outputs["class_map"] == reference["class_map"]).float().mean(dim=(1, 2))
 
     def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
