@@ -9,7 +9,7 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, parse
-from mobilevit.data.finding import listed
+from mobilevit.datasets.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
 from mobilevit.runtimes import thresholds_beside
