@@ -8,7 +8,7 @@ from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
 from mobilevit.images import folders
 
-# By task: modules with FORMATS (by name), LAYOUTS (for people), `recognizes`, `readable` (where it is asked for), `read`.
+# By task: modules with FORMATS (by name), LAYOUTS (for people), `recognizes`, `readable` (when asked for) and `read`.
 READERS: dict[str, ModuleType] = {
     "classification": class_folders,
     "detection": box_reader,
