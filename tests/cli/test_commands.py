@@ -309,7 +309,7 @@ def test_convert(model: Path, images: list[str], tmp_path: Path, capsys: Capture
     assert f"wrote {target}" in capsys.readouterr().err
     main(["predict", str(target), images[0], "--json"])
     after = json.loads(capsys.readouterr().out)
-    assert [guess["id"] for guess in after[0]["top"]] == [guess["id"] for guess in before[0]["top"]]
+    assert [guess["class_id"] for guess in after[0]["top"]] == [guess["class_id"] for guess in before[0]["top"]]
 
 
 def test_letters_that_the_font_lacks_are_no_news_for_the_terminal() -> None:

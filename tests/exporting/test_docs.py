@@ -48,7 +48,7 @@ def test_the_python_page_finds_what_the_predictor_finds(
             exec(page[heading], space)
     (ours,) = Predictor(exported.path)(image)
     if task == "classification":
-        assert space["names"][space["probabilities"].argmax()] == ours.best.name
+        assert space["names"][space["probabilities"].argmax()] == ours.best.class_name
         assert space["probabilities"].max() == pytest.approx(ours.best.score, abs=0.02)
     elif task == "segmentation":
         assert np.asarray(space["mask"]).shape == ours.classes.shape

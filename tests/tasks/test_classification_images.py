@@ -31,7 +31,7 @@ def test_decodes_best_first() -> None:
 
 def test_says_the_same_to_machines_and_people() -> None:
     result = RESULT.of("photos/cat.jpg", (640, 480))
-    assert result.to_dict()["top"][0] == {"id": "a", "name": "cat", "score": 0.9}
+    assert result.to_dict()["top"][0] == {"class_id": "a", "class_name": "cat", "score": 0.9}
     assert (result.to_dict()["width"], result.to_dict()["height"]) == (640, 480)
     assert result.row()["class"] == "cat"
     [record] = result.records()
