@@ -166,15 +166,15 @@ def test_predict_csv(model: Path, images: list[str], capsys: Capture) -> None:
     assert main(["predict", str(model), *images, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["source"] for row in rows] == images
-    assert {row["class"] for row in rows} <= {"[bold]cat", "dog"}
+    assert {row["class_name"] for row in rows} <= {"[bold]cat", "dog"}
 
 
 @pytest.mark.parametrize(
     ("model", "heading"),
     [
-        ("mobilevit_xxs", "source,width,height,class,class_id,score,class_2,class_id_2,score_2"),
-        ("ssdlite_mobilevit_xxs", "source,width,height,class,class_id,score,left,top,right,bottom"),
-        ("deeplabv3_mobilevit_xxs", "source,width,height,class,class_id,pixels,share"),
+        ("mobilevit_xxs", "source,width,height,class_name,class_id,score,class_name_2,class_id_2,score_2"),
+        ("ssdlite_mobilevit_xxs", "source,width,height,class_name,class_id,score,x_min,y_min,x_max,y_max"),
+        ("deeplabv3_mobilevit_xxs", "source,width,height,class_name,class_id,pixels,fraction"),
     ],
 )
 def test_predict_csv_has_its_heading_whatever_is_found(

@@ -55,8 +55,8 @@ def test_decodes_the_surest_first_and_in_pixels() -> None:
     [result] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC)
     found = result.of("a.jpg", SIZE).objects
     assert [(each.class_id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
-    assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the image"
-    assert found[1].box == pytest.approx((20, 20, 100, 60))
+    assert found[0].box_xyxy == pytest.approx((100, 50, 200, 100)), "clipped to the image"
+    assert found[1].box_xyxy == pytest.approx((20, 20, 100, 60))
     [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(top_k=1, score_threshold=0.05))
     assert [each.class_name for each in limited.objects] == ["dog"]
     [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(score_threshold=0.05))
@@ -94,7 +94,7 @@ def test_says_the_same_to_machines_and_people() -> None:
     assert (row["objects"], row["found"].startswith("1 x cat, 1 x dog")) == ("3", True)
     assert Detections(()).row()["found"] == "no objects"
     first, *others = RESULT.records()
-    assert (first["source"], first["class"], first["score"], first["right"]) == ("photos/pets.jpg", "cat", 0.9, 60)
+    assert (first["source"], first["class_name"], first["score"], first["x_max"]) == ("photos/pets.jpg", "cat", 0.9, 60)
     assert all(record.keys() == first.keys() for record in others)
     assert Detections(()).records() == []
     assert RESULT.mask() is None

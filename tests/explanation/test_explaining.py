@@ -35,7 +35,7 @@ def test_says_what_prediction_says(model: nn.Module, image: Image.Image) -> None
     explanation = explain(model, image, device="cpu")
     (predicted,) = Predictor(model, device="cpu")(image)
     for mine, theirs in zip(explanation.result.top, predicted.top, strict=True):
-        assert mine.id == theirs.id
+        assert mine.class_id == theirs.class_id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
     assert explanation.result.size == (160, 90)
     assert explanation.attributions.target.name == explanation.result.best.class_name

@@ -37,7 +37,7 @@ def test_an_object_is_where_prediction_puts_it(detector: nn.Module, image: Image
     everything = Predictor(detector, device="cpu", image_size=160, score_threshold=0.0)(image)[0].objects
     for number in (1, 2, 9):
         target = explain(detector, image, image_size=160, number=number, device="cpu").attributions.target
-        left, top, right, bottom = everything[number - 1].box
+        left, top, right, bottom = everything[number - 1].box_xyxy
         rows, columns = (np.flatnonzero(target.region.any(axis=axis)) for axis in (1, 0))
         found = columns[0] / 2, rows[0] * 90 / 320, (columns[-1] + 1) / 2, (rows[-1] + 1) * 90 / 320
         assert found == pytest.approx((left, top, right, bottom), abs=1)

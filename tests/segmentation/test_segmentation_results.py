@@ -50,7 +50,7 @@ def test_areas() -> None:
     assert json.loads(json.dumps(said.to_dict()))["areas"][1] == {
         "value": 1, "class_id": "cat", "class_name": "cat", "pixels": 3200, "fraction": 0.25
     }  # fmt: skip
-    assert [record["class"] for record in said.records()] == ["background", "cat", "dog"]
+    assert [record["class_name"] for record in said.records()] == ["background", "cat", "dog"]
     assert sum(np.bincount(said.classes.ravel())[1:]) == 4800
     assert result().areas[0].pixels == 40  # of an image whose size is not known
 
