@@ -126,6 +126,7 @@ def test_has_every_section(page: Page) -> None:
     assert "0.95 M" in page.text  # parameters of XXS with three classes
     assert page.text.count("Øresund") >= 2
     assert page.open == []
+    assert "picture" in page.tags and "image" not in page.tags  # a plot is drawn for light and for dark pages
 
 
 def test_options_stand_as_they_were_given(page: Page) -> None:

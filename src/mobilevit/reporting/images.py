@@ -17,8 +17,8 @@ def figure_image(figure: Figure, alt: str) -> str:
     """An <img> that changes with the reader's choice of a light or dark page."""
     light, dark = (_address("png", _png(figure, ink)) for ink in (INK["light"], INK["dark"]))
     return (
-        f'<image><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{safe(alt)}"></image>'
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{safe(alt)}"></picture>'
     )
 
 
