@@ -49,7 +49,7 @@ TRUTH = Boxes.of([(12, 10, 60, 60), (20, 70, 60, 95)], [0, 1], SIZE)
 # -- results
 
 
-def test_decodes_the_surest_first_and_in_pixels() -> None:
+def test_decodes_the_highest_score_first_and_in_pixels() -> None:
     boxes = torch.tensor([[[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 1.2, 1.1], [-0.2, 0.0, 0.1, 0.1], [0.0, 0.0, 0.3, 0.3]]])
     scores = torch.tensor([[[0.4, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.31], [0.29, 0.2, 0.1]]])
     [result] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC)

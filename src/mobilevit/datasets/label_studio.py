@@ -22,7 +22,7 @@ END_BYTES = 2**16  # at either end of a file: images that are not annotated may 
 WORDS = re.compile(rb'"((rectangle|polygon|brush|ellipse|keypoint)labels|original_width|file_upload)"\s*:')
 LIST = re.compile(rb"\s*\[")
 SIDES, RADII = ("x", "y", "width", "height"), ("x", "y", "radiusX", "radiusY")
-IMAGE_KEYS = ("image", "img", "photo", "image", "url")  # of a task's data
+IMAGE_KEYS = ("image", "img", "photo", "picture", "url")  # of a task's data
 LABELS = "labels"  # how the key of a region's classes ends
 MOST_PERCENT = 1e6
 
