@@ -150,7 +150,7 @@ def _export(who: str, name: str, graph: Graph, models: eager.Options, options: O
             EXPORTS[name](model, path, models.image_size)
         else:
             adapter(name).write(graph, path, "fp32")
-        write_atomically(manifest_path(path), draft(graph, name, "fp32", path, meanings={}).to_json())
+        write_atomically(manifest_path(path), draft(graph, name, "fp32", path, descriptions={}).to_json())
 
 
 def _onnx(model: nn.Module, path: Path, image_size: int) -> None:

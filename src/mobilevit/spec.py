@@ -44,6 +44,15 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of what a program does before or after the model."""
+
+    step: str  # its name: "center_crop", "nms"
+    parameters: dict[str, Any]  # the numbers and choices that it takes, by name
+    description: str  # for people
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where the weights come from and under which terms they may be used."""
 

@@ -47,8 +47,8 @@ def run(arguments: Sequence[str]) -> int:
     else:
         console.results().print(console.table([row for exported in exported_models for row in _rows(exported)]))
     for exported in exported_models:
-        if exported.manifest.calls:
-            calls = ", ".join(f"{name} {count} x" for name, count in exported.manifest.calls.items())
+        if exported.manifest.delegate_calls:
+            calls = ", ".join(f"{name} {count} x" for name, count in exported.manifest.delegate_calls.items())
             console.say(f"{exported.path.name} calls {calls}")
     if options.verify and not options.json:
         console.say(PLAIN_RESIZE)
