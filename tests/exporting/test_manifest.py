@@ -25,7 +25,7 @@ KINDS = {
         "ssdlite_mobilevit_xxs",
         (TensorInfo("boxes", ("batch", 90, 4), "float32", ""), TensorInfo("scores", ("batch", 90, 3), "float32", "")),
     ),
-    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("classes", ("batch", 64, 64), "int32", ""),)),
+    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("class_map", ("batch", 64, 64), "int32", ""),)),
 }
 
 
@@ -34,9 +34,9 @@ def manifest_of(task: str) -> Manifest:
     spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
     inputs = (TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
     parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
-    words = ("Resize the image.",)
+    steps = (Step("center_crop", {"size": 64}, "Cut out."),), (Step("nms", {"iou_threshold": 0.5}, "Suppress."),)
     found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)
-    return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, words, *found)
+    return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, *steps, *found)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -169,7 +169,7 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
         (("parity",), deep, r"manifest\.parity is a list of 1, expected an object or a text"),
         (("parity", "agreement"), deep, r"manifest\.parity\.agreement .* levels of nesting"),
         (("thresholds", "score"), float("nan"), "NaN is no number of JSON"),
-        (("inputs", 0, "name"), "images", "inputs are"),
+        (("inputs", 0, "name"), "pixels", "inputs are"),
         (("schema_version",), 2, r"manifest\.schema_version is not 1"),
         ((CHECKSUM_KEY,), places, "manifest lacks the key checksum"),
     ],

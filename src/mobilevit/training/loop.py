@@ -208,7 +208,7 @@ class Loop:
         schedule = parts.sampler.schedule
         steps = schedule.steps(progress.epoch)
         sides_px = [schedule.step(progress.epoch, step).image_size for step in range(steps)]
-        return {
+        return {  # the columns of metrics.csv: docs/stability.md
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
             "image_size": round(sum(sides_px) / len(sides_px), 1),
