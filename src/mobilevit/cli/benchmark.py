@@ -9,7 +9,7 @@ import tyro
 
 from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, numbers, parse
+from mobilevit.cli.options import Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.runtimes import write_ranking
 from mobilevit.text import to_json
@@ -26,7 +26,7 @@ class BenchmarkOptions:
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
     batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
     runs: int = 100  # timed passes of each
-    image_size: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
+    image_size: int | None = None  # side of the images; None: that of the files, or the model's own
     output: Path | None = None  # folder for benchmark.json and the chart
     json: bool = False  # everything as JSON on standard output
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Data, Device, Model, parse
+from mobilevit.cli.options import Data, Device, Model, parse
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.evaluation import Evaluation, NotStoredError, evaluate
 from mobilevit.files import make_folder
@@ -26,7 +25,7 @@ class EvaluateOptions:
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 64  # images at a time
     num_workers: int | None = None  # processes that decode images; None: from the number of cores
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # side of the model's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
     store_threshold: str | None = None  # detection: f1, precision=0.95, recall=0.9; kept in the model file
     skip_broken: bool = False  # leave out images that cannot be decoded, and count them

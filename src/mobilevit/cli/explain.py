@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.cli.options import Device, Model, parse
 from mobilevit.errors import UsageError
 from mobilevit.explanation.explaining import explain
 from mobilevit.files import image_format, unused
@@ -24,7 +24,7 @@ class ExplainOptions:
     pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
     class_name: str | None = None  # class to explain, by name or id; None: the predicted one
     object: int = 1  # detection: which object (of that class), the highest-scoring is 1
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # side of the model's input; None: the model's own
     device: Device = "auto"  # where to run
     output: Path | None = None  # image to write; None: NAME-explained.png, here, numbered where there is one
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, numbers, parse
+from mobilevit.cli.options import Model, numbers, parse
 from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.parity import Parity
 from mobilevit.formats.manifest import manifest_path
@@ -24,7 +23,7 @@ class ExportOptions:
     output: Path | None = None  # folder for the files; None: that of the model file
     name: str | None = None  # of the files; None: the model's
     precision: Precision | None = None  # None: fp32, for Core ML fp16
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # side of the model's input; None: the model's own
     image_sizes: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
     json: bool = False  # the manifests as a JSON list on standard output
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, parse
+from mobilevit.cli.options import parse
 from mobilevit.datasets.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
@@ -23,7 +23,7 @@ class InfoOptions:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
         ""  # a name of a model or of weights, or a model file
     )
-    image_size: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
+    image_size: int | None = None  # side of the square image; None: what the model is made for
     json: bool = False  # print plain values for machines instead
 
 

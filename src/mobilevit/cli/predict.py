@@ -12,7 +12,7 @@ import tyro
 from PIL.Image import Image
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.cli.options import Device, Model, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.datasets.finding import counted
 from mobilevit.errors import ImageError, UsageError, unknown
@@ -37,7 +37,7 @@ class PredictOptions:
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
     batch_size: int = 32  # images at a time
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # side of the model's input; None: the model's own
     json: bool = False  # a JSON list on standard output, one entry an image
     csv: bool = False  # CSV, a line an image; segmentation: a class; detection: an object (no object, no line)
     output: Path | None = None  # folder to write to what --format names

@@ -4,12 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from rich.table import Table
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, parse
+from mobilevit.cli.options import Model, parse
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, quantize
 from mobilevit.quantization.variants import Variant
@@ -24,7 +23,7 @@ class QuantizeOptions:
     evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # side of the model's input; None: the model's own
     config: QuantizeConfig = field(default_factory=QuantizeConfig)
     json: bool = False  # everything as JSON on standard output
 

@@ -276,7 +276,7 @@ def _saved(parts: Parts, folder: RunFolder, progress: TrainingProgress) -> str:
     return (
         f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} holds all that was "
         f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which grad_accum_steps makes "
-        f"up, or with a image_size_max below {largest.image_size}."
+        f"up, or with an image_size_max below {largest.image_size}."
     )
 
 
