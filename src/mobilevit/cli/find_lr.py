@@ -14,16 +14,16 @@ from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 @dataclass(frozen=True)
 class FindLrOptions(RunOptions):
-    """Train while the learning rate grows, and say at which rate the loss falls fastest. Takes the options of train."""
+    """Find a learning rate: train while it grows, report where the loss falls fastest. Takes the options of train."""
 
     search: LrSearch = field(default_factory=LrSearch)
-    save: Path = Path("find-lr.png")  # plot of the loss over the rate
-    json: bool = False  # suggestion (or null), rates and losses as JSON on standard output
+    output: Path = Path("find-lr.png")  # image file for the plot of loss over learning rate
+    json: bool = False  # print the suggestion (or null), learning rates and losses as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse_run(FindLrOptions, "find-lr", arguments)
-    form = image_format(options.save)  # before the work
+    form = image_format(options.output)  # before the work
     callback = TerminalCallback()
     try:
         curve = find_lr(options.config, options.search, callback)
@@ -31,16 +31,16 @@ def run(arguments: Sequence[str]) -> int:
         callback.end()
     plot = BytesIO()
     curve.plot().savefig(plot, format=form.lower(), dpi=150)
-    write_atomically(options.save, plot.getvalue())
+    write_atomically(options.output, plot.getvalue())
     if options.json:
         console.print_json({"suggestion": curve.suggestion, **asdict(curve)}, indent=None)
     else:
         console.results().print(_verdict(curve))
-    console.wrote([options.save])
+    console.wrote([options.output])
     return 0
 
 
 def _verdict(curve: LrCurve) -> str:
     if curve.suggestion is None:
-        return "the loss never falls clearly, so no rate is suggested: try more --steps or a larger --batch-size"
-    return f"the loss falls fastest at a rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"
+        return "the loss never falls clearly, so nothing is suggested: try more --steps or a larger --batch-size"
+    return f"the loss falls fastest at a learning rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"

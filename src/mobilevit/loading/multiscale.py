@@ -27,20 +27,20 @@ AUTO_BATCH = 0  # in place of a batch size: the largest that fits, which a run f
 
 @dataclass(frozen=True)
 class MultiScaleConfig:
-    """The sizes of the images that training draws from, and how many of each make a batch."""
+    """Multi-scale training: image sizes, and the batch size of each."""
 
-    sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
-    image_size: int | None = None  # base side of the (square) images; None: from the data
-    size_min_ratio: float = 0.625  # smallest side over the base, which it follows
-    size_max_ratio: float = 1.25  # largest side over the base
-    image_size_min: int | None = None  # smallest side, whatever the base; None: by its ratio
-    image_size_max: int | None = None  # largest side, whatever the base; None: by its ratio
-    sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
-    divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
-    batch_size: int = 32  # images in a batch at the base size, in each process; auto or 0: the most a GPU takes
+    sampler: RuleName = "paper"  # multi-scale rule, see docs/sampler.md; single: one image size, one batch size
+    image_size: int | None = None  # base side of the square images, in pixels; None: chosen from the data
+    size_min_ratio: float = 0.625  # smallest side divided by the base side, 0.1 to 1
+    size_max_ratio: float = 1.25  # largest side divided by the base side, 1 to 10
+    image_size_min: int | None = None  # smallest side in pixels; None: from its ratio to the base side
+    image_size_max: int | None = None  # largest side in pixels; None: from its ratio to the base side
+    sizes: int = 5  # number of evenly spaced image sizes; the base side is added if missing
+    divisor: int | None = None  # image sizes are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
+    batch_size: int = 32  # images per batch at the base size, in each process; auto or 0: as many as fit the GPU
 
     def __post_init__(self) -> None:
-        """Refuses what no sampler can mean; UsageError."""
+        """UsageError for values out of range."""
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)

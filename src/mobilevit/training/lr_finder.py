@@ -24,11 +24,11 @@ CLEAR = 2.0  # a fall is clear that is so many times the scatter of the batches;
 
 @dataclass(frozen=True)
 class LrSearch:
-    """The range of the test."""
+    """Range of the learning rate test."""
 
     lr_low: float = 1e-6  # first learning rate
     lr_high: float = 1.0  # last learning rate
-    steps: int = 100  # from the first to the last, each a constant factor above the one before
+    steps: int = 100  # training steps, with geometrically increasing learning rates
 
 
 @dataclass(frozen=True)
