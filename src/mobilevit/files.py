@@ -129,9 +129,9 @@ def image_format(path: Path) -> str:
     OutputError for another name, or where nothing can be written: to be asked before the work whose outcome it shows.
     """
     if path.suffix.lower() not in IMAGE_FORMATS:
-        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(IMAGE_FORMATS)}")
+        raise OutputError(f"cannot write {path}: the file name must end in {', '.join(IMAGE_FORMATS)}")
     if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: {path.parent} is no folder that can be written to")
+        raise OutputError(f"cannot write {path}: {path.parent} is not a writable folder: choose another folder")
     return IMAGE_FORMATS[path.suffix.lower()]
 
 
@@ -143,7 +143,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
+        raise OutputError(f"cannot create the folder {path}: {error.strerror}. Choose another folder.") from error
     return path
 
 

@@ -73,7 +73,7 @@ class Criterion:
             value = -1.0
         if not (0 < value <= 1 if LEAST_OF[name] != name else not separator):
             wanted = name if LEAST_OF[name] == name else f"one such as {LEAST_OF[name]}, above 0 and up to 1"
-            raise UsageError(f"the criterion '{text}' cannot be: give {wanted}")
+            raise UsageError(f"invalid criterion '{text}': give {wanted}")
         return cls(name, value)
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ class ModelSpec:
 
 def _valid(threshold: ScoreThreshold) -> ScoreThreshold:
     if not threshold.is_valid:
-        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which cannot be")
+        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which is invalid")
     return threshold
 
 
@@ -177,9 +177,7 @@ def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
 def at_size(spec: ModelSpec, image_size: int) -> ModelSpec:
     """The spec with another size of the crop, and of the resize before it in its ratio; UsageError out of range."""
     if not SMALLEST_PX <= image_size <= LARGEST_PX:
-        raise UsageError(
-            f"a size of {image_size} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}"
-        )
+        raise UsageError(f"`image_size` is {image_size}: it must be between {SMALLEST_PX} and {LARGEST_PX} px")
     before = spec.preprocessing
     resize_px = round(image_size * before.resize_px / before.image_size)
     return replace(spec, preprocessing=replace(before, image_size=image_size, resize_px=resize_px))

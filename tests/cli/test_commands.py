@@ -101,7 +101,7 @@ def test_evaluate_says_which_images_it_took_and_leaves_out_broken_ones(
 ) -> None:
     folder = shutil.copytree(data / "train", tmp_path / "pets")
     assert main(["evaluate", str(model), str(folder), "--num-workers", "0"]) == 0
-    assert "set apart by names and seed; --split all takes every image" in capsys.readouterr().err
+    assert "held out by name and seed; --split all takes every image" in capsys.readouterr().err
     (folder / "dog" / "0.png").write_text("no image")
     whole = ["evaluate", str(model), str(folder), "--num-workers", "0", "--split", "all"]
     assert main(whole) == 1

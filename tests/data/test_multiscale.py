@@ -209,7 +209,7 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(image_size=64, image_size_min=100),
         MultiScaleConfig(image_size=192, image_size_max=128),
     ):
-        with pytest.raises(UsageError, match="lies outside the sizes to train at"):
+        with pytest.raises(UsageError, match="is outside the range of training sizes"):
             resolutions(outside)
     with pytest.raises(UsageError, match=r"--image-size"):
         resolutions(MultiScaleConfig())

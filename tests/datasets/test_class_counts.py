@@ -43,7 +43,7 @@ def test_weighted_classes_count_the_same_and_the_mean_over_images_is_one(counts)
 
 
 def test_weights_need_every_class():
-    with pytest.raises(DataError, match="'c1' does not occur in training"):
+    with pytest.raises(DataError, match="'c1' has no training samples"):
         class_weights([3, 0], labels(["c0", "c1"]))
 
 

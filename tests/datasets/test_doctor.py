@@ -228,7 +228,7 @@ def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, image_si
 
 
 def test_no_size_can_be_suggested_without_a_image(names_only):
-    with pytest.raises(DataError, match="can be read, of 24 tried"):
+    with pytest.raises(DataError, match="can be read, after trying 24"):
         doctor.suggest_image_size(*read(names_only(SOUND)))
 
 

@@ -195,14 +195,14 @@ MISTAKES = {
     "one class": ({"train/a": 3, "val/a": 1}, "one class, 'a'"),
     "empty class": ({"train/a": 3, "train/b": 0, "val/a": 1}, "empty: 'b'. Fill or remove"),
     "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders in .* has images"),
-    "no train": ({"val/a": 2, "test/b": 2}, "'val'.* and no train folder.* give .*val with --split all"),
+    "no train": ({"val/a": 2, "test/b": 2}, "'val', but no train folder.* give .*val with `split=all`"),
     "val of other classes": (
         {"train/Cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1},
-        "val has classes that train does not have: 'cat' .train has 'Cat'.; train has and val does not: Cat",
+        "val has classes missing from train: 'cat' .train has 'Cat'.; classes missing from val: Cat",
     ),
     "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val holds no image"),
     "two vals": ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "could both be the val split"),
-    "val misspelled": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
+    "val misspelled": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "has train and 'vla', but no val"),
     "too few to split": ({"a": 1, "b": 1}, "every class .* has one image"),
     "a folder of datasets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole datasets.* such as .*x"),
 }
@@ -222,7 +222,7 @@ def test_a_missing_folder_is_told_with_the_nearest(names_only):
         read(root / "petz")
     with pytest.raises(DataError, match="did you mean"):
         read(root / "petz" / "train")
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         read(Path("/nowhere/at/all"))
 
 

@@ -207,8 +207,8 @@ GOOD = studio_region("cat", (8, 4, 24, 20))
     ("task", "said"),
     [
         (studio_task("a.jpg", [studio_result(GOOD | {"x": "1"})]), "task 1: region 1 has the x, y, width, height '1',"),
-        (studio_task("a.jpg", [studio_result(GOOD | {"x": float("nan")})]), "percents are expected"),
-        (studio_task("a.jpg", [studio_result(GOOD | {"rectanglelabels": ["a", "b"]})]), "a box has one class"),
+        (studio_task("a.jpg", [studio_result(GOOD | {"x": float("nan")})]), "percentages are expected"),
+        (studio_task("a.jpg", [studio_result(GOOD | {"rectanglelabels": ["a", "b"]})]), "exactly one is expected"),
         (studio_task("a.jpg", [studio_result(GOOD) | {"original_width": 0}]), "original size 0 x 48"),
         (studio_task("a.jpg", [studio_result(GOOD) | {"image_rotation": 90}]), "turned by 90 degrees"),
         (studio_task("a.jpg", [studio_result(GOOD)], data={"text": "x"}), "the path of one image is expected"),
@@ -270,7 +270,7 @@ def test_images_of_via_without_a_region(tmp_path: Path) -> None:
     ("row", "said"),
     [
         (["a.jpg", "", "{}", "1", "0", "{'name': 'rect'}", "{}"], "line 2: '{'name': 'rect'}' is no JSON object"),
-        (["", "", "{}", "1", "0", "{}", "{}"], "line 2: no image is named"),
+        (["", "", "{}", "1", "0", "{}", "{}"], "line 2: the image name is missing"),
         (["a.jpg", "", "{}", "1", "0", '{"name": "rect", "x": null}', "{}"], "image 'a.jpg': region 1 has the x, y"),
     ],
 )

@@ -134,7 +134,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     kinds = {note.kind for note in read(tmp_path).notes}
     assert kinds == {"no-outline", "flat-outline", "unlisted-image", "unknown-class"}
     (tmp_path / "val/a.png").unlink()
-    with pytest.raises(DataError, match=r"none of its images is there, .*a\.png first"):
+    with pytest.raises(DataError, match=r"none of its images exists, starting with .*a\.png"):
         read(tmp_path)
 
 
@@ -162,7 +162,9 @@ def test_outlines_that_say_nothing(tmp_path: Path, segmentation: Any, words: str
 
 def test_boxes_alone(tmp_path: Path) -> None:
     write(tmp_path, {**annotation([]), "bbox": [1, 1, 5, 5]})
-    with pytest.raises(DataError, match=r"has no outlines \(segmentation\), only boxes: read it as detection"):
+    with pytest.raises(
+        DataError, match=r"has no outlines \(segmentation\), only boxes, from which masks cannot be made"
+    ):
         read(tmp_path)
     write(tmp_path / "unsized", annotation(polygon(4, 2, 14, 9)), size=None)
     np.testing.assert_array_equal(mask_of(tmp_path / "unsized"), rectangle(4, 2, 14, 9))

@@ -54,7 +54,7 @@ def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
     for model in ("ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"):
         with pytest.raises(DataError, match=r"has no boxes|has no folders of images and masks"):
             prepare(replace(config, model=model), Quiet(), Group())
-        with pytest.raises(UsageError, match=r"is for \w+, and the task is classification"):
+        with pytest.raises(UsageError, match=r"is for \w+, but the task is classification"):
             prepare(replace(config, model=model, task="classification"), Quiet(), Group())
 
 
@@ -198,7 +198,7 @@ def test_a_folder_that_is_no_run_is_left_alone(config: TrainConfig) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(TrainingError, match="is no run folder and is not empty"):
+        with pytest.raises(TrainingError, match="is not a run folder and not empty"):
             train(replace(config, overwrite=overwrite), Quiet())
     assert [path.name for path in kept.parent.iterdir()] == ["thesis.txt"]
 

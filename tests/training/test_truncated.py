@@ -79,8 +79,8 @@ def test_named_counted_the_same_after_a_stop_and_never_evaluated(allowing: Train
     heard = Notices()
     uninterrupted = train(config, heard)
     assert heard.truncated == [
-        "train/across/0.png is truncated, and trained on all the same: 2 of 200 rows are missing",
-        "train/up/0.png is truncated, and trained on all the same: 1 of 200 rows are missing",
+        "train/across/0.png is truncated, but used for training: 2 of 200 rows are missing",
+        "train/up/0.png is truncated, but used for training: 1 of 200 rows are missing",
     ]
     stopped = train(replace(config, name="stopped"), Notices(stop_at=(0, 1)))
     assert not stopped.finished

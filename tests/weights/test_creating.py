@@ -248,7 +248,7 @@ def test_other_tasks_start_on_the_backbone_of_a_classifier(
     expected = replace(preprocessing(name, "ours"), channel_order="bgr")
     assert spec_of(model).preprocessing == expected
     assert spec_of(model).classes == labels("xy")
-    assert f"only the backbone of weights '{animals}' is taken: they are of mobilevit_xxs" in caplog.text
+    assert f"only the backbone of weights '{animals}' is used: they are for mobilevit_xxs" in caplog.text
     assert "classifier" not in caplog.text
 
 

@@ -106,7 +106,7 @@ def test_a_device_is_no_model_file() -> None:
     [
         (b"", "empty"),
         (b"just some notes\nof mine\n", "a text file"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "neither a safetensors nor a torch file"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "neither a safetensors file nor a torch file"),
         (struct.pack("<Q", 2**60) + b"{}", "claims a header of 1,152,921,504,606,846,976 bytes"),
         (struct.pack("<Q", 500) + b'{"a": ', "claims a header of 500 bytes"),
         (struct.pack("<Q", 60_000) + b'{"a":' * 12_000, "not JSON"),

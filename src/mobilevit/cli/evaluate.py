@@ -27,7 +27,7 @@ class EvaluateOptions(CommandOptions):
     num_workers: int | None = None  # processes that decode images; None: from the number of cores
     image_size: int | None = None  # model input side in pixels; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
-    store_threshold: str | None = None  # detection: criterion of one to store: f1, precision=0.95, recall=0.9
+    store_threshold: str | None = None  # detection: criterion to store one by: f1, precision=0.95, recall=0.9
     skip_broken: bool = False  # skip and count images that cannot be decoded
     output: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # print all results as JSON on standard output

@@ -45,7 +45,7 @@ def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
     broken, _ = _sorted_out(in_threads(read_header, chosen))
     findings = [*broken_findings(dataset, broken), *shared_findings(dataset), *task.check(dataset, thorough=False)]
     if len(chosen) < len(paths):
-        message = f"looked at {len(chosen):,} of {len(paths):,} images: `mobilevit check` looks at all of them"
+        message = f"checked {len(chosen):,} of {len(paths):,} images: `mobilevit check` checks all of them"
         findings.append(Finding("info", "sampled", message))
     return in_order(findings)
 
@@ -115,7 +115,7 @@ def without_broken(
     readable = _without(dataset, broken, task)
     _must_be_whole(task, dataset, readable)
     count = f"{counted(len(broken), 'image')} of {len(paths):,}"
-    message = f"left out {count} that cannot be read: {first_reasons(dataset, broken)}"
+    message = f"skipped {count} that cannot be read: {first_reasons(dataset, broken)}"
     return readable, [Finding("warning", "unreadable", message, tuple(image.path for image in broken))]
 
 
@@ -129,7 +129,7 @@ def suggest_image_size(task: Targets, dataset: Dataset, sample: int = 200) -> in
     broken, headers = _sorted_out(in_threads(read_header, chosen))
     if not headers:
         raise DataError(
-            f"no image of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
+            f"no image of {dataset.root} can be read, after trying {len(chosen)}: {first_reasons(dataset, broken)}"
         )
     return _size_for([min(header.size) for header in headers], task)
 

@@ -73,7 +73,7 @@ class ImagePaths:
         best = [path for path in candidates if shared[path] == max(shared.values())]
         if len(best) > 1:
             raise DataError(
-                f"{where}: '{quoted(plain)}' is not there, and could be {best[0]} or {best[1]}: write the path of one"
+                f"{where}: '{quoted(plain)}' does not exist, and could be {best[0]} or {best[1]}: write the full path"
             )
         return Path(best[0])
 

@@ -92,7 +92,7 @@ def _pair(folder: Path) -> Pair | None:
     found = _by_look(list(inside.values()))
     if len(found) > 1:
         raise AmbiguousError(
-            f"{folder} has masks in {listed([pair.masks for pair in found])}: keep one, or call it masks"
+            f"{folder} has masks in {listed([pair.masks for pair in found])}: keep one, or rename it to masks"
         )
     return found[0] if found else None
 

@@ -104,7 +104,7 @@ class OpenImage:
         broken, or of floating-point numbers.
         """
         if self.image.mode == "F":
-            raise ImageError(f"{self.name}: is of floating-point numbers: store whole ones, as an 8-bit PNG")
+            raise ImageError(f"{self.name} has floating-point values: store integers, as an 8-bit PNG")
         with decoder_errors(self.name):
             step = PNG_STEPS.get(_png_raw_mode(self.image), 1)
             self._load(self.image.size)

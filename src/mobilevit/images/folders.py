@@ -36,8 +36,8 @@ def require_folder(path: Path | str) -> Path:
     if there and folder.suffix.lower() in ARCHIVE_SUFFIXES:
         raise DataError(f"{folder} is an archive: unpack it and give the folder")
     if there:
-        raise DataError(f"{folder} is a file: give the folder that holds the images")
-    raise DataError(f"there is no folder {folder}{_nearest(folder)}")
+        raise DataError(f"{folder} is a file: give the folder of the images")
+    raise DataError(f"folder {folder} does not exist{_nearest(folder)}")
 
 
 def list_folder(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -46,7 +46,7 @@ def list_folder(folder: Path | str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"the folder {folder} cannot be listed: {error.strerror or error}") from error
+        raise DataError(f"folder {folder} cannot be listed: {error.strerror or error}") from error
 
 
 def sub_folders(folder: Path | str) -> list[Path]:
@@ -141,4 +141,4 @@ def _nearest(missing: Path) -> str:
         return ""
     wanted = missing.relative_to(parent).parts[0]
     near = difflib.get_close_matches(wanted, [folder.name for folder in sub_folders(parent)], n=1, cutoff=0.5)
-    return f": did you mean {parent / near[0]}?" if near else f": {parent} exists and has no '{wanted}' in it"
+    return f": did you mean {parent / near[0]}?" if near else f": {parent} exists, but has no '{wanted}' in it"

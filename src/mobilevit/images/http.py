@@ -88,14 +88,14 @@ def _followed(client: httpx2.Client, url: httpx2.URL, headers: Mapping[str, str]
 def _redirected(url: httpx2.URL, location: str) -> httpx2.URL:
     target = _url(str(url.join(location)))
     if url.scheme == "https" and target.scheme == "http":
-        raise HttpError(f"the server redirects to an address without encryption, {target}: refused")
+        raise HttpError(f"the server redirects to an unencrypted URL, {target}: refused")
     return target
 
 
 def _url(address: str) -> httpx2.URL:
     url = httpx2.URL(address)
     if url.scheme not in SCHEMES:
-        raise HttpError(f"'{url.scheme}' addresses are not fetched, only http and https; or save it as a file")
+        raise HttpError(f"'{url.scheme}' URLs are not supported, only http and https: download the file")
     return url
 
 
@@ -104,7 +104,7 @@ def _check(response: httpx2.Response) -> None:
         meaning = http.client.responses.get(response.status_code, "unknown")
         raise HttpError(f"the server answers {response.status_code} ({meaning})", response.status_code)
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise HttpError("the server sends it compressed, though asked not to")
+        raise HttpError("the server sends compressed content in spite of the request")
 
 
 def _chunks(response: httpx2.Response, allowance: "_Allowance") -> Iterator[bytes]:
@@ -115,7 +115,7 @@ def _chunks(response: httpx2.Response, allowance: "_Allowance") -> Iterator[byte
             yield chunk
     except httpx2.TransportError as error:
         allowance.seconds(None)
-        raise BrokenOffError(f"the connection broke off after {count:,} bytes") from error
+        raise BrokenOffError(f"the connection was lost after {count:,} bytes") from error
 
 
 @contextmanager
@@ -125,9 +125,9 @@ def _in_words(allowance: "_Allowance") -> Iterator[None]:
         yield
     except httpx2.TimeoutException:
         allowance.seconds(None)
-        raise HttpError("timed out: the server does not answer") from None
+        raise HttpError("timed out: no answer from the server") from None
     except (httpx2.TransportError, httpx2.InvalidURL, OSError, ValueError) as error:
-        raise HttpError(f"it cannot be reached ({_one_line(error)})") from error
+        raise HttpError(f"the server cannot be reached ({_one_line(error)})") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -147,19 +147,19 @@ class _Allowance:
         """How long to wait for the next bytes; `wanted` where that much is left."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise HttpError(f"not complete after {self.limits.seconds:g} s")
+            raise HttpError(f"download not complete after {self.limits.seconds:g} s")
         return left if wanted is None else min(left, wanted)
 
     def spend(self, size_bytes: int) -> None:
         self._bytes_left -= size_bytes
         if self._bytes_left < 0:
-            raise HttpError(f"refused, because the server sends more than {self.limits.size_bytes / 2**20:,.0f} MB")
+            raise HttpError(f"refused because the server sends more than {self.limits.size_bytes / 2**20:,.0f} MB")
 
     def visit(self, ip: str) -> None:
         """Note where the exchange goes; HttpError where it may not go there."""
         public = is_public(ip)
         if self._was_public and not public:
-            raise HttpError(f"refused, because it leads from a public address to a private one, {ip}")
+            raise HttpError(f"refused because a public URL leads to a private IP address, {ip}")
         self._was_public = self._was_public or public
 
 
@@ -201,7 +201,7 @@ class _Network:
         self._network, self._allowance = network, allowance
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _Stream:
-        problem: Exception = OSError("the name has no address")
+        problem: Exception = OSError("the host name has no IP address")
         for *_, (ip, *_rest) in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             self._allowance.visit(str(ip))
             try:

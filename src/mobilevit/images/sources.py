@@ -50,7 +50,7 @@ class Source:
             except ImageError as error:
                 message = str(error)
                 if is_video(self.name):
-                    message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
+                    message = f"{self.name} is a video, not an image: use `mobilevit predict` or Predictor.frames"
                 raise ImageError(message if printable(self.name) in message else f"{self.name}: {message}") from error
             yield image
 
@@ -86,7 +86,7 @@ def _from_text(text: str) -> Iterator[Source]:
     if text == STANDARD_INPUT:
         yield Source("<stdin>", _read_standard_input)
     elif not text:  # as a path it would mean the folder we are in
-        yield _broken('""', "the name of the image is empty")
+        yield _broken('""', "empty image name")
     elif "://" in text:
         yield Source(text, partial(fetch, text))
     elif glob.has_magic(text) and not os.path.lexists(text):
@@ -98,7 +98,7 @@ def _from_text(text: str) -> Iterator[Source]:
 def _from_pattern(pattern: str) -> Iterator[Source]:
     matches = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))  # noqa: PTH111, PTH207 (Path has no "**" with "~")
     if not matches:
-        yield _broken(pattern, "no file has a name of this pattern")
+        yield _broken(pattern, "no file matches this pattern")
     for match in matches:
         yield from _from_path(Path(match))
 

@@ -160,7 +160,9 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
         whole = (0.0, 0.0, float(size[0]), float(size[1]))
         return Geometry(size, whole, output, interpolation=preprocessing.interpolation)
     if crop_px > resize_px:
-        raise UsageError(f"images are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
+        raise UsageError(
+            f"the resize to {resize_px} px is smaller than the crop of {crop_px} px: resize to at least the crop size"
+        )
     short = min(size)
     left, right = _center(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _center(size[1], size[1] * resize_px // short, crop_px)

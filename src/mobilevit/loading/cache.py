@@ -113,8 +113,8 @@ def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
             times = f" in each of {processes} processes" if processes > 1 else ""
             raise OutOfMemoryError(
                 f"the decoded images do not fit into {limit.name}: {images:,} of them take {in_unit(needed)}{times}, "
-                f"and of {in_unit(limit.free_bytes)} that are free a cache takes {KEPT_SHARE:.0%} at most. Train "
-                f"without the cache or at a smaller size{limit.advice}."
+                f"but a cache may take at most {KEPT_SHARE:.0%} of the {in_unit(limit.free_bytes)} that are free. "
+                f"Train without the cache or at a smaller image size{limit.advice}."
             )
 
 
@@ -141,7 +141,7 @@ def free_memory(*, shared: bool) -> Iterator[Limit]:
         used = int((group / "memory.current").read_text()) - idle
         yield Limit("the memory of this container", max(0, int(limit) - used), ", or give the container more memory")
     if shared and SHARED.is_dir():
-        advice = ", or without workers, or give a container more of it (docker run --shm-size)"
+        advice = ", or without workers, or give the container more of it (docker run --shm-size)"
         yield Limit(f"shared memory ({SHARED})", shutil.disk_usage(SHARED).free, advice)
 
 

@@ -2,7 +2,7 @@
 
 Small images come in large batches and large ones in small batches, so that a step costs about the same at every
 size; the epoch takes fewer steps. What is drawn is a pure function of (seed, epoch, step): any step can be asked for
-in any order, every process gets the same answer, and a run goes on inside an epoch where it stopped.
+in any order, every process gets the same answer, and a stopped run resumes within an epoch.
 `docs/sampler.md` has the rules, their sets of sizes, and what they save.
 """
 
@@ -51,7 +51,7 @@ class MultiScaleConfig:
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
         if self.image_size_min and self.image_size_max and self.image_size_min > self.image_size_max:
             raise UsageError(
-                f"--image-size-min {self.image_size_min} is larger than --image-size-max {self.image_size_max}"
+                f"`image_size_min={self.image_size_min}` is larger than `image_size_max={self.image_size_max}`"
             )
 
 
@@ -83,7 +83,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
     """The choices of a config (its base size and batch are set), by rising size, each equally likely at every step."""
     base_px, rule = base_size(config), RULES[config.sampler]
     if config.batch_size == AUTO_BATCH:
-        raise UsageError("batch_size is auto (0), and only a run can find out what that is: give a number")
+        raise UsageError("`batch_size` is auto (0), which only a run can resolve: give a number")
     if not rule.multi_scale:
         return (Resolution(base_px, config.batch_size),)
     pixels = base_px * base_px * config.batch_size
@@ -96,7 +96,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
 def base_size(config: MultiScaleConfig) -> int:
     """The base size of a config in which it is set; UsageError where it is not."""
     if config.image_size is None:
-        raise UsageError("the base size of the images is not set: give --image-size")
+        raise UsageError("the base size of the images is not set: give `image_size`")
     return config.image_size
 
 
@@ -105,8 +105,8 @@ def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
     largest = config.image_size_max or base_px * config.size_max_ratio
     if not smallest <= base_px <= largest:
         raise UsageError(
-            f"the base size of {base_px} px lies outside the sizes to train at, {smallest:g} to {largest:g} px: "
-            "give --image-size-min and --image-size-max that fit it, or neither"
+            f"the base size of {base_px} px is outside the range of training sizes, {smallest:g} to {largest:g} px: "
+            "change `image_size_min` and `image_size_max` to include it, or omit them"
         )
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]

@@ -24,10 +24,10 @@ def must_be_searchable(device: torch.device, group: Group) -> None:
     """UsageError where this process has no CUDA GPU of its own, on which batches can be tried."""
     if device.type != "cuda":
         raise UsageError(
-            f"batch_size is auto (0), which tries what fits a CUDA GPU, and this run is on {device.type}: give a number"
+            f"`batch_size` is auto (0), which needs a CUDA GPU, but this run is on {device.type}: give a number"
         )
     if group.local_size > torch.cuda.device_count():
-        raise UsageError("batch_size is auto (0), and processes of this run share a GPU: give a number")
+        raise UsageError("`batch_size` is auto (0), but processes of this run share a GPU: give a number")
 
 
 def largest_batch(parts: Parts) -> int:
@@ -39,7 +39,7 @@ def largest_batch(parts: Parts) -> int:
     found = largest(trial.fits, parts.sampler.schedule.samples)
     if not found:
         raise OutOfMemoryError(
-            f"not even one image of {trial.image_size} px fits: train a smaller model or smaller images"
+            f"not even one image of {trial.image_size} px fits: use a smaller model or smaller images"
         )
     return found
 

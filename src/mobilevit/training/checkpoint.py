@@ -83,8 +83,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
     except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"checkpoint {path} cannot be read: {words_of(error)}. The models beside it may still be good; "
-            "start again with --weights and the path of last.safetensors."
+            f"checkpoint {path} cannot be read: {words_of(error)}. The models beside it may still be intact: "
+            "start a new run with the path of last.safetensors as `weights`."
         ) from error
 
 

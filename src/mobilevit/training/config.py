@@ -54,9 +54,9 @@ class OptimizerConfig:
             anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
         )
-        for flag, lr in (("--lr-start", self.lr_start), ("--lr-end", self.lr_end)):
+        for name, lr in (("lr_start", self.lr_start), ("lr_end", self.lr_end)):
             if lr > self.lr:
-                raise UsageError(f"{flag} is {lr:g}, above the peak of {self.lr:g} (--lr): lower it too")
+                raise UsageError(f"`{name}` is {lr:g}, above the peak of {self.lr:g} (`lr`): lower it too")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class TrainConfig:
     """One training run."""
 
     data: Path  # dataset folder: class folders, images with boxes, or images with masks (docs/data.md)
-    model: str = "mobilevit_xs"  # see `mobilevit info`; a classifier selects the task's model of its size
+    model: str = "mobilevit_xs"  # model name (`mobilevit info`); a classifier selects the task's model of its size
     weights: str = "imagenet"  # initial weights: imagenet, none, a catalog name, or a file
     task: str | None = None  # classification, detection or segmentation; None: recognized from the data
     data_format: str | None = None  # annotation format, such as coco, voc or yolo; None: recognized from the data
@@ -111,7 +111,7 @@ class TrainConfig:
             checkpoint_minutes=(0.0, float("inf")),
         )
         if self.name is not None and Path(self.name).name != self.name:
-            raise UsageError(f"--name is '{self.name}': give a plain name, and the folder for it as --output")
+            raise UsageError(f"`name` is '{self.name}': give a name without folders, and the folder as `output`")
 
 
 def checked(config: object) -> TrainConfig:

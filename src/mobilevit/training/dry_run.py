@@ -58,12 +58,12 @@ class DryRun:
         owner = "of the GPU" if self.device.startswith("cuda") else "of this process"
         return {
             "model": f"{self.model} on {self.device}",
-            "images": f"{self.images:,} to train on",
+            "images": f"{self.images:,} for training",
             "sizes": sizes,
-            "steps": f"{self.steps_per_epoch:,} an epoch, {counted(self.epochs, 'epoch')}",
-            "a step": f"{self.step_seconds:.3f} s, and {self.decode_seconds:.3f} s of decoding, by "
+            "steps": f"{self.steps_per_epoch:,} per epoch, {counted(self.epochs, 'epoch')}",
+            "step time": f"{self.step_seconds:.3f} s, plus {self.decode_seconds:.3f} s of decoding by "
             + (f"{self.num_workers} workers" if self.num_workers else "the same process"),
-            "time": f"{seconds[0]} an epoch, {seconds[1]} in all; validation comes on top",
+            "time": f"{seconds[0]} per epoch, {seconds[1]} in total, without validation",
             "memory": f"{in_unit(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
         } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
@@ -79,7 +79,7 @@ def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
         parts = prepare(replace(config, num_workers=0), callback, group)
         scale = parts.config.scale
         plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
-        with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller image_size_max"):
+        with memory_errors(lambda: f"use a `batch_size` below {scale.batch_size} or a smaller `image_size_max`"):
             forget_peak(parts.device)
             decoding, stepping = _timed(parts, config.cache == "memory", callback)
         num_workers = (

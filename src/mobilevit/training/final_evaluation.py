@@ -21,9 +21,7 @@ def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, callback
     Where no epoch could be measured there is no best one, and last.safetensors takes its place.
     """
     if progress.best_score is None:
-        callback.notice(
-            "no epoch's score could be measured: there is no best.safetensors, and the report shows the last"
-        )
+        callback.notice("no epoch has a score, so there is no best.safetensors, and the report shows the last epoch")
     best = load(folder.last if progress.best_score is None else folder.best).to(parts.device)
     spec = spec_of(best)
     runner = TorchRunner(Program(best, spec, parts.task), spec, parts.device)

@@ -141,11 +141,11 @@ class Loop:
 
     def _advice(self, problem: str, lr: float) -> str:
         progress = self.progress
-        kept = "the last good one is best.safetensors" if progress.best_epoch >= 0 else "no epoch was finished yet"
+        kept = "the last good model is best.safetensors" if progress.best_epoch >= 0 else "no epoch is finished yet"
         return (
             f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
-            f"The model was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
-            "more --warmup-steps, a smaller --grad-clip-norm, or --precision fp32."
+            f"The model was not updated with it; {kept}. Try a lower `lr` (`mobilevit find-lr` shows which), "
+            "more `warmup_steps`, a smaller `grad_clip_norm`, or `precision=fp32`."
         )
 
     def _report_step(self, image_size: int, lr: float) -> None:

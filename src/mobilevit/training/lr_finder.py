@@ -62,7 +62,7 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callb
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
-        raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
+        raise UsageError("expected 0 < `lr_low` < `lr_high`, and `steps` of at least 10")
     callback = callback or Quiet()
     optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
     parts = prepare(replace(config, optim=optim), callback, Group())
@@ -85,7 +85,9 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callb
         if losses[-1] > EXPLODED * min(losses):
             break
     if len(lrs) < 3 or not math.isfinite(min(losses)):
-        raise TrainingError(f"the loss was not finite from the start, at a learning rate of {search.lr_low:g}")
+        raise TrainingError(
+            f"the loss is not finite from the start, at a learning rate of {search.lr_low:g}: use a smaller `lr_low`"
+        )
     return LrCurve(tuple(lrs), tuple(losses))
 
 

@@ -28,8 +28,8 @@ def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) ->
     )
     if not config.data.exists():
         seen_from = "" if config.data.is_absolute() else f", as seen from {Path.cwd()}"
-        was_there = "the run's dataset is not there any more" if data is None else "there is no such folder"
-        raise TrainingError(f"{config.data}: {was_there}{seen_from}. Give the place where it lies now as --data")
+        was_there = "the run's dataset does not exist any more" if data is None else "this folder does not exist"
+        raise TrainingError(f"{config.data}: {was_there}{seen_from}. Give its new location as `data`")
     return config
 
 
@@ -47,14 +47,14 @@ def require_same(dataset: Dataset, progress: TrainingProgress, spec: ModelSpec) 
     if now.samples != progress.samples:
         problem = f"{now.samples:,} training images now, {progress.samples:,} when the run began"
     elif now.names != progress.names:
-        problem = "its training images have other names than when the run began"
+        problem = "its training images have different names than when the run began"
     elif dataset.classes != spec.classes:
         known = listed(label.name for label in spec.classes)
         problem = f"its classes are {listed(names)} now, and were {known} when the run began"
     else:
         return
     raise TrainingError(
-        f"the dataset has changed: {problem}. Restore it, or start a new run from last.safetensors with --weights."
+        f"the dataset has changed: {problem}. Restore it, or start a new run with last.safetensors as `weights`."
     )
 
 
@@ -77,7 +77,7 @@ def extend(progress: TrainingProgress, epochs: int | None) -> None:
     if epochs is None:
         return
     if epochs < progress.epoch:
-        raise UsageError(f"--epochs is {epochs}, and {progress.epoch} epochs are done: give more, or leave it out")
+        raise UsageError(f"`epochs` is {epochs}, but {progress.epoch} epochs are done: give more, or leave it out")
     if epochs > progress.epoch:
         progress.worse_epochs = 0
 
@@ -87,7 +87,7 @@ def finished_because(progress: TrainingProgress, config: TrainConfig) -> str | N
     if progress.epoch >= config.epochs:
         return f"all {config.epochs} epochs are done"
     if 0 < config.patience <= progress.worse_epochs:
-        return f"it stopped early, after {progress.worse_epochs} epochs that were no better than epoch " + str(
+        return f"it stopped early, after {progress.worse_epochs} epochs without an improvement over epoch " + str(
             progress.best_epoch + 1
         )
     return None

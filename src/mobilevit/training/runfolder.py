@@ -3,6 +3,7 @@
 import csv
 import difflib
 import io
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class RunFolder:
             with lock:
                 yield
         except Timeout:
-            raise TrainingError(f"another process is training in {self.path}: stop it, or wait for its end") from None
+            raise TrainingError(f"another process is training in {self.path}: stop it, or wait until it ends") from None
 
     def tidy(self) -> None:
         """Remove what a process left half written when it was killed; only for who holds the folder."""
@@ -123,14 +124,14 @@ def _make(path: Path) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
+        raise OutputError(f"cannot create the folder {path}: {error.strerror}. Choose another folder.") from error
 
 
 def _must_be_ours(folder: RunFolder) -> None:
     """Nothing is written into a folder of other things; what a process that begins a run makes first is none."""
     others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_temporary(path))
     if not folder.config.exists() and any(others):
-        raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
+        raise TrainingError(f"{folder.path} is not a run folder and not empty: choose another `name`")
 
 
 def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
@@ -140,8 +141,8 @@ def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise TrainingError(
-            f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
-            "or replace it with --overwrite."
+            f"{folder.path} already contains a run. Resume it with `mobilevit train --resume "
+            f"{shlex.quote(str(folder.path))}`, choose another `name`, or replace it with `overwrite`."
         )
     open_run(folder.path)
     for path in folder.path.iterdir():
@@ -159,23 +160,23 @@ def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
     try:
         return folder, from_json(folder.config.read_text(encoding="utf-8"))
     except (ValueError, TypeError, AttributeError, UsageError) as error:
-        raise TrainingError(f"{folder.config} is not the configuration of a run: {words_of(error)}") from error
+        raise TrainingError(f"{folder.config} is not a valid run configuration: {words_of(error)}") from error
 
 
 def _no_run(path: Path) -> str:
     """What `path` is instead of a run folder, and which folder may be meant."""
     around = next((parent for parent in path.parents if path.exists() and RunFolder(parent).config.is_file()), None)
     if around is not None:
-        return f"{path} is a part of a run: give the run's folder, {around}"
+        return f"{path} is part of a run: give the run folder, {around}"
     if path.is_file():
-        return f"{path} is a file, no run folder: to start a new run from a model file, give it as --weights"
+        return f"{path} is a file, not a run folder: to start a new run from a model file, give it as `weights`"
     if path.is_dir():
         runs = [below for below in sorted(path.glob("*")) if RunFolder(below).config.is_file()]
-        offer = f", but holds runs: give one of {listed(runs)}" if runs else ": it has no config.json"
+        offer = f", but contains runs: give one of {listed(runs)}" if runs else ": it has no config.json"
         return f"{path} is not a run folder{offer}"
     elsewhere = RunFolder(TrainConfig(Path()).output / path)
     if elsewhere.config.is_file():
-        return f"there is no folder {path}: did you mean {elsewhere.path}?"
+        return f"folder {path} does not exist: did you mean {elsewhere.path}?"
     names = [run.name for run in path.parent.glob("*") if RunFolder(run).config.is_file()]
     near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=3)]
-    return f"there is no folder {path}{f': did you mean {listed(near)}?' if near else ''}"
+    return f"folder {path} does not exist{f': did you mean {listed(near)}?' if near else ''}"

@@ -36,7 +36,7 @@ def kind(path: Path) -> Literal["safetensors", "torch"]:
         return "safetensors"  # also where the length of its header happens to begin as a pickle does
     if start[:4] == b"PK\x03\x04" or pickled:
         return "torch"
-    what = "neither a safetensors nor a torch file"
+    what = "neither a safetensors file nor a torch file"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         what = "a text file" if start else "empty"
     raise WeightsError(f"{path} is {what}. Expected the weights of a model, such as best.safetensors of a run folder.")
@@ -53,10 +53,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (SafetensorError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged or cut short ({words_of(error)}). Download or copy it again.") from error
     if CHECKSUM_KEY in texts and texts[CHECKSUM_KEY] != checksum(texts, tensors):
-        raise WeightsError(
-            f"{path} is damaged: its content does not have the checksum that it was written with. "
-            "Download or copy it again."
-        )
+        raise WeightsError(f"{path} is damaged: its checksum does not match. Download or copy it again.")
     return texts, tensors
 
 
@@ -117,7 +114,7 @@ def _start(path: Path) -> bytes:
             models = sorted(path.glob("*.safetensors"))
             raise WeightsError(f"{path} is a folder, not a model file{_did_you_mean(models)}")
         if path.exists() and not path.is_file():
-            raise WeightsError(f"{path} is no ordinary file: give the path of a model file")
+            raise WeightsError(f"{path} is not a regular file: give the path of a model file")
         if not path.is_file():
             near = difflib.get_close_matches(path.name, _siblings(path), n=2)
             raise WeightsError(f"model file not found: {path}{_did_you_mean([path.with_name(name) for name in near])}")
@@ -127,7 +124,9 @@ def _start(path: Path) -> bytes:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     if size_bytes > MAX_FILE_BYTES:
-        raise WeightsError(f"{path} has {size_bytes:,} bytes: refused, no MobileViT needs more than {MAX_FILE_BYTES:,}")
+        raise WeightsError(
+            f"{path} has {size_bytes:,} bytes, and is refused: a MobileViT needs at most {MAX_FILE_BYTES:,}"
+        )
     return start
 
 

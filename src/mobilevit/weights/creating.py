@@ -102,9 +102,7 @@ def spec_of(model: nn.Module) -> ModelSpec:
     """The spec that a model carries; UsageError where it was not made by `create` or `load`."""
     spec = getattr(model, "spec", None)
     if not isinstance(spec, ModelSpec):
-        raise UsageError(
-            f"this {type(model).__name__} carries no spec: make it with mobilevit.create or mobilevit.load"
-        )
+        raise UsageError(f"this {type(model).__name__} has no spec: make it with mobilevit.create or mobilevit.load")
     return spec
 
 
@@ -136,7 +134,7 @@ def _started(weights: str | Path, asked: ModelSpec) -> tuple[ModelSpec, dict[str
             raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {wanted}")
     if found.architecture == asked.architecture:
         return replace(found, anchors=asked.anchors or found.anchors), state
-    log.warning("only the backbone of weights '%s' is taken: they are of %s", weights, found.architecture)
+    log.warning("only the backbone of weights '%s' is used: they are for %s", weights, found.architecture)
     return _on_backbone(asked, found), {key: tensor for key, tensor in state.items() if key.startswith(BACKBONE)}
 
 
@@ -156,12 +154,12 @@ def _check_classes(architecture: str, num_classes: int | None, classes: Sequence
         raise UsageError(f"num_classes is {num_classes!r}: it must be a whole number, 0 (pooled features) or more")
     if num_classes == 0 and task != "classification":
         raise UsageError(
-            f"num_classes is 0: a model for {task} has at least one class, only a classifier can do without"
+            f"num_classes is 0: a model for {task} needs at least one class; only a classifier can have none"
         )
     if classes and num_classes not in (None, len(classes)):
-        raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
+        raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave one of them out")
     if not all(isinstance(label, ClassLabel) for label in classes):
-        raise UsageError("classes are ClassLabels: make them of names with mobilevit.spec.labels")
+        raise UsageError("classes must be ClassLabels: make them with mobilevit.spec.labels(names)")
     if (repeated := repeated_id(classes)) is not None:
         raise UsageError(f"two of the classes have the same id, '{repeated}'")
 

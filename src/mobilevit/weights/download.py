@@ -90,7 +90,7 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
 def _verify(entry: Entry, path: Path, expected: str | None) -> None:
     if expected is not None and (actual := _sha256(path)) != expected:
         raise DownloadError(
-            f"{path} is not the file that '{entry.name}' was: its sha256 is {actual}, expected {expected}. "
+            f"{path} is not the expected file of '{entry.name}': its sha256 is {actual}, expected {expected}. "
             f"Delete it to download it again; if the publisher replaced the file, delete {_record(entry)} too."
         )
 
@@ -121,10 +121,10 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     return [
         f"weights '{entry.name}' could not be downloaded: {reason}",
-        f"  file wanted: {entry.source.url}",
-        f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
-        "  to start without pretrained weights: --weights none",
-        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}",
+        f"  file: {entry.source.url}",
+        f"  to add it by hand: save it as {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
+        "  to start without pretrained weights: `weights=none`",
+        f"  to start from the weights in the package: `weights=imagenette`{_model_for_packaged(entry)}",
     ]
 
 
@@ -132,4 +132,4 @@ def _model_for_packaged(entry: Entry) -> str:
     """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
     size = CATALOG["imagenette"].architecture
     fits = MODELS[entry.architecture].variant == MODELS[size].variant
-    return "" if fits else f" --model {for_task(size, entry.task)}"
+    return "" if fits else f" `model={for_task(size, entry.task)}`"

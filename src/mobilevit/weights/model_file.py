@@ -32,12 +32,12 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in float32, and the spec; WeightsError that names the file where it is not one of ours."""
     path = Path(path)
     if containers.kind(path) == "torch":
-        raise WeightsError(f"{path} is a torch file, which carries no spec. {_CONVERT}")
+        raise WeightsError(f"{path} is a torch file, which has no spec. {_CONVERT}")
     texts, tensors = containers.read_safetensors(path)
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     try:
         if SPEC_KEY not in texts:
-            raise WeightsError(f"it carries no spec; the tensors are those of {recognize(found)}. {_CONVERT}")
+            raise WeightsError(f"it has no spec; its tensors are those of {recognize(found)}. {_CONVERT}")
         spec = read_spec(texts[SPEC_KEY])
         recognized = Recognized("ours", spec.architecture, len(spec.classes), spec.fuse_input)
         check(found, recognized)
@@ -59,7 +59,7 @@ def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     for key, tensor in halved.items():
         if not tensor.isfinite().all():
-            raise WeightsError(f"{key} does not fit into float16: keep this model in float32")
+            raise WeightsError(f"{key} is out of the range of float16: keep this model in float32")
     return halved
 
 
@@ -85,7 +85,9 @@ def check_spec(spec: ModelSpec) -> None:
     """WeightsError where a spec, whose values are of the right types, holds one that cannot be."""
     if spec.architecture not in MODELS:
         named = reprlib.repr(spec.architecture)  # short, whatever it is
-        raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
+        raise WeightsError(
+            f"its architecture is {named}, which this version does not have; available: {', '.join(MODELS)}"
+        )
     image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
@@ -109,7 +111,7 @@ def check_spec(spec: ModelSpec) -> None:
         if not valid:
             raise WeightsError(f"the model file's spec has {name} {reprlib.repr(value)}, which cannot be")
     if (repeated := repeated_id(spec.classes)) is not None:
-        raise WeightsError(f"the model file's spec has two classes of the id {reprlib.repr(repeated)}")
+        raise WeightsError(f"the model file's spec has two classes with the id {reprlib.repr(repeated)}")
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -36,7 +36,7 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise RefusedError("is compressed, as torch writes none: it could be of any size")
+            raise RefusedError("is compressed, unlike the files of torch, and could be of any size")
         names = {part.filename.lower() for part in parts}  # torch finds them in any case
         if sum(part.file_size for part in parts) > path.stat().st_size or len(names) < len(parts):
             raise RefusedError("claims more content than the file has")

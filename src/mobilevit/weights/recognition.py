@@ -55,7 +55,7 @@ def check(found: Shapes, recognized: Recognized) -> None:
         *_listed("misshapen", [f"{k} is {_size(found[k])}, not {_size(wanted[k])}" for k in misshapen], misshapen),
     ]
     if lines:
-        raise WeightsError(f"taken for {recognized}, but the tensors do not fit:", *(f"  {line}" for line in lines))
+        raise WeightsError(f"recognized as {recognized}, but the tensors do not fit:", *(f"  {line}" for line in lines))
 
 
 def expected(recognized: Recognized) -> dict[str, tuple[int, ...]]:
@@ -91,9 +91,9 @@ def _layout(found: Shapes) -> tuple[Layout, list[str]]:
     names = max(alike, key=lambda names: len(names & found.keys()))
     if len(names & found.keys()) < len(names) // 2:
         others = [what for beginning, what in OTHERS.items() if any(key.startswith(beginning) for key in found)]
-        what = f"It looks like {others[0]}." if others else f"Layouts that can be read: {', '.join(LAYOUTS)}."
+        what = f"It looks like {others[0]}." if others else f"Supported layouts: {', '.join(LAYOUTS)}."
         keys = ", ".join(_shown(key) for key in list(found)[:SHOWN])
-        raise WeightsError(f"no MobileViT: {len(found)} tensors ({keys or 'none'}). {what}")
+        raise WeightsError(f"not a MobileViT: {len(found)} tensors ({keys or 'none'}). {what}")
     return alike[names]
 
 
@@ -110,7 +110,7 @@ def _head_and_fusion(found: Shapes, layout: Layout, architecture: str) -> tuple[
     names = key_map(architecture, layout, EXAMPLE, True)
     num_classes = count(architecture, lambda key: found.get(names[key][0], ()))
     if num_classes > MAX_CLASSES:
-        raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are read")
+        raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are supported")
     return num_classes, any(name in found for key, (name, *_) in names.items() if ".fusion." in key)
 
 

@@ -39,9 +39,7 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
     if name in CATALOG:
         return CATALOG[name]
     if name == "none" or (name in KEYWORDS and architecture is None):
-        raise UsageError(
-            f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOG])}"
-        )
+        raise UsageError(f"'{name}' is not a name of weights: give a file, or one of {', '.join([*MODELS, *CATALOG])}")
     if architecture is not None and name in KEYWORDS:
         return PUBLISHED[for_task(architecture, KEYWORDS[name])]
     model = ALIASES.get(name, name) if architecture is None else None
@@ -57,8 +55,8 @@ def _check_size(weights: str | Path, found: str, architecture: str | None) -> No
     if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
         fitting = for_task(MODELS_BY_VARIANT[MODELS[found].variant], MODELS[architecture].task)
         raise WeightsError(
-            f"weights '{weights}' are of {found}, not of {architecture} or another model of its size: "
-            f"--model {fitting} takes them"
+            f"weights '{weights}' are for {found}, not for {architecture} or another model of its size: "
+            f"use `model={fitting}`"
         )
 
 

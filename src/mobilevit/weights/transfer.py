@@ -34,7 +34,7 @@ def transfer(url: str, target: Path, *, max_bytes: int) -> None:
             return
         time.sleep(PAUSE_SECONDS)
     raise DownloadError(
-        f"the connection broke {ATTEMPTS} times; {part.stat().st_size:,} bytes are kept, the same command goes on there"
+        f"the connection was lost {ATTEMPTS} times; {part.stat().st_size:,} bytes are kept: run it again to resume"
     )
 
 
@@ -77,7 +77,7 @@ def _answer(url: str, part: Path, max_bytes: int) -> Iterator[Answer]:
 def _length(answer: Answer) -> int:
     length = answer.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise DownloadError("the server does not say how long the file is, so its end could not be told from a break")
+        raise DownloadError("the server does not report the file size, so a broken download could not be detected")
     return int(length)
 
 
