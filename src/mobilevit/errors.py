@@ -1,4 +1,4 @@
-"""The kinds of mistake a user can make, one exception class each.
+"""Exceptions for user errors, one class per kind.
 
 A message states the problem, where it is (file, line, value), and what to do. It names options as fields in backquotes,
 `image_size` or `flip=False`, which the command line prints as flags. The command line prints no traceback. `assert` is

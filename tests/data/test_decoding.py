@@ -1,4 +1,4 @@
-"""Every kind of image file has defined behavior: the right pixels, or a ImageError that names it."""
+"""Every kind of image file has defined behavior: the right pixels, or an ImageError that names it."""
 
 import os
 import struct

@@ -151,7 +151,7 @@ def test_the_doctor_takes_no_annotation_for_a_stranger(layout: Callable[[Path], 
 def test_two_formats_that_fit_are_both_named(tmp_path: Path) -> None:
     coco_images(tmp_path)
     yolo_names(tmp_path)
-    with pytest.raises(DataError, match="--data-format coco and --data-format yolo"):
+    with pytest.raises(DataError, match="`data_format=coco` or `data_format=yolo`"):
         read(tmp_path)
     assert names(read(tmp_path, data_format="yolo")) == ["cat", "dog"]
 
@@ -197,7 +197,7 @@ def test_test_stands_in_for_val(tmp_path: Path) -> None:
     (tmp_path / "valid").rename(tmp_path / "test")
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
-    assert "test stands in for it" in notes(dataset)["split"]
+    assert "validating on test" in notes(dataset)["split"]
 
 
 def test_held_out_images_alone_can_be_evaluated(tmp_path: Path) -> None:

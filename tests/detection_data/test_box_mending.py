@@ -284,7 +284,7 @@ def test_left_and_right(tmp_path: Path) -> None:
     for split in ("train", "val"):
         coco(tmp_path / f"{split}.json", {f"{split}.jpg": [(3, (1, 1, 30, 30))]}, categories=categories)
         image(tmp_path / f"{split}.jpg")
-    assert "--no-flip" in said(read(tmp_path))["mirror"].message
+    assert "`flip=False`" in said(read(tmp_path))["mirror"].message
 
 
 def test_a_image_listed_twice(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="yolo")
     assert converted.boxes == 4 and converted.images == {"train": 2, "val": 2}
     messages = [finding.message for finding in converted.findings]
-    assert "4 boxes marked as ignored, which YOLO cannot express, left out" in messages
+    assert "4 boxes marked as ignored, which YOLO cannot express, skipped" in messages
     assert any(message.startswith("2 images that cannot be read, skipped: train/c.jpg") for message in messages)
 
 

@@ -46,9 +46,7 @@ class TestImagePaths:
     def test_several_that_fit_are_both_named(self, tmp_path: Path) -> None:
         for folder in ("one", "two"):
             image(tmp_path / folder / "a.jpg")
-        with pytest.raises(
-            DataError, match=r"there: '/x/a.jpg' does not exist, and could be .*one/a.jpg or .*two/a.jpg"
-        ):
+        with pytest.raises(DataError, match=r"'/x/a.jpg' does not exist, and could be .*one/a.jpg or .*two/a.jpg"):
             self.find(tmp_path, "/x/a.jpg")
 
     def test_images_of_another_split_are_none(self, tmp_path: Path) -> None:
@@ -72,7 +70,7 @@ def test_paths_that_lead_out_are_an_error_where_none_of_them_is_here(tmp_path: P
 def test_where_images_lie_when_none_is_found(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
     image(tmp_path / "images" / "b.jpg")
-    with pytest.raises(DataError, match=r"none of 1 image is there, .*; 1 image of other names are below it, .*b\.jpg"):
+    with pytest.raises(DataError, match=r"none of 1 image exists, .*; 1 image of other names are below it, .*b\.jpg"):
         read(tmp_path)
 
 

@@ -324,7 +324,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         ({"shapes": [{"label": "cat", "points": [[1, "2"]]}]}, "a.json: shape 1 has the points"),
         ({"shapes": [{"label": [], "points": [[1, 2], [3, 4]]}]}, "a.json: shape 1 has the label []"),
         ({"imageWidth": "wide"}, "a.json: the size is 'wide' x 48"),
-        ({"shapes": []}, "no box in any of them"),
+        ({"shapes": []}, "no boxes in them"),
     ],
 )
 def test_labelme_that_is_wrong(change: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -460,7 +460,7 @@ def test_outlines_are_no_poses(text: str, tmp_path: Path) -> None:
         (POSE, "kpt_shape: [6]", r"data.yaml: kpt_shape is \['6'\]: two whole numbers"),
         (POSE, "kpt_shape: [1, 6]", r"data.yaml: kpt_shape is .*: two whole numbers"),
         (POSE, "kpt_shape: [17, 3]", r"a.txt, line 1: 11 numbers, which do not fit the kpt_shape of data.yaml"),
-        ("0 0.5 0.5 0.25 0.5 -0.7", "", r"a.txt, line 1: a class, a box and an angle: .* its four corners"),
+        ("0 0.5 0.5 0.25 0.5 -0.7", "", r"a.txt, line 1: a class, a box and an angle: .* their four corners"),
         ("0 0.5 0.5 0.25 0.5 0.7\n0 0.5 0.5 0.25 0.5 1.3", "", r"a.txt, line 1: a class, a box and an angle"),
         ("0 0.4 0.2 0.6 0.2 0.6 0.7 0.4 0.7 0.9", "", r"a.txt, line 1: 10 numbers: .*such as a score"),
     ],
@@ -532,7 +532,7 @@ def test_images_in_no_folder_of_a_split_are_told(tmp_path: Path) -> None:
     labelme(tmp_path / "other" / "c.json", [rectangle("cat", (1, 1, 9, 9))])
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
-    assert notes(dataset)["no-split"].endswith("left out: other/c.jpg")
+    assert notes(dataset)["no-split"].endswith("skipped: other/c.jpg")
 
 
 @pytest.mark.parametrize("start", ["C:\\me\\pets\\", "/home/me/pets/", "../../pets/"])

@@ -162,9 +162,7 @@ def test_outlines_that_say_nothing(tmp_path: Path, segmentation: Any, words: str
 
 def test_boxes_alone(tmp_path: Path) -> None:
     write(tmp_path, {**annotation([]), "bbox": [1, 1, 5, 5]})
-    with pytest.raises(
-        DataError, match=r"has no outlines \(segmentation\), only boxes, from which masks cannot be made"
-    ):
+    with pytest.raises(DataError, match=r"has no outlines .*only boxes, from which masks cannot be made"):
         read(tmp_path)
     write(tmp_path / "unsized", annotation(polygon(4, 2, 14, 9)), size=None)
     np.testing.assert_array_equal(mask_of(tmp_path / "unsized"), rectangle(4, 2, 14, 9))

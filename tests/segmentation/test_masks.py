@@ -146,7 +146,7 @@ def test_indices_stay_indices_beside_a_color_table() -> None:
         (
             [[[0, 0, 0], [1, 1, 1]]],
             COLORED,
-            "has the color #010101: its values are class indices, .* save it as grayscale",
+            "has the color #010101: its values are class indices, .* save it as gray",
         ),
         ([[[0, 0, 0], [1, 2, 3]]], THREE, "uses colors, but the classes have none"),
     ],

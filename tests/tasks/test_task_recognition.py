@@ -179,7 +179,7 @@ def test_a_task_is_never_ignored(tmp_path: Path) -> None:
     assert "no boxes in a known format" in refused(tmp_path / "classes", "detection")
     paths = images(tmp_path / "masks", "images")
     masks(tmp_path / "masks", "masks", [f"{path.stem}.png" for path in paths])
-    assert "laid out for segmentation, not for classification" in refused(tmp_path / "masks", "classification")
+    assert "a layout for segmentation, not for classification" in refused(tmp_path / "masks", "classification")
 
 
 def test_two_splits_are_no_classes(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_is_not_read_is_named_with_the_cure(name: str, text: str, said: str
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     found = refused(tmp_path)
-    assert said in found and "which is not read:" in found and "one folder a class" not in found
+    assert said in found and "which is not supported:" in found and "one folder a class" not in found
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_left_out_is_only_what_is_not_allowed(allowing: TrainConfig) -> None:
     heard = Notices()
     parts = prepare(replace(allowing, epochs=1, skip_broken=True), heard, Group())
     assert run._begun(parts, heard).truncated == 2
-    assert any("left out 2 images of 32" in notice for notice in heard.notices)
+    assert any("skipped 2 images of 32" in notice for notice in heard.notices)
     assert [notice.split(" is ")[0] for notice in heard.truncated if "trained on" in notice] == [
         "train/across/0.png",
         "train/up/0.png",

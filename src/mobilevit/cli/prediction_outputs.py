@@ -1,4 +1,4 @@
-"""What `predict --output FOLDER` writes: a class for each name of `--format`."""
+"""The output formats of `predict --output FOLDER`: one class per name of `--format`."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""What annotation files state, before it meets the images: the shape that every format is read into."""
+"""The common structure into which every annotation format is read, before the images are looked up."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Reads detection data: finds out the format, the splits and the images. docs/data.md tells users the rules."""
+"""Reads detection datasets: recognizes the format, the splits and the images, by the rules of docs/data.md."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How often each class occurs, and the weights that make up for it. What is counted is the task's business."""
+"""Class frequencies and class weights. What is counted depends on the task."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

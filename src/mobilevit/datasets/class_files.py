@@ -1,4 +1,4 @@
-"""Files that name the classes of masks and say how masks store them: `classes.txt`, and those of labeling tools.
+"""Files with the classes of masks and their values or colors: `classes.txt`, and those of labeling tools.
 
 A kind of file is a row of FILES. Knows nothing of masks themselves.
 """

@@ -1,4 +1,4 @@
-"""Which folder of a dataset is which split, by name alone."""
+"""The split of each folder of a dataset, by its name."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -82,10 +82,10 @@ def _read_training(folder: Path) -> Images:
     images = _read_classes(folder)
     empty = [inner for inner in folders.sub_folders(folder) if not images[_identity(inner)]]
     if empty:
-        whose = "none of the class folders" if len(empty) == len(images) else "not every class folder"
+        what = "none of the class folders has" if len(empty) == len(images) else "some class folders have no"
         raise DataError(
-            f"{whose} in {folder} has images; empty: {class_folder_layout.names(empty)}{_other_kinds(empty)}. "
-            "Add images to them, or remove them"
+            f"{folder}: {what} images: {class_folder_layout.names(empty)}{_other_kinds(empty)}. Add images to them, or "
+            "remove them"
         )
     if len(images) == 1:
         raise DataError(f"{folder} has one class, '{next(iter(images))}': classification needs at least two")

@@ -1,4 +1,4 @@
-"""What the classes are called and how masks say them: from a file that names them, or from the masks themselves."""
+"""The classes of masks and their values or colors, from a file or from the masks themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

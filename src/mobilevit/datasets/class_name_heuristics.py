@@ -1,4 +1,4 @@
-"""What the names of classes alone let one guess, whatever task they serve."""
+"""Findings from class names alone, for any task."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The names of classes from a plain file, one a line: `classes.txt` of YOLO and VOC, `obj.names` of Darknet."""
+"""Class names from a text file, one per line: `classes.txt` of YOLO and VOC, `obj.names` of Darknet."""
 
 import re
 from collections.abc import Collection

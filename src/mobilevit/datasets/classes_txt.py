@@ -1,4 +1,4 @@
-"""`classes.txt`: our own way of naming the classes of masks, with the values or colors that masks have for them."""
+"""`classes.txt`, this package's list of mask classes, with their values or colors."""
 
 import re
 from collections.abc import Sequence

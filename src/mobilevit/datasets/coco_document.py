@@ -1,4 +1,4 @@
-"""One file of COCO's JSON: its lists, checked record by record, and what they state about each image."""
+"""One COCO file: its lists, validated record by record, and the annotations of each image."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Writes a dataset of boxes or of masks anew in another format: `mobilevit convert-data`."""
+"""Converts a dataset of boxes or masks to another format: `mobilevit convert-data`."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""Darknet's layout of YOLO's text files: each beside its image, and the names of the classes one a line.
+"""Darknet's layout of YOLO label files: each beside its image, and a file of class names, one per line.
 
 `obj.data` names the lists of images of each split and the file of names (CVAT's "YOLO 1.1"); without it the folders
 say which split is which, and the names lie in `classes.txt` (labelImg), `obj.names` or `_darknet.labels` (Roboflow).

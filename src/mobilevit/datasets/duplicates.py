@@ -1,4 +1,4 @@
-"""What images that occur more than once mean: splits that share them, labels that contradict, mere copies.
+"""Findings about duplicate images: leakage between splits, conflicting labels, plain copies.
 
 Neighboring frames of a video are nearly the same image, and no copies: good labels of each, and data leakage between
 splits.

@@ -1,4 +1,4 @@
-"""What to say about the images of a dataset, whatever task they serve."""
+"""Findings about the images of a dataset, for any task."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the doctor learns about one image by decoding it."""
+"""What `check` measures on one decoded image."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Masks whose values count objects in place of classes: how they are told, and what to do with them."""
+"""Instance masks, whose values number objects instead of classes: how to recognize and convert them."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet

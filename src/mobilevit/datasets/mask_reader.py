@@ -1,4 +1,4 @@
-"""Reads images with masks in every layout that FORMATS names. docs/data.md tells users the layouts and the rules.
+"""Reads images with masks in every layout of FORMATS, by the rules of docs/data.md.
 
 Opens no image, and masks only where nothing else says what they are, or what their classes are.
 """

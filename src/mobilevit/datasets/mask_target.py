@@ -1,4 +1,4 @@
-"""The target of an image: a mask on disk, read when it is needed, and what its values mean."""
+"""The segmentation target of an image: a mask on disk, read on demand, and the meaning of its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

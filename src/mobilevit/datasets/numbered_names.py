@@ -1,4 +1,4 @@
-"""Names of classes, one a line, with or without the number of each before it: what lists of boxes and masks share."""
+"""Class names, one per line, with or without their numbers: common to lists for boxes and for masks."""
 
 import re
 from collections.abc import Sequence

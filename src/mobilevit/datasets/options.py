@@ -16,4 +16,4 @@ class ReadOptions:
     def __post_init__(self) -> None:
         """UsageError for a fraction that leaves no images for training or for validation."""
         if not 0 < self.val_fraction < 1:
-            raise UsageError(f"`val_fraction` is {self.val_fraction}: it must be above 0 and below 1")
+            raise UsageError(f"`val_fraction` is {self.val_fraction}: it must be between 0 and 1, exclusive")

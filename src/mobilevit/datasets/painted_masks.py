@@ -1,4 +1,4 @@
-"""Masks that are no files: the outlines of objects, as COCO has them, painted when they are asked for."""
+"""Masks without files: COCO outlines, painted on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

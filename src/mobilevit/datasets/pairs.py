@@ -1,4 +1,4 @@
-"""Folders of images beside folders of masks with the same names, and which mask belongs to which image.
+"""Folders of images beside folders of masks with the same names, and their pairing.
 
 Names of folders decide where they say enough. Where they do not, a few files are opened: two folders of images with the
 same names may as well be two classes.

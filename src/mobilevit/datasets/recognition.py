@@ -1,4 +1,4 @@
-"""Which task a dataset on disk is for, by the readers of each: one literal table."""
+"""The task of a dataset on disk, recognized by the readers of each task: one literal table."""
 
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +18,10 @@ CLASSES = "classification"
 
 
 def recognize(root: Path, task: str | None = None, data_format: str | None = None) -> str:
-    """The task that the dataset at `root` is for: `task` where it is given, else one that has `data_format`.
+    """The task of the dataset at `root`: `task` if given, otherwise one that has `data_format`.
 
-    DataError where no reader knows the layout, where the readers of two tasks do, or where `task` is not what the
-    layout is of. UsageError for a task or a format that does not exist.
+    DataError if no reader knows the layout, if readers of two tasks do, or if the layout is not for `task`. UsageError
+    for a task or a format that does not exist.
     """
     if task is not None and task not in READERS:
         raise unknown("task", task, READERS)

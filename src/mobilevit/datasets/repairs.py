@@ -1,4 +1,4 @@
-"""What the readers found and mended, kind by kind, to be counted aloud."""
+"""What the readers repaired or skipped, counted by kind and reported."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What the readers share whose files name a class with every box: images and boxes, joined to Statements."""
+"""Common part of the readers whose files name a class with every box."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Annotations that are not read: how each kind is known by the beginning of a file, and what to do instead."""
+"""Unsupported annotation formats: how each is recognized from the beginning of a file, and what to do instead."""
 
 import re
 from collections.abc import Sequence

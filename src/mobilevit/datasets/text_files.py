@@ -1,4 +1,4 @@
-"""Text, JSON and XML as people's tools save them: UTF-8 with or without its mark, UTF-16 with one, XML as it declares.
+"""Text, JSON and XML in the encodings that tools write: UTF-8 with or without BOM, UTF-16 with BOM, XML as declared.
 
 What cannot be told is an error that says so; a guess would turn names into other names.
 """
@@ -154,7 +154,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
 
 
 def quoted(text: object, most: int = 60) -> str:
-    """A text for a message: printable, on one line, and not longer than anybody reads."""
+    """A text for a message: printable, on one line, shortened."""
     text = str(text)
     if not text.isprintable():
         text = "".join(map(_spelt, printable(text[:1000])))

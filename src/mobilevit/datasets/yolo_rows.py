@@ -1,4 +1,4 @@
-"""What the rows of YOLO's label files mean.
+"""The meaning of the rows of YOLO label files.
 
 A row is a class number and a box, center and size in normalized coordinates; or a class number and the corners of an
 outline (a polygon, or a turned box), of which the box around it is taken. Keypoints may follow a box, or a score and

@@ -1,4 +1,4 @@
-"""What an image takes to decode, judged before it is: a tiny file can take minutes, or gigabytes."""
+"""The cost of decoding an image, estimated in advance: a tiny file can take minutes, or gigabytes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What lies in a folder of images, by name alone: nothing is opened.
+"""The contents of image folders, by name: nothing is opened.
 
 Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed, except to what is
 listed at its own place. One `scandir` a folder: 100,000 files take about a second.
@@ -21,12 +21,12 @@ ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z
 
 
 def is_image(path: Path | str) -> bool:
-    """Whether the name ends like an image's; the content is the doctor's to judge."""
+    """Whether the name has the suffix of an image; the content is validated elsewhere."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (three times as fast as Path)
 
 
 def require_folder(path: Path | str) -> Path:
-    """`path` as a folder that can be listed and is not empty; DataError says what it is instead."""
+    """`path` as a folder that can be listed and is not empty; DataError otherwise, with what it is instead."""
     folder = expanded(Path(path))
     if os.path.isdir(folder):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         if not list_folder(folder):
@@ -41,7 +41,7 @@ def require_folder(path: Path | str) -> Path:
 
 
 def list_folder(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The entries of one folder by name, without hidden ones; DataError where it cannot be listed."""
+    """The entries of one folder by name, without hidden ones; DataError if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
@@ -68,14 +68,14 @@ def file_named(folder: Path, name: str) -> Path | None:
 
 
 def files_below(folder: Path | str) -> Iterator[Path]:
-    """Every file of a folder and of the folders inside it, once, in an order that names alone decide."""
+    """Every file of a folder and its subfolders, once, in an order that depends on names only."""
     return map(Path, _walk(os.fspath(folder), None))
 
 
 def images_below(folder: Path | str, *, refused: Callable[[DataError], None] | None = None) -> list[Path]:
-    """The files of `files_below` whose names end like an image's.
+    """The files of `files_below` with the suffix of an image.
 
-    A folder that cannot be listed is a DataError; with `refused` that is told, and the others go on.
+    A folder that cannot be listed is a DataError; with `refused`, it is reported there, and the others are listed.
     """
     return [Path(path) for path in _walk(os.fspath(folder), refused) if is_image(path)]
 

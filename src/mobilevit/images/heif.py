@@ -1,4 +1,4 @@
-"""HEIC, the images of iPhones, by pillow-heif, which is an extra: knows which files are such, and opens them."""
+"""HEIC, the image format of iPhones: recognizes and opens it, by pillow-heif (an extra)."""
 
 from typing import BinaryIO
 

@@ -1,4 +1,4 @@
-"""The one HTTP client: an answer within limits of time and size, whatever the server does.
+"""The HTTP client: responses within limits of time and size, whatever the server does.
 
 The limits are kept where bytes come in, at the socket. So they hold for the whole of an exchange: redirects, headers,
 interim answers, the body, and what comes behind it.
@@ -23,7 +23,7 @@ MAX_REDIRECTS = 5
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What one answer may take, its redirects included."""
+    """Limits for one response, including its redirects."""
 
     seconds: float  # from the first word to the last byte
     silence_seconds: float  # without an answer, or between two pieces of it
@@ -31,7 +31,7 @@ class HttpLimits:
 
 
 class HttpError(Exception):
-    """What went wrong, in words for people; nothing in it was made by the server."""
+    """The cause of a failed request, for people; it contains no text from the server."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class HttpError(Exception):
 
 
 class BrokenOffError(HttpError):
-    """The connection ended before the answer did: asking for the rest may help."""
+    """The connection was lost before the end of the response: requesting the rest may help."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class _Allowance:
 
 
 def is_public(ip: str) -> bool:
-    """Whether everybody can reach this IP address, not this machine or its network alone."""
+    """Whether this IP address is globally reachable, not only from this machine or its network."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_global)

@@ -1,4 +1,4 @@
-"""A file that counts what is read of it, so that nobody reads it in crumbs or over and over.
+"""A file that counts reads, to stop decoders that read it in tiny pieces or over and over.
 
 Every step of a parser in Python begins with a read: to bound the reads bounds the time, whatever the format.
 """

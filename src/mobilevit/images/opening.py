@@ -1,4 +1,4 @@
-"""From whatever is called an image to an open one: its header read and judged, its pixels not decoded yet."""
+"""Opens images of any kind: the header is read and validated, the pixels are not decoded yet."""
 
 import os
 import re
@@ -46,7 +46,7 @@ VIDEO_START = re.compile(
 
 @contextmanager
 def opened_image(source: Source) -> Iterator[Opened]:
-    """`source` with its header read; ImageError where it is no image, or unsafe to decode."""
+    """`source` with its header read; ImageError if it is not an image, or unsafe to decode."""
     if isinstance(source, np.ndarray):
         yield _checked(Opened(_from_array(source), "the array"))
     elif isinstance(source, Image.Image):

@@ -1,4 +1,4 @@
-"""From any mode of Pillow's to RGB, band by band, so that what is made on the way takes little memory."""
+"""From any Pillow mode to RGB, band by band, to keep intermediate memory small."""
 
 from collections.abc import Callable, Iterator
 

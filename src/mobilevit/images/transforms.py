@@ -66,7 +66,7 @@ class Geometry:
         return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
 
     def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 4) xyxy in pixels of the source to xyxy in shares of what the model sees, not clipped to 0-1."""
+        """(N, 4) xyxy in pixels of the source to normalized xyxy of the model's input, not clipped to 0-1."""
         left, top, right, bottom = self.box
         corner, extent = [left, top], [right - left, bottom - top]
         shares: NDArray[np.float64] = (boxes - np.array(corner * 2)) / np.array(extent * 2)
@@ -145,13 +145,13 @@ def kept_geometry(size: Size, smallest_crop: int, image_size: int) -> Geometry:
 
 
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
-    """What evaluation and prediction see of an image.
+    """The part of an image that evaluation and prediction use.
 
-    Stretched: all of it. Else the short side is resized to `resize_px` and the center of `image_size` cut out: both in
-    one step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
-    within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and an
-    image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
-    rounded down, the offset of the crop to the nearest whole pixel. UsageError where the crop is larger than the
+    Stretched: all of it. Otherwise the short side is resized to `resize_px` and the center of `image_size` cropped,
+    both in one step over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two
+    steps, within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and
+    an image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
+    rounded down, and the offset of the crop rounded to the nearest pixel. UsageError if the crop is larger than the
     resized short side.
     """
     crop_px, resize_px = preprocessing.image_size, preprocessing.resize_px

@@ -46,7 +46,7 @@ CONTAINERS = "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,ogg,asf"
 
 @dataclass(frozen=True)
 class Location:
-    """Where frames come from: what FFmpeg opens, and by which of its readers (None: by the content of the file)."""
+    """A source of frames: what FFmpeg opens, and its reader (None: by the content of the file)."""
 
     name: str  # for people
     target: str
@@ -64,7 +64,7 @@ class Frame:
 
 
 def is_video(name: str) -> bool:
-    """Whether `name` is a camera, or the path of a file that is called like a video."""
+    """Whether `name` is a camera, or a path with the suffix of a video."""
     return CAMERA.fullmatch(name) is not None or ("://" not in name and Path(name).suffix.lower() in SUFFIXES)
 
 
@@ -83,12 +83,12 @@ def locate(name: str) -> Location:
 class Video:
     """An opened video: iterate over it once for its frames.
 
-    `count` is how many frames it should give, None where nobody knows, as with a camera; `rate` how many there are in a
-    second, on average. ImageError, when it is opened, where it is no video that can be read.
+    `count` is the expected number of frames, None if unknown, as for a camera; `rate` the average number of frames per
+    second. ImageError, on opening, if it is not a readable video.
     """
 
     def __init__(self, location: Location, every: int = 1) -> None:
-        """Of the frames only each `every`-th is converted and given, from the first on."""
+        """Only every `every`-th frame is converted and returned, starting with the first."""
         if every < 1:
             raise UsageError(f"`every` is {every}: it must be 1 or more")
         self.name, self.every, self.is_live = location.name, every, CAMERA.fullmatch(location.name) is not None
@@ -98,9 +98,9 @@ class Video:
         self.count = None if frames is None else -(-frames // every)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in the order in which they are shown.
+        """Frames in presentation order.
 
-        What cannot be decoded is left out, and a ImageError at the end says that something was.
+        What cannot be decoded is skipped, and an ImageError at the end reports it.
         """
         index = damaged = 0
         with self._container, _named(self.name, lambda: f"breaks off after {index:,} frames"):

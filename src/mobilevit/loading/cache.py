@@ -105,8 +105,7 @@ class Plan:
 
 
 def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
-    """OutOfMemoryError where the plans, filled in each of so many `processes` on this machine, take more than
-    KEPT_SHARE of what is free."""
+    """OutOfMemoryError if the plans, filled in each of `processes` here, take more than KEPT_SHARE of free memory."""
     needed, images = sum(plan.bytes for plan in plans), sum(len(plan.samples) for plan in plans)
     for limit in free_memory(shared=shared):
         if needed * processes > KEPT_SHARE * limit.free_bytes:
@@ -119,12 +118,12 @@ def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
 
 
 def in_unit(count: float) -> str:
-    """A number of bytes, for people; a small one in MB, so that none is 0."""
+    """A number of bytes as text, in MB or GB."""
     return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 class Limit(NamedTuple):
-    """Something that bounds how much new memory can be had."""
+    """A limit of available memory."""
 
     name: str
     free_bytes: int
@@ -132,7 +131,7 @@ class Limit(NamedTuple):
 
 
 def free_memory(*, shared: bool) -> Iterator[Limit]:
-    """The limits here, as far as the system tells them. Shared memory has one of its own."""
+    """The memory limits here, as reported by the system. Shared memory has one of its own."""
     meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
     if meminfo.is_file():
         yield Limit("memory", 1024 * _figures(meminfo.read_text())["MemAvailable"])

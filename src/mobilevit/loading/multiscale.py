@@ -1,4 +1,4 @@
-"""The multi-scale sampler (paper, section 3.2): every step draws an image size, and a batch that fits it.
+"""The multi-scale sampler (paper, section 3.2): every step draws an image size and the batch size for it.
 
 Small images come in large batches and large ones in small batches, so that a step costs about the same at every
 size; the epoch takes fewer steps. What is drawn is a pure function of (seed, epoch, step): any step can be asked for

@@ -1,4 +1,4 @@
-"""The largest batch that the memory of a GPU takes, found by trying."""
+"""Searches for the largest batch that fits the memory of a GPU."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ STEPS = 2  # of a trial: the second one has the optimizer's state beside it
 
 
 def must_be_searchable(device: torch.device, group: Group) -> None:
-    """UsageError where this process has no CUDA GPU of its own, on which batches can be tried."""
+    """UsageError if this process has no CUDA GPU of its own to search on."""
     if device.type != "cuda":
         raise UsageError(
             f"`batch_size` is auto (0), which needs a CUDA GPU, but this run is on {device.type}: give a number"
@@ -31,9 +31,9 @@ def must_be_searchable(device: torch.device, group: Group) -> None:
 
 
 def largest_batch(parts: Parts) -> int:
-    """The largest batch at the base size whose step at the largest size fits; OutOfMemoryError where not even 1 does.
+    """The largest batch size at the base size whose step fits at the largest size; OutOfMemoryError if not even 1.
 
-    Trains the model of `parts`, so they are of no use afterwards.
+    Trains the model of `parts`, which must not be used afterwards.
     """
     trial = Trial(parts)
     found = largest(trial.fits, parts.sampler.schedule.samples)

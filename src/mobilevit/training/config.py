@@ -115,7 +115,7 @@ class TrainConfig:
 
 
 def checked(config: object) -> TrainConfig:
-    """The configuration, with paths for folders that were given as strings; UsageError where it is none."""
+    """The configuration, with strings for folders turned into paths; UsageError for an invalid one."""
     if not isinstance(config, TrainConfig):
         raise UsageError(f"expected a TrainConfig, not {config!r}: give mobilevit.TrainConfig(data=FOLDER)")
     for name in ("data", "output"):
@@ -142,12 +142,12 @@ def from_json(text: str) -> TrainConfig:
 
 
 def with_recipe(config: Config, recipe: str | Path) -> Config:
-    """`config` with the options that a recipe sets: the name of one in the package, or the path of a TOML file."""
+    """`config` with the options of a recipe: a name from the package, or the path of a TOML file."""
     return with_options(config, read_recipe(recipe))
 
 
 def read_recipe(recipe: str | Path) -> dict[str, Any]:
-    """The options of a recipe; UsageError where there is none of that name or it is not TOML."""
+    """The options of a recipe; UsageError if it does not exist or is not TOML."""
     path = Path(recipe)
     if path.suffix == ".toml":
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""What a run would be like, from a few real steps; nothing is written."""
+"""Dry run: time and memory of a run, measured on a few real steps; nothing is written."""
 
 import sys
 import time
@@ -30,7 +30,7 @@ STEPS = 5  # that are timed, after one that is not: the first one sets up what l
 
 @dataclass(frozen=True)
 class DryRun:
-    """What was seen, and what follows for the run. Times are in seconds, memory in bytes."""
+    """Measurements of a dry run. Times are in seconds, memory in bytes."""
 
     model: str
     device: str
@@ -46,13 +46,13 @@ class DryRun:
 
     @property
     def epoch_seconds(self) -> float:
-        """Of training; validation comes on top."""
+        """Training time per epoch, without validation."""
         decoding = self.decode_seconds / max(1, self.num_workers)
         step = max(self.step_seconds, decoding) if self.num_workers else self.step_seconds + decoding
         return self.steps_per_epoch * step
 
     def facts(self) -> dict[str, str]:
-        """For people, by name."""
+        """Name and value of each measurement, for people."""
         sizes = ", ".join(f"{size} px x {batch}" for size, batch in self.resolutions)
         seconds = [timedelta(seconds=round(count * self.epoch_seconds)) for count in (1, self.epochs)]
         owner = "of the GPU" if self.device.startswith("cuda") else "of this process"
@@ -69,9 +69,9 @@ class DryRun:
 
 
 def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
-    """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
+    """Run a few steps of `train(config)`, including the largest and the smallest image size. Nothing is written.
 
-    MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
+    MobileViTError as from `train`, OutOfMemoryError if a step or the cache does not fit.
     """
     config = checked(config)
     with joined(config.device) as group:

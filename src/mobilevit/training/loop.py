@@ -40,7 +40,7 @@ from mobilevit.weights import model_file
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of; `training.run` puts it together."""
+    """The parts of a run, assembled by `training.run`."""
 
     config: TrainConfig
     task: Task
@@ -82,10 +82,10 @@ class Loop:
         self.steps = 0  # of the present epoch
 
     def run(self) -> bool:
-        """Train until the last epoch, or until `patience` epochs were measured and none was better.
+        """Train until the last epoch, or until `patience` measured epochs bring no improvement.
 
-        False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a ImageError or DataError. TrainingError where the loss is not finite.
+        False if a signal stopped it; then a checkpoint is written, and also if an image or target cannot be read, which
+        raises ImageError or DataError. TrainingError if the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():

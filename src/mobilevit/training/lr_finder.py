@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith, 2017): train while the rate grows, and see where the loss falls fastest."""
+"""The learning-rate range test (Smith, 2017): train while the rate grows, and find where the loss falls fastest."""
 
 import math
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ class LrSearch:
 
 @dataclass(frozen=True)
 class LrCurve:
-    """What the test saw: one smoothed loss for each learning rate, and the rate that it suggests, if any."""
+    """The result of the test: a smoothed loss for each learning rate, and the suggested rate, if any."""
 
     lrs: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest, per factor of rate; None where it never falls clearly.
+        """The learning rate at which the smoothed loss falls fastest; None if it never falls clearly.
 
         Clearly means: from its first tenth to its lowest, by twice the median distance of a batch's loss from the mean.
         """
@@ -58,7 +58,7 @@ class LrCurve:
 
 
 def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callback | None = None) -> LrCurve:
-    """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
+    """Run the learning rate test with a run's own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:

@@ -52,7 +52,7 @@ class LearningRate:
         self.warmup = share if config.warmup_steps is None else config.warmup_steps
 
     def too_short(self) -> Iterator[str]:
-        """What does not fit into so few steps: a recipe for a long run with few epochs, or few images."""
+        """Warnings about too few steps: a recipe for a long run with few epochs, or few images."""
         if self.warmup > self.total:
             highest = self.at(len(self.first_step) - 1, 0)
             what = f"the warm-up of {self.warmup:,} steps is longer than the run of {self.total:,}"

@@ -1,4 +1,4 @@
-"""What may change between two attempts of a run, and what may not: the place of its dataset, the number of epochs."""
+"""What may change when a run is resumed (the dataset location, the number of epochs) and what may not."""
 
 import hashlib
 import os
@@ -17,9 +17,9 @@ from mobilevit.training.config import TrainConfig
 
 
 def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) -> TrainConfig:
-    """The configuration with another place of the dataset and another number of epochs, where they are given.
+    """The configuration with a new dataset location and a new number of epochs, if given.
 
-    TrainingError where the dataset is not where the run had it.
+    TrainingError if the dataset does not exist at its location.
     """
     config = replace(
         config,
@@ -39,7 +39,7 @@ def started(dataset: Dataset) -> TrainingProgress:
 
 
 def require_same(dataset: Dataset, progress: TrainingProgress, spec: ModelSpec) -> None:
-    """TrainingError where the dataset is not the one that the run has been trained on: files by name, and classes.
+    """TrainingError if the dataset is not the one the run was trained on, by file names and classes.
 
     Every step takes its images by their number, so one file more or less would change them all.
     """
@@ -70,9 +70,9 @@ def _names(dataset: Dataset) -> str:
 
 
 def extend(progress: TrainingProgress, epochs: int | None) -> None:
-    """Let a run go on to `epochs` in all, where a number is given; UsageError where more than these are done.
+    """Extend a run to `epochs` in total, if given; UsageError if more than these are done.
 
-    Whoever asks for epochs wants them, also those that early stopping had left out: its patience begins anew.
+    Requested epochs are trained even after early stopping: its patience starts again.
     """
     if epochs is None:
         return
@@ -83,7 +83,7 @@ def extend(progress: TrainingProgress, epochs: int | None) -> None:
 
 
 def finished_because(progress: TrainingProgress, config: TrainConfig) -> str | None:
-    """Why there is nothing left to train; None where there is."""
+    """Why the run is finished; None if it is not."""
     if progress.epoch >= config.epochs:
         return f"all {config.epochs} epochs are done"
     if 0 < config.patience <= progress.worse_epochs:

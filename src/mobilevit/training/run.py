@@ -1,4 +1,4 @@
-"""One training run from its configuration to its folder: put together, trained, evaluated, reported."""
+"""One training run, from its configuration to its run folder: setup, training, evaluation, report."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ from mobilevit.weights.creating import spec_of
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
+    """The outcome of an attempt. A run that was stopped can be resumed; its report is not written yet."""
 
     folder: Path
     finished: bool
@@ -57,9 +57,9 @@ class RunResult:
 def train(config: TrainConfig, callback: Callback | None = None) -> RunResult:
     """Train a model and write its run folder.
 
-    `callback` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
-    long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
-    written then.
+    `callback` receives the progress; without one, lines are printed, one per epoch and more within long epochs
+    (`Quiet()` prints nothing). MobileViTError if the data, the weights or an option are invalid; nothing is written
+    then.
     """
     config = checked(config)
     with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
@@ -77,11 +77,11 @@ def resume(
     data: str | Path | None = None,
     epochs: int | None = None,
 ) -> RunResult:
-    """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped.
+    """Resume the run in the folder `run` from its last checkpoint, as if it had never stopped.
 
-    `data` is where its dataset lies now, if it was moved. With another number of `epochs` in all, the learning rate is
-    from here on that of a run of so many epochs, and may rise again. Both are kept in config.json. TrainingError where
-    the folder is no run, or its dataset has changed; UsageError for fewer epochs than are done.
+    `data` is the new location of its dataset, if it was moved. With another total of `epochs`, the learning rate
+    follows the schedule of that many epochs from here on, and may rise again. Both are stored in config.json.
+    TrainingError if the folder is not a run, or its dataset has changed; UsageError for fewer epochs than are done.
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
@@ -147,7 +147,7 @@ def _other_schedule(parts: Parts, progress: TrainingProgress, before: TrainConfi
 
 
 def prepare(config: TrainConfig, callback: Callback, group: Group) -> Parts:
-    """Everything that a new run needs but its folder, put together from its configuration."""
+    """Everything a new run needs except its folder, built from its configuration."""
     task, dataset = _read(config, callback)
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:

@@ -1,4 +1,4 @@
-"""The folder of one run, `runs/<name>/`: what stands where. docs/run-folder.md says it for people."""
+"""The run folder, `runs/<name>/`, and its files. Documented in docs/run-folder.md."""
 
 import csv
 import difflib
@@ -58,9 +58,9 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from training in the folder; TrainingError where one does.
+        """Locks the folder against other processes; TrainingError if one is training there.
 
-        A process that is killed lets go.
+        The lock of a killed process is released.
         """
         lock = FileLock(self.path / LOCK, blocking=False)
         try:
@@ -70,16 +70,16 @@ class RunFolder:
             raise TrainingError(f"another process is training in {self.path}: stop it, or wait until it ends") from None
 
     def tidy(self) -> None:
-        """Remove what a process left half written when it was killed; only for who holds the folder."""
+        """Remove half-written files of a killed process; call it only with the lock."""
         for place in (self.path, self.checkpoint.parent):
             clear_abandoned(place)
 
     def write_config(self, config: TrainConfig) -> None:
-        """What a later attempt will find."""
+        """Store the configuration for later attempts."""
         write_atomically(self.config, to_json(config))
 
     def write_metrics(self, rows: Sequence[Mapping[str, float | None]]) -> None:
-        """The whole history, a row an epoch; a score that was not measured is empty."""
+        """Write the whole history, one row per epoch; scores that were not measured stay empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -89,10 +89,10 @@ class RunFolder:
 
 @contextmanager
 def new_run(config: TrainConfig) -> Iterator[RunFolder]:
-    """A fresh folder for a run, with its config.json, held as long as this is entered.
+    """A new run folder with its config.json, locked as long as this is entered.
 
-    A run without a name takes the first free number. TrainingError where the name is taken; of two that ask for one
-    name at the same moment one gets it.
+    A run without a name gets the first free number. TrainingError if the name is taken; of two processes that request
+    the same name at once, one gets it.
     """
     make_folder(config.output)
     with ExitStack() as held:
@@ -153,7 +153,7 @@ def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
 
 
 def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
-    """An existing run and its configuration; TrainingError, which says what to give instead, where `path` is none."""
+    """An existing run and its configuration; TrainingError, with a suggestion, if `path` is not one."""
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise TrainingError(_no_run(path))

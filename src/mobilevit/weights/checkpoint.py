@@ -25,7 +25,7 @@ log = logging.getLogger("mobilevit")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds, in our layout."""
+    """The content of a weight file, in the layout of this package."""
 
     state: dict[str, Tensor]  # float32
     recognized: Recognized  # as it was in the file
@@ -33,11 +33,10 @@ class Checkpoint:
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in float32 and the spec of any file whose layout is known; WeightsError otherwise.
+    """The state dict in float32 and the spec of a file in any known layout; WeightsError otherwise.
 
-    A file that this package wrote says itself what it is. Of any other, the preprocessing is taken to be that of the
-    layout's public weights, and the classes to be those of ImageNet-1k, COCO or Pascal VOC where their number is that;
-    the log says so.
+    A model file of this package carries its spec. For any other, the preprocessing of the layout's public weights is
+    assumed, and the classes of ImageNet-1k, COCO or Pascal VOC if their number matches; the log states it.
     """
     checkpoint = open_checkpoint(Path(path))
     if checkpoint.spec is not None:
@@ -56,7 +55,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Any file whose layout is known, with nothing taken for granted; WeightsError otherwise."""
+    """A file in any known layout, without assumptions; WeightsError otherwise."""
     try:
         stored, spec_text = _from_torch(path) if containers.kind(path) == "torch" else _from_safetensors(path)
         tensors, recognized = _without_prefix(path, stored)
@@ -67,7 +66,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def spec_for(recognized: Recognized, source: str) -> ModelSpec:
-    """The spec of weights that carry none: as the public weights of their layout."""
+    """The spec of weights without one: that of the public weights in their layout."""
     return ModelSpec(
         architecture=recognized.architecture,
         task=MODELS[recognized.architecture].task,
@@ -236,9 +235,9 @@ CONFIG = "config.json"  # of Transformers, beside the weights
 
 
 def names_beside(path: Path, num_classes: int) -> tuple[ClassLabel, ...]:
-    """The classes that the config.json beside a Transformers file names; none where it does not name all of them.
+    """The class names in the config.json beside a Transformers file; none if it does not name all of them.
 
-    Its `id2label` has them by index, in any order; where it is missing, `label2id` the other way round.
+    Its `id2label` has them by index, in any order; if it is missing, `label2id` is used instead.
     """
     config = path.with_name(CONFIG)
     try:

@@ -1,4 +1,4 @@
-"""The two kinds of file that hold tensors, safetensors and torch, opened without trusting them.
+"""Tensor files, safetensors and torch, opened without trusting them.
 
 What the tensors mean is not known here. Every failure is a WeightsError that begins with the path. What this package
 writes carries a checksum: a single changed bit in a weight else gives another class, and nobody notices.
@@ -29,7 +29,7 @@ MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2*
 
 
 def kind(path: Path) -> Literal["safetensors", "torch"]:
-    """Which container `path` is, by its first bytes; WeightsError where it is neither, saying what it is."""
+    """The container of `path`, by its first bytes; WeightsError, naming what it is, if it is neither."""
     start = _start(path)
     pickled = start[:1] == b"\x80"
     if start[8:9] == b"{" and not (pickled and int.from_bytes(start[:8], "little") > MAX_HEADER_BYTES):
@@ -84,9 +84,9 @@ def _content(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Iterato
 
 
 def read_torch(path: Path) -> Any:
-    """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs.
+    """The content that `torch.save` wrote, with `weights_only=True`; a file that would run code is refused.
 
-    So is one that would take more memory than the file has bytes, before it is taken.
+    So is one that would take more memory than the file has bytes.
     """
     try:
         pickles.check(path)

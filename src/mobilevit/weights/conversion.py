@@ -33,11 +33,11 @@ def convert(
 ) -> None:
     """Write the weights of `source` (a file, or a name of the catalog) to `target` in `layout`.
 
-    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The model's stem is flipped where
-    `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
-    layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
-    The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`
-    stores float16; it is read as float32 again.
+    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). If `channel_order` differs from that of
+    the source, the model's stem is flipped, so that outputs agree on flipped images. By default, the layout of this
+    package keeps the order of the source, and the others use that of their programs: cvnets and transformers BGR, timm
+    RGB. The spec is stored in both kinds of file, where other programs ignore it. `half` stores float16, which is read
+    as float32 again.
     """
     target, known = Path(target), layout_named(layout)
     _check_arguments(Path(source), target, known, channel_order)

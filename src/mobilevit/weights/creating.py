@@ -36,13 +36,14 @@ def create(
     """A model in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
 
     `name` is a model or an alias. `weights` is "none" (the paper's initialization), "imagenet", "coco" or "voc" (the
-    published weights of that size), a name of the catalog or a file; of another model of that size the backbone is
-    taken. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's, COCO's or Pascal
-    VOC's; `num_classes=0` gives a classifier's pooled features. Where each wanted class is one of the weights', their
-    rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
-    are a detector's own (`SSDLite`); without, the weights' or the paper's.
+    published weights of that size), a name of the catalog, or a file; from another model of that size only the backbone
+    is used. Without `classes` and `num_classes`, the classes are those of the weights, or of ImageNet-1k, COCO or
+    Pascal VOC; `num_classes=0` gives a classifier without a last layer, whose output is the pooled features. If all
+    wanted classes are classes of the weights, their rows of the head are kept, in the new order; otherwise the head is
+    initialized. The log reports it. `anchors` are a detector's own (`SSDLite`); default: those of the weights, or the
+    paper's.
 
-    UsageError for unknown names; WeightsError where the weights are of another size, or damaged so that the model's
+    UsageError for unknown names; WeightsError if the weights are of another size, or damaged so that the model's
     output is not finite; DownloadError offline.
     """
     architecture = resolve(name)
@@ -64,7 +65,7 @@ def create(
 def load(path_or_name: str | Path) -> nn.Module:
     """A model in evaluation mode from a file, a name of the catalog, or a model's name (its published weights).
 
-    WeightsError where its output is not finite: its weights are damaged.
+    WeightsError if its output is not finite, which means that its weights are damaged.
     """
     state, spec = sources.read(path_or_name)
     model = blank(
@@ -80,9 +81,9 @@ def load(path_or_name: str | Path) -> nn.Module:
 
 
 def require_finite_output(model: nn.Module, weights: str | Path) -> None:
-    """WeightsError, naming the `weights`, where a model in evaluation mode gives no numbers for a fixed input.
+    """WeightsError, naming the `weights`, if the output of a model in evaluation mode for a fixed input is not finite.
 
-    Values that are finite each are not enough: a negative variance in a BatchNorm makes all that follow NaN.
+    Finite weights are not enough: a negative variance in a BatchNorm makes all that follow NaN.
     """
     noise = torch.rand(1, 3, CHECKED_PX, CHECKED_PX, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -99,7 +100,7 @@ CHECKED_PX = 64  # side of that input: enough to run through all layers
 
 
 def spec_of(model: nn.Module) -> ModelSpec:
-    """The spec that a model carries; UsageError where it was not made by `create` or `load`."""
+    """The spec of a model; UsageError if it was not made by `create` or `load`."""
     spec = getattr(model, "spec", None)
     if not isinstance(spec, ModelSpec):
         raise UsageError(f"this {type(model).__name__} has no spec: make it with mobilevit.create or mobilevit.load")

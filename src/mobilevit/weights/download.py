@@ -1,4 +1,4 @@
-"""Files of the catalog on this machine: from a cache, or over the model, and from then on the same bytes."""
+"""Files of the catalog on this machine: from a cache, or downloaded once and pinned by checksum."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ LOCK_SECONDS = 600.0  # to wait for another process that downloads the same file
 
 
 def fetch(entry: Entry) -> Path:
-    """The file of `entry`, downloaded where it is not here yet; one that is here is never looked up online.
+    """The local file of `entry`, downloaded on first use; an existing file is never looked up online.
 
-    Its sha256 must be the published one, where there is one; the first download's is recorded in the cache and holds
-    from then on. DownloadError where the file cannot be had, saying where to put it by hand.
+    Its sha256 must be the published one, if there is one; otherwise that of the first download is recorded in the cache
+    and required from then on. DownloadError, saying where to put the file by hand, if it cannot be downloaded.
     """
     if isinstance(entry.source, Packaged):
         return PACKAGED / entry.source.file
@@ -33,7 +33,7 @@ def fetch(entry: Entry) -> Path:
 
 
 def by_hand(entry: Entry) -> Path:
-    """Where a file that was downloaded by hand is found."""
+    """Where a manually downloaded file is found."""
     return cache_folder() / entry.name.replace("/", "--") / entry.source.file
 
 

@@ -1,4 +1,4 @@
-"""What a set of tensors is, judged by keys and shapes alone: layout, model, number of classes. Strict."""
+"""Recognizes a set of tensors by keys and shapes: layout, model, number of classes. Strict."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ MAX_CLASSES = 100_000
 
 @dataclass(frozen=True)
 class Recognized:
-    """What a checkpoint holds."""
+    """The layout and the model of a checkpoint."""
 
     layout: Layout
     architecture: str
@@ -31,9 +31,9 @@ class Recognized:
 
 
 def recognize(found: Shapes) -> Recognized:
-    """The layout and the model that `found` (key -> shape) belongs to.
+    """The layout and the model of `found` (key -> shape).
 
-    WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
+    WeightsError, with a list, if there is none, or if keys are unknown, missing or of another shape. Only
     `num_batches_tracked` may be missing: older files lack it, and the model does not use it.
     """
     layout, alike = _layout(found)

@@ -1,4 +1,4 @@
-"""What `weights=` may say, a name or a path, as tensors."""
+"""Resolves `weights=`, a name or a path, to tensors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,9 @@ from mobilevit.weights.containers import EXPORTED
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in our layout (float32) and the spec of a file, a name of the catalog or a keyword.
 
-    With `architecture` the weights are of a model of its size, if not of its task: "imagenet" for a detector is a
-    classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
-    the name of weights is reached as "./imagenet".
+    With `architecture`, the weights are of a model of its size, not necessarily of its task: "imagenet" for a detector
+    is a classifier. Without, a model's name stands for its published weights. Names take precedence over paths: a file
+    with the name of weights is given as "./imagenet".
     """
     entry = _entry(str(weights), architecture)
     if entry is None:

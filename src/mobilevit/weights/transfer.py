@@ -1,4 +1,4 @@
-"""One file over HTTP: with progress, resumed where it broke off, complete or not there."""
+"""Downloads a file over HTTP: with progress, resumable, written whole or not at all."""
 
 import os
 import time
@@ -21,10 +21,10 @@ PAUSE_SECONDS = 0.5  # between them
 
 
 def transfer(url: str, target: Path, *, max_bytes: int) -> None:
-    """Fetch `URL` to `target`, which is there whole or not at all.
+    """Download `URL` to `target`, whole or not at all.
 
-    What arrived before an interruption stays in `<target>.part`, and the next attempt, now or in another run, asks
-    only for the rest. HttpError, OSError or DownloadError says what went wrong.
+    A partial download stays in `<target>.part`, and the next attempt requests only the rest. HttpError, OSError or
+    DownloadError if it fails.
     """
     part = target.with_name(f"{target.name}.part")
     for _ in range(ATTEMPTS):
