@@ -115,7 +115,7 @@ def test_an_image_that_exif_turns_and_one_of_another_size(tmp_path: Path) -> Non
     np.testing.assert_array_equal(target.read_for(SIZE[::-1]), np.rot90(expected, -1))
     assert target.size == SIZE[::-1]
     Image.open(path).resize((50, 50)).save(path)
-    with pytest.raises(ImageError, match=r"the outlines in a\.png: is 24 x 16, its image 50 x 50"):
+    with pytest.raises(ImageError, match=r"the mask of a\.png is 24 x 16, but its image is 50 x 50"):
         target.read_for((50, 50))
     found = {finding.kind: finding.message for finding in check(tmp_path, task="segmentation").findings}
     assert "is 24 x 16, its image 50 x 50" in found["mask-size"]

@@ -172,7 +172,7 @@ def test_instances_become_boxes_or_one_class(tmp_path: Path, bits: int, color: b
 
 def test_what_cannot_be_converted(tmp_path: Path) -> None:
     small(tmp_path / "in")
-    with pytest.raises(DataError, match="has masks, and yolo holds boxes"):
+    with pytest.raises(DataError, match="has masks, but yolo is a format for boxes"):
         convert_data(tmp_path / "in", tmp_path / "out", to="yolo")
     with pytest.raises(UsageError, match="masks is not a format for detection: it is for segmentation"):
         convert_data(tmp_path / "in", tmp_path / "out", to="masks", task="detection")

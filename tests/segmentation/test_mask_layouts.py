@@ -191,7 +191,7 @@ def test_arrays_in_place_of_masks_are_named(tmp_path: Path) -> None:
     store(tmp_path, "aside", SQUARE)
     (tmp_path / "SegmentationClass").mkdir()
     np.save(tmp_path / "SegmentationClass/0.npy", SQUARE.astype(np.int32))
-    with pytest.raises(DataError, match=r"SegmentationClass of .* holds files of other kinds \(\.npy\): masks as PNG"):
+    with pytest.raises(DataError, match=r"SegmentationClass of .* holds files of other types \(\.npy\): masks as PNG"):
         read(tmp_path)
 
 
@@ -238,10 +238,10 @@ def test_camvids_colors(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("class_names.txt", "_background_\n\ndog\n", "line 2: no name of a class"),
+        ("class_names.txt", "_background_\n\ndog\n", "line 2: no class name"),
         ("labelmap.txt", "background:0,0,0::\ncat:1,2::\n", "line 2: 'cat:1,2::': a name and a color are expected"),
         ("labelmap.txt", "background:0,0,0::\ncat:::\n", "'cat' has no color, but others do"),
-        ("label_colors.txt", "0 0 0 sky\n0 0 300 road\n", "line 2: 0 0 300 is no color"),
+        ("label_colors.txt", "0 0 0 sky\n0 0 300 road\n", "line 2: 0 0 300 is not a color"),
         ("class_dict.csv", "a,b\n1,2\n", "line 1: the columns a, b: expected name, r, g, b; or pixel value, class"),
         ("class_dict.csv", "name,r,g,b\nsky,0,0\n", "line 2: 'sky, 0, 0': a unique name and whole numbers"),
         ("_classes.csv", "Pixel Value, Class\n0, sky\n0, road\n", "the values are 0, 0: each class needs its own"),

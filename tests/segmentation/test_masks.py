@@ -132,17 +132,17 @@ def test_indices_stay_indices_beside_a_color_table() -> None:
 @pytest.mark.parametrize(
     ("stored", "coding", "words"),
     [
-        ([[0, 7, 9]], THREE, "has the values 7, 9: classes are 0 to 2, and 255 is left out"),
+        ([[0, 7, 9]], THREE, "has the values 7, 9: classes are 0 to 2, and 255 is ignored"),
         ([[0, 300]], THREE, "has the value 300"),
         ([[0, -1]], THREE, "has the value -1"),
         ([[[0, 0, 0], [1, 2, 3]]], COLORED, "has the color #010203: no class has this color"),
-        ([[[0, 0, 0], [255] * 3]], BLACK, "has the color #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
-        ([[0, 1, 255]], BLACK, "has the colors #010101, #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[[0, 0, 0], [255] * 3]], BLACK, "has the color #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
+        ([[0, 1, 255]], BLACK, "has the colors #010101, #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
         ([[0, 1]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[0, 1, 255]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[[0, 0, 0], [1, 1, 1]]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[0, 1, 128]], BLACK_AND_GRAY, f"has the color #010101: {NO_ADVICE}"),
-        ([[0, 255]], BLACK_AND_GRAY, "has the color #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[0, 255]], BLACK_AND_GRAY, "has the color #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
         (
             [[[0, 0, 0], [1, 1, 1]]],
             COLORED,
@@ -155,21 +155,21 @@ def test_other_values(tmp_path: Path, stored: list[object], coding: Coding, word
     values = np.array(stored, np.int32)
     path = tmp_path / "m.tif"
     Image.fromarray(values.astype(np.uint8) if values.ndim == 3 else values).save(path)
-    with pytest.raises(ImageError, match=f"m.tif: {words}"):
+    with pytest.raises(ImageError, match=f"m.tif {words}"):
         mask(path, coding).read()
 
 
 def test_a_jpeg_of_other_values_says_why(tmp_path: Path) -> None:
     Image.fromarray(np.kron(VALUES % 2, np.full((5, 5), 255, np.uint8))).save(tmp_path / "m.jpg")
     for coding in (THREE, BLACK_AND_WHITE):
-        with pytest.raises(ImageError, match=r"m\.jpg: is a JPEG, whose compression changes values: save masks as PNG"):
+        with pytest.raises(ImageError, match=r"m\.jpg is a JPEG, whose compression changes values: save masks as PNG"):
             mask(tmp_path / "m.jpg", coding).read()
 
 
 def test_another_size_is_an_error_that_names_both(tmp_path: Path) -> None:
     Image.fromarray(VALUES).save(tmp_path / "m.png")
     assert mask(tmp_path / "m.png").read_for((4, 3)).shape == (3, 4)
-    with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 8 x 6: make it anew"):
+    with pytest.raises(ImageError, match=r"m\.png is 4 x 3, but its image is 8 x 6: export it again"):
         mask(tmp_path / "m.png").read_for((8, 6))
     with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 3 x 4: turn it, or .* EXIF"):
         mask(tmp_path / "m.png").read_for((3, 4))

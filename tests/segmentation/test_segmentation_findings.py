@@ -50,10 +50,10 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     found = said(root, thorough=thorough)
     assert found["mask-size"].severity == found["mask"].severity == "error"
     assert found["mask-size"].paths == (masks / "000.png", masks / "001.png")
-    assert "000.png is 48 x 20, its image 48 x 36: make it anew" in found["mask-size"].message
+    assert "000.png is 48 x 20, but its image is 48 x 36: export it again" in found["mask-size"].message
     assert "001.png is 36 x 48, its image 48 x 36: turn it" in found["mask-size"].message
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
-    assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
+    assert "002.png has the value 9: classes are 0 to 1, and 255 is ignored" in found["mask"].message
     assert "003.png is broken" in found["mask"].message
     assert found["mask"].message.endswith("; train with --skip-broken to leave out what is broken")
     (masks / "003.png").unlink()
@@ -243,7 +243,7 @@ def test_a_value_that_is_no_class_has_one_message_with_its_cure(squares: Squares
         change(path, lambda mask: np.where(mask == 255, np.uint8(11), mask))
     found = said(root)
     assert [kind for kind, finding in found.items() if finding.severity != "info"] == ["mask"]
-    assert "has the value 11: classes are 0 to 1, and 255 is left out" in found["mask"].message
+    assert "has the value 11: classes are 0 to 1, and 255 is ignored" in found["mask"].message
     assert found["mask"].message.count("add 'ignore 11' to ignore it") == 1
     assert "000.png, 001.png, 002.png and 3 more each has" in found["mask"].message.replace("train/masks/", "")
     (root / "classes.txt").write_text("background\nsquare\nignore 11\n")

@@ -173,7 +173,7 @@ def test_names_that_begin_like_comments(tmp_path: Path) -> None:
     (root / "classes.txt").write_text("0 sky\n1 #road\n")
     assert [label.name for label in read(root).classes] == ["sky", "#road"]
     (root / "classes.txt").write_text("sky\n#road\ntree\n")
-    assert any("skipped 1 comment of one word: #road" in note.message for note in read(root).notes)
+    assert any("skipped 1 comment of a single word: #road" in note.message for note in read(root).notes)
 
 
 def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
@@ -187,20 +187,20 @@ def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sky\n\nroad\n", "line 2: no name of a class"),
+        ("sky\n\nroad\n", "line 2: no class name"),
         ("sky\nsky\n", "names sky twice"),
         ("sky\n", "has 1 line: the background is a class too"),
         ("sky 0 0 0\nroad\n", "'road' has no color, but others do"),
         ("sky 0 0 0\nroad 0 0 0\n", "gives the color 0 0 0 to two classes: choose different colors"),
-        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no color"),
-        ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
+        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is not a color"),
+        ("\n".join(map(str, range(300))), "has 300 classes: masks can store at most 255"),
         ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is class 0, because the lines are classes 0, 1, 2"),
         ("1 euro\n2 euro\n", "line 1: .* or, if the number is part of the name, write '0 1 euro'"),
         ("0 sky\n1 road\n256 ignore\n", "line 3: 256 cannot be ignored: mask values lie between 0 and 255"),
         ("sky\nroad\nignore 2 3\n", "line 3: 'ignore' has several values: add one, such as 'ignore 11'"),
         ("sky 0 0 0\nroad 9 8 7\nignore 2\n", "the classes have colors, so ignored pixels need a color too"),
-        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a color is three numbers: leave out the fourth"),
-        ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of one word: #road, #tree.* write .*: '1 #road'"),
+        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a color is three numbers: remove the fourth"),
+        ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of a single word: #road, #tree.* write .*: '1 #road'"),
         ("sky\nroad\nignore\n", "line 3: 'ignore' has no value and no color: add one, such as 'ignore 11' or"),
         ("sky 0 0 0\nroad 1 1 1\nignore 2 2 2\nignore 3 3 3", "has the line 'ignore' twice"),
         ("0 0 0 sky\n1 1 1 road\n", "line 1: the color comes first: write 'road 128 64 128'"),
@@ -240,8 +240,8 @@ def test_black_and_white_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colors \(0 0 0; 9 0 0\): write .*classes.txt"),
-        (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are no classes"),
+        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"use colors \(0 0 0; 9 0 0\): write .*classes.txt"),
+        (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are not class indices"),
         (np.zeros((2, 2), np.uint8), "contain only the value 0, so there is nothing to learn: annotate a second class"),
         (np.full((2, 2), 255, np.uint8), "contain only the value 255, so there is nothing to learn"),
     ],
@@ -279,7 +279,7 @@ def test_a_split_alone_has_the_classes_of_its_dataset(squares: Squares) -> None:
 
 def test_two_formats_that_fit(tmp_path: Path) -> None:
     root = voc(write(tmp_path, {("images", "masks"): 10}), {})
-    with pytest.raises(DataError, match="choose between --data-format masks and --data-format voc"):
+    with pytest.raises(DataError, match="`data_format=masks` or `data_format=voc`"):
         read(root)
     assert sizes(mask_reader.read(root, ReadOptions(data_format="voc"))) == {"train": 3, "val": 1}
     assert sizes(mask_reader.read(root, ReadOptions(data_format="masks"))) == {"train": 8, "val": 2}

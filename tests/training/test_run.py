@@ -135,7 +135,7 @@ def test_every_image_is_decoded_before_a_run_of_several_epochs_or_from_memory(
     heard = Notices()
     data = broken_copy(config.data, tmp_path / "broken", split)
     broken = replace(config, data=data, epochs=epochs, cache=cache)
-    with pytest.raises(DataError, match=r"1 image cannot be read; .*--skip-broken"):
+    with pytest.raises(DataError, match=r"1 image cannot be read; .*`skip_broken`"):
         train(broken, heard)
     assert not config.output.exists()
     assert heard.ended == 1
@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(
         config,
         optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, grad_clip_norm=0.0, ema_decay=0.0),
     )
-    with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*--lr"):
+    with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*`lr`"):
         train(torrent)
 
 

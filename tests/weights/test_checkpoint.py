@@ -176,7 +176,7 @@ def test_two_models_in_one_file_are_not_guessed_between(filled: Filled, tmp_path
 def test_what_does_not_fit_below_a_prefix_is_said_of_the_prefix(filled: Filled, tmp_path: Path) -> None:
     part = {key: t for key, t in _prefixed("net.", filled(layout="timm")).items() if "stages.2" not in key}
     save_file(part, tmp_path / "part.safetensors")
-    with pytest.raises(WeightsError, match=r"below the prefix 'net\.' of its keys, taken for .*\n.*missing"):
+    with pytest.raises(WeightsError, match=r"below the prefix 'net\.' of its keys, recognized as .*\n.*missing"):
         checkpoint.open_checkpoint(tmp_path / "part.safetensors")
 
 

@@ -74,7 +74,7 @@ def test_a_connection_that_breaks_goes_on_where_it_was(site: Site, entry: Entry)
 
 def test_a_download_that_was_given_up_goes_on_in_the_next_run(site: Site, entry: Entry) -> None:
     site.break_after = [100_000] * transfer.ATTEMPTS
-    with pytest.raises(DownloadError, match=r"broke 4 times; 400,000 bytes are kept"):
+    with pytest.raises(DownloadError, match=r"was lost 4 times; 400,000 bytes are kept"):
         fetch(entry)
     assert not by_hand(entry).exists()
     assert fetch(entry).read_bytes() == CONTENT

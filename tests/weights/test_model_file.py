@@ -97,7 +97,7 @@ def test_a_folder_offers_the_models_in_it(saved: Path) -> None:
 
 
 def test_a_device_is_no_model_file() -> None:
-    with pytest.raises(WeightsError, match="no ordinary file"):
+    with pytest.raises(WeightsError, match="not a regular file"):
         model_file.load(os.devnull)
 
 
@@ -157,7 +157,7 @@ def test_a_torch_file_and_a_file_without_spec_lead_to_convert(filled: Filled, tm
 def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "wrong.safetensors"
     save_file(filled("mobilevit_xs", num_classes=2), path, model_file.header(SPEC))
-    with pytest.raises(WeightsError, match=r"wrong\.safetensors: taken for mobilevit_xxs .*\n.*misshapen: "):
+    with pytest.raises(WeightsError, match=r"wrong\.safetensors: recognized as mobilevit_xxs .*\n.*misshapen: "):
         model_file.load(path)
 
 

@@ -48,7 +48,7 @@ class PaintedMask(Mask):
 
     @property
     def name(self) -> str:
-        return f"{self.path}: the outlines in {self.image.name}"
+        return f"{self.path}: the mask of {self.image.name}"
 
     @property
     def size(self) -> Size:
