@@ -192,8 +192,13 @@ def test_broken_and_hostile_masks(tmp_path: Path) -> None:
     for name, data in [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]:
         content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     (tmp_path / "bomb.png").write_bytes(content)
-    for name, words in [("cut", "is broken"), ("empty", "is empty"), ("bomb", "refused"), ("none", "cannot be opened")]:
-        with pytest.raises(ImageError, match=rf"{name}\.png: {words}"):
+    for name, words in [
+        ("cut", "is broken"),
+        ("empty", "is empty"),
+        ("bomb", "is refused"),
+        ("none", "cannot be opened"),
+    ]:
+        with pytest.raises(ImageError, match=rf"{name}\.png {words}"):
             mask(tmp_path / f"{name}.png").counts()
 
 
