@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
@@ -16,8 +19,12 @@ from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 class FindLrOptions(RunOptions):
     """Find a learning rate: train while it grows, report where the loss falls fastest. Takes the options of train."""
 
-    search: LrSearch = field(default_factory=LrSearch)
     output: Path = Path("find-lr.png")  # image file for the plot of loss over learning rate
+    # No run folder is made, so there is nothing to name, to replace or to stop early.
+    name: Annotated[str | None, tyro.conf.Suppress] = None
+    overwrite: Annotated[bool, tyro.conf.Suppress] = False
+    patience: Annotated[int, tyro.conf.Suppress] = 0
+    search: LrSearch = field(default_factory=LrSearch)
     json: bool = False  # print the suggestion (or null), learning rates and losses as JSON on standard output
 
 
