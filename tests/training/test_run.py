@@ -117,7 +117,7 @@ def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(
     assert folder.last.is_file() and not folder.best.exists()
     assert json.loads((folder.path / "evaluation.json").read_text())["scores"]["map"] is None
     assert "not measured" in folder.report.read_text(encoding="utf-8")
-    assert "score could be measured" in capsys.readouterr().out
+    assert "no epoch has a score" in capsys.readouterr().out
 
 
 def broken_copy(data: Path, target: Path, split: str) -> Path:
@@ -146,7 +146,7 @@ def test_training_on_val_too_takes_its_images_and_says_so(config: TrainConfig) -
     parts = prepare(replace(config, train_on=("train", "val")), heard, Group())
     assert len(parts.dataset.splits["train"]) == 32
     assert len(parts.dataset.splits["val"]) == 8
-    assert any("val is trained on" in notice for notice in heard.notices)
+    assert any("training includes val" in notice for notice in heard.notices)
     with pytest.raises(DataError, match="no split 'exam'"):
         prepare(replace(config, train_on=("exam",)), Quiet(), Group())
 
@@ -252,7 +252,7 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
     assert "Warning" not in told
     again = subprocess.run(train_once, timeout=300, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "holds a run already" in again.stderr
+    assert "already contains a run" in again.stderr
     assert "RuntimeError" not in again.stderr, "no process fails by the end of another"
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())

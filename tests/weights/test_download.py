@@ -143,7 +143,7 @@ def test_a_server_that_says_nothing_is_given_up(entry: Entry, monkeypatch: pytes
 def test_nobody_at_the_address(entry: Entry) -> None:
     with pytest.raises(DownloadError, match="refused") as caught:
         fetch(replace(entry, source=Https(f"http://127.0.0.1:{_free_port()}/model.pt")))
-    assert "--weights none" in str(caught.value)
+    assert "`weights=none`" in str(caught.value)
 
 
 def test_a_file_put_there_by_hand_is_used_and_nobody_asked(site: Site, entry: Entry) -> None:
@@ -212,10 +212,10 @@ def test_files_of_the_hub_are_kept_in_its_cache_checked_and_used_offline(filled:
     assert done.returncode == 0, done.stderr
     changed, _, offline = done.stdout.partition("weights 'timm/mobilevit_s.cvnets_in1k' could not be downloaded: ")
     assert "is not the expected file of 'timm/mobilevit_xxs.cvnets_in1k'" in changed
-    assert "file wanted: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
+    assert "file: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
     place = tmp_path / "cache" / "timm--mobilevit_s.cvnets_in1k" / "model.safetensors"
     assert f"to add it by hand: save it as {place} " in offline
-    assert "--weights none" in offline and "--weights imagenette --model mobilevit_xxs" in offline
+    assert "`weights=none`" in offline and "`weights=imagenette` `model=mobilevit_xxs`" in offline
 
 
 def _free_port() -> int:
