@@ -92,10 +92,10 @@ def test_says_where_val_comes_from(names_only):
 
     ((kind, message),) = kinds_and_words(names_only({"train/cat": 20, "train/dog": 20, "test/cat": 2, "test/dog": 2}))
     assert kind == "split"
-    assert "test stands in" in message
+    assert "validating on test" in message
     ((kind, message),) = kinds_and_words(names_only({"test": 0}) / "train")
     assert kind == "split"
-    assert "it is 8 images of the classes, set apart" in message
+    assert "validating on 8 images, held out" in message
 
 
 def test_warns_of_names_that_differ_in_case_alone(names_only):
