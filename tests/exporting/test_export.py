@@ -332,7 +332,7 @@ def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
-    assert "plain resize: the same share where the file gets images resized without antialiasing" in said.err
+    assert "plain resize: agreement if the app resizes images without antialiasing" in said.err
     assert "100.0%" in said.out
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0

@@ -120,9 +120,9 @@ def test_another_layout_of_the_text_is_no_change() -> None:
 def test_two_classes_of_one_id_are_refused_wherever_a_spec_is_read() -> None:
     document = json.loads(manifest_of("detection").to_json())
     document["spec"]["classes"][2] = {"id": "cat", "name": "tiger"}
-    with pytest.raises(WeightsError, match=r"spec\.classes has two classes of the id 'cat'"):
+    with pytest.raises(WeightsError, match=r"spec\.classes has two classes with the id 'cat'"):
         Manifest.from_json(sealed(document))
-    with pytest.raises(WeightsError, match="two classes of the id 'cat'"):
+    with pytest.raises(WeightsError, match="two classes with the id 'cat'"):
         read_spec(json.dumps(document["spec"]))
     document["spec"]["classes"][2] = {"id": "n02", "name": "cat"}  # as ImageNet's two cranes
     assert Manifest.from_json(sealed(document)).spec == read_spec(json.dumps(document["spec"]))

@@ -148,7 +148,7 @@ def test_the_commands(several: Several, photos: Path, tmp_path: Path, capsys: py
         said = f"error: {made.name} takes images of 64, 128, 192 px, not of 256: no other was exported\n"
         assert capsys.readouterr().err == said
     assert main(["export", "imagenette", "--image-sizes", "64;128"]) == 2
-    assert "--image-sizes is '64;128': give whole numbers with commas between" in capsys.readouterr().err
+    assert "--image-sizes is '64;128': expected comma-separated integers" in capsys.readouterr().err
 
 
 def test_each_size_has_its_row(several: Several) -> None:
