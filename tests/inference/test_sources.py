@@ -113,9 +113,7 @@ def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message:
         fetch(web + path, seconds=0.5, silence_seconds=0.5, max_bytes=2**20)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"])
 def test_a_url_that_cannot_be_reached(url: str) -> None:
     with pytest.raises(ImageError, match="cannot be reached"):
         fetch(url, silence_seconds=2)
@@ -185,7 +183,7 @@ def test_a_closed_folder_inside_is_told_and_the_others_go_on(photos: Path) -> No
         sources[-1].image()
 
 
-def test_whatever_holds_a_image_is_one_image(photos: Path) -> None:
+def test_whatever_holds_an_image_is_one_image(photos: Path) -> None:
     content = (photos / "0.png").read_bytes()
     with (photos / "0.png").open("rb") as file:
         for one in (bytearray(content), memoryview(content), io.BytesIO(content), file):

@@ -199,7 +199,7 @@ def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean"):
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
+    with pytest.raises(UsageError, match="image-size is 16: it must be between 32 and 4096"):
         MultiScaleConfig(image_size=16)
     with pytest.raises(UsageError, match="batch-size is -1"):
         MultiScaleConfig(batch_size=-1)

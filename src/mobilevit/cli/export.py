@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         name=options.name,
         precision=options.precision,
         image_size=options.image_size,
-        image_sizes=numbers("sizes-px", options.image_sizes),
+        image_sizes=numbers("image-sizes", options.image_sizes),
     )
     if options.json:
         console.print_json([json.loads(exported.manifest.to_json()) for exported in exported_models], indent=None)
