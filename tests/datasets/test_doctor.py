@@ -227,7 +227,7 @@ def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, image_si
     assert doctor.suggest_image_size(*read(tmp_path)) == image_size
 
 
-def test_no_size_can_be_suggested_without_a_image(names_only):
+def test_no_size_can_be_suggested_without_an_image(names_only):
     with pytest.raises(DataError, match="can be read, after trying 24"):
         doctor.suggest_image_size(*read(names_only(SOUND)))
 

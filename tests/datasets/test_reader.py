@@ -167,7 +167,7 @@ def test_follows_links_to_folders_and_ends_in_rings(names_only, tmp_path):
     assert sum(map(len, dataset.splits.values())) == 7
 
 
-def test_a_dangling_link_is_a_image_that_will_be_missed(names_only):
+def test_a_dangling_link_is_an_image_that_will_be_missed(names_only):
     root = names_only({"a": 2, "b": 2})
     (root / "a" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     assert sum(map(len, read(root).splits.values())) == 5

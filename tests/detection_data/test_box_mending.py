@@ -287,7 +287,7 @@ def test_left_and_right(tmp_path: Path) -> None:
     assert "`flip=False`" in said(read(tmp_path))["mirror"].message
 
 
-def test_a_image_listed_twice(tmp_path: Path) -> None:
+def test_an_image_listed_twice(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": "a.jpg"} for number in range(2)]
     coco(tmp_path / "train.json", {"a.jpg": []}, images=images)
     coco(tmp_path / "val.json", {"a.jpg": []})

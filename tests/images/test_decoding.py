@@ -268,7 +268,7 @@ class Named:
         return str(self.path)
 
 
-def test_whatever_holds_the_bytes_of_a_image(tmp_path: Path) -> None:
+def test_whatever_holds_the_bytes_of_an_image(tmp_path: Path) -> None:
     data = encoded(scene(), "PNG")
     path = written(tmp_path / "a.png", data)
     at_its_end = BytesIO(data)

@@ -183,7 +183,7 @@ def test_a_closed_folder_inside_is_told_and_the_others_go_on(photos: Path) -> No
         sources[-1].image()
 
 
-def test_whatever_holds_a_image_is_one_image(photos: Path) -> None:
+def test_whatever_holds_an_image_is_one_image(photos: Path) -> None:
     content = (photos / "0.png").read_bytes()
     with (photos / "0.png").open("rb") as file:
         for one in (bytearray(content), memoryview(content), io.BytesIO(content), file):

@@ -102,7 +102,7 @@ def test_masks_of_fractions(squares: Squares) -> None:
     assert "000.tiff has floating-point values: store integers" in said(root)["mask"].message
 
 
-def test_a_image_in_two_lists(squares: Squares) -> None:
+def test_an_image_in_two_lists(squares: Squares) -> None:
     """Is told as that, not as a copy of itself."""
     root = squares({"train": 3, "val": 1})
     dataset = TASK.read(root, ReadOptions())

@@ -65,7 +65,7 @@ def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
     assert_same_run(resumed.folder, uninterrupted.folder)
 
 
-def test_a_image_that_breaks_before_the_validation_costs_nothing(
+def test_an_image_that_breaks_before_the_validation_costs_nothing(
     config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
 ) -> None:
     data = shutil.copytree(config.data, tmp_path / "data")
