@@ -58,8 +58,6 @@ def main(options: Options) -> None:
     what = "training step" if options.train else "inference"
     print(f"{options.model}, {what}, {options.image_size} px, batch {options.batch_size}, {options.rounds} rounds,")
     print(f"torch {torch.__version__}, {platform.machine()}\n")
-    print("| threads | model | ms an image | fastest | timm takes ... times as long | largest difference |")
-    print("|---|---|---|---|---|---|")
     rows = [row for threads in options.threads for row in _print_rows(threads, models, options)]
     if options.results:
         record.write("eager", {"models": rows}, packages=("torch", "timm"), goal=GOAL)

@@ -92,6 +92,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     options.sizes = options.sizes or ("full" if options.device == "cuda" else "small")
     if options.minutes < 2:
         parser.error(f"--minutes is {options.minutes:g}: give at least 2")
+    if options.results and options.device != "cuda":
+        parser.error("--results is for the documents, which show no rehearsal: leave it out, or run on --device cuda")
     if options.data and not options.data.exists():
         parser.error(f"--data is {options.data}: there is no such file or folder")
     return options

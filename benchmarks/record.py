@@ -83,6 +83,8 @@ def rounded(value: float, digits: int = 3) -> float:
 def print_rows(rows: Sequence[Row]) -> None:
     """A table for the terminal, which Markdown understands as well."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    for cells in (columns, ["---"] * len(columns), *([row.get(column, "") for column in columns] for row in rows)):
-        print("|", " | ".join("" if cell is None else str(cell) for cell in cells), "|", flush=True)
-    print()
+    print("|", " | ".join(columns), "|")
+    print("|", " | ".join("---" for _ in columns), "|")
+    for row in rows:
+        print("|", " | ".join(str("" if row.get(column) is None else row[column]) for column in columns), "|")
+    print(flush=True)
