@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import mobilevit
-from mobilevit.explanation.attributions import Evidence
+from mobilevit.explanation.attributions import Attributions
 
 TILE_PX, GAP_PX, TOP_PX = 400, 24, 56
 BLOCK, LAYER = 1, 1  # of the attention that is shown: the second block's second layer
@@ -42,14 +42,12 @@ def main(options: Options) -> None:
     best = [_enlarged(path) for path in _right(options)[:2]]
     drawn = [image for _, image in mobilevit.Predictor(options.model).drawn(best)]  # type: ignore[misc]
     explanation = mobilevit.explain(options.model, best[0])
-    evidence = explanation.evidence
+    found = explanation.attributions
     tiles = [
         Tile(drawn[0], "Predictions, with scores"),
         Tile(drawn[1], "on images held out of training"),
-        Tile(_heat(evidence), f"Why this is a {evidence.question.name}", "Grad-CAM: bright speaks for it"),
-        Tile(
-            _attention(evidence), "What one pixel attends to", "MobileViT: the pixels at its own place in every patch"
-        ),
+        Tile(_heat(found), f"Why this is a {found.target.name}", "Grad-CAM: bright speaks for it"),
+        Tile(_attention(found), "What one pixel attends to", "MobileViT: the pixels at its own place in every patch"),
     ]
     _joined(tiles).save(options.output / "predictions.jpg", quality=88, optimize=True)
     explanation.image.quantize(128, dither=Image.Dither.NONE).save(options.output / "explain.png", optimize=True)
@@ -75,7 +73,7 @@ def _right(options: Options) -> list[Path]:
     paths = {image["id"]: options.images / image["file_name"] for image in coco["images"]}
     scored = []
     for number, found in zip(paths, mobilevit.Predictor(options.model)(list(paths.values())), strict=True):
-        if sorted(each.name for each in found.objects) == sorted(truth[number]) and len(truth[number]) >= 3:
+        if sorted(each.class_name for each in found.objects) == sorted(truth[number]) and len(truth[number]) >= 3:
             scored.append((min(each.score for each in found.objects), paths[number]))
     if len(scored) < 2:
         raise SystemExit(f"error: {options.model} gets fewer than two images right: train it longer")
@@ -88,31 +86,31 @@ def _enlarged(path: Path) -> Image.Image:
         return image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
 
 
-def _heat(evidence: Evidence) -> Image.Image:
-    crop, size = _gray(evidence), (TILE_PX, TILE_PX)
-    warmth = Image.fromarray(np.asarray(evidence.heat, np.float32)).resize(size, Image.Resampling.BICUBIC)
+def _heat(found: Attributions) -> Image.Image:
+    crop, size = _gray(found), (TILE_PX, TILE_PX)
+    warmth = Image.fromarray(np.asarray(found.heat, np.float32)).resize(size, Image.Resampling.BICUBIC)
     shares = np.clip(np.asarray(warmth), 0, 1)[..., None]
     return _image((1 - 0.85 * shares) * crop + 0.85 * shares * _colors(shares[..., 0], "inferno"))
 
 
-def _attention(evidence: Evidence) -> Image.Image:
+def _attention(found: Attributions) -> Image.Image:
     """The pixels of the block's map that the marked one attends to, colored by how much."""
-    attention = evidence.attention[BLOCK]
+    attention = found.attention[BLOCK]
     weights = np.asarray(attention.weights[LAYER], np.float32)
     cells = _colors(np.sqrt(weights / weights.max()), "viridis")
     size, seen = (TILE_PX, TILE_PX), np.asarray(attention.seen)
     colors = np.asarray(Image.fromarray(cells.astype(np.uint8)).resize(size, Image.Resampling.NEAREST))
     shown = np.asarray(Image.fromarray(seen).resize(size, Image.Resampling.NEAREST))[..., None]
-    tile = _image(np.where(shown, 0.2 * _gray(evidence) + 0.8 * colors, _gray(evidence)))
+    tile = _image(np.where(shown, 0.2 * _gray(found) + 0.8 * colors, _gray(found)))
     side = TILE_PX / len(weights)
     place = [round(side * part) for part in (attention.column, attention.row, attention.column + 1, attention.row + 1)]
     ImageDraw.Draw(tile).rectangle([place[0] - 4, place[1] - 4, place[2] + 4, place[3] + 4], outline=RED, width=5)
     return tile
 
 
-def _gray(evidence: Evidence) -> NDArray[np.float32]:
+def _gray(found: Attributions) -> NDArray[np.float32]:
     """(S, S, 1): the image, light enough to show colors on it."""
-    crop = evidence.crop.convert("L").resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    crop = found.crop.convert("L").resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
     return 0.85 * np.asarray(crop, np.float32)[..., None]
 
 
