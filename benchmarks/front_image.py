@@ -63,7 +63,7 @@ class Tile:
 
 
 def _right(options: Options) -> list[Path]:
-    """The images with at least three objects whose classes are all found and no others, the surest last score first."""
+    """The images of at least three objects whose classes are all found, and no others; by their lowest score."""
     (annotations,) = options.images.glob("*.json")
     coco = json.loads(annotations.read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in coco["categories"]}
