@@ -1,8 +1,9 @@
 # make demo    the whole path on handwritten digits, in a few minutes: data, training, evaluation, prediction, export;
-#              TASK=detection or TASK=segmentation for several digits in each picture
+#              TASK=detection or TASK=segmentation for several digits in each image
 # make test    the tests of every part, a short form of everything among them
-# make test-system   the whole as a user meets it: every block of the documents, the benchmark for GPUs; in one process
-# make test-all      both, the export of every network in every format, and the whole rehearsal for a GPU
+# make test-system   the whole as a user meets it: every block of the documents, the benchmark for GPUs, every task in every
+#              format, what takes several processes or a full disk; in one process
+# make test-all      both, the export of every model in every format, and the whole rehearsal for a GPU
 # make lint    ruff: rules and format
 # make types   mypy, strict
 # make clean   takes the environment and the caches away

@@ -2,7 +2,7 @@
 
     python benchmarks/anchor_scores.py --write scenes
     mobilevit train scenes --model ssdlite_mobilevit_xxs --weights imagenette --anchors data --epochs 4 --patience 0 \\
-        --size-px 160 --size-min-px 160 --size-max-px 160 --batch-size 16 --no-flip --crop-area-min 0.3 \\
+        --image-size 160 --image-size-min 160 --image-size-max 160 --batch-size 16 --no-flip --crop-area-min 0.3 \\
         --crop-ratio-max 1.5 --name scenes
     python benchmarks/anchor_scores.py --model runs/scenes/best.safetensors --data scenes
 
@@ -10,7 +10,7 @@ The scenes are those of `mobilevit demo --task detection`, but every digit is of
 val. The score of an anchor is one less its background's. "Hardest" are the three to each anchor with an object that the
 loss shows, as in SSD; the others have no gradient.
 
-Measured on the first 60 pictures of val, on two cores of a loaded machine, torch 2.13.0, one training each:
+Measured on the first 60 images of val, on two cores of a loaded machine, torch 2.13.0, one training each:
 
 | trained | map | anchors | median | above 0.3 | with label smoothing 0.1: map | median | above 0.3 |
 |---|---|---|---|---|---|---|---|
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 import tyro
 
-from mobilevit.data.loader import PictureDataset, eval_loader
+from mobilevit.data.loader import ImageDataset, eval_loader
 from mobilevit.data.transforms import prepare
 from mobilevit.digit_scenes import write_boxes
 from mobilevit.tasks.base import ReadOptions
@@ -49,15 +49,15 @@ class Options:
 
     write: Path | None = None  # folder for the scenes
     model: Path | None = None  # a detector's file
-    data: Path | None = None  # its data set
-    pictures: int = 60  # of val
+    data: Path | None = None  # its dataset
+    images: int = 60  # of val
 
 
 def main(options: Options) -> None:
     if options.write is not None:
         write_scenes(options.write)
     if options.model is not None and options.data is not None:
-        for name, scores in anchor_scores(options.model, options.data, options.pictures).items():
+        for name, scores in anchor_scores(options.model, options.data, options.images).items():
             print(f"{name:18} median {np.median(scores):.3f}, above 0.3: {(scores > 0.3).mean():.1%}")
 
 
@@ -71,13 +71,13 @@ def write_scenes(folder: Path) -> None:
 
 
 @torch.no_grad()
-def anchor_scores(model: Path, data: Path, pictures: int) -> dict[str, np.ndarray]:
+def anchor_scores(model: Path, data: Path, images: int) -> dict[str, np.ndarray]:
     """One less the background's probability, of all anchors by what they are."""
-    network, task = load(model), DetectionTask()
-    how, samples = spec_of(network).preprocessing, task.read(data, ReadOptions()).splits["val"][:pictures]
+    loaded, task = load(model), DetectionTask()
+    how, samples = spec_of(loaded).preprocessing, task.read(data, ReadOptions()).splits["val"][:images]
     found: dict[str, list[torch.Tensor]] = {"with an object": [], "without, all": [], "without, hardest": []}
-    for batch in eval_loader(PictureDataset(samples, task, seed=0, augment=None, preprocessing=how), 20, 0, 0, 1):
-        raw = network(prepare(batch.pictures, how.channel_order))
+    for batch in eval_loader(ImageDataset(samples, task, seed=0, augment=None, preprocessing=how), 20, 0, 0, 1):
+        raw = loaded(prepare(batch.images, how.channel_order))
         seen = [Seen(truth.boxes / np.array(truth.size * 2, np.float32), truth.labels) for truth in batch.targets]
         there = match(collate(seen), raw.anchors) >= 0
         for scores, positive in zip(1 - raw.scores.softmax(2)[..., 0], there, strict=True):

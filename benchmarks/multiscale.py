@@ -1,4 +1,4 @@
-"""Does the multi-scale sampler pay? Times training steps at one size and at many, interleaved, on real pictures.
+"""Does the multi-scale sampler pay? Times training steps at one size and at many, interleaved, on real images.
 
     python benchmarks/multiscale.py ../shared/data/imagenette
 
@@ -22,7 +22,7 @@ import torch
 import tyro
 from torch.nn import functional
 
-from mobilevit.data.loader import PictureDataset, train_loader
+from mobilevit.data.loader import ImageDataset, train_loader
 from mobilevit.data.multiscale import (
     MultiScaleConfig,
     MultiScaleSampler,
@@ -51,13 +51,13 @@ SEED = 0
 class Options:
     """What to time."""
 
-    data: Annotated[Path, tyro.conf.Positional]  # a data set of class folders
-    model: str = "mobilevit_xxs"  # which network trains
-    size_px: int = 256  # base size of the pictures
-    batch_size: int = 8  # pictures in a batch at the base size
+    data: Annotated[Path, tyro.conf.Positional]  # a dataset of class folders
+    model: str = "mobilevit_xxs"  # which model trains
+    image_size: int = 256  # base size of the images
+    batch_size: int = 8  # images in a batch at the base size
     steps: int = 60  # timed steps of each rule
     warmup: int = 2  # steps of each resolution before them, not timed
-    workers: int = 0  # processes that decode; 0 decodes inside the step
+    num_workers: int = 0  # processes that decode; 0 decodes inside the step
     device: str = "cpu"  # where to train
     minutes: float = 8.5  # stop timing after so long, and say so
 
@@ -71,58 +71,58 @@ def main(options: Options) -> None:
     while rounds < options.steps and time.monotonic() - started < 60 * options.minutes:
         for trial in trials:
             trial_s, after_s = trial.timed_step(), single.timed_step()
-            trial.costs[trial.size_px].append(2 * trial_s / (before_s + after_s))
-            single.costs[single.size_px].append(after_s / before_s)
+            trial.costs[trial.image_size].append(2 * trial_s / (before_s + after_s))
+            single.costs[single.image_size].append(after_s / before_s)
             before_s = after_s
         rounds += 1
-    if any(not trial.costs[choice.size_px] for trial in trials for choice in trial.choices):
+    if any(not trial.costs[choice.image_size] for trial in trials for choice in trial.choices):
         raise SystemExit(f"some size was not drawn in {rounds} steps: give more --steps or --minutes")
     _print_tables(options, single, trials, rounds)
 
 
 class Trial:
-    """Training by one rule: its own network, optimiser and place in its schedule."""
+    """Training by one rule: its own model, optimizer and place in its schedule."""
 
     def __init__(self, rule: RuleName, options: Options) -> None:
         samples = reader.read(options.data, ReadOptions()).splits["train"]
-        config = MultiScaleConfig(sampler=rule, size_px=options.size_px, batch_size=options.batch_size)
+        config = MultiScaleConfig(sampler=rule, image_size=options.image_size, batch_size=options.batch_size)
         self.rule, self.choices, self.device = rule, resolutions(config), torch.device(options.device)
         self.sampler = MultiScaleSampler(len(samples), config, seed=SEED)
         self.batches = _endless(samples, self.sampler, options)
         torch.manual_seed(SEED)
-        network = build(options.model, 1 + max(sample.target for sample in samples))
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
-        self.size_px = options.size_px  # of the last step
+        model = build(options.model, 1 + max(sample.target for sample in samples))
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+        self.image_size = options.image_size  # of the last step
         self.times_s: list[float] = []
         self.costs: dict[int, list[float]] = defaultdict(list)  # by size: in steps of single-scale training
 
     def warm_up(self, steps: int) -> None:
         for choice in self.choices:
             for _ in range(steps):
-                self._train(torch.zeros(choice.batch_size, 3, choice.size_px, choice.size_px, dtype=torch.uint8))
+                self._train(torch.zeros(choice.batch_size, 3, choice.image_size, choice.image_size, dtype=torch.uint8))
 
     def timed_step(self) -> float:
         """Seconds of the next step of the schedule, from asking for its batch to its update."""
         started = time.perf_counter()
         batch = next(self.batches)
-        self._train(batch.pictures, batch.targets)
-        self.size_px = batch.pictures.shape[-1]
+        self._train(batch.images, batch.targets)
+        self.image_size = batch.images.shape[-1]
         self.times_s.append(time.perf_counter() - started)
         return self.times_s[-1]
 
-    def _train(self, pictures: torch.Tensor, targets: torch.Tensor | None = None) -> None:
-        inputs = prepare(pictures.to(self.device), "rgb")
+    def _train(self, images: torch.Tensor, targets: torch.Tensor | None = None) -> None:
+        inputs = prepare(images.to(self.device), "rgb")
         labels = torch.zeros(len(inputs), dtype=torch.long) if targets is None else targets
-        loss = functional.cross_entropy(self.network(inputs), labels.to(self.device), label_smoothing=0.1)
+        loss = functional.cross_entropy(self.model(inputs), labels.to(self.device), label_smoothing=0.1)
         loss.backward()
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.item()  # waits for a GPU
 
     def cost(self, choice: Resolution) -> float:
         """Of a step at this resolution, in steps of single-scale training."""
-        return statistics.median(self.costs[choice.size_px])
+        return statistics.median(self.costs[choice.image_size])
 
     def epoch_cost(self) -> float:
         """Of every step in the schedule of a whole epoch, in the same unit."""
@@ -132,17 +132,17 @@ class Trial:
 
 def _by_operations(trial: Trial, base_px: int) -> float:
     """Multiply-adds of an epoch over those of an epoch at the base size; as `expected_epoch` counts pixels."""
-    pictures = sum(choice.batch_size for choice in trial.choices)
-    total = sum(choice.batch_size * info(trial.network, choice.size_px).macs.total for choice in trial.choices)
-    return total / (pictures * info(trial.network, base_px).macs.total)
+    images = sum(choice.batch_size for choice in trial.choices)
+    total = sum(choice.batch_size * info(trial.model, choice.image_size).macs.total for choice in trial.choices)
+    return total / (images * info(trial.model, base_px).macs.total)
 
 
 def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: Options) -> Iterator[Batch]:
     """Batches of epoch after epoch."""
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         samples, ClassificationTask(), seed=SEED, augment=AugmentConfig(), preprocessing=Preprocessing()
     )
-    loader = train_loader(dataset, sampler, options.workers)
+    loader = train_loader(dataset, sampler, options.num_workers)
     epoch = 0
     while True:
         sampler.set_epoch(epoch)
@@ -152,25 +152,28 @@ def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: O
 
 def _print_tables(options: Options, single: Trial, trials: list[Trial], rounds: int) -> None:
     steps, step_s = single.sampler.schedule.steps(0), statistics.median(single.times_s)
-    print(f"{options.model}, base {options.size_px} px, batch {options.batch_size}, {rounds} steps of each rule,")
+    print(f"{options.model}, base {options.image_size} px, batch {options.batch_size}, {rounds} steps of each rule,")
     print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}\n")
     print("| rule | steps an epoch | measured epoch (s) | measured | predicted | by these pixels | by multiply-adds |")
     print("|---|---|---|---|---|---|---|")
     print(f"| single | {steps} | {steps * step_s:.0f} | 1.000 | 1.000 | 1.000 | 1.000 |")
     for trial in trials:
         ratio, predicted = trial.epoch_cost() / steps, PREDICTED[trial.rule]
-        pixels, operations = expected_epoch(trial.choices, options.size_px), _by_operations(trial, options.size_px)
+        pixels, operations = (
+            expected_epoch(trial.choices, options.image_size),
+            _by_operations(trial, options.image_size),
+        )
         print(
             f"| {trial.rule} | {trial.sampler.schedule.steps(0)} | {ratio * steps * step_s:.0f} | {ratio:.3f} "
             f"| {predicted:.3f} | {pixels:.3f} | {operations:.3f} |"
         )
-    print("\n| rule | size_px | batch | steps timed | cost of a step | cost of a picture |")
+    print("\n| rule | image_size | batch | steps timed | cost of a step | cost of an image |")
     print("|---|---|---|---|---|---|")
     for trial in (single, *trials):
         for choice in trial.choices:
-            cost, count = trial.cost(choice), len(trial.costs[choice.size_px])
-            picture = cost * options.batch_size / choice.batch_size
-            print(f"| {trial.rule} | {choice.size_px} | {choice.batch_size} | {count} | {cost:.2f} | {picture:.2f} |")
+            cost, count = trial.cost(choice), len(trial.costs[choice.image_size])
+            image = cost * options.batch_size / choice.batch_size
+            print(f"| {trial.rule} | {choice.image_size} | {choice.batch_size} | {count} | {cost:.2f} | {image:.2f} |")
 
 
 if __name__ == "__main__":

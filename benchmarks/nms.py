@@ -1,4 +1,4 @@
-"""How long the suppression of doubles takes on one core: `python benchmarks/nms.py`.
+"""How long non-maximum suppression takes on one core: `python benchmarks/nms.py`.
 
 Candidates as they come from a detector of COCO's 80 classes: after the threshold on scores and the best 400 of each
 class. "even": every class has as many. "skewed": few classes have most, up to 400. Boxes lie in heaps, as anchors
@@ -46,12 +46,12 @@ def skewed() -> Tensor:
 
 
 def heaps(count: int) -> tuple[Tensor, Tensor]:
-    """Boxes scattered around 60 objects in a picture of 1, and their scores."""
+    """Boxes scattered around 60 objects in an image of 1, and their scores."""
     random = torch.Generator().manual_seed(0)
     objects = torch.rand(60, 4, generator=random)[torch.randint(60, (count,), generator=random)]
-    centres = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)
+    centers = objects[:, :2] + 0.03 * torch.randn(count, 2, generator=random)
     sizes = 0.05 + 0.3 * objects[:, 2:] * (0.2 * torch.randn(count, 2, generator=random)).exp()
-    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1), torch.rand(count, generator=random)
+    return torch.cat([centers - sizes / 2, centers + sizes / 2], dim=1), torch.rand(count, generator=random)
 
 
 def timed_ms(boxes: Tensor, scores: Tensor, labels: Tensor) -> float:

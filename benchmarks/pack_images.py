@@ -44,7 +44,7 @@ def main(options: Options) -> None:
 def pack(options: Options) -> tuple[int, int]:
     """Write the file, whole or not at all: the same bytes for the same images; their number, and the file's bytes.
 
-    OutputError for a name that is no zip file's, DataError where `data` is no dataset, PictureError for a broken image.
+    OutputError for a name that is no zip file's, DataError where `data` is no dataset, ImageError for a broken image.
     """
     if options.output.suffix != ".zip":
         raise OutputError(f"cannot write {options.output}: give it a name that ends in .zip")

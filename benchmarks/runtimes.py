@@ -1,15 +1,15 @@
-"""How fast are the exported files? Each beside what timm's network becomes by its own means, on the same runtime.
+"""How fast are the exported files? Each beside what timm's model becomes by its own means, on the same runtime.
 
     python benchmarks/runtimes.py FOLDER
 
-writes both networks into FOLDER in every format that runs on this system (minutes; what is there already is kept), and
+writes both models into FOLDER in every format that runs on this system (minutes; what is there already is kept), and
 times them in turns with timm in eager mode. Both have the same random weights. timm's own means are
 `create_model(..., exportable=True)` with `timm.utils.onnx.onnx_export`, and for ExecuTorch and LiteRT the runtimes'
 converters as they stand. A ratio is the median of the ratios within a round. timm 1.0.31 comes into an environment of
 its own, beside torchvision 0.28.0: `pip install --no-deps timm==1.0.31 torchvision==0.28.0`.
 
 Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, nothing else running on the two, all
-files fresh; `--rounds 25 --passes 5`, ms a picture (the fastest turn), and how many times as long timm takes:
+files fresh; `--rounds 25 --passes 5`, ms an image (the fastest turn), and how many times as long timm takes:
 
 | | 1 thread, ms | timm eager | timm's file | 2 threads, ms | timm eager | timm's file |
 |---|---|---|---|---|---|---|
@@ -23,7 +23,7 @@ files fresh; `--rounds 25 --passes 5`, ms a picture (the fastest turn), and how 
 
 Two runs before with `--passes 3` gave on one thread 1.98 and 2.00 over timm eager for the best (LiteRT), on two 2.28;
 over timm's file ONNX 1.02, 1.02 and 1.06, OpenVINO 1.01, 1.01 and 1.03, ExecuTorch 1.14, 1.16 and 1.28, LiteRT 1.04,
-1.02 and 1.07. timm's network as it is for training, whose attention ExecuTorch takes apart (`--formats executorch
+1.02 and 1.07. timm's model as it is for training, whose attention ExecuTorch takes apart (`--formats executorch
 --no-exportable --rounds 20`), takes 1.56 times as long as ours on one thread and 1.85 on two.
 
 So the goals are reached on two threads: 2.2 over timm eager, and 1.25 over timm's ExecuTorch. On one thread they are
@@ -70,7 +70,7 @@ from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.litert import ChannelsLast
 from mobilevit.formats.manifest import manifest_path
-from mobilevit.formats.table import FORMATS, adapter, open_artefact
+from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.weights.creating import create
 
 EAGER = ("timm", "timm, channels_last", "mobilevit, fused")
@@ -82,33 +82,33 @@ class Options:
 
     folder: Annotated[Path, tyro.conf.Positional]  # of the exported files
     model: str = "mobilevit_s"  # one of the classifiers
-    size_px: int = 256  # side of the pictures
+    image_size: int = 256  # side of the images
     threads: tuple[int, ...] = (1, 2)  # numbers of threads to try
     rounds: int = 30  # turns of each
     passes: int = 3  # timed passes in a turn; its time is their median
     formats: tuple[str, ...] = ("onnx", "openvino", "executorch", "litert")
-    exportable: bool = True  # timm's network as it writes itself for exports; else as it is for training
+    exportable: bool = True  # timm's model as it writes itself for exports; else as it is for training
 
 
 def main(options: Options) -> None:
-    networks = eager.Options(model=options.model, size_px=options.size_px)
-    graph = _graph(networks)
+    models = eager.Options(model=options.model, image_size=options.image_size)
+    graph = _graph(models)
     for who in ("mobilevit", "timm"):
         for name in options.formats:
-            _export(who, name, graph, networks, options)
-    print(f"{options.model}, {options.size_px} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
-    columns = "ms a picture | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
+            _export(who, name, graph, models, options)
+    print(f"{options.model}, {options.image_size} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
+    columns = "ms an image | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
     print(f"| threads | | {columns} |\n|---|---|---|---|---|---|")
     for threads in options.threads:
-        _print_rows(threads, options, networks)
+        _print_rows(threads, options, models)
 
 
-def _print_rows(threads: int, options: Options, networks: eager.Options) -> None:
-    prepared: dict[str, Callable[[], Prepared]] = {name: partial(eager.prepare, name, networks) for name in EAGER}
+def _print_rows(threads: int, options: Options, models: eager.Options) -> None:
+    prepared: dict[str, Callable[[], Prepared]] = {name: partial(eager.prepare, name, models) for name in EAGER}
     for name in options.formats:
         for who in ("timm", "mobilevit"):
             path = options.folder / f"{who}{FORMATS[name].suffix}"
-            prepared[f"{who}, {name}"] = partial(_prepare, path, threads, options.size_px)
+            prepared[f"{who}, {name}"] = partial(_prepare, path, threads, options.image_size)
     with ExitStack() as stack:
         players = {
             name: stack.enter_context(Player(prepare, threads, options.passes)) for name, prepare in prepared.items()
@@ -126,77 +126,77 @@ def _print_rows(threads: int, options: Options, networks: eager.Options) -> None
             print(f"| {threads} | {name} | {times} | {to_eager:.2f} | {beside} |")
 
 
-def _prepare(path: Path, threads: int, size_px: int) -> Prepared:
+def _prepare(path: Path, threads: int, image_size: int) -> Prepared:
     """An exported file in the process where it is timed."""
-    runner = open_artefact(path, threads=threads)
+    runner = open_exported(path, threads=threads)
     noise = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (1, 3, size_px, size_px), dtype=torch.uint8, generator=noise)
-    return runner(pictures)["probabilities"], partial(runner, pictures)
+    images = torch.randint(0, 256, (1, 3, image_size, image_size), dtype=torch.uint8, generator=noise)
+    return runner(images)["probabilities"], partial(runner, images)
 
 
-def _graph(networks: eager.Options) -> Graph:
+def _graph(models: eager.Options) -> Graph:
     """What is exported of ours."""
-    network = create(networks.model, num_classes=eager.CLASSES)
-    network.load_state_dict(eager.ours(networks).state_dict())
-    return graph_of(network, tasks.get("classification"), networks.size_px)
+    model = create(models.model, num_classes=eager.CLASSES)
+    model.load_state_dict(eager.ours(models).state_dict())
+    return graph_of(model, tasks.get("classification"), models.image_size)
 
 
-def _export(who: str, name: str, graph: Graph, networks: eager.Options, options: Options) -> None:
+def _export(who: str, name: str, graph: Graph, models: eager.Options, options: Options) -> None:
     """A file with the manifest by which it is opened; where it is there already it stays."""
     path = make_folder(options.folder) / f"{who}{FORMATS[name].suffix}"
     if not manifest_path(path).exists():
         if who == "timm":
-            network = eager.timm_network(networks, exportable=options.exportable).eval()
-            EXPORTS[name](network, path, networks.size_px)
+            model = eager.timm_model(models, exportable=options.exportable).eval()
+            EXPORTS[name](model, path, models.image_size)
         else:
             adapter(name).write(graph, path, "fp32")
         write_atomically(manifest_path(path), draft(graph, name, "fp32", path, meanings={}).to_json())
 
 
-def _onnx(network: nn.Module, path: Path, size_px: int) -> None:
+def _onnx(model: nn.Module, path: Path, image_size: int) -> None:
     from timm.utils.onnx import onnx_export
 
-    names = {"input_names": ["pictures"], "output_names": ["probabilities"]}
-    onnx_export(network, str(path), torch.rand(2, 3, size_px, size_px), use_dynamo=True, **names)
+    names = {"input_names": ["images"], "output_names": ["probabilities"]}
+    onnx_export(model, str(path), torch.rand(2, 3, image_size, image_size), use_dynamo=True, **names)
 
 
-def _openvino(network: nn.Module, path: Path, size_px: int) -> None:
+def _openvino(model: nn.Module, path: Path, image_size: int) -> None:
     import openvino
 
     path.mkdir()
     source = path / "model.onnx"
-    _onnx(network, source, size_px)
+    _onnx(model, source, image_size)
     openvino.save_model(openvino.convert_model(source), path / "model.xml", compress_to_fp16=False)
     source.unlink()
 
 
-def _executorch(network: nn.Module, path: Path, size_px: int) -> None:
+def _executorch(model: nn.Module, path: Path, image_size: int) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
     with torch.no_grad():
-        program = torch.export.export(network, (torch.rand(1, 3, size_px, size_px),))
+        program = torch.export.export(model, (torch.rand(1, 3, image_size, image_size),))
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(edge.to_executorch().buffer)
 
 
-def _litert(network: nn.Module, path: Path, size_px: int) -> None:
+def _litert(model: nn.Module, path: Path, image_size: int) -> None:
     import litert_torch
 
-    program = ChannelsLast(Single(network), ("probabilities",)).eval()
-    pictures = torch.rand(1, size_px, size_px, 3)
-    litert_torch.convert(program, sample_kwargs={"pictures": pictures}).export(str(path))
+    program = ChannelsLast(Single(model), ("probabilities",)).eval()
+    images = torch.rand(1, image_size, image_size, 3)
+    litert_torch.convert(program, sample_kwargs={"images": images}).export(str(path))
 
 
 class Single(nn.Module):
-    """A network whose output is a tuple of one."""
+    """A model whose output is a tuple of one."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.model = model
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor]:
-        return (self.network(pictures),)
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.model(images),)
 
 
 EXPORTS = {"onnx": _onnx, "openvino": _openvino, "executorch": _executorch, "litert": _litert}

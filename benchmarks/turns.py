@@ -1,4 +1,4 @@
-"""Networks and exported files that take turns, each in a process of its own, as in use: whatever else the machine does
+"""Models and exported files that take turns, each in a process of its own, as in use: whatever else the machine does
 falls on all, and none finds another's memory or threads."""
 
 import statistics

@@ -1,8 +1,8 @@
-"""MobileViT beside the standard vision transformer: the paper's Table 3, and what attention costs as pictures grow.
+"""MobileViT beside the standard vision transformer: the paper's Table 3, and what attention costs as images grow.
 
     python benchmarks/vit.py
 
-First table: parameters and multiply-adds as `mobilevit info` counts them, the time of one picture here (eager, fused,
+First table: parameters and multiply-adds as `mobilevit info` counts them, the time of one image here (eager, fused,
 one after the other in turns, median), and the paper's figures for an iPhone 12 (Core ML; its FLOPs for MobileViT-XS
 are those at 224 px without the products of attention).
 
@@ -37,8 +37,8 @@ from mobilevit.models.vit import DEIT_TINY, ViT, ViTVariant
 class Options:
     """What to time."""
 
-    sizes_px: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the pictures that grow; multiples of 64
-    rounds: int = 20  # timed passes of each network
+    image_sizes: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the images that grow; multiples of 64
+    rounds: int = 20  # timed passes of each model
     threads: int = 1
 
 
@@ -53,7 +53,7 @@ class Published:
     neural_engine_ms: str
 
 
-WARM_UP = 3  # passes of each network that are not timed
+WARM_UP = 3  # passes of each model that are not timed
 
 
 PAPER = {
@@ -73,62 +73,62 @@ def main(options: Options) -> None:
 
 
 def _compare(options: Options) -> None:
-    networks = {name: _build(name, size_px) for name, (size_px, _) in PAPER.items()}
-    passes = [(network, PAPER[name][0]) for name, network in networks.items()]
-    times_ms = dict(zip(networks, _times_ms(passes, options.rounds), strict=True))
+    models = {name: _build(name, image_size) for name, (image_size, _) in PAPER.items()}
+    passes = [(model, PAPER[name][0]) for name, model in models.items()]
+    times_ms = dict(zip(models, _times_ms(passes, options.rounds), strict=True))
     paper = ("parameters", "FLOPs, G", "top-1, %", "CPU, ms", "NE, ms")
     _print_row(
-        "network", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
+        "model", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
     )
     _print_row(*["---"] * 11)
-    for name, (size_px, published) in PAPER.items():
-        cost = info(networks[name], size_px)
+    for name, (image_size, published) in PAPER.items():
+        cost = info(models[name], image_size)
         counts = f"{cost.parameters:,}", _millions(cost.macs.total), _millions(cost.macs.attention)
-        _print_row(name, size_px, *counts, f"{times_ms[name]:.1f}", *astuple(published))
+        _print_row(name, image_size, *counts, f"{times_ms[name]:.1f}", *astuple(published))
 
 
 def _grow(options: Options) -> None:
     columns = ("attention, M", "share", "ms")
     _print_row("px", "DeiT-Tiny: N", "2 N^2 d, M", *columns, "MobileViT-XS: N", "2 N^2 P d, M", *columns)
     _print_row(*["---"] * 11)
-    for size_px in options.sizes_px:
-        networks = [_build("deit_tiny", size_px), _build("mobilevit_xs", size_px)]
-        times_ms = _times_ms([(network, size_px) for network in networks], options.rounds)
-        cells: list[object] = [size_px]
-        predictions = (_predict_vit(DEIT_TINY, size_px), _predict_mobilevit(XS, size_px))
-        for network, (tokens, predicted), time_ms in zip(networks, predictions, times_ms, strict=True):
-            macs = info(network, size_px).macs
+    for image_size in options.image_sizes:
+        models = [_build("deit_tiny", image_size), _build("mobilevit_xs", image_size)]
+        times_ms = _times_ms([(model, image_size) for model in models], options.rounds)
+        cells: list[object] = [image_size]
+        predictions = (_predict_vit(DEIT_TINY, image_size), _predict_mobilevit(XS, image_size))
+        for model, (tokens, predicted), time_ms in zip(models, predictions, times_ms, strict=True):
+            macs = info(model, image_size).macs
             share = f"{macs.attention / macs.total:.0%}"
             cells += [tokens, _millions(predicted), _millions(macs.attention), share, f"{time_ms:.1f}"]
         _print_row(*cells)
 
 
-def _build(name: str, size_px: int) -> nn.Module:
-    return (ViT(DEIT_TINY, size_px=size_px) if name == "deit_tiny" else build(name, 1000)).eval()
+def _build(name: str, image_size: int) -> nn.Module:
+    return (ViT(DEIT_TINY, image_size=image_size) if name == "deit_tiny" else build(name, 1000)).eval()
 
 
-def _predict_vit(variant: ViTVariant, size_px: int) -> tuple[str, int]:
+def _predict_vit(variant: ViTVariant, image_size: int) -> tuple[str, int]:
     """N, and 2 N^2 d over the layers."""
-    tokens = (size_px // variant.patch_px) ** 2 + 1  # the patches and the class token
+    tokens = (image_size // variant.patch_px) ** 2 + 1  # the patches and the class token
     return str(tokens), 2 * tokens**2 * variant.dim * variant.depth
 
 
-def _predict_mobilevit(variant: Variant, size_px: int) -> tuple[str, int]:
+def _predict_mobilevit(variant: Variant, image_size: int) -> tuple[str, int]:
     """N of stages 3, 4 and 5, which lie at strides 8, 16 and 32, and 2 N^2 P d over all their layers."""
-    patches = [(size_px // stride // 2) ** 2 for stride in (8, 16, 32)]
+    patches = [(image_size // stride // 2) ** 2 for stride in (8, 16, 32)]
     macs = sum(2 * n**2 * 4 * dim * depth for n, dim, depth in zip(patches, variant.dims, variant.depths, strict=True))
     return ", ".join(map(str, patches)), macs
 
 
-def _times_ms(networks: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
-    """The median time of one picture of each network, in turns."""
-    players = [(fuse(network), torch.rand(1, 3, size_px, size_px)) for network, size_px in networks]
+def _times_ms(models: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
+    """The median time of one image of each model, in turns."""
+    players = [(fuse(model), torch.rand(1, 3, image_size, image_size)) for model, image_size in models]
     times_ms: list[list[float]] = [[] for _ in players]
     with torch.inference_mode():
         for _ in range(WARM_UP + rounds):
-            for (network, picture), times in zip(players, times_ms, strict=True):
+            for (model, image), times in zip(players, times_ms, strict=True):
                 start_s = time.perf_counter()
-                network(picture)
+                model(image)
                 times.append(1e3 * (time.perf_counter() - start_s))
     return [statistics.median(times[WARM_UP:]) for times in times_ms]
 

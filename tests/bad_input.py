@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 
-def write_pictures(root: Path) -> None:
+def write_images(root: Path) -> None:
     good = root / "good.jpg"
     noise().save(good)
     (root / "cut.jpg").write_bytes(good.read_bytes()[:700])
@@ -35,7 +35,7 @@ def noise() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
 
 
-def write_data_sets(root: Path) -> None:
+def write_datasets(root: Path) -> None:
     for where, count in {
         "flat": 3,
         "alone/cat": 3,
@@ -51,9 +51,9 @@ def write_data_sets(root: Path) -> None:
         "lonely/train/dog": 1,
         "lonely/val/cat": 1,
         "lonely/val/dog": 1,
-        "misspelt/train/cat": 2,
-        "misspelt/train/dog": 2,
-        "misspelt/val/Cat": 2,
+        "misspelled/train/cat": 2,
+        "misspelled/train/dog": 2,
+        "misspelled/val/Cat": 2,
         "held-out/val/cat": 2,
         "held-out/val/dog": 2,
     }.items():
@@ -69,7 +69,7 @@ def write_data_sets(root: Path) -> None:
 
 
 def write_boxes(root: Path) -> None:
-    """Data sets for detection, one picture each; the label files have one good line first."""
+    """Datasets for detection, one image each; the label files have one good line first."""
     for where, label in {
         "short": "0 0.5 0.5 0.1",
         "words": "zero 0.5 0.5 0.1 0.1",
@@ -98,7 +98,7 @@ def write_boxes(root: Path) -> None:
 
 
 def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | None = None) -> None:
-    """A picture with a box, in COCO's way."""
+    """An image with a box, in COCO's way."""
     path.parent.mkdir(parents=True)
     noise().save(path.parent / "a.jpg")
     content = {
@@ -110,21 +110,21 @@ def write_json(path: Path, *, file_name: str = "a.jpg", bbox: list[object] | Non
 
 
 def write_masks(root: Path) -> None:
-    """Data sets for segmentation, six pictures each, of which some masks are wrong."""
+    """Datasets for segmentation, six images each, of which some masks are wrong."""
     good = np.zeros((64, 64), np.uint8)
     good[16:48, 16:48] = 1
-    coloured = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)
-    data_sets: dict[str, tuple[str, dict[int, NDArray[np.uint8]]]] = {
+    colored = np.where(good[..., None] == 1, (128, 64, 128), 0).astype(np.uint8)
+    datasets: dict[str, tuple[str, dict[int, NDArray[np.uint8]]]] = {
         "small": ("background\nsquare\n", {1: good[:32], 2: good[:, :40]}),
         "values": ("background\nsquare\n", {3: good * 7}),
-        "colours": ("", dict.fromkeys(range(6), coloured)),
-        "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), coloured), 4: coloured + 9}),
+        "colors": ("", dict.fromkeys(range(6), colored)),
+        "unknown": ("background 0 0 0\nroad #804080\n", {**dict.fromkeys(range(6), colored), 4: colored + 9}),
         "half": ("background 0 0 0\nroad\n", {}),
         "two": ("background\nsquare\n\nsquare\n", {}),
         "ignore": ("background\nsquare\nignore\n", {}),
         "strangers": ("background\nsquare\n", {}),
     }
-    for name, (classes, wrong) in data_sets.items():
+    for name, (classes, wrong) in datasets.items():
         folder = root / "masks" / name
         for kind in ("images", "masks"):
             (folder / kind).mkdir(parents=True)

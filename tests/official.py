@@ -13,17 +13,17 @@ CLASSES = {"classification": 1000, "detection": 80, "segmentation": 21}  # of th
 
 
 def num_classes(architecture: str) -> int:
-    """How many classes the public weights of this network have."""
+    """How many classes the public weights of this model have."""
     return CLASSES[MODELS[architecture].task]
 
 
 def layouts() -> list[tuple[str, Layout]]:
-    """Every network in every layout that there is for it, to test them all."""
+    """Every model in every layout that there is for it, to test them all."""
     return [(architecture, layout) for architecture in MODELS for layout in family(architecture).preprocessing]
 
 
 def state(architecture: str, classes: int) -> dict[str, Tensor]:
-    """A state dict of our network in float64."""
+    """A state dict of our model in float64."""
     names = key_map(architecture, "cvnets", classes, True)
     return {key: value(names[key][0], shape) for key, shape in shapes(architecture, classes, True).items()}
 
@@ -43,6 +43,6 @@ def value(official_key: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(normal / np.sqrt(np.prod(shape[1:])))
 
 
-def picture(height: int, width: int) -> Tensor:
+def image(height: int, width: int) -> Tensor:
     """The (1, 3, height, width) input of the reference outputs."""
     return torch.from_numpy(np.random.RandomState(0).random_sample((1, 3, height, width)))

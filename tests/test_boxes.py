@@ -44,18 +44,18 @@ def test_iou_of_batches_is_that_of_each() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_decode_undoes_encode_and_centres_undo_corners(seed: int) -> None:
+def test_decode_undoes_encode_and_centers_undo_corners(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     wanted, anchors = (0.05 + torch.rand(2, 9, 4, generator=random, dtype=torch.float64) for _ in range(2))
     wanted = boxes.corners(wanted)
     torch.testing.assert_close(boxes.decode(boxes.encode(wanted, anchors), anchors), wanted)
-    torch.testing.assert_close(boxes.corners(boxes.centres(wanted)), wanted)
+    torch.testing.assert_close(boxes.corners(boxes.centers(wanted)), wanted)
 
 
 def test_the_code_of_a_box() -> None:
-    """t = (centre - anchor's) / anchor's side / 0.1 and log(side / anchor's) / 0.2 (official code)."""
+    """t = (center - anchor's) / anchor's side / 0.1 and log(side / anchor's) / 0.2 (official code)."""
     anchor = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
-    shifted_and_grown = torch.tensor([[0.44, 0.2, 0.64, 1.0]])  # centre 0.54, 0.6; sides 0.2, 0.8
+    shifted_and_grown = torch.tensor([[0.44, 0.2, 0.64, 1.0]])  # center 0.54, 0.6; sides 0.2, 0.8
     expected = torch.tensor([[2.0, 2.5, 0.0, 5 * torch.tensor(2.0).log()]])
     torch.testing.assert_close(boxes.encode(shifted_and_grown, anchor), expected)
     torch.testing.assert_close(boxes.decode(torch.zeros(1, 4), anchor), torch.tensor([[0.4, 0.3, 0.6, 0.7]]))
@@ -92,8 +92,8 @@ def test_nms_of_many_boxes_is_the_textbook_loop(seed: int, classes: int, spread:
     """Classes larger than a block, of very different sizes, in heaps and scattered."""
     random = torch.Generator().manual_seed(seed)
     labels = (classes * torch.rand(400, generator=random) ** 3).long()
-    centres = spread * torch.rand(400, 2, generator=random, dtype=torch.float64)
-    places = boxes.corners(torch.cat([centres, 0.02 + 0.1 * torch.rand(400, 2, generator=random)], dim=1))
+    centers = spread * torch.rand(400, 2, generator=random, dtype=torch.float64)
+    places = boxes.corners(torch.cat([centers, 0.02 + 0.1 * torch.rand(400, 2, generator=random)], dim=1))
     scores = torch.rand(400, generator=random)
     kept = boxes.nms(places, scores, labels, 0.45)
     assert kept.tolist() == textbook(places.tolist(), scores.tolist(), labels.tolist(), 0.45)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The handwritten digits as a picture folder, and scattered over pictures with boxes and masks."""
+"""The handwritten digits as an image folder, and scattered over images with boxes and masks."""
 
 import builtins
 from pathlib import Path
@@ -36,9 +36,9 @@ def test_every_digit_once_a_fifth_of_each_held_out(digits: Path) -> None:
 
 def test_dark_on_light_64_px(digits: Path) -> None:
     for path in list(digits.rglob("*.png"))[::60]:
-        picture = Image.open(path)
-        assert picture.size == (64, 64)
-        pixels = np.asarray(picture)
+        image = Image.open(path)
+        assert image.size == (64, 64)
+        pixels = np.asarray(image)
         assert pixels.min() < 60
         assert pixels.max() > 245
         assert np.median(pixels[:, [0, -1]]) > 200  # the margin is paper
@@ -53,7 +53,7 @@ def test_the_seed_decides(digits: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digit_scenes, "PICTURES", {"train": 12, "val": 5})
+    monkeypatch.setattr(digit_scenes, "IMAGES", {"train": 12, "val": 5})
 
 
 @pytest.mark.usefixtures("few_scenes")
@@ -69,7 +69,7 @@ def test_boxes_lie_around_the_ink_of_their_masks(tmp_path: Path, monkeypatch: py
         assert len(boxed.splits[split]) == len(masked.splits[split]) == count
         for with_boxes, with_mask in zip(boxed.splits[split], masked.splits[split], strict=True):
             assert with_boxes.path.read_bytes() == with_mask.path.read_bytes()
-            mask = masks.truth(with_mask.target)
+            mask = masks.load_target(with_mask.target)
             assert len(with_boxes.target) >= 1
             left_over = mask.copy()
             for (left, top, right, bottom), label in zip(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mobilevit.errors import OutOfMemoryError, PictureError, memory_errors
+from mobilevit.errors import ImageError, OutOfMemoryError, memory_errors
 
 MESSAGES = [
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.25 GiB.",
@@ -29,7 +29,7 @@ def test_memory_that_ran_out_is_said_with_what_to_do(error: Exception) -> None:
     assert ("tried to allocate" in str(caught.value)) == ("tried to allocate" in str(error).lower())
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("memory"), PictureError("out of memory")])
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("memory"), ImageError("out of memory")])
 def test_other_errors_stay_what_they_are(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, memory_errors(lambda: "take less"):
         raise error

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of every network, against the figures counted on the official code."""
+"""Parameters and multiply-adds of every model, against the figures counted on the official code."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,29 +33,29 @@ OFFICIAL = {
 }
 
 
-@pytest.mark.parametrize(("name", "size_px"), OFFICIAL)
-def test_multiply_adds_are_the_official_ones(name: str, size_px: int) -> None:
-    macs = info(name, size_px).macs
+@pytest.mark.parametrize(("name", "image_size"), OFFICIAL)
+def test_multiply_adds_are_the_official_ones(name: str, image_size: int) -> None:
+    macs = info(name, image_size).macs
     found = (macs.total, macs.convolution, macs.linear, macs.attention)
-    for count, millions in zip(found, OFFICIAL[name, size_px], strict=False):
+    for count, millions in zip(found, OFFICIAL[name, image_size], strict=False):
         printed = 0.011 if name.startswith("mobilevit") else 0.051
         assert count / 1e6 == pytest.approx(millions, abs=printed)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_name_alone_is_the_published_network_at_its_own_size(name: str) -> None:
+def test_a_name_alone_is_the_published_model_at_its_own_size(name: str) -> None:
     summary = info(name)
-    assert summary.size_px == MODELS[name].size_px
+    assert summary.image_size == MODELS[name].image_size
     assert summary.parameters == sum(p.numel() for p in create(name).parameters())
 
 
 def test_a_model_that_says_its_size_is_counted_at_that_size(tmp_path: Path) -> None:
-    network = create("ssdlite_mobilevit_xxs", num_classes=3)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=160, fit="stretch"))  # type: ignore
-    assert info(network).size_px == 160
-    model_file.save(tmp_path / "own.safetensors", network.state_dict(), spec_of(network))
-    assert info(tmp_path / "own.safetensors").size_px == 160
-    assert info(nn.Conv2d(3, 8, 1)).size_px == 256
+    model = create("ssdlite_mobilevit_xxs", num_classes=3)
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=160, fit="stretch"))  # type: ignore
+    assert info(model).image_size == 160
+    model_file.save(tmp_path / "own.safetensors", model.state_dict(), spec_of(model))
+    assert info(tmp_path / "own.safetensors").image_size == 160
+    assert info(nn.Conv2d(3, 8, 1)).image_size == 256
 
 
 def test_heads_are_listed_by_what_they_say() -> None:
@@ -72,14 +72,14 @@ def test_parameters_of_the_stages_are_the_official_ones() -> None:
     assert deit_tiny().parameters == 5717416
 
 
-def test_counting_leaves_the_network_as_it_is() -> None:
-    network = create("mobilevit_xxs", num_classes=0)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    summary = info(network, 64)
-    assert network.training
-    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+def test_counting_leaves_the_model_as_it_is() -> None:
+    model = create("mobilevit_xxs", num_classes=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    summary = info(model, 64)
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert summary.stages[-1].shape == (320, 2, 2)  # no classifier
-    assert not any(module._forward_hooks for module in network.modules())
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_plain_values_add_up() -> None:
@@ -89,10 +89,10 @@ def test_plain_values_add_up() -> None:
     assert len(info("mobilevit_xs", 96).rows()) == len(values["stages"]) + 1
 
 
-@pytest.mark.parametrize("size_px", [0, -5, 31, 100_000])
-def test_a_size_that_makes_no_sense_is_refused(size_px: int) -> None:
+@pytest.mark.parametrize("image_size", [0, -5, 31, 100_000])
+def test_a_size_that_makes_no_sense_is_refused(image_size: int) -> None:
     with pytest.raises(UsageError, match="size"):
-        info("mobilevit_xxs", size_px)
+        info("mobilevit_xxs", image_size)
 
 
 def test_any_module_will_do() -> None:

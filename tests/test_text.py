@@ -57,7 +57,7 @@ def test_lines_stay_lines_and_an_error_has_as_many_as_it_was_given() -> None:
 
 @given(st.text(st.characters(codec=None)))
 def test_what_another_library_says_goes_on_one_line(said: str) -> None:
-    """With nothing spelt that merely parted its lines, and with its kind where it says nothing."""
+    """With nothing spelled that merely parted its lines, and with its kind where it says nothing."""
     line = str(DataError(f"it is damaged: {words_of(ValueError(said))}"))
     assert "\n" not in line
     assert words_of(ValueError(f"one\n\ttwo {said} \r\nthree")).startswith("one two ")

@@ -23,7 +23,7 @@ from gpu_parts.stepping import distance, gradient, parts_of, train_step
 from mobilevit import (
     MobileViTError,
     MultiScaleConfig,
-    OptimiserConfig,
+    OptimizerConfig,
     Predictor,
     TrainConfig,
     dry_run,
@@ -32,17 +32,17 @@ from mobilevit import (
     resume,
     train,
 )
-from mobilevit.data.loader import PictureDataset, eval_loader
+from mobilevit.data.loader import ImageDataset, eval_loader
 from mobilevit.data.sample import Sample
 from mobilevit.data.transforms import prepare
 from mobilevit.inference import device_for
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions, ReadOptions
 from mobilevit.tasks.classification import reader
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.distributed import Group
-from mobilevit.training.optimiser import adamw
+from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare as prepare_run
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights.creating import spec_of
 
 torch.set_float32_matmul_precision("highest")
@@ -79,7 +79,7 @@ def task_on_device(task: str, session: Session, figures: Figures) -> None:
 def _answer(task: str, device: torch.device, layout: torch.memory_format, session: Session) -> Answer:
     model = made.model_for(task).to(device, memory_format=layout)  # type: ignore[call-overload]
     batch = made.batch_for(task, session.sizes.compared, session.sizes.compared_px)
-    images = prepare(batch.pictures.to(device), "rgb").contiguous(memory_format=layout)
+    images = prepare(batch.images.to(device), "rgb").contiguous(memory_format=layout)
     with torch.inference_mode():
         outputs = [tensor.float().cpu() for tensor in tensors(model.eval()(images))]
     loss = TASKS[task].loss(model.train()(images), batch.targets.to(device), LossOptions())
@@ -104,7 +104,7 @@ def half_precision(task: str, session: Session, figures: Figures) -> None:
     """Outputs under autocast against float32 on the same device, by the angle between them."""
     model = made.model_for(task).to(session.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     batch = made.batch_for(task, session.sizes.compared, session.sizes.compared_px)
-    images = prepare(batch.pictures.to(session.device), "rgb")
+    images = prepare(batch.images.to(session.device), "rgb")
     expected = tensors(_under(None, model, images))
     for name, dtype in PRECISIONS.items():
         found = tensors(_under(dtype, model, images))
@@ -146,8 +146,8 @@ CLEAR = 0.1  # of probability between the first class and the second
 def _val_images(session: Session) -> Tensor:
     """(N, 3, H, W) uint8, as the trained model sees them."""
     spec, task = spec_of(load(TRAINED)), TASKS["classification"]
-    dataset = PictureDataset(_val(session), task, seed=0, augment=None, preprocessing=spec.preprocessing)
-    return torch.cat([batch.pictures for batch in eval_loader(dataset, 32, workers=0)])
+    dataset = ImageDataset(_val(session), task, seed=0, augment=None, preprocessing=spec.preprocessing)
+    return torch.cat([batch.images for batch in eval_loader(dataset, 32, num_workers=0)])
 
 
 def _val(session: Session) -> tuple[Sample, ...]:
@@ -180,7 +180,7 @@ def grad_scaling(session: Session, figures: Figures) -> None:
     batch = [made.batch_for("classification", session.sizes.compared, session.sizes.compared_px)]
     exact = gradient(train_step("classification", session.device), batch)
     figures.at_most("gradient, against float32", distance(gradient(step, batch), exact), 0.1)
-    step.optimiser = adamw(step.network, OptimiserConfig())
+    step.optimizer = adamw(step.model, OptimizerConfig())
     step.scaler = torch.amp.GradScaler(session.device.type, init_scale=2.0**60)
     left = gradient(step, batch)
     figures.at_most("change by an overflow", max(float(change.abs().max()) for change in left.values()), 0.0)
@@ -246,7 +246,7 @@ def resumed_run(session: Session, figures: Figures) -> None:
 
 def _short_run(session: Session) -> TrainConfig:
     data = made.write_subset(session.data, session.work / "few", session.sizes.run)
-    size_px = session.sizes.compared_px
+    image_size = session.sizes.compared_px
     return TrainConfig(
         data=data,
         model="mobilevit_xxs",
@@ -256,7 +256,7 @@ def _short_run(session: Session) -> TrainConfig:
         name="whole",
         overwrite=True,
         device=session.device.type,  # type: ignore[arg-type]
-        scale=MultiScaleConfig(size_px=size_px, batch_size=max(2, session.sizes.run // 8)),
+        scale=MultiScaleConfig(image_size=image_size, batch_size=max(2, session.sizes.run // 8)),
     )
 
 
@@ -303,7 +303,7 @@ def out_of_memory(session: Session, figures: Figures) -> None:
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.02)  # 1.6 of 80 GB
     try:
-        train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(size_px=512, batch_size=64)))
+        train(replace(_short_run(session), name="too-large", scale=MultiScaleConfig(image_size=512, batch_size=64)))
         message = "no error"
     except MobileViTError as error:
         message = str(error)

@@ -22,15 +22,15 @@ from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch
 from mobilevit.data.transforms import prepare as prepared
 from mobilevit.models.table import build
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.callbacks import Quiet
+from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.loop import Parts
-from mobilevit.training.network import training_mode, wrapped
-from mobilevit.training.optimiser import adamw
+from mobilevit.training.model_setup import training_mode, wrapped
+from mobilevit.training.optimizer import adamw
 from mobilevit.training.run import prepare
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import Quiet
 
 CLASSES = 1000
 GOAL_OVER_TIMM, GOAL_WAIT = 1.4, 0.1  # a step's speed over that of timm's model; share of the time without data
@@ -75,16 +75,16 @@ def _timm(model: str) -> dict[str, nn.Module]:
     return {"timm": timm.create_model(model, num_classes=CLASSES)}
 
 
-def _batch(session: Session, size_px: int, count: int) -> Batch:
+def _batch(session: Session, image_size: int, count: int) -> Batch:
     """Noise, in page-locked memory as the loader gives it."""
-    batch = made.batch_for("classification", count, size_px)
+    batch = made.batch_for("classification", count, image_size)
     return batch.pin_memory() if session.device.type == "cuda" else batch
 
 
 def _stepper(model: nn.Module, forward: nn.Module, device: torch.device) -> TrainStep:
     """The project's step as a run has it: AdamW, clipping, bf16 on a GPU. Moves the model."""
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    config = OptimiserConfig()
+    config = OptimizerConfig()
     model.train()
     return step_of(model, forward, "classification", adamw(model, config), _dtype(device), config)
 
@@ -131,26 +131,26 @@ def _ratio(base: list[float], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(base, other, strict=True))
 
 
-def shares(model: str, session: Session, figures: Figures) -> None:
+def shares(name: str, session: Session, figures: Figures) -> None:
     """What a step with its average takes, and of it the optimizer, the average and the copy to the device."""
-    network, batch = _ours(model), _batch(session, session.sizes.step_px, session.sizes.step_batch)
-    step = _stepper(network, network, session.device)
-    ema = Ema(network, 0.999, warmup=False)
-    idle = adamw(network, OptimiserConfig())  # one of its own, so that gradients of zero change nothing that is timed
+    model, batch = _ours(name), _batch(session, session.sizes.step_px, session.sizes.step_batch)
+    step = _stepper(model, model, session.device)
+    ema = Ema(model, 0.999, warmup=False)
+    idle = adamw(model, OptimizerConfig())  # one of its own, so that gradients of zero change nothing that is timed
 
     def whole() -> None:
         step([batch], lr=1e-4, seed=0)
         ema.update(1)
 
     def optimizer() -> None:
-        for parameter in network.parameters():
+        for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         idle.step()
 
     actions: dict[str, Action] = {
         "optimizer": optimizer,
         "average": partial(ema.update, 1),
-        "copy": partial(batch.pictures.to, session.device, copy=True),
+        "copy": partial(batch.images.to, session.device, copy=True),
     }
     step_ms = statistics.median(in_turns({"step": whole}, session)["step"])
     figures["step (ms)"] = step_ms
@@ -160,12 +160,12 @@ def shares(model: str, session: Session, figures: Figures) -> None:
 
 def inference(model: str, session: Session, figures: Figures) -> None:
     """The fused model, in float32 as torch has it and under bf16, and timm's, by batch size."""
-    device, size_px = session.device, session.sizes.step_px
+    device, image_size = session.device, session.sizes.step_px
     models = {"ours": fuse(_ours(model)), **_timm(model)}
     for each in models.values():
         each.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for count in session.sizes.inference_batches:
-        images = prepared(made.batch_for("classification", count, size_px).pictures.to(device), "rgb")
+        images = prepared(made.batch_for("classification", count, image_size).images.to(device), "rgb")
         actions = {
             f"{name} {precision}": partial(_infer, each, images, dtype)
             for name, each in models.items()
@@ -181,18 +181,18 @@ def _infer(model: nn.Module, images: torch.Tensor, dtype: torch.dtype | None) ->
         model(images)
 
 
-def loader(size_px: int, cache: Cache, session: Session, figures: Figures) -> None:
+def loader(image_size: int, cache: Cache, session: Session, figures: Figures) -> None:
     """The loader at one size: what it gives to one who does nothing with it, and how long a training step waits."""
     started = time.perf_counter()
-    parts = _parts(session, size_px, cache)
-    figures["workers"] = parts.workers
+    parts = _parts(session, image_size, cache)
+    figures["num_workers"] = parts.num_workers
     figures["seconds to begin"] = time.perf_counter() - started  # what a cache decodes included
     batches = _endless(parts)
     for _ in range(session.sizes.loader_batches // 2):  # the first ones wait for the workers to start
         next(batches)
     alone = _take(batches, session)
     figures["alone, images/s"] = alone.images / alone.seconds
-    training_mode(parts.network, parts.config)
+    training_mode(parts.model, parts.config)
     _take(batches, session, partial(_train, parts))  # warms up
     trained = _take(batches, session, partial(_train, parts))
     figures["with the step, images/s"] = trained.images / trained.seconds
@@ -200,9 +200,9 @@ def loader(size_px: int, cache: Cache, session: Session, figures: Figures) -> No
     figures["goal"] = f"waits for less than {GOAL_WAIT:g}"
 
 
-def _parts(session: Session, size_px: int, cache: Cache) -> Parts:
+def _parts(session: Session, image_size: int, cache: Cache) -> Parts:
     """What `mobilevit train` makes of the whole dataset, at one size."""
-    scale = MultiScaleConfig(sampler="single", size_px=size_px, batch_size=session.sizes.step_batch)
+    scale = MultiScaleConfig(sampler="single", image_size=image_size, batch_size=session.sizes.step_batch)
     config = TrainConfig(
         data=session.data,
         model="mobilevit_xxs",
@@ -254,8 +254,8 @@ def compiled_sizes(session: Session, figures: Figures) -> None:
     """Each size of the multi-scale sampler is compiled once, and no step compiles again."""
     model = _ours("mobilevit_xxs")
     step = _stepper(model, _compiled(model, session.device), session.device)
-    config = MultiScaleConfig(size_px=max(session.sizes.scales_px), batch_size=session.sizes.step_batch)
-    scales = [replace(config, sampler="single", size_px=size_px) for size_px in session.sizes.scales_px]
+    config = MultiScaleConfig(image_size=max(session.sizes.scales_px), batch_size=session.sizes.step_batch)
+    scales = [replace(config, sampler="single", image_size=image_size) for image_size in session.sizes.scales_px]
     batches = [_batch(session, *resolutions(scale)[0]) for scale in scales]
     started = time.perf_counter()
     for batch in batches:
@@ -292,8 +292,8 @@ def checks(sizes: Sizes) -> tuple[Check, ...]:
     return (
         *(Check(f"training step, {model}", partial(steps, model)) for model in sizes.models),
         *(
-            Check(f"loader, {size_px} px, cache {cache}", partial(loader, size_px, cache))
-            for size_px in sizes.loader_px
+            Check(f"loader, {image_size} px, cache {cache}", partial(loader, image_size, cache))
+            for image_size in sizes.loader_px
             for cache in get_args(Cache)
         ),
         *(Check(f"shares of a step, {model}", partial(shares, model)) for model in sizes.models),

@@ -10,9 +10,9 @@ from dataclasses import replace
 from gpu_parts import made
 from gpu_parts.session import Check, Figures, NotRunError, Session
 from gpu_parts.sizes import Sizes
-from mobilevit import AugmentConfig, MultiScaleConfig, OptimiserConfig, TrainConfig, train
+from mobilevit import AugmentConfig, MultiScaleConfig, OptimizerConfig, TrainConfig, train
 from mobilevit.errors import OutOfMemoryError
-from mobilevit.training.watching import Quiet, StepReport
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.weights import model_file
 
 TRIAL = "trial"
@@ -92,8 +92,8 @@ def _config(session: Session) -> TrainConfig:
         precision="bf16" if session.device.type == "cuda" else "fp32",
         cache="memory",
         checkpoint_minutes=60.0,
-        optim=OptimiserConfig(lr=2e-3, weight_decay=0.05, ema_decay=0.998),
-        scale=MultiScaleConfig(size_px=sizes.learn_px, batch_size=sizes.learn_batch),
+        optim=OptimizerConfig(lr=2e-3, weight_decay=0.05, ema_decay=0.998),
+        scale=MultiScaleConfig(image_size=sizes.learn_px, batch_size=sizes.learn_batch),
         augment=AugmentConfig(crop_area_min=0.2),
     )
 

@@ -38,23 +38,23 @@ def model_for(task: str) -> nn.Module:
     return model
 
 
-def batch_for(task: str, count: int, size_px: int) -> Batch:
+def batch_for(task: str, count: int, image_size: int) -> Batch:
     """Images with classes, boxes or masks: the same each time."""
     rng = np.random.default_rng(0)
     # Soft colors and no noise: the means of noise are all alike, and BatchNorm would blow up what sets them apart.
     colors = torch.from_numpy(rng.uniform(0, 255, (count, 3, 4, 4)))
-    images = functional.interpolate(colors, size=(size_px, size_px), mode="bilinear").to(torch.uint8)
+    images = functional.interpolate(colors, size=(image_size, image_size), mode="bilinear").to(torch.uint8)
     targets: dict[str, Sequence[Any]] = {
         "classification": [index % CLASSES for index in range(count)],
         "detection": [_boxes(rng, 1 + index % 4) for index in range(count)],
-        "segmentation": [_mask(rng, size_px) for _ in range(count)],
+        "segmentation": [_mask(rng, image_size) for _ in range(count)],
     }
     return Batch(images, TASKS[task].collate(targets[task]), torch.arange(count))
 
 
-def _mask(rng: np.random.Generator, size_px: int) -> NDArray[np.uint8]:
+def _mask(rng: np.random.Generator, image_size: int) -> NDArray[np.uint8]:
     """(H, W): four by four squares."""
-    return np.kron(rng.integers(CLASSES, size=(4, 4)), np.ones((size_px // 4, size_px // 4))).astype(np.uint8)
+    return np.kron(rng.integers(CLASSES, size=(4, 4)), np.ones((image_size // 4, image_size // 4))).astype(np.uint8)
 
 
 def _boxes(rng: np.random.Generator, count: int) -> Seen:

@@ -18,9 +18,9 @@ from gpu_parts.made import batch_for, model_for
 from gpu_parts.stepping import PLAIN, Gradient, gradient, parts_of, sgd, step_of
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group, joined
-from mobilevit.training.network import training_mode, wrapped
+from mobilevit.training.model_setup import training_mode, wrapped
 
-IMAGES, SIZE_PX = 8, 64
+IMAGES, IMAGE_SIZE = 8, 64
 
 
 def share(group: Group, device: torch.device, *, sync_norm: bool) -> Gradient:
@@ -34,7 +34,7 @@ def share(group: Group, device: torch.device, *, sync_norm: bool) -> Gradient:
         model, wrapped(model, config, group, device), "classification", sgd(model), config=config.optim, group=group
     )
     indices = range(group.rank, IMAGES, group.world_size)
-    return gradient(step, parts_of(batch_for("classification", IMAGES, SIZE_PX), [indices]))
+    return gradient(step, parts_of(batch_for("classification", IMAGES, IMAGE_SIZE), [indices]))
 
 
 def together(device: torch.device, folder: Path, *, sync_norm: bool, processes: int = 2) -> Gradient:

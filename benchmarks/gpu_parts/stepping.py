@@ -10,13 +10,13 @@ from torch import nn
 from gpu_parts.made import model_for
 from mobilevit.data.sample import Batch
 from mobilevit.tasks import TASKS
-from mobilevit.training.config import OptimiserConfig, TrainConfig
+from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group
-from mobilevit.training.network import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.step import TrainStep
 
 # No clipping and frozen statistics: then a step's gradient is the sum over its images, however these are split.
-PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimiserConfig(clip_norm=0.0))
+PLAIN = TrainConfig(data=Path(), freeze_norm=True, optim=OptimizerConfig(grad_clip_norm=0.0))
 
 Gradient = dict[str, torch.Tensor]
 
@@ -34,7 +34,7 @@ def step_of(
     task: str,
     optimizer: torch.optim.Optimizer,
     amp_dtype: torch.dtype | None = None,
-    config: OptimiserConfig = PLAIN.optim,
+    config: OptimizerConfig = PLAIN.optim,
     group: Group = Group(),  # noqa: B008 (frozen)
 ) -> TrainStep:
     return TrainStep(
@@ -57,14 +57,14 @@ def sgd(model: nn.Module) -> torch.optim.SGD:
 
 def gradient(step: TrainStep, batches: Sequence[Batch]) -> Gradient:
     """Of one step over these batches, on the CPU; `step` descends plainly."""
-    before = {name: value.detach().clone() for name, value in step.network.named_parameters()}
+    before = {name: value.detach().clone() for name, value in step.model.named_parameters()}
     step(batches, lr=1.0, seed=0)
-    return {name: (before[name] - value.detach()).cpu() for name, value in step.network.named_parameters()}
+    return {name: (before[name] - value.detach()).cpu() for name, value in step.model.named_parameters()}
 
 
 def parts_of(batch: Batch, shares: Sequence[Sequence[int]]) -> list[Batch]:
     """The batch of a classifier in several."""
-    return [Batch(batch.pictures[list(s)], batch.targets[list(s)], batch.indices[list(s)]) for s in shares]
+    return [Batch(batch.images[list(s)], batch.targets[list(s)], batch.indices[list(s)]) for s in shares]
 
 
 def distance(found: Gradient, expected: Gradient) -> float:

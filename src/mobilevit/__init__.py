@@ -1,8 +1,8 @@
-"""MobileViT, from a folder of pictures to a trained network.
+"""MobileViT, from a folder of images to a trained model.
 
     import mobilevit
 
-    mobilevit.train(mobilevit.TrainConfig(data="pictures"))
+    mobilevit.train(mobilevit.TrainConfig(data="images"))
     mobilevit.Predictor("runs/mobilevit_xs-1/best.safetensors")("cat.jpg")
 
 Every verb of the command line is a function here. Nothing is imported before it is used.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mobilevit.quantization.quantize import quantize as quantize
     from mobilevit.spec import ModelSpec as ModelSpec
     from mobilevit.tasks.checking import check as check
-    from mobilevit.training.config import OptimiserConfig as OptimiserConfig
+    from mobilevit.training.config import OptimizerConfig as OptimizerConfig
     from mobilevit.training.config import TrainConfig as TrainConfig
     from mobilevit.training.dry_run import dry_run as dry_run
     from mobilevit.training.lr_finder import find_lr as find_lr
@@ -47,7 +47,7 @@ _HOMES = {  # the module of each public name; a test compares it with the import
     "MobileViTError": "mobilevit.errors",
     "ModelSpec": "mobilevit.spec",
     "MultiScaleConfig": "mobilevit.data.multiscale",
-    "OptimiserConfig": "mobilevit.training.config",
+    "OptimizerConfig": "mobilevit.training.config",
     "Predictor": "mobilevit.inference",
     "QuantizeConfig": "mobilevit.quantization.quantize",
     "TrainConfig": "mobilevit.training.config",

@@ -1,12 +1,12 @@
-"""Boxes: overlap, coding relative to anchors, and the suppression of doubles. Pure, and of torch alone.
+"""Boxes: overlap, coding relative to anchors, and non-maximum suppression. Pure, and of torch alone.
 
-A box is x1, y1, x2, y2 (corners) or centre x, centre y, width, height (centres); in any unit, as long as it is one.
+A box is x1, y1, x2, y2 (corners) or center x, center y, width, height (centers); in any unit, as long as it is one.
 """
 
 import torch
 from torch import Tensor
 
-VARIANCES = (0.1, 0.2)  # of the coded centre and of the coded size (SSD)
+VARIANCES = (0.1, 0.2)  # of the coded center and of the coded size (SSD)
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
@@ -22,34 +22,34 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def corners(boxes: Tensor) -> Tensor:
-    """(..., 4) centres -> corners."""
-    centre, size = boxes[..., :2], boxes[..., 2:]
-    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+    """(..., 4) centers -> corners."""
+    center, size = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([center - size / 2, center + size / 2], dim=-1)
 
 
-def centres(boxes: Tensor) -> Tensor:
-    """(..., 4) corners -> centres."""
+def centers(boxes: Tensor) -> Tensor:
+    """(..., 4) corners -> centers."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return torch.cat([(low + high) / 2, high - low], dim=-1)
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """What the network should say of `boxes` (..., 4), corners, at `anchors` (..., 4), centres. Sides must not be 0."""
-    boxes = centres(boxes)
+    """What the model should say of `boxes` (..., 4), corners, at `anchors` (..., 4), centers. Sides must not be 0."""
+    boxes = centers(boxes)
     offset = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:] / VARIANCES[0]
     growth = (boxes[..., 2:] / anchors[..., 2:]).log() / VARIANCES[1]
     return torch.cat([offset, growth], dim=-1)
 
 
 def decode(locations: Tensor, anchors: Tensor) -> Tensor:
-    """The inverse of `encode`: (..., 4) of the network, (..., 4) centres -> corners, not clipped."""
-    centre = anchors[..., :2] + locations[..., :2] * VARIANCES[0] * anchors[..., 2:]
+    """The inverse of `encode`: (..., 4) of the model, (..., 4) centers -> corners, not clipped."""
+    center = anchors[..., :2] + locations[..., :2] * VARIANCES[0] * anchors[..., 2:]
     size = anchors[..., 2:] * (locations[..., 2:] * VARIANCES[1]).exp()
-    return corners(torch.cat([centre, size], dim=-1))
+    return corners(torch.cat([center, size], dim=-1))
 
 
 def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    """The boxes that stay, as indices (K,), best score first: exact greedy suppression within each class.
+    """The boxes that stay, as indices (K,), best score first: exact greedy non-maximum suppression within each class.
 
     boxes (N, 4) corners, scores (N,), labels (N,) of whole numbers. Of one class the best box stays and takes away
     every other whose IoU with it is above `threshold`, then the best of those left, and so on. Of equal scores the

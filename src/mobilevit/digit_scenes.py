@@ -1,6 +1,6 @@
-"""Several handwritten digits scattered over each picture, with their boxes or masks: to try detection and segmentation.
+"""Several handwritten digits scattered over each image, with their boxes or masks: to try detection and segmentation.
 
-The digits of validation pictures are none that a training picture shows.
+The digits of validation images are none that a training image shows.
 """
 
 import json
@@ -16,7 +16,7 @@ from mobilevit.digits import SHADES, held_out, load
 from mobilevit.files import make_folder, write_atomically
 
 SIDE_PX = 160
-PICTURES = {"train": 480, "val": 120}
+IMAGES = {"train": 480, "val": 120}
 TRIES = 60  # at a place that is free
 INK = 0.35  # of full ink, from which a pixel belongs to its digit
 NAMES = tuple(str(digit) for digit in range(10))
@@ -24,7 +24,7 @@ NAMES = tuple(str(digit) for digit in range(10))
 
 @dataclass(frozen=True)
 class Crowd:
-    """How many digits a picture has where there is room for them, and how high they are: fewest and most."""
+    """How many digits an image has where there is room for them, and how high they are: fewest and most."""
 
     digits: tuple[int, int]
     height_px: tuple[int, int]
@@ -36,7 +36,7 @@ CUT_OUT = Crowd((3, 5), (56, 92))  # strokes about as wide as what one value of 
 
 @dataclass(frozen=True)
 class Placed:
-    """A digit in a picture."""
+    """A digit in an image."""
 
     digit: int
     left: int
@@ -45,25 +45,25 @@ class Placed:
 
     @property
     def area(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that its ink covers."""
+        """Rows and columns of the image that its ink covers."""
         height, width = self.ink.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of its ink, in pixels of the picture."""
+        """Left, top, right, bottom of its ink, in pixels of the image."""
         rows, columns = (np.flatnonzero((self.ink > INK).any(axis=axis)) for axis in (1, 0))
         left, right = self.left + columns[0], self.left + columns[-1] + 1
         return int(left), int(self.top + rows[0]), int(right), int(self.top + rows[-1] + 1)
 
 
 def write_boxes(folder: str | Path, *, seed: int = 0) -> Path:
-    """Write train/ and val/ with pictures and `_annotations.coco.json`; `folder`. Errors as for `write_digits`."""
+    """Write train/ and val/ with images and `_annotations.coco.json`; `folder`. Errors as for `write_digits`."""
     folder = Path(folder)
     for split, scenes in _splits(BOXED, seed):
         target, entries = make_folder(folder / split), []
-        for index, (picture, placed) in enumerate(scenes):
-            picture.save(target / f"{index:04}.png")
+        for index, (image, placed) in enumerate(scenes):
+            image.save(target / f"{index:04}.png")
             entries.append(placed)
         write_atomically(target / "_annotations.coco.json", json.dumps(_coco(entries), allow_nan=False))
     return folder
@@ -73,9 +73,9 @@ def write_masks(folder: str | Path, *, seed: int = 0) -> Path:
     """Write train/ and val/ with images/ and masks/, and classes.txt; `folder`. Errors as for `write_digits`."""
     folder = Path(folder)
     for split, scenes in _splits(CUT_OUT, seed):
-        pictures, masks = (make_folder(folder / split / name) for name in ("images", "masks"))
-        for index, (picture, placed) in enumerate(scenes):
-            picture.save(pictures / f"{index:04}.png")
+        images, masks = (make_folder(folder / split / name) for name in ("images", "masks"))
+        for index, (image, placed) in enumerate(scenes):
+            image.save(images / f"{index:04}.png")
             _mask(placed).save(masks / f"{index:04}.png")
     write_atomically(folder / "classes.txt", "\n".join(["background", *NAMES]) + "\n")
     return folder
@@ -89,11 +89,11 @@ def _splits(crowd: Crowd, seed: int) -> Iterator[tuple[str, Iterator[Scene]]]:
     held = held_out(digits, seed)
     for split, chosen in (("train", np.flatnonzero(~held)), ("val", np.flatnonzero(held))):
         rng = np.random.default_rng((seed, split == "val"))
-        yield split, (_scene(rng, crowd, drawings[chosen], digits[chosen]) for _ in range(PICTURES[split]))
+        yield split, (_scene(rng, crowd, drawings[chosen], digits[chosen]) for _ in range(IMAGES[split]))
 
 
 def _scene(rng: np.random.Generator, crowd: Crowd, drawings: NDArray[np.float64], digits: NDArray[np.int64]) -> Scene:
-    """Dark digits of many colours on light paper, none over another."""
+    """Dark digits of many colors on light paper, none over another."""
     placed: list[Placed] = []
     for _ in range(rng.integers(*crowd.digits, endpoint=True)):
         which, height = int(rng.integers(len(digits))), int(rng.integers(*crowd.height_px, endpoint=True))

@@ -1,4 +1,4 @@
-"""Handwritten digits as a picture folder: real pictures that come with a dependency, to try everything on.
+"""Handwritten digits as an image folder: real images that come with a dependency, to try everything on.
 
 1,797 digits of 43 people, 8 x 8 pixels of 17 shades (UCI, "Optical recognition of handwritten digits", CC BY 4.0).
 """
@@ -27,7 +27,7 @@ def write_digits(folder: str | Path, *, seed: int = 0) -> Path:
     held = held_out(digits, seed)
     for index, (drawing, digit) in enumerate(zip(drawings, digits, strict=True)):
         target = make_folder(folder / ("val" if held[index] else "train") / str(digit))
-        _picture(drawing).save(target / f"{index:04}.png")
+        _image(drawing).save(target / f"{index:04}.png")
     return folder
 
 
@@ -53,6 +53,6 @@ def held_out(digits: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     return held
 
 
-def _picture(ink: NDArray[np.float64]) -> Image.Image:
+def _image(ink: NDArray[np.float64]) -> Image.Image:
     paper = Image.fromarray(np.rint(255 * (1 - ink / SHADES)).astype(np.uint8))
     return paper.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)

@@ -26,15 +26,15 @@ class MobileViTError(Exception):
 
 
 class UsageError(MobileViTError):
-    """A misspelt name, an option outside its range, options that exclude each other; exit code 2."""
+    """A misspelled name, an option outside its range, options that exclude each other; exit code 2."""
 
 
-class PictureError(MobileViTError):
-    """A picture that cannot be decoded, or that is refused because decoding it would be unsafe."""
+class ImageError(MobileViTError):
+    """An image that cannot be decoded, or that is refused because decoding it would be unsafe."""
 
 
 class DataError(MobileViTError):
-    """A data set that is missing, empty, ambiguous or inconsistent."""
+    """A dataset that is missing, empty, ambiguous or inconsistent."""
 
 
 class WeightsError(MobileViTError):
@@ -58,7 +58,7 @@ class OutOfMemoryError(MobileViTError):
 
 
 class ParityError(MobileViTError):
-    """An exported file that does not give the network's answers."""
+    """An exported file that does not give the model's answers."""
 
 
 class MissingExtraError(MobileViTError):

@@ -1,11 +1,10 @@
-"""A task's metric over a split of a data set, with any runner. Training validates through the very same function."""
+"""A task's metric over a split of a dataset, with any runner. Training validates through the very same function."""
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +14,12 @@ from mobilevit import class_tables, tasks
 from mobilevit.data import doctor
 from mobilevit.data.cache import ImageCache
 from mobilevit.data.finding import counted, listed
-from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, eval_loader
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.errors import DataError, MobileViTError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
-from mobilevit.formats.table import is_artefact
+from mobilevit.formats.table import is_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import TORCH
@@ -31,28 +30,28 @@ from mobilevit.weights import model_file
 
 log = logging.getLogger("mobilevit")
 
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
-ALL = "all"  # in place of a split: the pictures of every split
+Progress = Callable[[int, int], None]  # images done, images in all
+ALL = "all"  # in place of a split: the images of every split
 PLOT_DPI = 144  # of the PNG files
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network did on a split."""
+    """How a model did on a split."""
 
     metric: Metric
     spec: ModelSpec
     data: Path
     split: str
-    pictures: int
-    classes_present: int  # of the network's classes, those that the data set has
-    seconds: float  # from the first picture asked for to the last one scored
-    network_seconds: float  # of these, in the network
+    images: int
+    classes_present: int  # of the model's classes, those that the dataset has
+    seconds: float  # from the first image asked for to the last one scored
+    model_seconds: float  # of these, in the model
 
     @property
-    def pictures_per_second(self) -> float:
+    def images_per_second(self) -> float:
         """With decoding."""
-        return self.pictures / self.seconds
+        return self.images / self.seconds
 
     @cached_property
     def scores(self) -> Scores:
@@ -62,7 +61,7 @@ class Evaluation:
         """The score threshold that meets a criterion best here; None where the task has none, or nothing was right."""
         chosen = self.scores.threshold(criterion)
         name = printable(self.data.resolve().name)
-        return chosen and replace(chosen, dataset=name, split=self.split, images=self.pictures)
+        return chosen and replace(chosen, dataset=name, split=self.split, images=self.images)
 
     def told_above(self, threshold: ScoreThreshold) -> "Evaluation":
         """The same, of the model with another score threshold: nothing runs again."""
@@ -87,13 +86,11 @@ class Evaluation:
 
     @property
     def summary(self) -> str:
-        """One line for people: "1,000 pictures of DATA (val), 10 of 1,000 classes, 493 pictures a second"."""
+        """One line for people: "1,000 images of DATA (val), 10 of 1,000 classes, 493 images a second"."""
         known = len(self.spec.classes)
         present = f"all {known:,}" if self.classes_present == known else f"{self.classes_present:,} of {known:,}"
-        speed = f"{self.pictures_per_second:,.0f} pictures a second"
-        return (
-            f"{counted(self.pictures, 'picture')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
-        )
+        speed = f"{self.images_per_second:,.0f} images a second"
+        return f"{counted(self.images, 'image')} of {printable(self.data)} ({self.split}), {present} classes, {speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -102,13 +99,13 @@ class Evaluation:
             "task": self.spec.task,
             "data": str(self.data),
             "split": self.split,
-            "pictures": self.pictures,
-            "size_px": self.spec.preprocessing.size_px,
+            "images": self.images,
+            "image_size": self.spec.preprocessing.image_size,
             "classes": len(self.spec.classes),
             "classes_present": self.classes_present,
             "seconds": round(self.seconds, 3),
-            "network_seconds": round(self.network_seconds, 3),
-            "pictures_per_second": round(self.pictures_per_second, 2),
+            "model_seconds": round(self.model_seconds, 3),
+            "images_per_second": round(self.images_per_second, 2),
             "scores": self.scores.to_dict(),
         }
 
@@ -118,9 +115,7 @@ class Evaluation:
         contents: dict[str, str | bytes] = {"evaluation.json": to_json(self.to_dict(), indent=2)}
         contents |= self.scores.files()
         for title, figure in self.scores.plots().items():
-            png = BytesIO()
-            figure.savefig(png, format="png", dpi=PLOT_DPI)
-            contents[f"{title.lower()}.png"] = png.getvalue()
+            contents[f"{title.lower()}.png"] = figure.png(PLOT_DPI)
         for name, content in contents.items():
             write_atomically(folder / name, content)
         return [folder / name for name in contents]
@@ -139,46 +134,46 @@ def evaluate(
     split: str = "val",
     device: str = "auto",
     batch_size: int = 64,
-    workers: int | None = None,
-    size_px: int | None = None,
+    num_workers: int | None = None,
+    image_size: int | None = None,
     runtime: str = "torch",
     read_options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     skip_broken: bool = False,
     store_threshold: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a network on the data set at `data`.
+    """Evaluate a model on the dataset at `data`.
 
-    `split` is one that the data set has, or "all"; the log says where val comes from, if not from a folder of that
-    name. `skip_broken` leaves out what cannot be decoded, which else is a PictureError, and the log counts it.
-    `size_px` evaluates at another size than the network's own; the short side before the crop keeps its ratio to it.
+    `split` is one that the dataset has, or "all"; the log says where val comes from, if not from a folder of that
+    name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
+    `image_size` evaluates at another size than the model's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.
     A score that the split has nothing to measure on, such as boxes, is None, and the log says so.
-    The data set may lack classes of the network, not have others: DataError, which shows the difference. UsageError for
+    The dataset may lack classes of the model, not have others: DataError, which shows the difference. UsageError for
     a batch size or a number of workers out of range, and for a model that takes no threshold. NotStoredError, which has
     the evaluation, where none meets `store_threshold` or the file cannot be written; it stays as it was then.
     """
-    if batch_size < 1 or (workers is not None and workers < 0):
-        raise UsageError(f"batch size {batch_size}, workers {workers}: take 1 or more pictures, 0 or more workers")
-    runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
+    if batch_size < 1 or (num_workers is not None and num_workers < 0):
+        raise UsageError(f"batch size {batch_size}, workers {num_workers}: take 1 or more images, 0 or more workers")
+    runner = runner_for(model, device=device, image_size=image_size, runtime=runtime)
     task = tasks.get(runner.spec.task)
     criterion = None if store_threshold is None else Criterion.parse(store_threshold)
     if criterion is not None:
-        _must_take_threshold(model, task, changed=size_px is not None or runtime != TORCH)
+        _must_take_threshold(model, task, changed=image_size is not None or runtime != TORCH)
     dataset = task.read(Path(data), read_options)
     if split == "val":
         for finding in task.check(dataset, thorough=False):
             if finding.kind == "split":
-                log.info("note: %s; --split all takes every picture", finding.message)
+                log.info("note: %s; --split all takes every image", finding.message)
     if skip_broken:
         dataset = _readable(task, dataset, split)
-    workers = auto_workers(device=_device_of(runner)) if workers is None else workers
+    num_workers = auto_workers(device=_device_of(runner)) if num_workers is None else num_workers
     with memory_errors(
         lambda: f"evaluate in smaller batches (batch_size is {batch_size}), or images of a smaller size"
     ):
         evaluation = evaluate_runner(
-            runner, task, dataset, split, batch_size=batch_size, workers=workers, progress=progress
+            runner, task, dataset, split, batch_size=batch_size, num_workers=num_workers, progress=progress
         )
     if evaluation.scores.primary[1] is None:
         log.warning("note: %s", evaluation.unmeasured)
@@ -189,12 +184,12 @@ def _must_take_threshold(model: object, task: Task, *, changed: bool) -> None:
     """UsageError where no score threshold can be stored; before the work."""
     if "score_threshold" not in task.interface.thresholds:
         raise UsageError(f"a model for {task.name} tells everything, whatever its score: it has no threshold to store")
-    if not isinstance(model, str | Path) or is_artefact(model) or not Path(model).is_file():
+    if not isinstance(model, str | Path) or is_exported(model) or not Path(model).is_file():
         raise UsageError(
             f"a threshold is stored in a model file, and {model} is none: give one such as best.safetensors"
         )
     if changed:
-        raise UsageError("a threshold is stored for the model as it is: leave out --size-px and --runtime")
+        raise UsageError("a threshold is stored for the model as it is: leave out --image-size and --runtime")
     model_file.load(model)
 
 
@@ -222,7 +217,7 @@ def evaluate_runner(
     split: str,
     *,
     batch_size: int,
-    workers: int,
+    num_workers: int,
     rank: int = 0,
     world_size: int = 1,
     cache: ImageCache | None = None,
@@ -234,14 +229,14 @@ def evaluate_runner(
     """
     samples = samples_of(in_order_of(runner.spec.classes, dataset, task), split)
     preprocessing, device = runner.spec.preprocessing, _device_of(runner)
-    pictures = PictureDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
+    images = ImageDataset(samples, task, seed=0, augment=None, preprocessing=preprocessing, cache=cache)
     share = len(range(rank, len(samples), world_size))
     metric = task.metric(runner.spec)
-    started, network_seconds, done = time.perf_counter(), 0.0, 0
-    for batch in eval_loader(pictures, batch_size, workers, rank, world_size, device=device):
+    started, model_seconds, done = time.perf_counter(), 0.0, 0
+    for batch in eval_loader(images, batch_size, num_workers, rank, world_size, device=device):
         asked = time.perf_counter()
-        outputs = runner(batch.pictures)
-        network_seconds += time.perf_counter() - asked
+        outputs = runner(batch.images)
+        model_seconds += time.perf_counter() - asked
         metric.update(outputs, batch.targets, batch.indices)
         done += len(batch.indices)
         if progress is not None:
@@ -251,10 +246,10 @@ def evaluate_runner(
         spec=runner.spec,
         data=dataset.root,
         split=split,
-        pictures=done,
+        images=done,
         classes_present=len(dataset.classes),
         seconds=time.perf_counter() - started,
-        network_seconds=network_seconds,
+        model_seconds=model_seconds,
     )
 
 
@@ -264,7 +259,7 @@ def _device_of(runner: Runner) -> str:
 
 
 def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
-    """That split alone, without the pictures that cannot be decoded."""
+    """That split alone, without the images that cannot be decoded."""
     readable, findings = doctor.without_broken(task, replace(dataset, splits={split: samples_of(dataset, split)}))
     for finding in findings:
         log.warning("note: %s", finding.message)
@@ -272,7 +267,7 @@ def _readable(task: Task, dataset: Dataset, split: str) -> Dataset:
 
 
 def in_order_of(classes: Sequence[ClassLabel], dataset: Dataset, task: Task) -> Dataset:
-    """The data set with its targets counted in the network's `classes`, matched by id or name."""
+    """The dataset with its targets counted in the model's `classes`, matched by id or name."""
     if tuple(classes) == dataset.classes:
         return dataset
     by_id = class_tables.match([label.id for label in dataset.classes], classes)
@@ -299,13 +294,13 @@ def _difference(classes: Sequence[ClassLabel], dataset: Dataset, found: Sequence
     twice = [f"{' and '.join(ids)} ({classes[index].name})" for index, ids in folders.items() if len(ids) > 1]
     parts = [
         (unknown, "in the data alone"),
-        (missing, "in the network alone"),
+        (missing, "in the model alone"),
         (twice, "in the data under several names"),
     ]
     shown = "; ".join(f"{counted(len(names), 'class')} {where}: {listed(names)}" for names, where in parts if names)
     return (
-        f"the classes of {dataset.root} are not those of the network. {shown}. "
-        "Give the data the ids or names of the network's classes, or evaluate a network of these classes."
+        f"the classes of {dataset.root} are not those of the model. {shown}. "
+        "Give the data the ids or names of the model's classes, or evaluate a model of these classes."
     )
 
 
@@ -318,5 +313,5 @@ def samples_of(dataset: Dataset, split: str) -> tuple[Sample, ...]:
         splits = ", ".join(dataset.splits)
         raise DataError(f"{dataset.root} has no split '{split}'{rule}: choose between {splits} and {ALL}")
     if not dataset.splits[split]:
-        raise DataError(f"the split '{split}' of {dataset.root} has no pictures")
+        raise DataError(f"the split '{split}' of {dataset.root} has no images")
     return dataset.splits[split]

@@ -1,6 +1,6 @@
-"""Getting a picture from the web, within limits: an address may come from anywhere and answer with anything."""
+"""Getting an image from the web, within limits: a URL may come from anywhere and answer with anything."""
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.text import words_of
 
 SECONDS = 60.0  # from the first word to the last byte
@@ -9,17 +9,17 @@ MAX_BYTES = 64 * 2**20
 
 
 def fetch(
-    address: str,
+    url: str,
     *,
     seconds: float = SECONDS,
     silence_seconds: float = SILENCE_SECONDS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
-    """What lies at an http or https address; PictureError where it cannot be had within these limits."""
+    """What lies at an http or https URL; ImageError where it cannot be had within these limits."""
     from mobilevit.images.http import HttpError, HttpLimits, answer_of  # here, for it takes a tenth of a second
 
     try:
-        with answer_of(address, HttpLimits(seconds, silence_seconds, max_bytes), {"Accept": "image/*"}) as answer:
+        with answer_of(url, HttpLimits(seconds, silence_seconds, max_bytes), {"Accept": "image/*"}) as answer:
             return b"".join(answer.chunks)
     except HttpError as error:
-        raise PictureError(f"{address}: {words_of(error)}: check the address and the connection") from error
+        raise ImageError(f"{url}: {words_of(error)}: check the URL and the connection") from error

@@ -8,6 +8,7 @@ pyplot in the same process.
 import os
 import sys
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 _first = "matplotlib" not in sys.modules
@@ -38,10 +39,27 @@ class Figure(figure.Figure):
     """A figure in which every text is what it says: dollar signs in the names of classes begin no mathematics."""
 
     def draw(self, renderer: Any) -> None:
+        self._take_words_as_they_are()
+        super().draw(renderer)
+
+    def png(self, dpi: float, *, transparent: bool = False) -> bytes:
+        """The figure as a PNG. It is laid out the first time, and colors alone may change from then on.
+
+        `savefig` would draw everything once more for the layout, and lay out again each time: half of a run's report.
+        """
+        self.set_dpi(dpi)
+        if (engine := self.get_layout_engine()) is not None:
+            self._take_words_as_they_are()
+            engine.execute(self)
+            self.set_layout_engine(None)
+        encoded = BytesIO()
+        self.savefig(encoded, format="png", dpi=dpi, transparent=transparent)
+        return encoded.getvalue()
+
+    def _take_words_as_they_are(self) -> None:
         for text in self.findobj(Text):
             if text.get_text() and not text.get_text().startswith(POWER):
                 text.set_parse_math(False)
-        super().draw(renderer)
 
 
 POWER = "$\\mathdefault{"  # of the ticks of a logarithmic axis, which have no text before they are drawn

@@ -123,19 +123,19 @@ def clear_abandoned_files(parent: Path) -> None:
         pass
 
 
-def picture_format(path: Path) -> str:
-    """The format that the name of a picture to be written asks for.
+def image_format(path: Path) -> str:
+    """The format that the name of an image to be written asks for.
 
     OutputError for another name, or where nothing can be written: to be asked before the work whose outcome it shows.
     """
-    if path.suffix.lower() not in PICTURE_FORMATS:
-        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(PICTURE_FORMATS)}")
+    if path.suffix.lower() not in IMAGE_FORMATS:
+        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(IMAGE_FORMATS)}")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"cannot write {path}: {path.parent} is no folder that can be written to")
-    return PICTURE_FORMATS[path.suffix.lower()]
+    return IMAGE_FORMATS[path.suffix.lower()]
 
 
-PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def make_folder(path: Path) -> Path:

@@ -1,6 +1,6 @@
-"""From pictures to results, with any runner: one picture or a million, broken ones among them.
+"""From images to results, with any runner: one image or a million, broken ones among them.
 
-Pictures are decoded in full, by threads, while the network runs on those before.
+Images are decoded in full, by threads, while the model runs on those before.
 """
 
 import os
@@ -19,28 +19,28 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.data.loader import auto_workers
 from mobilevit.data.transforms import eval_geometry, to_tensor
-from mobilevit.errors import PictureError, UsageError, WeightsError, memory_errors, unknown
+from mobilevit.errors import ImageError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
-from mobilevit.formats.running import ArtefactRunner
-from mobilevit.formats.table import is_artefact, open_artefact
+from mobilevit.formats.running import ExportedRunner
+from mobilevit.formats.table import is_exported, open_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.images.video import Frame, Video, locate
 from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import at_size
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.program import Program
 from mobilevit.weights.creating import load, spec_of
 from mobilevit.weights.model_file import check_spec
 
-BATCH_SIZE = 32  # pictures that the network takes at a time
-DRAWN_PX = 1280  # longest side of a picture that is kept to be drawn on
+BATCH_SIZE = 32  # images that the model takes at a time
+DRAWN_PX = 1280  # longest side of an image that is kept to be drawn on
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A picture that could not be read, and why."""
+class ImageFailure:
+    """An image that could not be read, and why."""
 
     source: str
     message: str
@@ -50,11 +50,11 @@ class Failure:
 
 
 class Predictor:
-    """A network, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
+    """A model, ready to be asked: `Predictor("best.safetensors")("cat.jpg")[0].best.name`.
 
-    Takes a model file, an exported file, a name of the catalogue, a network with a spec (it stays as it is; a fused
-    copy runs), or any Runner. Pictures are paths, folders, patterns, addresses, "-" for standard input, bytes, open
-    files, Pillow pictures, or uint8 RGB arrays (H, W, 3): one of them, or many.
+    Takes a model file, an exported file, a name of the catalog, a model with a spec (it stays as it is; a fused
+    copy runs), or any Runner. Images are paths, folders, patterns, URLs, "-" for standard input, bytes, open
+    files, Pillow images, or uint8 RGB arrays (H, W, 3): one of them, or many.
 
     In a process that was forked it works on the CPU, with one thread.
     """
@@ -67,22 +67,22 @@ class Predictor:
         batch_size: int = BATCH_SIZE,
         top_k: int | None = None,
         score_threshold: float | None = None,
-        size_px: int | None = None,
+        image_size: int | None = None,
         runtime: str = TORCH,
     ) -> None:
-        """`top_k` and `score_threshold` limit what a result says: see `Limits`. `runtime` is "torch", a format that the
+        """`top_k` and `score_threshold` limit what a result says: see `ResultOptions`. `runtime` is "torch", a format that the
         model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
         self._process = os.getpid()
-        self.runner = runner_for(model, device=device, size_px=size_px, runtime=runtime)
+        self.runner = runner_for(model, device=device, image_size=image_size, runtime=runtime)
         self.spec = self.runner.spec
         self.task = tasks.get(self.spec.task)
-        self.batch_size, self.limits = batch_size, Limits(top_k, score_threshold)
+        self.batch_size, self.limits = batch_size, ResultOptions(top_k, score_threshold)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the network's outputs."""
+        """Names, in the order of the model's outputs."""
         return tuple(label.name for label in self.spec.classes)
 
     @property
@@ -90,47 +90,47 @@ class Predictor:
         """The heading of a CSV file of the results' `records()`."""
         return self.task.columns(self.spec, self.limits)
 
-    def __call__(self, pictures: AnySource | Iterable[AnySource]) -> list[Any]:
-        """One Result a picture, in order; for a classifier a `Classification`. PictureError at the first broken one."""
+    def __call__(self, images: AnySource | Iterable[AnySource]) -> list[Any]:
+        """One Result an image, in order; for a classifier a `Classification`. ImageError at the first broken one."""
         results = []
-        for result in self.stream(pictures):
-            if isinstance(result, Failure):
-                raise PictureError(result.message)
+        for result in self.stream(images):
+            if isinstance(result, ImageFailure):
+                raise ImageError(result.message)
             results.append(result)
         return results
 
-    def stream(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[Any | Failure]:
-        """Results as they come, in order, with a Failure in place of each picture that cannot be read."""
-        for _, result in self._run(pictures, keep=False):
+    def stream(self, images: AnySource | Iterable[AnySource]) -> Iterator[Any | ImageFailure]:
+        """Results as they come, in order, with a Failure in place of each image that cannot be read."""
+        for _, result in self._run(images, keep=False):
             yield result
 
-    def drawn(self, pictures: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | Failure]:
-        """As `stream`, each result with its picture, on which it is drawn; large pictures are reduced."""
-        for picture, result in self._run(pictures, keep=True):
-            yield result if picture is None else (result, self.task.draw(picture, result))
+    def drawn(self, images: AnySource | Iterable[AnySource]) -> Iterator[tuple[Any, Image.Image] | ImageFailure]:
+        """As `stream`, each result with its image, on which it is drawn; large images are reduced."""
+        for image, result in self._run(images, keep=True):
+            yield result if image is None else (result, self.task.draw(image, result))
 
     def frames(self, video: str | Path, *, every: int = 1) -> "Iterator[FrameResult]":
         """Results of the frames of a video file, or of a camera ("camera:0"), as they come; of each `every`-th frame.
 
-        PictureError where there is no video that can be read; where a part of it is damaged, after all that could be.
+        ImageError where there is no video that can be read; where a part of it is damaged, after all that could be.
         MissingExtraError without PyAV.
         """
         self._mind_the_fork()
         for frames in _batches(Video(locate(str(video)), every), self.batch_size):
             views = [
-                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).picture(frame.image))
+                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).image(frame.image))
                 for frame in frames
             ]
             results = self.task.decode(self.runner(torch.stack(views)), self.spec, self.limits)
             for frame, result in zip(frames, results, strict=True):
                 yield FrameResult(frame, result.of(str(video), frame.image.size))
 
-    def _run(self, pictures: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
-        """Results and, where they are kept, pictures."""
+    def _run(self, images: AnySource | Iterable[AnySource], keep: bool) -> Iterator[tuple[Image.Image | None, Any]]:
+        """Results and, where they are kept, images."""
         self._mind_the_fork()
         pool = ThreadPoolExecutor(max(1, auto_workers()), thread_name_prefix="decode")
         try:
-            views = in_order(pool, lambda source: self._view(source, keep), expand(pictures), 2 * self.batch_size)
+            views = in_order(pool, lambda source: self._view(source, keep), expand(images), 2 * self.batch_size)
             while batch := list(islice(views, self.batch_size)):
                 yield from self._answers(batch)
         finally:
@@ -145,17 +145,17 @@ class Predictor:
             )
         without_lost_threads()
 
-    def _view(self, source: Source, keep: bool) -> "View | Failure":
+    def _view(self, source: Source, keep: bool) -> "View | ImageFailure":
         try:
-            with source.lent() as picture:
-                return View(source.name, picture.size, self._pixels(picture), _reduced(picture) if keep else None)
-        except PictureError as error:
-            return Failure(source.name, str(error))
+            with source.lent() as image:
+                return View(source.name, image.size, self._pixels(image), _reduced(image) if keep else None)
+        except ImageError as error:
+            return ImageFailure(source.name, str(error))
 
-    def _pixels(self, picture: Image.Image) -> Tensor:
-        return to_tensor(eval_geometry(picture.size, self.spec.preprocessing).picture(picture))
+    def _pixels(self, image: Image.Image) -> Tensor:
+        return to_tensor(eval_geometry(image.size, self.spec.preprocessing).image(image))
 
-    def _answers(self, batch: "list[View | Failure]") -> Iterator[tuple[Image.Image | None, Any]]:
+    def _answers(self, batch: "list[View | ImageFailure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
         results: Iterator[Any] = iter(())
         if views:
@@ -165,10 +165,10 @@ class Predictor:
                 outputs = self.runner(torch.stack([view.pixels for view in views]))
             results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
-            if isinstance(view, Failure):
+            if isinstance(view, ImageFailure):
                 yield None, view
             else:
-                yield view.picture, next(results).of(view.source, view.size)
+                yield view.image, next(results).of(view.source, view.size)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
             if len(batch) == size:
                 yield batch
                 batch = []
-    except PictureError as error:
+    except ImageError as error:
         problem = error
     if batch:
         yield batch
@@ -239,21 +239,21 @@ def _batches(video: Video, most: int) -> Iterator[list[Frame]]:
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of a picture."""
+    """What the model sees of an image."""
 
     source: str
-    size: tuple[int, int]  # (width, height) of the whole picture
+    size: tuple[int, int]  # (width, height) of the whole image
     pixels: Tensor  # (3, H, W) uint8 RGB
-    picture: Image.Image | None  # to be drawn on
+    image: Image.Image | None  # to be drawn on
 
 
-def _reduced(picture: Image.Image) -> Image.Image:
-    """Hundreds of pictures may wait at a time: none keeps more than five megabytes."""
-    scale = DRAWN_PX / max(picture.size)
+def _reduced(image: Image.Image) -> Image.Image:
+    """Hundreds of images may wait at a time: none keeps more than five megabytes."""
+    scale = DRAWN_PX / max(image.size)
     if scale >= 1:
-        return picture
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 Taken = TypeVar("Taken")
@@ -275,48 +275,48 @@ def in_order(
 
 def predict(
     model: str | Path | nn.Module | Runner,
-    pictures: AnySource | Iterable[AnySource],
+    images: AnySource | Iterable[AnySource],
     *,
     device: str = "auto",
     batch_size: int = BATCH_SIZE,
     top_k: int | None = None,
     score_threshold: float | None = None,
-    size_px: int | None = None,
+    image_size: int | None = None,
 ) -> list[Any]:
-    """One Result a picture: a `Predictor` for a single use. PictureError at the first picture that cannot be read."""
+    """One Result an image: a `Predictor` for a single use. ImageError at the first image that cannot be read."""
     predictor = Predictor(
-        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, size_px=size_px
+        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, image_size=image_size
     )
-    return predictor(pictures)
+    return predictor(images)
 
 
 def runner_for(
     model: str | Path | nn.Module | Runner,
     *,
     device: str = "auto",
-    size_px: int | None = None,
+    image_size: int | None = None,
     runtime: str = TORCH,
 ) -> Runner:
-    """A runner of a model file, a name of the catalogue or a network (fused, on `device`), or of an exported file in
+    """A runner of a model file, a name of the catalog or a model (fused, on `device`), or of an exported file in
     its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
 
-    `size_px` takes pictures of another size than the network was trained for, an exported file one that it was exported
+    `image_size` takes images of another size than the model was trained for, an exported file one that it was exported
     for; the resize before the crop keeps its ratio.
     """
     without_lost_threads()
     if isinstance(model, str | Path):
         model = chosen(model, runtime) or model
-        if is_artefact(model):
-            return _exported(Path(model), size_px)
+        if is_exported(model):
+            return _exported(Path(model), image_size)
         model = load(model)
     if not isinstance(model, nn.Module):
-        if size_px is not None:
+        if image_size is not None:
             raise UsageError("the size of a runner is decided where it is made: give the size there")
         return model
     spec = spec_of(model)
     if not spec.classes:
         raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
-    spec = spec if size_px is None else at_size(spec, size_px)
+    spec = spec if image_size is None else at_size(spec, image_size)
     return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
 
 
@@ -330,13 +330,13 @@ def without_lost_threads() -> None:
 LOADED_BY = os.getpid()
 
 
-def _exported(path: Path, size_px: int | None) -> Runner:
+def _exported(path: Path, image_size: int | None) -> Runner:
     """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
-    runner = open_artefact(path, size_px=size_px)
+    runner = open_exported(path, image_size=image_size)
     try:
         check_spec(runner.spec)
         expected = tasks.get(runner.spec.task).interface.outputs
-        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ArtefactRunner) else [*expected]
+        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ExportedRunner) else [*expected]
         if {*found} != {*expected}:
             raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
     except WeightsError as error:

@@ -1,4 +1,4 @@
-"""What a network is made of: stages, shapes, parameters and multiply-adds, counted and not estimated."""
+"""What a model is made of: stages, shapes, parameters and multiply-adds, counted and not estimated."""
 
 import copy
 from collections import Counter
@@ -16,7 +16,7 @@ from mobilevit.models.table import ALIASES, MODELS, resolve
 from mobilevit.models.vit import DEIT_TINY, ViT
 from mobilevit.spec import ModelSpec, Preprocessing
 from mobilevit.weights.blank import blank
-from mobilevit.weights.catalogue import CATALOGUE
+from mobilevit.weights.catalog import CATALOG
 from mobilevit.weights.checkpoint import usual_classes
 from mobilevit.weights.creating import load
 
@@ -39,7 +39,7 @@ class Macs:
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of the network, in the order of the forward pass."""
+    """One part of the model, in the order of the forward pass."""
 
     name: str
     blocks: str  # what it is made of: "InvertedResidual, MobileViTBlock"
@@ -50,12 +50,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network at one picture size."""
+    """A model at one image size."""
 
     name: str
-    size_px: int
+    image_size: int
     stages: tuple[Stage, ...]
-    spec: ModelSpec | None = None  # of a network that carries one: its classes, preprocessing and provenance
+    spec: ModelSpec | None = None  # of a model that carries one: its classes, preprocessing and provenance
 
     @property
     def parameters(self) -> int:
@@ -76,61 +76,61 @@ class Summary:
         return {**asdict(self), "parameters": self.parameters, "macs": {**asdict(self.macs), "total": self.macs.total}}
 
 
-def info(model: str | Path | nn.Module, size_px: int | None = None) -> Summary:
-    """The parts of a network for square pictures of `size_px`: a name, a model file, or a network.
+def info(model: str | Path | nn.Module, image_size: int | None = None) -> Summary:
+    """The parts of a model for square images of `image_size`: a name, a model file, or a model.
 
-    Without `size_px` the pictures are those that the network is made for. Of the name of a network nothing is
+    Without `image_size` the images are those that the model is made for. Of the name of a model nothing is
     downloaded (the name of weights fetches them), and nothing is computed: the forward pass runs on shapes alone.
     UsageError for an unknown name or a size outside 32 to 4096, WeightsError for a file that is no model.
     """
-    if size_px is not None and not SIZES_PX[0] <= size_px <= SIZES_PX[1]:
-        raise UsageError(f"the size is {size_px}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
-    name, network = _network(model)
-    return summarise(name, network, size_px or _own_size_px(name, network))
+    if image_size is not None and not SIZES_PX[0] <= image_size <= SIZES_PX[1]:
+        raise UsageError(f"the size is {image_size}: it must lie between {SIZES_PX[0]} and {SIZES_PX[1]} px")
+    name, loaded = _loaded(model)
+    return summarize(name, loaded, image_size or _own_image_size(name, loaded))
 
 
 def deit_tiny() -> Summary:
     """The standard ViT that the paper compares with, at its 224 px."""
-    return summarise("DeiT-Tiny", ViT(DEIT_TINY, size_px=DEIT_PX), DEIT_PX)
+    return summarize("DeiT-Tiny", ViT(DEIT_TINY, image_size=DEIT_PX), DEIT_PX)
 
 
-def summarise(name: str, network: nn.Module, size_px: int) -> Summary:
-    """Count a network by one forward pass on shapes; the network stays as it is."""
-    network = copy.deepcopy(network).to("meta").eval()
+def summarize(name: str, loaded: nn.Module, image_size: int) -> Summary:
+    """Count a model by one forward pass on shapes; the model stays as it is."""
+    loaded = copy.deepcopy(loaded).to("meta").eval()
     counter = _Counter()
     stages: list[Stage] = []
-    for path, part in _parts(network):
+    for path, part in _parts(loaded):
         _watch(path, part, counter, stages)
     with torch.no_grad(), counter:
-        network(torch.empty(1, 3, size_px, size_px, device="meta", dtype=next(network.parameters()).dtype))
-    rest = _rest(network, {stage.name for stage in stages})
-    return Summary(name, size_px, (*stages, *rest), getattr(network, "spec", None))
+        loaded(torch.empty(1, 3, image_size, image_size, device="meta", dtype=next(loaded.parameters()).dtype))
+    rest = _rest(loaded, {stage.name for stage in stages})
+    return Summary(name, image_size, (*stages, *rest), getattr(loaded, "spec", None))
 
 
-def _network(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
+def _loaded(model: str | Path | nn.Module) -> tuple[str, nn.Module]:
     """What `model` means, and how to call it."""
     if isinstance(model, nn.Module):
         return type(model).__name__, model
-    if model in (*MODELS, *ALIASES) or not (model in CATALOGUE or _is_path(model)):
+    if model in (*MODELS, *ALIASES) or not (model in CATALOG or _is_path(model)):
         name = resolve(str(model))
         return name, blank(name, len(usual_classes(MODELS[name].task)))
     return str(model), load(model)
 
 
-def _own_size_px(name: str, network: nn.Module) -> int:
-    spec = getattr(network, "spec", None)
+def _own_image_size(name: str, loaded: nn.Module) -> int:
+    spec = getattr(loaded, "spec", None)
     if isinstance(spec, ModelSpec):
-        return spec.preprocessing.size_px
-    return MODELS[name].size_px if name in MODELS else Preprocessing().size_px
+        return spec.preprocessing.image_size
+    return MODELS[name].image_size if name in MODELS else Preprocessing().image_size
 
 
 def _is_path(model: str | Path) -> bool:
     return isinstance(model, Path) or "." in model or "/" in model
 
 
-def _parts(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+def _parts(loaded: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The stages of the backbone, then whatever stands behind it; parts without parameters are left out."""
-    for name, child in network.named_children():
+    for name, child in loaded.named_children():
         if name == "backbone" or isinstance(child, nn.ModuleList):
             yield from _parts(child, "" if name == "backbone" else f"{name}.")
         elif any(True for _ in child.parameters()):
@@ -158,12 +158,12 @@ def _blocks(part: nn.Module) -> str:
     return ", ".join(name if count == 1 else f"{name} x{count}" for name, count in blocks.items())
 
 
-def _rest(network: nn.Module, ran: set[str]) -> list[Stage]:
+def _rest(loaded: nn.Module, ran: set[str]) -> list[Stage]:
     """What the forward pass did not show: parts for training alone, and parameters that belong to no part, such as the
     position embeddings of a ViT."""
-    parts = list(_parts(network))
+    parts = list(_parts(loaded))
     inside = {parameter for _, part in parts for parameter in part.parameters()}
-    loose = [(name, parameter) for name, parameter in network.named_parameters() if parameter not in inside]
+    loose = [(name, parameter) for name, parameter in loaded.named_parameters() if parameter not in inside]
     return [
         *(
             Stage(name, f"{_blocks(part)}, in training only", (), _parameters(part.parameters()), Macs())

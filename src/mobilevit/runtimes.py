@@ -13,10 +13,10 @@ from typing import Any
 from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.formats.manifest import read_manifest
-from mobilevit.formats.table import FORMATS, is_artefact
+from mobilevit.formats.table import FORMATS, is_exported
 from mobilevit.models.table import ALIASES, MODELS
 from mobilevit.spec import ModelSpec, ScoreThreshold
-from mobilevit.weights.catalogue import CATALOGUE
+from mobilevit.weights.catalog import CATALOG
 
 TORCH, AUTO = "torch", "auto"
 
@@ -26,7 +26,7 @@ class Ranking:
     """What a benchmark found for one model."""
 
     machine: dict[str, str]  # `this_machine` where it ran
-    latency_ms: dict[str, float]  # of one picture, median, by runtime: "torch" or a name of FORMATS
+    latency_ms: dict[str, float]  # of one image, median, by runtime: "torch" or a name of FORMATS
 
     @property
     def fastest(self) -> str:
@@ -34,7 +34,7 @@ class Ranking:
 
 
 def this_machine() -> dict[str, str]:
-    """What decides how fast a network runs here."""
+    """What decides how fast a model runs here."""
     return {"node": platform.node(), "processor": processor(), "system": f"{platform.system()} {platform.machine()}"}
 
 
@@ -70,7 +70,7 @@ def read_ranking(model: Path) -> Ranking | None:
     return ranking if ranking.machine == this_machine() and ranking.latency_ms else None
 
 
-def artefacts_beside(model: Path) -> dict[str, Path]:
+def exported_beside(model: Path) -> dict[str, Path]:
     """The exported files of a model that lie beside it, by format."""
     paths = {name: model.with_suffix(row.suffix) for name, row in FORMATS.items()}
     return {name: path for name, path in paths.items() if path.exists()}
@@ -81,7 +81,7 @@ def thresholds_beside(model: Path, spec: ModelSpec) -> list[str]:
     return [
         f"{path.name} was exported with another score threshold, {_value(stored)} in place of {_value(own)}: "
         "export it again to have them equal"
-        for path in artefacts_beside(model).values()
+        for path in exported_beside(model).values()
         for stored, own in [(_stored_threshold(path, spec), spec.score_threshold)]
         if _value(stored) != _value(own)
     ]
@@ -110,18 +110,18 @@ def chosen(model: str | Path, runtime: str) -> Path | None:
     model = Path(model)
     if runtime == TORCH:
         return None
-    beside = artefacts_beside(model) if model.is_file() or is_artefact(model) else {}
+    beside = exported_beside(model) if model.is_file() or is_exported(model) else {}
     if runtime == AUTO:
         ranking = read_ranking(model)
         return beside.get(ranking.fastest) if ranking else None
     if runtime in beside:
         return beside[runtime]
-    if is_artefact(model):
+    if is_exported(model):
         raise UsageError(
             f"{model} is an exported model, and no {FORMATS[runtime].title} file lies beside it: leave out the "
             "runtime, or export the model file that it was made of"
         )
-    row, named = FORMATS[runtime], CATALOGUE.get(str(model))
+    row, named = FORMATS[runtime], CATALOG.get(str(model))
     architecture = named.architecture if named else ALIASES.get(str(model), str(model))
     if architecture not in MODELS:
         raise UsageError(
@@ -141,7 +141,7 @@ def faster_beside(model: str | Path) -> str | None:
     time of the fastest.
     """
     path = Path(model)
-    beside = {name: file for name, file in artefacts_beside(path).items() if FORMATS[name].runs_here}
+    beside = {name: file for name, file in exported_beside(path).items() if FORMATS[name].runs_here}
     if not beside or not path.is_file() or path in beside.values():
         return None
     ranking = read_ranking(path)

@@ -1,6 +1,6 @@
-"""What a user calls pictures: files, folders, patterns, addresses, standard input, and pictures in memory.
+"""What a user calls images: files, folders, patterns, URLs, standard input, and images in memory.
 
-Expanding opens nothing but folders. What is wrong with a source shows when it is read, as a PictureError, so that one
+Expanding opens nothing but folders. What is wrong with a source shows when it is read, as a ImageError, so that one
 wrong name among a thousand does not stop the rest.
 """
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from mobilevit.data import folders
 from mobilevit.data.decoding import opened
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.fetching import fetch
 from mobilevit.files import expanded
 from mobilevit.images import opening
@@ -32,28 +32,28 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class Source:
-    """One picture: what to call it, and how to get at what `decode` takes."""
+    """One image: what to call it, and how to get at what `decode` takes."""
 
     name: str
     content: Callable[[], Content]
 
-    def picture(self) -> Image.Image:
-        """Decoded in full, RGB, upright; PictureError."""
-        with self.lent() as picture:
-            return picture
+    def image(self) -> Image.Image:
+        """Decoded in full, RGB, upright; ImageError."""
+        with self.lent() as image:
+            return image
 
     @contextmanager
     def lent(self) -> Iterator[Image.Image]:
-        """The picture, whose memory counts as used until the end: so that not too many large ones are at hand."""
+        """The image, whose memory counts as used until the end: so that not too many large ones are at hand."""
         with ExitStack() as held:
             try:
-                picture = held.enter_context(opened(self.content())).decode()
-            except PictureError as error:
+                image = held.enter_context(opened(self.content())).decode()
+            except ImageError as error:
                 message = str(error)
                 if is_video(self.name):
                     message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
-                raise PictureError(message if printable(self.name) in message else f"{self.name}: {message}") from error
-            yield picture
+                raise ImageError(message if printable(self.name) in message else f"{self.name}: {message}") from error
+            yield image
 
 
 AnySource = Content | Source  # what a user may call an image, or several
@@ -78,16 +78,16 @@ def _several(given: AnySource | Iterable[AnySource]) -> Iterable[AnySource]:
     return [given] if is_one or not isinstance(given, Iterable) else given  # type: ignore[list-item, return-value]
 
 
-# Kinds that have pieces and are one picture. So is an open file, whose pieces are lines.
+# Kinds that have pieces and are one image. So is an open file, whose pieces are lines.
 ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
 def _from_text(text: str) -> Iterator[Source]:
-    """Standard input, an address, a path or, where there is no such path, a pattern."""
+    """Standard input, a URL, a path or, where there is no such path, a pattern."""
     if text == STANDARD_INPUT:
         yield Source("<stdin>", _read_standard_input)
     elif not text:  # as a path it would mean the folder we are in
-        yield _broken('""', "the name of the picture is empty")
+        yield _broken('""', "the name of the image is empty")
     elif "://" in text:
         yield Source(text, partial(fetch, text))
     elif glob.has_magic(text) and not os.path.lexists(text):
@@ -105,27 +105,27 @@ def _from_pattern(pattern: str) -> Iterator[Source]:
 
 
 def _from_path(path: Path) -> Iterator[Source]:
-    """The file, or the pictures of a folder and of the folders inside it, by name."""
+    """The file, or the images of a folder and of the folders inside it, by name."""
     path = expanded(path)
     if not os.path.isdir(path):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         yield Source(str(path), partial(_same, path))
         return
     refusals: list[str] = []
-    pictures = folders.pictures_below(path, refused=lambda error: refusals.append(str(error)))
-    for picture in pictures:
-        yield Source(str(picture), partial(_same, picture))
+    images = folders.images_below(path, refused=lambda error: refusals.append(str(error)))
+    for image in images:
+        yield Source(str(image), partial(_same, image))
     for refusal in refusals:
         yield _broken(str(path), refusal)
-    if not pictures and not refusals:
-        yield _broken(str(path), "no pictures in this folder")
+    if not images and not refusals:
+        yield _broken(str(path), "no images in this folder")
 
 
-def _name_in_memory(picture: Content) -> str:
-    if isinstance(picture, Image.Image):
-        return str(getattr(picture, "filename", "")) or "<picture>"
-    if hasattr(picture, "read"):
-        return str(getattr(picture, "name", "")) or "<file>"
-    return "<bytes>" if isinstance(picture, bytes | bytearray | memoryview) else "<array>"
+def _name_in_memory(image: Content) -> str:
+    if isinstance(image, Image.Image):
+        return str(getattr(image, "filename", "")) or "<image>"
+    if hasattr(image, "read"):
+        return str(getattr(image, "name", "")) or "<file>"
+    return "<bytes>" if isinstance(image, bytes | bytearray | memoryview) else "<array>"
 
 
 def _same(content: Content) -> Content:
@@ -134,15 +134,15 @@ def _same(content: Content) -> Content:
 
 def _broken(name: str, problem: str) -> Source:
     def fail() -> Content:
-        raise PictureError(f"{name}: {problem}")
+        raise ImageError(f"{name}: {problem}")
 
     return Source(name, fail)
 
 
 def _read_standard_input() -> bytes:
     if sys.stdin is None:
-        raise PictureError("standard input is closed: give a file")
+        raise ImageError("standard input is closed: give a file")
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise PictureError(f"standard input has more than {MAX_FILE_BYTES // 2**20} MB: give a file")
+        raise ImageError(f"standard input has more than {MAX_FILE_BYTES // 2**20} MB: give a file")
     return data

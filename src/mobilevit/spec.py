@@ -1,4 +1,4 @@
-"""ModelSpec: what a network is and what it expects. It travels with every weight file."""
+"""ModelSpec: what a model is and what it expects. It travels with every weight file."""
 
 import json
 from collections import Counter
@@ -31,15 +31,15 @@ class ClassLabel:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a decoded picture to the network's input, a square scaled to 0-1.
+    """From a decoded image to the model's input, a square scaled to 0-1.
 
-    `fit` "crop": resize the short side, crop the centre. "stretch": the whole picture, its aspect not kept.
+    `fit` "crop": resize the short side, crop the center. "stretch": the whole image, its aspect not kept.
     """
 
-    size_px: int = 256  # side of the square
-    resize_px: int = 288  # short side before the crop; without meaning where the picture is stretched
+    image_size: int = 256  # side of the square
+    resize_px: int = 288  # short side before the crop; without meaning where the image is stretched
     interpolation: Interpolation = "bilinear"
-    channel_order: ChannelOrder = "rgb"  # of the network's input; callers always pass RGB
+    channel_order: ChannelOrder = "rgb"  # of the model's input; callers always pass RGB
     fit: Fit = "crop"
 
 
@@ -47,8 +47,8 @@ class Preprocessing:
 class Provenance:
     """Where the weights come from and under which terms they may be used."""
 
-    source: str = ""  # an address, or the command that trained them
-    licence: str = ""
+    source: str = ""  # a URL, or the command that trained them
+    license: str = ""
     score: str = ""  # for people: "69.0 % top-1, ImageNet-1k val"
     note: str = ""
 
@@ -130,11 +130,11 @@ class ModelSpec:
 
     architecture: str  # a name of models.table.MODELS
     task: str
-    classes: tuple[ClassLabel, ...]  # in the order of the outputs; empty for a network of pooled features
+    classes: tuple[ClassLabel, ...]  # in the order of the outputs; empty for a model of pooled features
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     patch_sizes: tuple[int, int, int] = (2, 2, 2)  # ablation: side of a patch in stages 3, 4 and 5
     fuse_input: bool = True  # ablation: whether a block fuses its input
-    anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the picture; empty: the paper's
+    anchors: AnchorSizes = ()  # detection: (w, h) of each anchor of each level, of the image; empty: the paper's
     score_threshold: ScoreThreshold | None = None  # detection: chosen for this model; None: the task's default
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -174,16 +174,18 @@ def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
     return next((name for name, count in counts.items() if count > 1), None)
 
 
-def at_size(spec: ModelSpec, size_px: int) -> ModelSpec:
+def at_size(spec: ModelSpec, image_size: int) -> ModelSpec:
     """The spec with another size of the crop, and of the resize before it in its ratio; UsageError out of range."""
-    if not SMALLEST_PX <= size_px <= LARGEST_PX:
-        raise UsageError(f"a size of {size_px} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}")
+    if not SMALLEST_PX <= image_size <= LARGEST_PX:
+        raise UsageError(
+            f"a size of {image_size} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}"
+        )
     before = spec.preprocessing
-    resize_px = round(size_px * before.resize_px / before.size_px)
-    return replace(spec, preprocessing=replace(before, size_px=size_px, resize_px=resize_px))
+    resize_px = round(image_size * before.resize_px / before.image_size)
+    return replace(spec, preprocessing=replace(before, image_size=image_size, resize_px=resize_px))
 
 
-SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the network halves it five times; attention grows with its square
+SMALLEST_PX, LARGEST_PX = 32, 4096  # of the input: the model halves it five times; attention grows with its square
 
 FORMAT = 1  # of the stored spec; raised when an older reader would misread it
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def printable(text: object) -> str:
-    """The text on one line, as people can read it; what cannot be shown is spelt with a backslash.
+    """The text on one line, as people can read it; what cannot be shown is spelled with a backslash.
 
     Bytes that are UTF-8 after all, as where the locale is C, become the letters that they are.
     """
@@ -53,7 +53,7 @@ def _without_surrogates(text: str) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """The text as a file holds it: lines stay, and surrogates are spelt with a backslash."""
+    """The text as a file holds it: lines stay, and surrogates are spelled with a backslash."""
     return _without_surrogates(text).encode()
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mobilevit import runtimes
-from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
+from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.benchmarking.chart import chart
 from mobilevit.cli import main
 from mobilevit.errors import MobileViTError, UsageError
@@ -20,8 +20,8 @@ from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
 from mobilevit.runtimes import (
     Ranking,
-    artefacts_beside,
     chosen,
+    exported_beside,
     faster_beside,
     ranking_path,
     read_ranking,
@@ -40,8 +40,8 @@ pytest.importorskip("onnxscript", reason='needs the extra "export"')
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small classifier with an ONNX file beside it."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    network = load("imagenette")
-    model_file.save(path, network.state_dict(), at_size(spec_of(network), 64))
+    model = load("imagenette")
+    model_file.save(path, model.state_dict(), at_size(spec_of(model), 64))
     export(path, ["onnx"])
     return path
 
@@ -51,10 +51,10 @@ def test_every_runtime_has_its_row(model: Path) -> None:
     found = benchmark(model, threads=[1], runs=6, batch_sizes=[1, 3], progress=lambda *done: told.append(done))
     assert [(row.runtime, row.threads) for row in found.rows] == [("torch", 1), ("onnx", 1)]
     assert told == [(1, 2), (2, 2)]
-    assert found.size_px == 64
+    assert found.image_size == 64
     for row in found.rows:
         assert 0 < row.median_ms <= row.p90_ms <= row.p99_ms
-        assert row.pictures_per_second[1] == pytest.approx(1000 / row.median_ms)
+        assert row.images_per_second[1] == pytest.approx(1000 / row.median_ms)
         assert row.load_ms > 0
         assert row.peak_mib > 50
         assert row.file_mib == pytest.approx(Path(row.path).stat().st_size / 2**20)
@@ -88,19 +88,19 @@ def test_what_cannot_be_meant(model: Path, options: dict[str, object]) -> None:
         benchmark(model, **options)  # type: ignore[arg-type]
 
 
-def row(runtime: str, threads: int, median_ms: float) -> Row:
-    return Row(
+def row(runtime: str, threads: int, median_ms: float) -> RuntimeTiming:
+    return RuntimeTiming(
         runtime, "fp32", threads, median_ms, median_ms * 1.1, median_ms * 2, {1: 1000 / median_ms}, 5, 90, 5, "a.x"
     )
 
 
-def made(*rows: Row) -> Benchmark:
+def made(*rows: RuntimeTiming) -> Benchmark:
     return Benchmark("a.safetensors", 64, 10, this_machine() | {"cores": "2"}, rows)
 
 
 def test_the_recommendation_compares_at_the_same_threads() -> None:
     rows = row("torch", 1, 40), row("onnx", 1, 21), row("torch", 2, 30), row("onnx", 2, 20)
-    assert made(*rows).recommendation == ("Run a.x with 2 threads: 20.0 ms a picture, 1.50 times as fast as PyTorch.")
+    assert made(*rows).recommendation == ("Run a.x with 2 threads: 20.0 ms an image, 1.50 times as fast as PyTorch.")
     assert made(*rows).ranking() == Ranking(this_machine(), {"torch": 30, "onnx": 20})
     assert made(row("torch", 1, 40), row("onnx", 1, 41)).recommendation.startswith("Stay with PyTorch")
 
@@ -116,7 +116,7 @@ def test_auto_takes_the_fastest_of_this_machine(model: Path, tmp_path: Path) -> 
     mine = tmp_path / "mine.safetensors"
     for suffix in (".safetensors", ".onnx", ".onnx.json"):
         shutil.copy(model.with_suffix(suffix), mine.with_suffix(suffix))
-    assert artefacts_beside(mine) == {"onnx": mine.with_suffix(".onnx")}
+    assert exported_beside(mine) == {"onnx": mine.with_suffix(".onnx")}
     assert chosen(mine, "auto") is None, "nothing was measured yet"
     write_ranking(mine, Ranking(this_machine(), {"torch": 30.0, "onnx": 20.0, "litert": 10.0}))
     assert chosen(mine, "auto") is None, "the fastest is gone: PyTorch"
@@ -173,18 +173,18 @@ def test_the_commands_say_it_once_on_standard_error(
     shutil.copy(model, mine)
     mine.with_suffix(".onnx").touch()
     write_ranking(mine, Ranking(this_machine(), {"torch": 30.0, "onnx": 10.0}))
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (64, 64)).save(picture)
-    assert main(["predict", str(mine), str(picture), "--json"]) == 0
+    image = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(image)
+    assert main(["predict", str(mine), str(image), "--json"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out) and err.count("3.0 times as fast") == 1
 
 
 def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["benchmark", str(model), "--threads", "1", "--runs", "5", "--batch-sizes", "1,2"]
-    assert main([*arguments, "--save", str(tmp_path / "speed")]) == 0
+    assert main([*arguments, "--output", str(tmp_path / "speed")]) == 0
     said = capsys.readouterr().out
-    assert "pictures/s, 2 at a time" in said
+    assert "images/s, 2 at a time" in said
     assert Image.open(tmp_path / "speed" / "benchmark.png").width > 500
     found = json.loads((tmp_path / "speed" / "benchmark.json").read_text())
     assert found["recommendation"] in said
@@ -192,9 +192,9 @@ def test_the_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     ranking = read_ranking(model)
     assert ranking is not None
     assert ranking.latency_ms.keys() == {"torch", "onnx"}
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (80, 70), (200, 30, 60)).save(picture)
-    assert main(["predict", str(model), str(picture), "--runtime", "auto", "--json"]) == 0
+    image = tmp_path / "a.png"
+    Image.new("RGB", (80, 70), (200, 30, 60)).save(image)
+    assert main(["predict", str(model), str(image), "--runtime", "auto", "--json"]) == 0
     assert main(["benchmark", str(model), "--threads", "one"]) == 2
     ranking_path(model).unlink()
 

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from zipfile import ZipFile
 
 import numpy as np
@@ -33,14 +36,22 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def pack(data: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, data, output, *options], capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def script() -> Iterator[ModuleType]:
+    """The program as a module, which needs no process of its own."""
+    spec = spec_from_file_location("pack_images", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    sys.modules["pack_images"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["pack_images"]
 
 
-def test_the_same_images_smaller(dataset: Path, tmp_path: Path) -> None:
-    done = pack(dataset, tmp_path / "new" / "packed.zip", "--short-side-px", "32")
-    assert done.returncode == 0, done.stderr
-    assert "4 images" in done.stdout
+def test_the_same_images_smaller(
+    script: ModuleType, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.main(script.Options(dataset, tmp_path / "new" / "packed.zip", short_side_px=32))
+    assert "4 images" in capsys.readouterr().out
     with ZipFile(tmp_path / "new" / "packed.zip") as archive:
         archive.extractall(tmp_path / "packed")
     before, after = (reader.read(folder, ReadOptions()) for folder in (dataset, tmp_path / "packed"))
@@ -55,15 +66,16 @@ def test_the_same_images_smaller(dataset: Path, tmp_path: Path) -> None:
             assert np.abs(np.asarray(found, float) - np.asarray(expected, float)).mean() < 4
 
 
-def test_the_same_bytes_again(dataset: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_again(script: ModuleType, dataset: Path, tmp_path: Path) -> None:
     for name in ("one.zip", "two.zip"):
-        assert pack(dataset, tmp_path / name).returncode == 0
+        script.pack(script.Options(dataset, tmp_path / name))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
 def test_a_broken_image_is_named_and_nothing_written(dataset: Path, tmp_path: Path) -> None:
     (dataset / "train" / "dog" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
-    done = pack(dataset, tmp_path / "packed.zip")
+    command = [sys.executable, SCRIPT, dataset, tmp_path / "packed.zip", "--quality", "50"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "broken.jpg" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""A network that knows two classes and nothing else, and a few pictures: enough for every command to run for real."""
+"""A model that knows two classes and nothing else, and a few images: enough for every command to run for real."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,16 +18,16 @@ NAMES = ("[bold]cat", "dog")  # one that rich would take for markup
 
 
 def write_model(path: Path, names: Sequence[str], architecture: str = "mobilevit_xxs") -> Path:
-    """A network of these classes for pictures of 32 px, as it is before any training."""
+    """A model of these classes for images of 32 px, as it is before any training."""
     torch.manual_seed(0)
-    network = create(architecture, classes=labels(names))
-    spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
-    model_file.save(path, network.state_dict(), spec)
+    model = create(architecture, classes=labels(names))
+    spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=32, resize_px=36))
+    model_file.save(path, model.state_dict(), spec)
     return path
 
 
 def write_data(root: Path, names: Sequence[str]) -> Path:
-    """train and val, four pictures a class each, of 40 x 32 pixels."""
+    """train and val, four images a class each, of 40 x 32 pixels."""
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         for name in names:
@@ -65,8 +65,8 @@ def write_bad(root: Path) -> Path:
     """One file or folder for everything that can be wrong."""
     write_model(root / "pets.safetensors", ("cat", "dog"))
     write_data(root / "pets", ("cat", "dog"))
-    bad_input.write_pictures(root)
-    bad_input.write_data_sets(root)
+    bad_input.write_images(root)
+    bad_input.write_datasets(root)
     bad_input.write_boxes(root)
     bad_input.write_masks(root)
     bad_input.write_models(root)
@@ -74,14 +74,14 @@ def write_bad(root: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(data: Path) -> list[str]:
+def images(data: Path) -> list[str]:
     return [str(path) for path in sorted((data / "val").rglob("*.png"))]
 
 
 @pytest.fixture
 def broken(tmp_path: Path) -> str:
     path = tmp_path / "broken.jpg"
-    path.write_text("no picture")
+    path.write_text("no image")
     return str(path)
 
 

@@ -70,17 +70,17 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--resume", "{tmp}", "--epochs", "3"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--lr", "1e-4"], 2, "leave out --lr 1e-4"),
         (["train", "{tmp}", "--name", "../elsewhere"], 2, "plain name"),
-        (["train", "{tmp}", "--size-px", "10000"], 2, "between 32 and 4096"),
+        (["train", "{tmp}", "--image-size", "10000"], 2, "between 32 and 4096"),
         (["train", "{data}", "--sync-norm", "--weights", "none", "--device", "cpu"], 2, "on cpu"),
         (["check", "{tmp}/nowhere"], 1, "nowhere"),
         (["check", "{tmp}"], 1, "{tmp}"),
-        (["check", "{data}", "--grid", "{tmp}/no/such/folder.png"], 1, "folder.png"),
-        (["check", "{data}", "--grid", "{tmp}/sheet.txt"], 1, "sheet.txt: give it a name that ends in .png"),
+        (["check", "{data}", "--output", "{tmp}/no/such/folder.png"], 1, "folder.png"),
+        (["check", "{data}", "--output", "{tmp}/sheet.txt"], 1, "sheet.txt: give it a name that ends in .png"),
         (["check", "{data}", "--val-fraction", "1"], 2, "between 0 and 1"),
-        (["find-lr", "{data}", "--save", "{tmp}/rate.txt"], 1, "ends in .png"),
+        (["find-lr", "{data}", "--output", "{tmp}/rate.txt"], 1, "ends in .png"),
         (["evaluate", "{tmp}/none.safetensors", "{data}"], 1, "none.safetensors"),
         (["evaluate", "{model}", "{data}", "--split", "tests"], 1, "train, val"),
-        (["evaluate", "{model}", "{data}", "--save", "{model}/file"], 1, "cannot make the folder"),
+        (["evaluate", "{model}", "{data}", "--output", "{model}/file"], 1, "cannot make the folder"),
         (["predict", "{model}"], 2, "no images"),
         (["predict", "{model}", "{tmp}"], 1, "{tmp}"),
         (["predict", "{model}", "x.png", "--json", "--csv"], 2, "exclude"),
@@ -90,8 +90,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "{model}", "x.jpg", "--every", "-2"], 2, "--every is -2"),
         (["predict", "{model}", "x.png", "--top-k", "0"], 2, "top-k"),
         (["explain", "{model}", "{tmp}/none.png"], 1, "none.png"),
-        (["explain", "{model}", "{picture}", "--class-name", "dgo"], 2, "dog"),
-        (["explain", "{model}", "{picture}", "--pixel", "2", "0"], 2, "pixel"),
+        (["explain", "{model}", "{image}", "--class-name", "dgo"], 2, "dog"),
+        (["explain", "{model}", "{image}", "--pixel", "2", "0"], 2, "pixel"),
         (["info", "mobilevit_xxl"], 2, "mobilevit_xs"),
         (["convert", "{tmp}/none.pt", "{tmp}/out.safetensors"], 1, "none.pt"),
         (["convert", "{model}", "{tmp}/out.pt", "--layout", "timn"], 2, "invalid choice"),
@@ -106,11 +106,11 @@ def test_mistakes_are_one_line_and_a_code(
     said: str,
     model: Path,
     data: Path,
-    pictures: list[str],
+    images: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"model": model, "data": data, "tmp": tmp_path, "picture": pictures[0]}
+    places = {"model": model, "data": data, "tmp": tmp_path, "image": images[0]}
     assert main([argument.format(**places) for argument in arguments]) == code
     shown = capsys.readouterr()
     assert said.format(**places) in shown.out + shown.err
@@ -161,14 +161,17 @@ def test_an_interruption_is_no_traceback(model: Path) -> None:
     assert waiting.returncode == 130
 
 
+CLOSED = ("<&-", ">&-", "2>&-")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes streams")
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [*(pytest.param(one, marks=pytest.mark.system) for one in CLOSED), " ".join(CLOSED)])
 def test_closed_streams_stop_nothing_and_nothing_is_written_into_files(closed: str, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(3):
             Image.effect_noise((40, 40), 50).save(tmp_path / "pets" / name / f"{number}.png")
-    script = f'"{sys.executable}" -m mobilevit check pets --json --grid sheet.png {closed}'
+    script = f'"{sys.executable}" -m mobilevit check pets --json --output sheet.png {closed}'
     told = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert "Traceback" not in told.stderr
     assert told.returncode == 0, told.stderr

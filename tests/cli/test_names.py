@@ -17,7 +17,9 @@ from mobilevit.cli import main
 Capture = pytest.CaptureFixture[str]
 CLASSES = {b"caf\xe9": "caf\\xe9", b"new\nline\x1b[31m": "new\\nline\\x1b[31m", "señal".encode(): "señal"}
 FILES = {b"\xfc.png": "\\xfc.png", b"a\nb\x1b[2J.png": "a\\nb\\x1b[2J.png", "ñ.png".encode(): "ñ.png"}
-SMALL = "--model mobilevit_xxs --weights none --size-px 32 --sampler single --workers 0 --batch-size 4 --device cpu"
+SMALL = (
+    "--model mobilevit_xxs --weights none --image-size 32 --sampler single --num-workers 0 --batch-size 4 --device cpu"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def classes_of(rows: list[dict[str, str]], key: str) -> set[str]:
 
 
 def test_check(named: Path, capsys: Capture) -> None:
-    assert main(["check", str(named / "data"), "--json", "--grid", str(named / "grid.png")]) == 0
+    assert main(["check", str(named / "data"), "--json", "--output", str(named / "grid.png")]) == 0
     assert classes_of(json.loads(capsys.readouterr().out)["classes"], "name") == set(CLASSES.values())
     assert main(["check", str(named / "data")]) == 0
     shown = capsys.readouterr().out
@@ -72,16 +74,16 @@ def test_the_run_and_its_page(trained: Path, capsys: Capture, monkeypatch: pytes
 
 def test_evaluate(trained: Path, named: Path, tmp_path: Path, capsys: Capture) -> None:
     """In a locale of UTF-8 the classes are the same as in one of ASCII."""
-    arguments = ["evaluate", str(trained / "best.safetensors"), str(named / "data"), "--workers", "0"]
-    assert main([*arguments, "--json", "--save", str(tmp_path)]) == 0
+    arguments = ["evaluate", str(trained / "best.safetensors"), str(named / "data"), "--num-workers", "0"]
+    assert main([*arguments, "--json", "--output", str(tmp_path)]) == 0
     assert classes_of(json.loads(capsys.readouterr().out)["scores"]["classes"], "name") <= set(CLASSES.values())
-    assert json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["pictures"] == 9
+    assert json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["images"] == 9
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv", ""])
 def test_predict(form: str, trained: Path, named: Path, capsys: Capture) -> None:
-    pictures = named / "data" / "val" / os.fsdecode(b"caf\xe9")
-    arguments = ["predict", str(trained / "best.safetensors"), str(pictures), str(pictures / "missing\x1b[31m\n.png")]
+    images = named / "data" / "val" / os.fsdecode(b"caf\xe9")
+    arguments = ["predict", str(trained / "best.safetensors"), str(images), str(images / "missing\x1b[31m\n.png")]
     assert main([*arguments, *([form] if form else [])]) == 1
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err

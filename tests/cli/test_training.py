@@ -17,16 +17,27 @@ from mobilevit.data.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 Capture = pytest.CaptureFixture[str]
-SMALL = ["--model", "mobilevit_xxs", "--weights", "none", "--workers", "0", "--sampler", "single", "--size-px", "32"]
+SMALL = [
+    "--model",
+    "mobilevit_xxs",
+    "--weights",
+    "none",
+    "--num-workers",
+    "0",
+    "--sampler",
+    "single",
+    "--image-size",
+    "32",
+]
 
 
 def test_no_flag_gives_the_configuration_of_the_python_call() -> None:
-    assert parse_run(TrainOptions, "train", ["pictures"]).config == TrainConfig(data=Path("pictures"))
+    assert parse_run(TrainOptions, "train", ["images"]).config == TrainConfig(data=Path("images"))
 
 
 def test_flags_stand_above_the_recipe() -> None:
-    config = parse_run(TrainOptions, "train", ["pictures", "--recipe", "paper", "--epochs", "5", "--no-flip"]).config
-    paper = with_recipe(TrainConfig(data=Path("pictures")), "paper")
+    config = parse_run(TrainOptions, "train", ["images", "--recipe", "paper", "--epochs", "5", "--no-flip"]).config
+    paper = with_recipe(TrainConfig(data=Path("images")), "paper")
     assert config == dataclasses.replace(paper, epochs=5, augment=dataclasses.replace(paper.augment, flip=False))
 
 
@@ -34,7 +45,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text("epochs = 7\n[optim]\nlr = 0.5\n")
     for arguments in (["--recipe", str(recipe)], [f"--recipe={recipe}"]):
-        config = parse_run(TrainOptions, "train", ["pictures", *arguments]).config
+        config = parse_run(TrainOptions, "train", ["images", *arguments]).config
         assert (config.epochs, config.optim.lr) == (7, 0.5)
 
 
@@ -77,7 +88,7 @@ def test_a_dry_run_is_a_small_table_and_writes_nothing(data: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("spelled", [["--batch-size", "auto"], ["--batch-size=auto"], ["--batch_size", "auto"]])
 def test_the_largest_batch_can_be_asked_for(spelled: list[str], data: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert parse_run(TrainOptions, "train", ["pictures", *spelled]).config.scale.batch_size == AUTO_BATCH
+    assert parse_run(TrainOptions, "train", ["images", *spelled]).config.scale.batch_size == AUTO_BATCH
     assert main(["train", str(data), *SMALL, *spelled, "--device", "cpu", "--output", str(tmp_path / "runs")]) == 2
     assert "batch_size is auto" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
@@ -85,20 +96,23 @@ def test_the_largest_batch_can_be_asked_for(spelled: list[str], data: Path, tmp_
 
 def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
     plot = tmp_path / "rates.png"
-    arguments = ["find-lr", str(data), *SMALL, "--batch-size", "4", "--steps", "12", "--save", str(plot)]
+    arguments = ["find-lr", str(data), *SMALL, "--batch-size", "4", "--steps", "12", "--output", str(plot)]
     assert main([*arguments, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["suggestion"] is None  # pictures of noise
+    assert said["suggestion"] is None  # images of noise
     assert len(said["lrs"]) == len(said["losses"]) >= 3
     assert Image.open(plot).format == "PNG"
     assert main(arguments) == 0
     assert "never falls clearly, so no rate is suggested" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("task", EXAMPLES)
+@pytest.mark.parametrize(
+    "task",
+    ["classification", *(pytest.param(task, marks=pytest.mark.system) for task in ("detection", "segmentation"))],
+)
 def test_demo(task: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn", reason='needs the extra "demo"')
-    monkeypatch.setattr(digit_scenes, "PICTURES", {"train": 60, "val": 12})
+    monkeypatch.setattr(digit_scenes, "IMAGES", {"train": 60, "val": 12})
     assert main(["demo", "--task", task, "--output", str(tmp_path / "runs"), "--epochs", "1"]) == 0
     shown = capsys.readouterr().out
     page = tmp_path / "runs" / EXAMPLES[task].run / "report.html"

@@ -20,10 +20,10 @@ def batch(count: int = 8) -> tuple[Tensor, Tensor]:
 
 def test_off_changes_nothing_and_needs_no_kornia(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kornia", None)
-    pictures, labels = batch()
+    images, labels = batch()
     assert not BatchAugment.active(AugmentConfig())
-    changed, soft = BatchAugment(AugmentConfig(), CLASSES)(pictures, labels)
-    assert torch.equal(changed, pictures)
+    changed, soft = BatchAugment(AugmentConfig(), CLASSES)(images, labels)
+    assert torch.equal(changed, images)
     assert torch.equal(soft, torch.nn.functional.one_hot(labels, CLASSES).float())
 
 
@@ -48,35 +48,35 @@ EACH = [
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_each_kind(config: AugmentConfig, count: int) -> None:
     pytest.importorskip("kornia", reason="the extra `augment` is not installed")
-    augment, (pictures, labels) = BatchAugment(config, CLASSES), batch(count)
-    before = pictures.clone()
+    augment, (images, labels) = BatchAugment(config, CLASSES), batch(count)
+    before = images.clone()
     changes = 0
     for seed in range(4):
         torch.manual_seed(seed)
-        changed, soft = augment(pictures, labels)
+        changed, soft = augment(images, labels)
         torch.manual_seed(seed)
-        again = augment(pictures, labels)
+        again = augment(images, labels)
         assert torch.equal(changed, again[0]) and torch.equal(soft, again[1])
-        assert changed.shape == pictures.shape and changed.min() >= 0 and changed.max() <= 1
+        assert changed.shape == images.shape and changed.min() >= 0 and changed.max() <= 1
         assert changed.is_contiguous(memory_format=torch.channels_last)
         assert soft.shape == (count, CLASSES) and soft.min() >= 0
         assert torch.allclose(soft.sum(1), torch.ones(count))
-        changes += not torch.equal(changed, pictures)
-    assert torch.equal(pictures, before), "the batch itself stays as it was"
+        changes += not torch.equal(changed, images)
+    assert torch.equal(images, before), "the batch itself stays as it was"
     assert changes > 0 or (count == 1 and not (config.randaugment or config.erasing))
 
 
 @pytest.mark.parametrize("config", [AugmentConfig(mixup=1.0), AugmentConfig(cutmix=1.0)], ids=["mixup", "cutmix"])
-def test_labels_are_mixed_as_the_pictures_are(config: AugmentConfig) -> None:
-    """Pictures that are their own label, in one colour: the mean of the mixed picture is the mixed label."""
+def test_labels_are_mixed_as_the_images_are(config: AugmentConfig) -> None:
+    """Images that are their own label, in one color: the mean of the mixed image is the mixed label."""
     pytest.importorskip("kornia", reason="the extra `augment` is not installed")
     labels = torch.arange(3)
-    pictures = torch.eye(3)[:, :, None, None].expand(3, 3, 20, 20).contiguous()
+    images = torch.eye(3)[:, :, None, None].expand(3, 3, 20, 20).contiguous()
     augment = BatchAugment(config, 3)
     mixed = 0
     for seed in range(10):
         torch.manual_seed(seed)
-        changed, soft = augment(pictures, labels)
+        changed, soft = augment(images, labels)
         assert torch.allclose(changed.mean((2, 3)), soft, atol=1e-5)
         mixed += int((soft.max(1).values < 0.999).any())
     assert mixed > 5
@@ -84,6 +84,6 @@ def test_labels_are_mixed_as_the_pictures_are(config: AugmentConfig) -> None:
 
 def test_half_precision_and_other_devices_keep_their_type() -> None:
     pytest.importorskip("kornia", reason="the extra `augment` is not installed")
-    pictures, labels = batch()
-    changed, soft = BatchAugment(AugmentConfig(mixup=0.2), CLASSES)(pictures.bfloat16(), labels)
+    images, labels = batch()
+    changed, soft = BatchAugment(AugmentConfig(mixup=0.2), CLASSES)(images.bfloat16(), labels)
     assert changed.dtype == soft.dtype == torch.bfloat16

@@ -14,17 +14,17 @@ from PIL import Image
 from mobilevit.data import cache
 from mobilevit.data.cache import ImageCache, Limit, Plan, free_memory, must_fit
 from mobilevit.data.decoding import decode
-from mobilevit.data.loader import PictureDataset, eval_loader, train_loader
+from mobilevit.data.loader import ImageDataset, eval_loader, train_loader
 from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
 from mobilevit.data.sample import Batch, Sample
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size, eval_geometry, kept_geometry
-from mobilevit.errors import OutOfMemoryError, PictureError
+from mobilevit.errors import ImageError, OutOfMemoryError
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.classification.task import ClassificationTask
 from mobilevit.tasks.detection.target import Boxes
 
-PREPROCESSING = Preprocessing(size_px=32, resize_px=36)
+PREPROCESSING = Preprocessing(image_size=32, resize_px=36)
 AUGMENT = AugmentConfig(crop_area_min=0.3)
 TASK = ClassificationTask()
 LARGEST_PX = 40
@@ -58,21 +58,21 @@ sides, ratios = st.integers(1, 600), st.floats(1, 4)
 
 
 @pytest.mark.parametrize("task", TASKS)
-@given(size=st.tuples(sides, sides), area=st.floats(0.01, 1), ratio=ratios, size_px=st.integers(8, 320), seed=sides)
+@given(size=st.tuples(sides, sides), area=st.floats(0.01, 1), ratio=ratios, image_size=st.integers(8, 320), seed=sides)
 def test_no_crop_is_enlarged_that_was_not_to_be_anyway(
-    task: str, size: Size, area: float, ratio: float, size_px: int, seed: int
+    task: str, size: Size, area: float, ratio: float, image_size: int, seed: int
 ) -> None:
     augment = AugmentConfig(crop_area_min=area, crop_ratio_max=ratio)
     smallest = TASKS[task].smallest_crop(size, augment)
-    geometry = kept_geometry(size, smallest, size_px)
+    geometry = kept_geometry(size, smallest, image_size)
     target = Boxes.of([[0, 0, size[0] / 2, size[1] / 2]], [0], size)
     for draw in range(5):
-        crop = TASKS[task].train_geometry(np.random.default_rng((seed, draw)), size, target, size_px, augment)
+        crop = TASKS[task].train_geometry(np.random.default_rng((seed, draw)), size, target, image_size, augment)
         left, top, right, bottom = crop.box
         assert min(right - left, bottom - top) >= smallest
         for side, whole, kept_side in zip((right - left, bottom - top), size, geometry.output, strict=True):
             assert kept_side <= whole
-            assert side * kept_side / whole >= min(size_px, side) - 1e-9
+            assert side * kept_side / whole >= min(image_size, side) - 1e-9
 
 
 def test_what_is_kept_is_the_files_own(samples: tuple[Sample, ...]) -> None:
@@ -101,13 +101,15 @@ def test_who_fills_it_and_where_it_lies_change_nothing(samples: tuple[Sample, ..
         assert np.array_equal(other[len(samples) - 1 - index].image, filled[index].image)
 
 
-def batches(samples: tuple[Sample, ...], filled: ImageCache | None, workers: int, context: str = "fork") -> list[Batch]:
-    dataset = PictureDataset(samples, TASK, seed=0, augment=AUGMENT, preprocessing=PREPROCESSING, cache=filled)
-    scale = MultiScaleConfig(size_px=32, batch_size=4, divisor=8)
+def batches(
+    samples: tuple[Sample, ...], filled: ImageCache | None, num_workers: int, context: str = "fork"
+) -> list[Batch]:
+    dataset = ImageDataset(samples, TASK, seed=0, augment=AUGMENT, preprocessing=PREPROCESSING, cache=filled)
+    scale = MultiScaleConfig(image_size=32, batch_size=4, divisor=8)
     sampler = MultiScaleSampler(len(samples), scale, seed=0)
     assert max(size for size, _ in sampler.schedule.choices) == LARGEST_PX
-    loader = train_loader(dataset, sampler, workers)
-    if workers:
+    loader = train_loader(dataset, sampler, num_workers)
+    if num_workers:
         loader.multiprocessing_context = multiprocessing.get_context(context)
     return [batch for epoch in range(2) for batch in _epoch(loader, sampler, epoch)]
 
@@ -120,7 +122,7 @@ def _epoch(loader: object, sampler: MultiScaleSampler, epoch: int) -> list[Batch
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
     assert len(found) == len(expected) > 2
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one.pictures, other.pictures)
+        assert torch.equal(one.images, other.images)
         assert torch.equal(one.targets, other.targets)
         assert torch.equal(one.indices, other.indices)
 
@@ -147,14 +149,14 @@ def test_evaluation_is_the_same_with_it(samples: tuple[Sample, ...]) -> None:
     found, expected = (
         list(
             eval_loader(
-                PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=PREPROCESSING, cache=each), 5, 0
+                ImageDataset(samples, TASK, seed=0, augment=None, preprocessing=PREPROCESSING, cache=each), 5, 0
             )
         )
         for each in (filled, None)
     )
     assert len(found) == len(expected) == 3
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one.pictures, other.pictures)
+        assert torch.equal(one.images, other.images)
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:600], lambda data: data[::-1]])
@@ -163,9 +165,9 @@ def test_a_broken_image_is_named_as_without_it(
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(spoil(samples[2].path.read_bytes()))
-    with pytest.raises(PictureError) as direct:
+    with pytest.raises(ImageError) as direct:
         decode(broken)
-    with pytest.raises(PictureError) as found:
+    with pytest.raises(ImageError) as found:
         Plan.of((*samples, Sample(broken, 0)), kept).fill(shared=False)
     assert str(found.value) == str(direct.value)
 

@@ -1,4 +1,4 @@
-"""Every kind of picture file has defined behaviour: the right pixels, or a PictureError that names it."""
+"""Every kind of image file has defined behavior: the right pixels, or a ImageError that names it."""
 
 import os
 import struct
@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from mobilevit.data.decoding import UPRIGHT, decode, header, opened
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images.opening import FORMATS
 
 ORIENTATION = 0x0112
-WHITE, GREY = (255, 255, 255), (128, 128, 128)
+WHITE, GRAY = (255, 255, 255), (128, 128, 128)
 
 
 def scene(width: int = 48, height: int = 32) -> Image.Image:
-    """Four quadrants of different colours: no flip or turn leaves it as it is."""
+    """Four quadrants of different colors: no flip or turn leaves it as it is."""
     image = Image.new("RGB", (width, height), (200, 30, 30))
     image.paste((30, 200, 30), (width // 2, 0, width, height // 2))
     image.paste((30, 30, 200), (0, height // 2, width // 2, height))
@@ -60,7 +60,7 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
     stored = scene() if turn is None else scene().transpose(turn)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(encoded(stored, kind, exif=exif))
     assert header(path).size == scene().size
     decoded = decode(path)
@@ -88,7 +88,7 @@ def test_an_orientation_before_or_behind_the_pixels_of_a_png(kind: bytes, orient
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00"])
-def test_broken_exif_leaves_the_picture_as_stored(exif: bytes) -> None:
+def test_broken_exif_leaves_the_image_as_stored(exif: bytes) -> None:
     assert difference(decode(encoded(scene(), "JPEG", exif=exif)), scene()) < 12
 
 
@@ -124,27 +124,27 @@ def test_transparent_parts_are_white(data: bytes) -> None:
     assert (pixels[:, 4:] == 255).all()
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("L", 128), ("RGB", GREY)])
-def test_a_transparent_colour_is_white(mode: str, colour: object) -> None:
-    image = Image.new(mode, (4, 4), colour)
-    assert decode(encoded(image, "PNG", transparency=colour)).getpixel((0, 0)) == WHITE
+@pytest.mark.parametrize(("mode", "color"), [("L", 128), ("RGB", GRAY)])
+def test_a_transparent_color_is_white(mode: str, color: object) -> None:
+    image = Image.new(mode, (4, 4), color)
+    assert decode(encoded(image, "PNG", transparency=color)).getpixel((0, 0)) == WHITE
 
 
 def test_half_transparency_is_blended_with_white() -> None:
-    assert decode(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 127)), "PNG")).getpixel((0, 0)) == GREY
+    assert decode(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 127)), "PNG")).getpixel((0, 0)) == GRAY
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr", "HSV", "LA", "RGBA", "CMYK"])
-def test_pillow_pictures_of_any_mode(mode: str) -> None:
+def test_pillow_images_of_any_mode(mode: str) -> None:
     image = scene().convert(mode)
     before = image.tobytes()
     decoded = decode(image)
     assert (decoded.mode, decoded.size) == ("RGB", image.size)
     decoded.paste("black", (0, 0, 48, 32))
-    assert (image.mode, image.tobytes()) == (mode, before), "the caller's picture stays as it was"
+    assert (image.mode, image.tobytes()) == (mode, before), "the caller's image stays as it was"
 
 
-def test_greyscale_and_one_bit() -> None:
+def test_grayscale_and_one_bit() -> None:
     assert decode(encoded(Image.new("L", (3, 2), 77), "JPEG")).getpixel((1, 1)) == (77, 77, 77)
     assert decode(encoded(Image.new("1", (3, 2), 1), "PNG")).getpixel((1, 1)) == WHITE
 
@@ -165,27 +165,27 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
         assert np.asarray(decode(encoded(Image.fromarray(values), kind)))[0, :, 0].tolist() == [0, 1, 100, 128, 255]
 
 
-def test_sixteen_bit_colour_png() -> None:
+def test_sixteen_bit_color_png() -> None:
     data = png(
         chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)), b"\x00" + struct.pack(">HHH", 65535, 0, 32896)
     )
     assert decode(data).getpixel((0, 0)) == (255, 0, 128)
 
 
-def test_float_pictures_go_from_0_to_1() -> None:
+def test_float_images_go_from_0_to_1() -> None:
     values = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
     assert np.asarray(decode(encoded(Image.fromarray(values), "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, 255.0, float("nan"), float("inf")])
 def test_floats_outside_are_refused(value: float) -> None:
-    with pytest.raises(PictureError, match="0 to 1"):
+    with pytest.raises(ImageError, match="0 to 1"):
         decode(encoded(Image.fromarray(np.full((2, 2), value, dtype=np.float32)), "TIFF"))
 
 
 def test_integers_of_32_bits_hold_16() -> None:
     assert decode(Image.fromarray(np.full((2, 2), 65535, dtype=np.int32))).getpixel((0, 0)) == WHITE
-    with pytest.raises(PictureError, match="0 to 65535"):
+    with pytest.raises(ImageError, match="0 to 65535"):
         decode(Image.fromarray(np.full((2, 2), 70000, dtype=np.int32)))
 
 
@@ -196,7 +196,7 @@ def test_the_first_frame_of_several(kind: str, options: dict[str, object]) -> No
     assert decode(data).getpixel((4, 4)) == (255, 0, 0)
 
 
-def test_the_first_picture_of_an_mpo() -> None:
+def test_the_first_image_of_an_mpo() -> None:
     data = encoded(scene(), "MPO", save_all=True, append_images=[Image.new("RGB", (48, 32), "blue")])
     assert header(data).format == "MPO"
     assert difference(decode(data), scene()) < 12
@@ -207,7 +207,7 @@ def test_truncated_at_any_place(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = encoded(noise, kind)
     for share in (0.02, 0.3, 0.7, 0.95):
-        with pytest.raises(PictureError):
+        with pytest.raises(ImageError):
             decode(data[: int(len(data) * share)])
 
 
@@ -216,9 +216,9 @@ def test_truncated_file_is_named_even_with_pillows_switch_untouched(tmp_path: Pa
     data = encoded(scene(400, 300), "JPEG")
     path.write_bytes(data[: len(data) // 2])
     limits = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    with pytest.raises(PictureError, match=r"half\.jpg: is broken .*truncated"):
+    with pytest.raises(ImageError, match=r"half\.jpg: is broken .*truncated"):
         decode(path)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(path, draft_px=32)
     assert limits == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
 
@@ -228,14 +228,14 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def test_what_is_no_picture(tmp_path: Path) -> None:
-    text = written(tmp_path / "text.jpg", b"this is no picture, whatever its name says\n" * 10)
+def test_what_is_no_image(tmp_path: Path) -> None:
+    text = written(tmp_path / "text.jpg", b"this is no image, whatever its name says\n" * 10)
     for source, words in (
         (written(tmp_path / "empty.jpg", b""), "empty.jpg: is empty (0 bytes)"),
-        (text, "text.jpg: is no picture of a kind that is read here"),
-        (written(tmp_path / "a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "a.eps: is no picture"),
-        (written(tmp_path / "a.pdf", b"%PDF-1.7\n"), "a.pdf: is no picture"),
-        (written(tmp_path / "a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "a.svg: is no picture"),
+        (text, "text.jpg: is no image of a kind that is read here"),
+        (written(tmp_path / "a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "a.eps: is no image"),
+        (written(tmp_path / "a.pdf", b"%PDF-1.7\n"), "a.pdf: is no image"),
+        (written(tmp_path / "a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "a.svg: is no image"),
         (tmp_path / "missing.png", "missing.png: not found"),
         (str(tmp_path / "missing.png"), "missing.png: not found"),
         (tmp_path, "is a folder"),
@@ -243,18 +243,18 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         (tmp_path / ("x" * 300), "cannot be opened"),
         ("null\0byte.jpg", "cannot be opened"),
         ("http://example.org/a.jpg", "not found"),
-        (b"", "the picture of 0 bytes: is empty"),
-        (b"\xff\xd8\xff", "the picture of 3 bytes"),
+        (b"", "the image of 0 bytes: is empty"),
+        (b"\xff\xd8\xff", "the image of 3 bytes"),
     ):
         for read in (decode, header):
-            with pytest.raises(PictureError) as caught:
+            with pytest.raises(ImageError) as caught:
                 read(source)
             assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("given", [None, 42, [1, 2], {"a": 1}, torch.zeros(4, 4, 3, dtype=torch.uint8)])
-def test_other_objects_are_no_pictures(given: object) -> None:
-    with pytest.raises(PictureError, match=f"{type(given).__name__} is no picture: give a path"):
+def test_other_objects_are_no_images(given: object) -> None:
+    with pytest.raises(ImageError, match=f"{type(given).__name__} is no image: give a path"):
         decode(given)  # type: ignore[arg-type]
 
 
@@ -268,7 +268,7 @@ class Named:
         return str(self.path)
 
 
-def test_whatever_holds_the_bytes_of_a_picture(tmp_path: Path) -> None:
+def test_whatever_holds_the_bytes_of_a_image(tmp_path: Path) -> None:
     data = encoded(scene(), "PNG")
     path = written(tmp_path / "a.png", data)
     at_its_end = BytesIO(data)
@@ -278,20 +278,20 @@ def test_whatever_holds_the_bytes_of_a_picture(tmp_path: Path) -> None:
             assert np.array_equal(decode(source), scene()), type(source)
 
 
-def test_open_files_that_give_no_picture(tmp_path: Path) -> None:
+def test_open_files_that_give_no_image(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", encoded(scene(), "PNG"))
-    with path.open(encoding="latin-1") as text, pytest.raises(PictureError, match=r'a\.png: .*mode "rb"'):
+    with path.open(encoding="latin-1") as text, pytest.raises(ImageError, match=r'a\.png: .*mode "rb"'):
         decode(text)  # type: ignore[arg-type]
-    with pytest.raises(PictureError, match=r"a\.png: cannot be read \(.*closed"):
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read \(.*closed"):
         decode(text)  # type: ignore[arg-type]
-    with pytest.raises(PictureError, match="0 bytes"):
+    with pytest.raises(ImageError, match="0 bytes"):
         decode(BytesIO())
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(PictureError, match="no ordinary file"):
+    with pytest.raises(ImageError, match="no ordinary file"):
         decode(tmp_path / "pipe.jpg")
 
 
@@ -300,7 +300,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read every file")
-    with pytest.raises(PictureError, match="permissions"):
+    with pytest.raises(ImageError, match="permissions"):
         decode(path)
 
 
@@ -319,14 +319,14 @@ def png(*head: bytes) -> bytes:
 def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
     bomb = png(chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), b"\x00" * 1000)
     for read in (decode, header):
-        with pytest.raises(PictureError, match="refused"):
+        with pytest.raises(ImageError, match="refused"):
             read(bomb)
 
 
 def test_huge_text_in_a_png_is_refused() -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     text = chunk(b"zTXt", b"Comment\x00\x00" + zlib.compress(b"a" * 20_000_000))
-    with pytest.raises(PictureError, match="MAX_TEXT_CHUNK"):
+    with pytest.raises(ImageError, match="MAX_TEXT_CHUNK"):
         decode(png(head, text, b"\x00\x00"))
 
 
@@ -358,8 +358,8 @@ def test_arrays(shape: tuple[int, ...]) -> None:
         np.zeros((1, 4, 4, 3), np.uint8),
     ],
 )
-def test_arrays_that_are_no_pictures(pixels: np.ndarray) -> None:
-    with pytest.raises(PictureError, match="uint8 of shape"):
+def test_arrays_that_are_no_images(pixels: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="uint8 of shape"):
         decode(pixels)
 
 
@@ -375,7 +375,7 @@ def test_damaged_files_decode_or_raise_and_nothing_else(kind: str, data: st.Data
         content[place] = value
     try:
         assert decode(bytes(content)).mode == "RGB"
-    except PictureError as error:
+    except ImageError as error:
         assert str(error)
 
 

@@ -1,4 +1,4 @@
-"""Batches: the same pictures whoever decodes them, every sample in its place, broken files by their name."""
+"""Batches: the same images whoever decodes them, every sample in its place, broken files by their name."""
 
 import multiprocessing
 import os
@@ -15,22 +15,22 @@ import torch
 from PIL import Image
 
 from mobilevit.data.decoding import decode
-from mobilevit.data.loader import PictureDataset, auto_workers, eval_loader, train_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, eval_loader, train_loader
 from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
 from mobilevit.data.sample import Batch, Item, Key, Sample
 from mobilevit.data.transforms import AugmentConfig, eval_geometry, to_tensor
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.classification.task import ClassificationTask
 
-EVALUATION = Preprocessing(size_px=32, resize_px=36)
+EVALUATION = Preprocessing(image_size=32, resize_px=36)
 TASK = ClassificationTask()
-SCALE = MultiScaleConfig(size_px=32, batch_size=4)
+SCALE = MultiScaleConfig(image_size=32, batch_size=4)
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, ...]:
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     found = []
     for index in range(23):
         path = folder / f"{index:02}.{'jpg' if index % 2 else 'png'}"
@@ -39,20 +39,20 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, ...]:
     return tuple(found)
 
 
-def training(samples: tuple[Sample, ...], seed: int = 0) -> PictureDataset:
-    return PictureDataset(samples, TASK, seed=seed, augment=AugmentConfig(), preprocessing=EVALUATION)
+def training(samples: tuple[Sample, ...], seed: int = 0) -> ImageDataset:
+    return ImageDataset(samples, TASK, seed=seed, augment=AugmentConfig(), preprocessing=EVALUATION)
 
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
     return len(first) == len(second) and all(
-        torch.equal(a.pictures, b.pictures) and torch.equal(a.targets, b.targets) and torch.equal(a.indices, b.indices)
+        torch.equal(a.images, b.images) and torch.equal(a.targets, b.targets) and torch.equal(a.indices, b.indices)
         for a, b in zip(first, second, strict=True)
     )
 
 
-def epoch_of(samples: tuple[Sample, ...], workers: int, epoch: int = 0, start_step: int = 0) -> list[Batch]:
+def epoch_of(samples: tuple[Sample, ...], num_workers: int, epoch: int = 0, start_step: int = 0) -> list[Batch]:
     sampler = MultiScaleSampler(len(samples), SCALE, seed=0, epoch=epoch, start_step=start_step)
-    loader = train_loader(training(samples), sampler, workers)
+    loader = train_loader(training(samples), sampler, num_workers)
     assert len(loader) == len(sampler)
     return list(loader)
 
@@ -89,36 +89,36 @@ def test_batches_are_what_the_schedule_says(samples: tuple[Sample, ...]) -> None
     batches = epoch_of(samples, 0)
     assert len(batches) == schedule.steps(0)
     for step, batch in enumerate(batches):
-        size_px, count = schedule.step(0, step)
-        assert (batch.pictures.shape, batch.pictures.dtype) == ((count, 3, size_px, size_px), torch.uint8)
+        image_size, count = schedule.step(0, step)
+        assert (batch.images.shape, batch.images.dtype) == ((count, 3, image_size, image_size), torch.uint8)
         assert batch.targets.tolist() == [samples[index].target for index in batch.indices]
-    assert len({batch.pictures.shape[-1] for batch in batches}) > 1
+    assert len({batch.images.shape[-1] for batch in batches}) > 1
 
 
-def item(dataset: PictureDataset, key: Key) -> Item:
+def item(dataset: ImageDataset, key: Key) -> Item:
     found = dataset[key]
     assert isinstance(found, Item)
     return found
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index(samples: tuple[Sample, ...]) -> None:
-    picture = item(training(samples), Key(3, 0, 32)).picture
-    assert torch.equal(item(training(samples), Key(3, 0, 32)).picture, picture)
+    image = item(training(samples), Key(3, 0, 32)).image
+    assert torch.equal(item(training(samples), Key(3, 0, 32)).image, image)
     for other in (item(training(samples), Key(3, 1, 32)), item(training(samples, seed=1), Key(3, 0, 32))):
-        assert not torch.equal(other.picture, picture)
+        assert not torch.equal(other.image, image)
 
 
 def test_evaluation_is_decoding_and_its_geometry_and_nothing_else(samples: tuple[Sample, ...]) -> None:
-    dataset = PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
+    dataset = ImageDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
     for index, sample in enumerate(samples):
         image = decode(sample.path)
-        expected = to_tensor(eval_geometry(image.size, EVALUATION).picture(image))
-        assert torch.equal(item(dataset, Key(index, 7, 64)).picture, expected)
+        expected = to_tensor(eval_geometry(image.size, EVALUATION).image(image))
+        assert torch.equal(item(dataset, Key(index, 7, 64)).image, expected)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 30])
 def test_evaluation_takes_every_sample_once(samples: tuple[Sample, ...], world_size: int) -> None:
-    dataset = PictureDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
+    dataset = ImageDataset(samples, TASK, seed=0, augment=None, preprocessing=EVALUATION)
     seen = []
     for rank in range(world_size):
         loader = eval_loader(dataset, 4, 0, rank, world_size)
@@ -128,17 +128,17 @@ def test_evaluation_takes_every_sample_once(samples: tuple[Sample, ...], world_s
     assert sorted(seen) == list(range(len(samples)))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_picture_is_named_without_a_workers_traceback(
-    samples: tuple[Sample, ...], workers: int, tmp_path: Path
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_broken_image_is_named_without_a_workers_traceback(
+    samples: tuple[Sample, ...], num_workers: int, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(samples[1].path.read_bytes()[:600])
-    with pytest.raises(PictureError) as direct:
+    with pytest.raises(ImageError) as direct:
         decode(broken)
-    dataset = PictureDataset((*samples, Sample(broken, 0)), TASK, seed=0, augment=None, preprocessing=EVALUATION)
-    loader, before = eval_loader(dataset, 4, workers), set(multiprocessing.active_children())
-    with pytest.raises(PictureError) as caught:
+    dataset = ImageDataset((*samples, Sample(broken, 0)), TASK, seed=0, augment=None, preprocessing=EVALUATION)
+    loader, before = eval_loader(dataset, 4, num_workers), set(multiprocessing.active_children())
+    with pytest.raises(ImageError) as caught:
         list(loader)
     assert str(caught.value) == str(direct.value)
     assert "broken.jpg" in str(caught.value) and "Traceback" not in str(caught.value)
@@ -159,24 +159,24 @@ def listening() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group are a thing of Unix")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.system)])
 def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number: signal.Signals) -> None:
     script = f"""
     import signal
     import time
     from pathlib import Path
-    from mobilevit.data.loader import PictureDataset, train_loader
+    from mobilevit.data.loader import ImageDataset, train_loader
     from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
     from mobilevit.data.sample import Sample
     from mobilevit.data.transforms import AugmentConfig
     from mobilevit.spec import Preprocessing
     from mobilevit.tasks.classification.task import ClassificationTask
 
-    pictures = [Sample(path, 0) for path in sorted(Path({str(samples[0].path.parent)!r}).iterdir())]
-    dataset = PictureDataset(
-        pictures, ClassificationTask(), seed=0, augment=AugmentConfig(), preprocessing=Preprocessing()
+    images = [Sample(path, 0) for path in sorted(Path({str(samples[0].path.parent)!r}).iterdir())]
+    dataset = ImageDataset(
+        images, ClassificationTask(), seed=0, augment=AugmentConfig(), preprocessing=Preprocessing()
     )
-    sampler = MultiScaleSampler(len(pictures), MultiScaleConfig(size_px=64, batch_size=4), seed=0)
+    sampler = MultiScaleSampler(len(images), MultiScaleConfig(image_size=64, batch_size=4), seed=0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for batch in train_loader(dataset, sampler, 2):
@@ -211,9 +211,9 @@ def test_imagenette() -> None:
     paths = sorted(root.glob("*/*.jpg"))[::50]
     if not paths:
         pytest.skip("../shared/data/imagenette is not here")
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         [Sample(path, 0) for path in paths], TASK, seed=0, augment=None, preprocessing=Preprocessing(128, 144)
     )
     batches = list(eval_loader(dataset, 8, 1))
     assert sum(len(batch.indices) for batch in batches) == len(paths)
-    assert all(batch.pictures.shape[1:] == (3, 128, 128) for batch in batches)
+    assert all(batch.images.shape[1:] == (3, 128, 128) for batch in batches)

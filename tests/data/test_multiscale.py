@@ -20,12 +20,12 @@ from mobilevit.data.multiscale import (
 from mobilevit.errors import DataError, UsageError
 
 SIDES = (160, 192, 256, 288, 320)
-IMAGENET = 1_281_167  # training pictures of ImageNet-1k
+IMAGENET = 1_281_167  # training images of ImageNet-1k
 
 
 def published(rule: RuleName) -> MultiScaleConfig:
-    """The setting of the paper: 128 pictures a GPU at 256 px, sizes from 160 to 320."""
-    return MultiScaleConfig(sampler=rule, size_px=256, size_min_px=160, size_max_px=320, batch_size=128)
+    """The setting of the paper: 128 images a GPU at 256 px, sizes from 160 to 320."""
+    return MultiScaleConfig(sampler=rule, image_size=256, image_size_min=160, image_size_max=320, batch_size=128)
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def published(rule: RuleName) -> MultiScaleConfig:
 )
 def test_the_published_sets(rule: RuleName, world_size: int, batches: tuple[int, ...]) -> None:
     assert resolutions(published(rule), world_size) == tuple(zip(SIDES, batches, strict=True))
-    defaults = MultiScaleConfig(sampler=rule, size_px=256, batch_size=128)
+    defaults = MultiScaleConfig(sampler=rule, image_size=256, batch_size=128)
     assert resolutions(defaults, world_size) == resolutions(published(rule), world_size)
 
 
 def test_single_is_one_size_and_one_batch_whatever_the_size() -> None:
-    assert resolutions(MultiScaleConfig(sampler="single", size_px=250, batch_size=7), 8) == ((250, 7),)
+    assert resolutions(MultiScaleConfig(sampler="single", image_size=250, batch_size=7), 8) == ((250, 7),)
 
 
 @pytest.mark.parametrize("base_px", [64, 128, 256])
 def test_smaller_bases_keep_the_five_sizes_of_the_paper(base_px: int) -> None:
-    choices = resolutions(MultiScaleConfig(size_px=base_px, batch_size=128))
-    assert [choice.size_px * 256 for choice in choices] == [side * base_px for side in SIDES]
+    choices = resolutions(MultiScaleConfig(image_size=base_px, batch_size=128))
+    assert [choice.image_size * 256 for choice in choices] == [side * base_px for side in SIDES]
     assert [choice.batch_size for choice in choices] == [327, 227, 128, 101, 81]
 
 
@@ -59,7 +59,7 @@ def test_the_official_rounding_to_two_decimals_changes_no_batch() -> None:
     """The official code rounds the quotient before it cuts off the fraction; here the fraction is just cut off."""
     for base_px in (64, 128, 160, 192, 224, 256, 384):
         for batch_size in range(1, 300):
-            for side, batch in resolutions(MultiScaleConfig(sampler="v0.4", size_px=base_px, batch_size=batch_size)):
+            for side, batch in resolutions(MultiScaleConfig(sampler="v0.4", image_size=base_px, batch_size=batch_size)):
                 assert batch == max(1, int(round(base_px**2 * batch_size / side**2, 2)))
 
 
@@ -84,7 +84,7 @@ def test_updates_of_300_epochs_of_imagenet(rule: RuleName, updates: int) -> None
 
 def test_each_choice_is_as_likely() -> None:
     schedule = Schedule(resolutions(published("paper")), samples=2_000_000, seed=0)
-    drawn = [schedule.step(0, step).size_px for step in range(schedule.steps(0))]
+    drawn = [schedule.step(0, step).image_size for step in range(schedule.steps(0))]
     shares = np.unique(drawn, return_counts=True)[1] / len(drawn)
     assert len(shares) == 5 and np.abs(shares - 0.2).max() < 0.02
 
@@ -93,7 +93,7 @@ def test_each_choice_is_as_likely() -> None:
 def configs(draw: st.DrawFn) -> MultiScaleConfig:
     return MultiScaleConfig(
         sampler=draw(st.sampled_from(list(RULES))),
-        size_px=draw(st.integers(32, 512)),
+        image_size=draw(st.integers(32, 512)),
         sizes=draw(st.integers(1, 7)),
         divisor=draw(st.none() | st.integers(1, 64)),
         batch_size=draw(st.integers(1, 40)),
@@ -107,7 +107,7 @@ SEEDS, EPOCHS = st.integers(-5, 2**63), st.integers(0, 1000)
 @given(configs(), st.integers(1, 16))
 def test_sets_are_sane(config: MultiScaleConfig, world_size: int) -> None:
     choices = resolutions(config, world_size)
-    sides = [choice.size_px for choice in choices]
+    sides = [choice.image_size for choice in choices]
     assert sides == sorted(set(sides)) and min(sides) >= 1
     batches = [choice.batch_size for choice in choices]
     assert batches == sorted(batches, reverse=True) and min(batches) >= 1
@@ -127,7 +127,9 @@ def test_every_sample_once_an_epoch_before_padding(
         batches = list(sampler)
         assert len(sampler) == len(batches)
         for step, batch in enumerate(batches):
-            assert {(key.epoch, key.size_px) for key in batch} == {(epoch, sampler.schedule.step(epoch, step).size_px)}
+            assert {(key.epoch, key.image_size) for key in batch} == {
+                (epoch, sampler.schedule.step(epoch, step).image_size)
+            }
             assert len(batch) == sampler.schedule.step(epoch, step).batch_size
             if samples >= world_size:
                 assert len({key.index for key in batch}) == len(batch)
@@ -171,12 +173,12 @@ def test_the_schedule_may_be_asked_in_any_order(config: MultiScaleConfig, sample
 
 def test_every_process_sees_the_same_sizes() -> None:
     samplers = [MultiScaleSampler(999, published("v0.1"), seed=3, rank=rank, world_size=8) for rank in range(8)]
-    shapes = [[(batch[0].size_px, len(batch)) for batch in sampler] for sampler in samplers]
+    shapes = [[(batch[0].image_size, len(batch)) for batch in sampler] for sampler in samplers]
     assert all(shape == shapes[0] for shape in shapes)
 
 
 def test_seed_and_epoch_change_the_order_and_global_generators_do_not() -> None:
-    config = MultiScaleConfig(size_px=64, batch_size=4)
+    config = MultiScaleConfig(image_size=64, batch_size=4)
     states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     first = list(MultiScaleSampler(50, config, seed=1))
     assert random.getstate() == states[0]
@@ -190,7 +192,7 @@ def test_seed_and_epoch_change_the_order_and_global_generators_do_not() -> None:
 
 
 def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
-    sampler = MultiScaleSampler(5, MultiScaleConfig(size_px=64, batch_size=32), seed=0)
+    sampler = MultiScaleSampler(5, MultiScaleConfig(image_size=64, batch_size=32), seed=0)
     assert [sorted(key.index for key in batch) for batch in sampler] == [[0, 1, 2, 3, 4]]
 
 
@@ -198,15 +200,18 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean"):
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
-        MultiScaleConfig(size_px=16)
+        MultiScaleConfig(image_size=16)
     with pytest.raises(UsageError, match="batch-size is -1"):
         MultiScaleConfig(batch_size=-1)
     with pytest.raises(UsageError, match="larger than"):
-        MultiScaleConfig(size_px=256, size_min_px=300, size_max_px=200)
-    for outside in (MultiScaleConfig(size_px=64, size_min_px=100), MultiScaleConfig(size_px=192, size_max_px=128)):
+        MultiScaleConfig(image_size=256, image_size_min=300, image_size_max=200)
+    for outside in (
+        MultiScaleConfig(image_size=64, image_size_min=100),
+        MultiScaleConfig(image_size=192, image_size_max=128),
+    ):
         with pytest.raises(UsageError, match="lies outside the sizes to train at"):
             resolutions(outside)
-    with pytest.raises(UsageError, match=r"--size-px"):
+    with pytest.raises(UsageError, match=r"--image-size"):
         resolutions(MultiScaleConfig())
-    with pytest.raises(DataError, match="no pictures"):
-        MultiScaleSampler(0, MultiScaleConfig(size_px=64), seed=0)
+    with pytest.raises(DataError, match="no images"):
+        MultiScaleSampler(0, MultiScaleConfig(image_size=64), seed=0)

@@ -1,4 +1,4 @@
-"""Photometric distortion: colours change, within bounds, and nothing but the generator decides."""
+"""Photometric distortion: colors change, within bounds, and nothing but the generator decides."""
 
 import numpy as np
 from PIL import Image
@@ -6,7 +6,7 @@ from PIL import Image
 from mobilevit.data.photometric import distorted
 
 
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
 
 
@@ -17,21 +17,21 @@ def pixels(seed: int, source: Image.Image) -> np.ndarray:
 
 
 def test_the_generator_decides() -> None:
-    assert np.array_equal(pixels(3, picture()), pixels(3, picture()))
-    assert len({pixels(seed, picture()).tobytes() for seed in range(30)}) > 25
+    assert np.array_equal(pixels(3, image()), pixels(3, image()))
+    assert len({pixels(seed, image()).tobytes() for seed in range(30)}) > 25
 
 
 def test_sometimes_nothing_changes() -> None:
     """Each of five changes is left out half of the time."""
-    source = np.asarray(picture(), int)
-    same = sum(np.array_equal(pixels(seed, picture()), source) for seed in range(400))
+    source = np.asarray(image(), int)
+    same = sum(np.array_equal(pixels(seed, image()), source) for seed in range(400))
     assert 3 <= same <= 40  # 400 / 32, less where a permutation of the channels is none
 
 
-def test_grey_stays_grey_and_within_bounds() -> None:
-    """Of grey there is no hue and no order of channels: what is left is contrast and brightness, in either order."""
-    grey = Image.new("RGB", (4, 4), (110, 110, 110))
-    values = [pixels(seed, grey) for seed in range(300)]
+def test_gray_stays_gray_and_within_bounds() -> None:
+    """Of gray there is no hue and no order of channels: what is left is contrast and brightness, in either order."""
+    gray = Image.new("RGB", (4, 4), (110, 110, 110))
+    values = [pixels(seed, gray) for seed in range(300)]
     assert all(np.ptp(value, axis=2).max() <= 1 for value in values)
     shades = np.array([value.mean() for value in values])
     assert 110 * 0.5 - 51 - 2 <= shades.min() < 50  # beyond what each of the two can do alone: 55 and 59

@@ -26,8 +26,8 @@ def noise(width: int, height: int, low: int = 0, high: int = 256) -> Image.Image
 
 
 def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """Evaluation as the paper's code writes it: resize the whole picture, then cut its centre out."""
-    short, crop = min(image.size), preprocessing.size_px
+    """Evaluation as the paper's code writes it: resize the whole image, then cut its center out."""
+    short, crop = min(image.size), preprocessing.image_size
     width, height = (side * preprocessing.resize_px // short for side in image.size)
     left, top = round((width - crop) / 2), round((height - crop) / 2)
     resized = image.resize((width, height), FILTERS[preprocessing.interpolation])
@@ -37,41 +37,41 @@ def two_steps(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 @settings(max_examples=60, deadline=None)
 @given(SIDES, SIDES, st.integers(1, 96), st.integers(0, 32), st.sampled_from(["bilinear", "bicubic"]))
 def test_one_step_of_evaluation_equals_two(
-    width: int, height: int, size_px: int, margin_px: int, interpolation: Interpolation
+    width: int, height: int, image_size: int, margin_px: int, interpolation: Interpolation
 ) -> None:
     if max(width, height) > 40 * min(width, height):
-        height = width  # the two steps would take too long; see the test of elongated pictures
+        height = width  # the two steps would take too long; see the test of elongated images
     # Bicubic goes beyond black and white, where Pillow cuts it off after the axis that it happens to take first.
     image = noise(width, height) if interpolation == "bilinear" else noise(width, height, 96, 160)
-    preprocessing = Preprocessing(size_px, size_px + margin_px, interpolation)
-    one = np.asarray(eval_geometry(image.size, preprocessing).picture(image), dtype=int)
+    preprocessing = Preprocessing(image_size, image_size + margin_px, interpolation)
+    one = np.asarray(eval_geometry(image.size, preprocessing).image(image), dtype=int)
     distance = np.abs(one - np.asarray(two_steps(image, preprocessing), dtype=int))
     assert distance.max() <= 2, "Pillow rounds between the axes, and may take them in another order"
 
 
 @pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (1, 1), (2, 3)])
-def test_elongated_and_tiny_pictures_cost_no_memory(size: tuple[int, int]) -> None:
+def test_elongated_and_tiny_images_cost_no_memory(size: tuple[int, int]) -> None:
     image = Image.new("RGB", size, (10, 20, 30))  # resized first, 1 x 100000 pixels would take 25 GB
     for geometry in (eval_geometry(size, Preprocessing()), train_geometry(np.random.default_rng(0), size, 256, PAPER)):
-        assert geometry.picture(image).size == (256, 256)
-        assert geometry.picture(image).getpixel((128, 128)) == (10, 20, 30)
+        assert geometry.image(image).size == (256, 256)
+        assert geometry.image(image).getpixel((128, 128)) == (10, 20, 30)
 
 
-def test_a_crop_larger_than_the_resized_picture_is_refused() -> None:
+def test_a_crop_larger_than_the_resized_image_is_refused() -> None:
     with pytest.raises(UsageError, match="resized to 224 px before a crop of 256 px"):
-        eval_geometry((640, 480), Preprocessing(size_px=256, resize_px=224))
+        eval_geometry((640, 480), Preprocessing(image_size=256, resize_px=224))
 
 
 @settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 400), st.integers(0, 2**32), st.floats(0.01, 1.0), st.floats(1.0, 3.0))
 def test_random_crops_lie_inside_and_keep_their_bounds(
-    width: int, height: int, size_px: int, seed: int, area_min: float, ratio_max: float
+    width: int, height: int, image_size: int, seed: int, area_min: float, ratio_max: float
 ) -> None:
     config = AugmentConfig(crop_area_min=area_min, crop_ratio_max=ratio_max)
-    geometry = train_geometry(np.random.default_rng(seed), (width, height), size_px, config)
+    geometry = train_geometry(np.random.default_rng(seed), (width, height), image_size, config)
     left, top, right, bottom = geometry.box
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    assert geometry.output == (size_px, size_px)
+    assert geometry.output == (image_size, image_size)
     crop_width, crop_height = right - left, bottom - top
     fallback = (
         min(width, round(height * ratio_max)) == crop_width and min(height, round(width * ratio_max)) == crop_height
@@ -93,7 +93,7 @@ def test_area_is_uniform_and_ratio_log_uniform() -> None:
     assert abs(log_ratio[small].std() - math.log(4 / 3) / math.sqrt(3)) < 0.01
 
 
-def test_half_of_the_pictures_are_mirrored_or_none() -> None:
+def test_half_of_the_images_are_mirrored_or_none() -> None:
     rng = np.random.default_rng(0)
     flips = [train_geometry(rng, (50, 50), 32, PAPER).flip for _ in range(1000)]
     assert 430 < sum(flips) < 570
@@ -110,8 +110,8 @@ def test_switching_flips_off_leaves_the_crops_as_they_were() -> None:
 def test_mirrored_means_mirrored() -> None:
     image = noise(60, 40)
     geometry = eval_geometry(image.size, Preprocessing(32, 36))
-    mirrored = np.asarray(replace(geometry, flip=True).picture(image))
-    assert (mirrored == np.asarray(geometry.picture(image))[:, ::-1]).all()
+    mirrored = np.asarray(replace(geometry, flip=True).image(image))
+    assert (mirrored == np.asarray(geometry.image(image))[:, ::-1]).all()
 
 
 def test_reduced_decoding_shows_the_same_part(tmp_path: object) -> None:
@@ -123,9 +123,7 @@ def test_reduced_decoding_shows_the_same_part(tmp_path: object) -> None:
         small, full = decode(path, draft_px=geometry.draft_px), decode(path)
         box_width = (geometry.box[2] - geometry.box[0]) * small.width / full.width
         assert box_width > 127, "the crop is not enlarged"
-        distance = np.abs(
-            np.asarray(geometry.picture(small), dtype=int) - np.asarray(geometry.picture(full), dtype=int)
-        )
+        distance = np.abs(np.asarray(geometry.image(small), dtype=int) - np.asarray(geometry.image(full), dtype=int))
         assert distance.mean() < 2
 
 
@@ -145,18 +143,18 @@ def test_generators_depend_on_all_they_are_for() -> None:
     assert generator("sample", 5, 6, 7).random() == generator("sample", 5, 6, 7).random()
 
 
-def test_tensors_and_the_networks_input() -> None:
+def test_tensors_and_the_models_input() -> None:
     image = noise(5, 7)
     tensor = to_tensor(image)
     assert (tensor.shape, tensor.dtype) == ((3, 7, 5), torch.uint8)
     assert (tensor.permute(1, 2, 0).numpy() == np.asarray(image)).all()
-    pictures = torch.stack([tensor, tensor.flip(2)])
-    for order, expected in (("rgb", pictures), ("bgr", pictures[:, [2, 1, 0]])):
+    images = torch.stack([tensor, tensor.flip(2)])
+    for order, expected in (("rgb", images), ("bgr", images[:, [2, 1, 0]])):
         for dtype in (torch.float32, torch.float64):
-            prepared = prepare(pictures, order, dtype)  # type: ignore[arg-type]
+            prepared = prepare(images, order, dtype)  # type: ignore[arg-type]
             assert prepared.dtype == dtype and prepared.is_contiguous(memory_format=torch.channels_last)
             assert torch.equal(prepared, expected.to(dtype) / 255)
-    assert pictures.dtype == torch.uint8
+    assert images.dtype == torch.uint8
 
 
 @pytest.mark.parametrize(
@@ -170,7 +168,7 @@ def test_options_out_of_range(options: dict[str, float]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(8, 90), st.integers(8, 90), st.integers(0, 2**32), st.booleans())
-def test_boxes_and_masks_follow_the_picture(width: int, height: int, seed: int, flip: bool) -> None:
+def test_boxes_and_masks_follow_the_image(width: int, height: int, seed: int, flip: bool) -> None:
     """A white rectangle is where its box says, and where its mask says."""
     rng = np.random.default_rng(seed)
     left, top = int(rng.integers(width - 4)), int(rng.integers(height - 4))
@@ -178,18 +176,18 @@ def test_boxes_and_masks_follow_the_picture(width: int, height: int, seed: int, 
     pixels = np.zeros((height, width), np.uint8)
     pixels[top:bottom, left:right] = 255
     geometry = replace(train_geometry(rng, (width, height), 64, PAPER), flip=flip, reduced=False)
-    seen = np.asarray(geometry.picture(Image.fromarray(pixels).convert("RGB")))[..., 0]
+    seen = np.asarray(geometry.image(Image.fromarray(pixels).convert("RGB")))[..., 0]
     mask = np.asarray(geometry.mask(Image.fromarray(pixels)))
     assert np.abs(mask.astype(int) - seen)[(seen == 0) | (seen == 255)].max(initial=0) == 0
     (box,) = geometry.boxes(np.array([[left, top, right, bottom]], np.float32)) * 64
     for axis, (low, high) in enumerate(((box[0], box[2]), (box[1], box[3]))):
         inside = np.flatnonzero((mask == 255).any(axis=axis))
-        if len(inside):  # a pixel of the mask is inside where its centre is
+        if len(inside):  # a pixel of the mask is inside where its center is
             assert inside[0] + 0.5 >= max(low, 0) - 0.51
             assert inside[-1] + 0.5 <= min(high, 64) + 0.51
 
 
-def test_a_stretched_picture_is_seen_whole() -> None:
+def test_a_stretched_image_is_seen_whole() -> None:
     geometry = eval_geometry((200, 50), Preprocessing(64, fit="stretch"))
     assert geometry.box == (0, 0, 200, 50)
     assert geometry.output == (64, 64)

@@ -1,4 +1,4 @@
-"""The scores of a detector: what a textbook says, however the pictures were divided and ordered."""
+"""The scores of a detector: what a textbook says, however the images were divided and ordered."""
 
 import json
 import pickle
@@ -26,26 +26,26 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # bo
 
 
 def outputs_of(found: Found) -> Outputs:
-    """Of a network that has one anchor for each box."""
+    """Of a model that has one anchor for each box."""
     boxes, classes, sure = found
     scores = np.zeros((1, len(boxes), len(CLASSES)), np.float32)
     scores[0, np.arange(len(boxes)), classes] = sure
     return {"boxes": torch.from_numpy(boxes / np.array(SIZE * 2, np.float32))[None], "scores": torch.from_numpy(scores)}
 
 
-def metric_of(pictures: Sequence[tuple[Boxes, Found]], indices: Sequence[int] | None = None) -> DetectionMetric:
+def metric_of(images: Sequence[tuple[Boxes, Found]], indices: Sequence[int] | None = None) -> DetectionMetric:
     metric = DetectionMetric(CLASSES)
-    for index in range(len(pictures)) if indices is None else indices:
-        truth, found = pictures[index]
+    for index in range(len(images)) if indices is None else indices:
+        truth, found = images[index]
         metric.update(outputs_of(found), [truth], torch.tensor([index]))
     return metric
 
 
-def a_data_set(seed: int, pictures: int, *, shift: float, missing: float = 0.2, doubtful: int = 2) -> list:
+def a_dataset(seed: int, images: int, *, shift: float, missing: float = 0.2, doubtful: int = 2) -> list:
     """Objects on a grid, which do not overlap; boxes shifted by as much of their side at most, some missing and some
     where nothing is."""
     rng, made = np.random.default_rng(seed), []
-    for _ in range(pictures):
+    for _ in range(images):
         cells = rng.permutation(32)[: rng.integers(0, 9)]
         corner = np.column_stack([cells % 8, cells // 8]) * 50.0
         sides = rng.uniform(15, 45, (len(cells), 2))
@@ -61,14 +61,14 @@ def a_data_set(seed: int, pictures: int, *, shift: float, missing: float = 0.2, 
     return made
 
 
-def textbook(pictures: Sequence[tuple[Boxes, Found]], label: int, threshold: float) -> float | None:
+def textbook(images: Sequence[tuple[Boxes, Found]], label: int, threshold: float) -> float | None:
     """Average precision by the 101-point rule: the mean, over recalls of 0, 0.01, ..., 1, of the best precision that
     is reached with that recall or more."""
-    total = sum(int((truth.labels == label).sum()) for truth, _ in pictures)
+    total = sum(int((truth.labels == label).sum()) for truth, _ in images)
     if not total:
         return None
     verdicts: list[tuple[float, bool]] = []
-    for truth, (boxes, classes, sure) in pictures:
+    for truth, (boxes, classes, sure) in images:
         free = [box for box, k in zip(truth.boxes, truth.labels, strict=True) if k == label]
         for place in np.argsort(-sure):
             if classes[place] != label:
@@ -88,9 +88,9 @@ def textbook(pictures: Sequence[tuple[Boxes, Found]], label: int, threshold: flo
 @given(seed=st.integers(0, 10**6), shift=st.sampled_from([0.0, 0.1, 0.3]))
 @settings(deadline=None, max_examples=10)
 def test_average_precision_is_the_textbook_s(seed: int, shift: float) -> None:
-    pictures = a_data_set(seed, 5, shift=shift)
-    kept = [(truth, _without_doubles(found)) for truth, found in pictures]
-    scores = metric_of(pictures).compute()
+    images = a_dataset(seed, 5, shift=shift)
+    kept = [(truth, _without_doubles(found)) for truth, found in images]
+    scores = metric_of(images).compute()
     thresholds = np.linspace(0.5, 0.95, 10)
     for label, row in enumerate(scores.per_class):
         expected = [textbook(kept, label, threshold) for threshold in thresholds]
@@ -103,7 +103,7 @@ def test_average_precision_is_the_textbook_s(seed: int, shift: float) -> None:
 
 
 def _without_doubles(found: Found) -> Found:
-    """What greedy suppression leaves."""
+    """What greedy non-maximum suppression leaves."""
     boxes, classes, sure = found
     kept: list[int] = []
     for place in np.argsort(-sure):
@@ -114,12 +114,12 @@ def _without_doubles(found: Found) -> Found:
     return boxes[kept], classes[kept], sure[kept]
 
 
-def perfect(pictures: Sequence[tuple[Boxes, Found]]) -> list[tuple[Boxes, Found]]:
-    return [(truth, (truth.boxes, truth.labels, np.full(len(truth), 0.9, np.float32))) for truth, _ in pictures]
+def perfect(images: Sequence[tuple[Boxes, Found]]) -> list[tuple[Boxes, Found]]:
+    return [(truth, (truth.boxes, truth.labels, np.full(len(truth), 0.9, np.float32))) for truth, _ in images]
 
 
 def test_a_perfect_detector_has_one() -> None:
-    metric = metric_of(perfect(a_data_set(0, 12, shift=0)))
+    metric = metric_of(perfect(a_dataset(0, 12, shift=0)))
     scores = metric.compute()
     assert scores.primary == ("map", pytest.approx(1.0))
     assert scores.scalars()["map50"] == pytest.approx(1.0)
@@ -130,15 +130,15 @@ def test_a_perfect_detector_has_one() -> None:
 
 def test_a_detector_that_finds_nothing_has_zero() -> None:
     nothing = np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32)
-    pictures = [(truth, nothing) for truth, _ in a_data_set(1, 6, shift=0)]
-    scores = metric_of(pictures).compute()
+    images = [(truth, nothing) for truth, _ in a_dataset(1, 6, shift=0)]
+    scores = metric_of(images).compute()
     assert scores.primary == ("map", 0.0)
     assert sum(row.missed for row in scores.mistakes) == sum(row.count for row in scores.per_class) > 0
 
 
-def test_pictures_without_any_object_can_be_scored() -> None:
-    pictures = [(Boxes.of([], [], SIZE), found) for _, found in a_data_set(1, 3, shift=0)]
-    scores = metric_of(pictures).compute()
+def test_images_without_any_object_can_be_scored() -> None:
+    images = [(Boxes.of([], [], SIZE), found) for _, found in a_dataset(1, 3, shift=0)]
+    scores = metric_of(images).compute()
     assert scores.primary == ("map", None)
     assert set(scores.scalars().values()) == {None}
     assert {row.ap for row in scores.per_class} == {None}
@@ -153,13 +153,13 @@ def said(scores: DetectionScores) -> str:
 @given(seed=st.integers(0, 10**6), parts=st.integers(1, 3))
 @settings(deadline=None, max_examples=8)
 def test_parts_joined_say_what_the_whole_says(seed: int, parts: int) -> None:
-    pictures = a_data_set(seed, 7, shift=0.2)
-    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
+    images = a_dataset(seed, 7, shift=0.2)
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
     joined = DetectionMetric(CLASSES)
     for part in range(parts):
-        shared = [*order[part::parts], order[0]]  # as where a sampler pads: one picture is in every part
-        joined.merge(pickle.loads(pickle.dumps(metric_of(pictures, shared))))
-    whole = metric_of(pictures)
+        shared = [*order[part::parts], order[0]]  # as where a sampler pads: one image is in every part
+        joined.merge(pickle.loads(pickle.dumps(metric_of(images, shared))))
+    whole = metric_of(images)
     assert said(joined.compute()) == said(whole.compute())
     assert [index for index, _ in joined.worst(5)] == [index for index, _ in whole.worst(5)]
     assert [index for index, _ in joined.examples(5)] == [index for index, _ in whole.examples(5)]
@@ -188,8 +188,8 @@ def test_sizes_are_those_of_coco() -> None:
 
 
 def test_what_is_kept_decodes_to_what_was_found() -> None:
-    pictures = a_data_set(3, 20, shift=0.2)
-    metric = metric_of(pictures)
+    images = a_dataset(3, 20, shift=0.2)
+    metric = metric_of(images)
     worst = metric.worst(4)
     errors = [metric._records[index].told(SCORE_THRESHOLD).errors for index, _ in worst]
     assert (
@@ -197,7 +197,7 @@ def test_what_is_kept_decodes_to_what_was_found() -> None:
     )
     for index, outputs in [*worst, *metric.examples(4)]:
         again = DetectionMetric(CLASSES)
-        again.update(outputs, [pictures[index][0]], torch.tensor([index]))
+        again.update(outputs, [images[index][0]], torch.tensor([index]))
         first, second = metric._records[index], again._records[index]
         np.testing.assert_allclose(second.boxes, first.boxes, atol=1e-3)
         np.testing.assert_array_equal(second.labels, first.labels)
@@ -205,14 +205,14 @@ def test_what_is_kept_decodes_to_what_was_found() -> None:
     assert len({index for index, _ in metric.examples(10)}) == 10
 
 
-def test_a_batch_says_what_single_pictures_say() -> None:
-    pictures = [picture for picture in a_data_set(5, 9, shift=0.2) if len(picture[1][0]) >= 2][:3]
-    padded = [tuple(part[:2] for part in found) for _, found in pictures]
+def test_a_batch_says_what_single_images_say() -> None:
+    images = [image for image in a_dataset(5, 9, shift=0.2) if len(image[1][0]) >= 2][:3]
+    padded = [tuple(part[:2] for part in found) for _, found in images]
     batch = [outputs_of(found) for found in padded]
     joined = {name: torch.cat([each[name] for each in batch]) for name in batch[0]}
     metric = DetectionMetric(CLASSES)
-    metric.update(joined, [truth for truth, _ in pictures], torch.arange(3))
-    single = metric_of([(truth, found) for (truth, _), found in zip(pictures, padded, strict=True)])
+    metric.update(joined, [truth for truth, _ in images], torch.arange(3))
+    single = metric_of([(truth, found) for (truth, _), found in zip(images, padded, strict=True)])
     assert said(metric.compute()) == said(single.compute())
 
 
@@ -223,7 +223,7 @@ def test_broken_outputs_are_refused() -> None:
 
 
 def test_machines_get_coco_files() -> None:
-    scores = metric_of(a_data_set(2, 3, shift=0)).compute()
+    scores = metric_of(a_dataset(2, 3, shift=0)).compute()
     files = scores.files()
     truth, found = json.loads(files["truth.json"]), json.loads(files["detections.json"])
     assert [category["name"] for category in truth["categories"]] == ["cat", "dog", "owl"]

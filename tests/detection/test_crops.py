@@ -1,4 +1,4 @@
-"""What training sees: crops inside the picture that show an object, and boxes that follow their picture."""
+"""What training sees: crops inside the image that show an object, and boxes that follow their image."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ PAPER = AugmentConfig(crop_area_min=0.09, crop_ratio_max=2.0, photometric=True)
 
 @st.composite
 def targets(draw: st.DrawFn, least: int = 0) -> Boxes:
-    """Boxes in whole pixels, in pictures of any shape."""
+    """Boxes in whole pixels, in images of any shape."""
     width, height = draw(st.integers(4, 900)), draw(st.integers(4, 900))
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     count = draw(st.integers(least, 12))
@@ -36,7 +36,7 @@ configs = st.builds(
 
 @given(targets(), configs, st.integers(0, 10**6))
 @settings(deadline=None, max_examples=200)
-def test_a_crop_lies_in_the_picture_and_shows_an_object(target: Boxes, config: AugmentConfig, seed: int) -> None:
+def test_a_crop_lies_in_the_image_and_shows_an_object(target: Boxes, config: AugmentConfig, seed: int) -> None:
     geometry = train_geometry(np.random.default_rng(seed), target.size, target, 64, config)
     left, top, right, bottom = geometry.box
     width, height = target.size
@@ -60,7 +60,7 @@ def test_the_same_numbers_give_the_same_crop(target: Boxes, config: AugmentConfi
 
 @given(targets(), st.integers(0, 10**6), st.booleans())
 @settings(deadline=None)
-def test_boxes_follow_their_picture(target: Boxes, seed: int, flip: bool) -> None:
+def test_boxes_follow_their_image(target: Boxes, seed: int, flip: bool) -> None:
     geometry = replace(train_geometry(np.random.default_rng(seed), target.size, target, 64, PAPER), flip=flip)
     left, top, right, bottom = geometry.box
     expected = []
@@ -79,12 +79,12 @@ def test_boxes_follow_their_picture(target: Boxes, seed: int, flip: bool) -> Non
 
 
 def test_a_box_lies_where_its_pixels_do() -> None:
-    picture = Image.new("RGB", (300, 200))
-    target = Boxes.of([(120, 60, 180, 100)], [0], picture.size)
-    picture.paste("#ffffff", (120, 60, 180, 100))
+    image = Image.new("RGB", (300, 200))
+    target = Boxes.of([(120, 60, 180, 100)], [0], image.size)
+    image.paste("#ffffff", (120, 60, 180, 100))
     for seed in range(20):
-        geometry = train_geometry(np.random.default_rng(seed), picture.size, target, 100, PAPER)
-        bright = np.asarray(geometry.picture(picture).convert("L")) > 127
+        geometry = train_geometry(np.random.default_rng(seed), image.size, target, 100, PAPER)
+        bright = np.asarray(geometry.image(image).convert("L")) > 127
         rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
         [box] = seen(target, geometry).boxes * 100
         np.testing.assert_allclose(box, (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), atol=1.01)
@@ -102,13 +102,13 @@ def test_every_overlap_is_used_and_kept() -> None:
     assert (counts >= 5).all(), counts
 
 
-def test_small_objects_alone_leave_the_picture_whole_or_nearly() -> None:
+def test_small_objects_alone_leave_the_image_whole_or_nearly() -> None:
     """No crop of a third of the sides overlaps a box of five pixels by a tenth: all options but one fail."""
     box, rng = np.array([[50, 50, 55, 55]], np.float32), np.random.default_rng(0)
     assert {random_crop(rng, (640, 480), box, PAPER) for _ in range(20)} == {(0.0, 0.0, 640.0, 480.0)}
 
 
-def test_pictures_without_objects_are_cropped_too() -> None:
+def test_images_without_objects_are_cropped_too() -> None:
     rng, nothing = np.random.default_rng(0), np.empty((0, 4), np.float32)
     crops = {random_crop(rng, (640, 480), nothing, PAPER) for _ in range(60)}
     assert (0.0, 0.0, 640.0, 480.0) in crops

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mobilevit.boxes import centres, encode
+from mobilevit.boxes import centers, encode
 from mobilevit.models.anchors import PAPER_SIZES, anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.tasks.base import Loss, LossOptions
@@ -73,15 +73,15 @@ def shares(boxes: list[Corners]) -> Tensor:
 def test_matches_as_the_textbook(batch: list[list[Corners]], anchors: list[Corners], piece: int) -> None:
     targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64)) for boxes in batch])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "CPU_PIECE", piece)  # however many pictures are done at once
-        found = match(targets, centres(shares(anchors)))
+        patch.setattr(matching, "CPU_PIECE", piece)  # however many images are done at once
+        found = match(targets, centers(shares(anchors)))
     assert found.tolist() == [textbook_match(boxes, anchors) for boxes in batch]
 
 
 def test_every_box_has_an_anchor_and_a_later_one_takes_it() -> None:
     far = [(0, 0, 1, 1), (0, 0, 1, 2)]  # neither overlaps an anchor by half
     targets = collate([Seen(shares(far).numpy(), np.array([3, 4]))])
-    anchors = centres(shares([(0, 0, 16, 16), (0, 0, 8, 8)]))
+    anchors = centers(shares([(0, 0, 16, 16), (0, 0, 8, 8)]))
     assert match(targets, anchors).tolist() == [[-1, 1]]
 
 
@@ -94,8 +94,8 @@ def test_every_box_has_an_anchor_and_a_later_one_takes_it() -> None:
 def test_small_boxes_get_their_best_anchors(boxes: list[Corners], anchors: list[Corners], per_box: int) -> None:
     """Equal overlaps apart, of which any may be the best: every anchor goes to a box that a textbook might give it."""
     targets = collate([Seen(shares(boxes).numpy(), np.zeros(len(boxes), np.int64))])
-    (found,) = match(targets, centres(shares(anchors)), per_box).tolist()
-    (plain,) = match(targets, centres(shares(anchors))).tolist()
+    (found,) = match(targets, centers(shares(anchors)), per_box).tolist()
+    (plain,) = match(targets, centers(shares(anchors))).tolist()
     for anchor, (owner, before) in enumerate(zip(found, plain, strict=True)):
         if before >= 0:
             assert owner == before, "what SSD's rule gives stays"
@@ -113,7 +113,7 @@ CLASSES = 3
 
 
 def a_batch(seed: int, counts: list[int]) -> tuple[SSDOutput, BoxBatch]:
-    """What a network might say, in float64, and so many boxes in each picture."""
+    """What a model might say, in float64, and so many boxes in each image."""
     rng = np.random.default_rng(seed)
     corner, side = rng.uniform(0, 0.7, (sum(counts), 2)), rng.uniform(0.05, 0.3, (sum(counts), 2))
     boxes = np.split(np.concatenate([corner, corner + side], axis=1).astype(np.float32), np.cumsum(counts)[:-1])
@@ -128,16 +128,16 @@ def textbook_loss(
 ) -> tuple[float, int]:
     total, count = 0.0, 0
     owners = match(targets, raw.anchors).tolist()
-    for picture, (scores, locations) in enumerate(zip(raw.scores.detach(), raw.locations.detach(), strict=True)):
+    for image, (scores, locations) in enumerate(zip(raw.scores.detach(), raw.locations.detach(), strict=True)):
         logs = scores.log_softmax(dim=1)
-        objects = [anchor for anchor, owner in enumerate(owners[picture]) if owner >= 0]
+        objects = [anchor for anchor, owner in enumerate(owners[image]) if owner >= 0]
         others = sorted(set(range(len(scores))) - set(objects), key=lambda anchor: float(logs[anchor, 0]))
         for anchor in [*objects, *others[: 3 * max(1, len(objects))]]:
-            owner = owners[picture][anchor]
-            label = int(targets.labels[picture, owner]) + 1 if owner >= 0 else 0
+            owner = owners[image][anchor]
+            label = int(targets.labels[image, owner]) + 1 if owner >= 0 else 0
             loss = -(1 - smoothing) * logs[anchor, label] - smoothing * logs[anchor].mean()
             if owner >= 0:
-                wanted = encode(targets.boxes[picture, owner], raw.anchors[anchor])
+                wanted = encode(targets.boxes[image, owner], raw.anchors[anchor])
                 for gap in (locations[anchor] - wanted).abs().tolist():
                     loss = loss + (0.5 * gap**2 if gap < 1 else gap - 0.5)
             total += float(loss) * (float(weights[label - 1]) if weights is not None and label else 1.0)
@@ -169,7 +169,7 @@ def test_the_loss_is_the_textbook_s(
 
 @given(seed=st.integers(0, 10**6), counts=st.lists(st.integers(0, 5), min_size=2, max_size=4))
 @settings(deadline=None, max_examples=20)
-def test_a_batch_is_the_sum_of_its_pictures(seed: int, counts: list[int]) -> None:
+def test_a_batch_is_the_sum_of_its_images(seed: int, counts: list[int]) -> None:
     raw, targets = a_batch(seed, counts)
     whole = loss_of(raw, targets)
     parts = [
@@ -192,7 +192,7 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     assert torch.autograd.gradcheck(total, (raw.scores, raw.locations), fast_mode=True)
 
 
-def test_a_picture_without_boxes_gives_its_three_hardest_anchors() -> None:
+def test_a_image_without_boxes_gives_its_three_hardest_anchors() -> None:
     raw, targets = a_batch(2, [0])
     loss = loss_of(raw, targets)
     loss.total.backward()

@@ -1,7 +1,7 @@
 """The loss beside that of the official code (ml-cvnets 0.1, SSD), written anew in NumPy from its description.
 
 IoU with 1e-5 in its denominator; every anchor takes its best box, at an IoU of 0.5 and more; then every box takes its
-best anchor, the later box where two want the same; offsets over 0.1 and 0.2; of each picture the three hardest anchors
+best anchor, the later box where two want the same; offsets over 0.1 and 0.2; of each image the three hardest anchors
 of the background to each with an object, by -log of the background's probability; cross entropy and smooth L1, summed,
 over the number of anchors with an object in the whole batch.
 """
@@ -104,8 +104,8 @@ def test_a_batch_with_objects_has_the_official_loss(seed: int, counts: list[int]
 
 @given(seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=10)
-def test_a_picture_without_objects_adds_its_three_hardest_anchors_and_counts_once(seed: int) -> None:
-    """The one difference: the official code learns nothing from such a picture."""
+def test_a_image_without_objects_adds_its_three_hardest_anchors_and_counts_once(seed: int) -> None:
+    """The one difference: the official code learns nothing from such an image."""
     scores, locations, boxes, labels = a_batch(seed, [0])
     logs = scores[0] - np.log(np.exp(scores[0]).sum(axis=1, keepdims=True))
     assert ours(scores, locations, boxes, labels) == (pytest.approx(-np.sort(logs[:, 0])[:3].sum(), rel=1e-6), 1)

@@ -270,7 +270,7 @@ def model(detector: nn.Module, tmp_path: Path) -> Path:
     """In float16, to see that it stays so."""
     path = tmp_path / "best.safetensors"
     spec = spec_of(detector)
-    spec = replace(spec, preprocessing=replace(spec.preprocessing, size_px=64, resize_px=64))
+    spec = replace(spec, preprocessing=replace(spec.preprocessing, image_size=64, resize_px=64))
     model_file.save(path, model_file.in_half(detector.state_dict()), spec)
     return path
 
@@ -351,7 +351,7 @@ def test_predictions_take_the_models_own_and_an_explicit_one_wins(
 
 @pytest.fixture
 def data(tmp_path: Path, model: Path) -> Path:
-    """Pictures whose boxes are what the model finds surest in them, so that it is right about something."""
+    """Images whose boxes are what the model finds highest-scoring in them, so that it is right about something."""
     root = tmp_path / "birds"
     predictor = Predictor(model, device="cpu", score_threshold=0.0, top_k=4)
     for split, seed in (("train", 1), ("val", 2)):
@@ -372,21 +372,22 @@ def data(tmp_path: Path, model: Path) -> Path:
 
 
 def test_evaluation_stores_what_it_was_asked_for(model: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = evaluate(model, data, device="cpu", workers=0)
+    before = evaluate(model, data, device="cpu", num_workers=0)
     assert before.spec.score_threshold is None
     assert (
-        main(["evaluate", str(model), str(data), "--device", "cpu", "--workers", "0", "--store-threshold", "f1"]) == 0
+        main(["evaluate", str(model), str(data), "--device", "cpu", "--num-workers", "0", "--store-threshold", "f1"])
+        == 0
     )
     said = capsys.readouterr()
     stored = model_file.load(model)[1].score_threshold
     assert stored is not None and stored == before.threshold(F1)
     assert (stored.dataset, stored.split, stored.images, stored.criterion) == ("birds", "val", 3, "f1")
     assert f"tells objects above a score of {stored.value:g} now: the best F1 on val of birds, 3 images" in said.err
-    after = evaluate(model, data, device="cpu", workers=0)
+    after = evaluate(model, data, device="cpu", num_workers=0)
     assert after.scores.scalars() == before.scores.scalars(), "bit for bit"
     rows = after.scores.tables()["Score thresholds"]
     assert [row["score"] for row in rows] == [stored.value, stored.value]
-    asked = evaluate(model, data, device="cpu", workers=0, store_threshold="recall=0.1", split="train")
+    asked = evaluate(model, data, device="cpu", num_workers=0, store_threshold="recall=0.1", split="train")
     assert asked.spec == model_file.load(model)[1]
     assert asked.spec.score_threshold is not None
     assert (asked.spec.score_threshold.criterion, asked.spec.score_threshold.split) == ("recall=0.1", "train")
@@ -396,15 +397,15 @@ def test_what_cannot_be_stored_leaves_the_file_as_it_was(model: Path, data: Path
     content = model.read_bytes()
     for asked, options, what in (
         (model, {"store_threshold": "f2"}, "criterion"),
-        (model, {"store_threshold": "f1", "size_px": 96}, "as it is"),
-        (detector, {"store_threshold": "f1", "size_px": 64}, "stored in a model file"),
+        (model, {"store_threshold": "f1", "image_size": 96}, "as it is"),
+        (detector, {"store_threshold": "f1", "image_size": 64}, "stored in a model file"),
     ):
         with pytest.raises(UsageError, match=what):
-            evaluate(asked, data, device="cpu", workers=0, **options)  # type: ignore[arg-type]
+            evaluate(asked, data, device="cpu", num_workers=0, **options)  # type: ignore[arg-type]
     for path in (data / "val").glob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
     with pytest.raises(DataError, match="no threshold is stored: on the split 'val'"):
-        evaluate(model, data, device="cpu", workers=0, store_threshold="f1")
+        evaluate(model, data, device="cpu", num_workers=0, store_threshold="f1")
     assert model.read_bytes() == content
 
 
@@ -419,11 +420,11 @@ def test_a_criterion_that_is_not_reached_stores_nothing_and_loses_nothing(
         path.write_text(json.dumps(known | {"annotations": known["annotations"] + extra}))
     reason = "no score threshold has a recall of 0.9: the best that can be had is 0."
     with pytest.raises(NotStoredError, match=re.escape(reason)) as caught:
-        evaluate(model, data, device="cpu", workers=0, store_threshold="recall=0.9")
+        evaluate(model, data, device="cpu", num_workers=0, store_threshold="recall=0.9")
     assert model.read_bytes() == content
-    scores = evaluate(model, data, device="cpu", workers=0).scores
+    scores = evaluate(model, data, device="cpu", num_workers=0).scores
     assert caught.value.evaluation.scores.to_dict() == scores.to_dict()
-    options = ["--device", "cpu", "--workers", "0", "--save", str(tmp_path / "scores"), "--json"]
+    options = ["--device", "cpu", "--num-workers", "0", "--output", str(tmp_path / "scores"), "--json"]
     assert main(["evaluate", str(model), str(data), *options, "--store-threshold", "recall=0.9"]) == 1
     said = capsys.readouterr()
     assert json.loads(said.out)["scores"] == json.loads(to_json(scores.to_dict()))
@@ -433,8 +434,8 @@ def test_a_criterion_that_is_not_reached_stores_nothing_and_loses_nothing(
 
 def test_a_classifier_has_no_threshold_to_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "classifier.safetensors"
-    network = create("mobilevit_xxs", classes=CLASSES)
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model = create("mobilevit_xxs", classes=CLASSES)
+    model_file.save(path, model.state_dict(), spec_of(model))
     assert main(["evaluate", str(path), str(tmp_path), "--store-threshold", "f1"]) == 2
     assert "no threshold to store" in capsys.readouterr().err
 

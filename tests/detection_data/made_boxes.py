@@ -1,4 +1,4 @@
-"""Small detection data sets that tests make, format by format."""
+"""Small detection datasets that tests make, format by format."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from mobilevit.tasks.detection.target import Boxes
 BBox = Sequence[float]
 
 
-def picture(path: Path, size: tuple[int, int] = (64, 48), *, orientation: int = 1) -> Path:
-    """A picture of one colour; the orientation is written where it is not 1."""
+def image(path: Path, size: tuple[int, int] = (64, 48), *, orientation: int = 1) -> Path:
+    """An image of one color; the orientation is written where it is not 1."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", size, "teal")
     exif = image.getexif()

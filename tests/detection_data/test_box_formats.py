@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
+from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
 from mobilevit.errors import DataError, UsageError
 from mobilevit.tasks.base import ReadOptions
@@ -24,28 +24,28 @@ YOLO_A, YOLO_B = (
 YAML = "train: images/train\nval: images/val\nnames: [cat, dog]\n"
 
 
-def pictures(*paths: Path) -> None:
+def images(*paths: Path) -> None:
     for path in paths:
-        picture(path)
+        image(path)
 
 
 def coco_official(root: Path) -> None:
     coco(root / "annotations" / "instances_train2017.json", {"a.jpg": COCO_A})
     coco(root / "annotations" / "instances_val2017.json", {"b.jpg": COCO_B})
     write(root / "annotations" / "captions_train2017.json", '{"images": [], "annotations": []}')
-    pictures(root / "train2017" / "a.jpg", root / "val2017" / "b.jpg")
+    images(root / "train2017" / "a.jpg", root / "val2017" / "b.jpg")
 
 
 def coco_images(root: Path) -> None:
     coco(root / "annotations" / "train.json", {"a.jpg": COCO_A})
     coco(root / "annotations" / "valid.json", {"b.jpg": COCO_B})
-    pictures(root / "images" / "a.jpg", root / "images" / "b.jpg")
+    images(root / "images" / "a.jpg", root / "images" / "b.jpg")
 
 
 def coco_with_folders(root: Path) -> None:
     coco(root / "train.json", {"images/one/a.jpg": COCO_A})
     coco(root / "val.json", {"images\\two\\b.jpg": COCO_B})
-    pictures(root / "images" / "one" / "a.jpg", root / "images" / "two" / "b.jpg")
+    images(root / "images" / "one" / "a.jpg", root / "images" / "two" / "b.jpg")
 
 
 def roboflow_coco(root: Path) -> None:
@@ -53,7 +53,7 @@ def roboflow_coco(root: Path) -> None:
     categories += [{"id": key, "name": name, "supercategory": "pets"} for key, name in ((3, "cat"), (7, "dog"))]
     coco(root / "train" / "_annotations.coco.json", {"a.jpg": COCO_A}, categories=categories)
     coco(root / "valid" / "_annotations.coco.json", {"b.jpg": COCO_B}, categories=categories)
-    pictures(root / "train" / "a.jpg", root / "valid" / "b.jpg")
+    images(root / "train" / "a.jpg", root / "valid" / "b.jpg")
 
 
 def voc_lists(root: Path) -> None:
@@ -63,26 +63,26 @@ def voc_lists(root: Path) -> None:
     write(root / "ImageSets" / "Main" / "val.txt", "b\r\n")
     write(root / "ImageSets" / "Main" / "trainval.txt", "a\nb\n")
     write(root / "ImageSets" / "Main" / "cat_train.txt", "a -1\nb 1\n")
-    pictures(root / "JPEGImages" / "a.jpg", root / "JPEGImages" / "b.jpg", root / "JPEGImages" / "unlisted.jpg")
+    images(root / "JPEGImages" / "a.jpg", root / "JPEGImages" / "b.jpg", root / "JPEGImages" / "unlisted.jpg")
 
 
 def voc_pairs(root: Path) -> None:
     voc(root / "train" / "a.xml", VOC_A)
     voc(root / "valid" / "b.xml", VOC_B)
-    pictures(root / "train" / "a.jpg", root / "valid" / "b.jpg")
+    images(root / "train" / "a.jpg", root / "valid" / "b.jpg")
 
 
 def voc_split_folders(root: Path) -> None:
     voc(root / "train" / "annotations" / "a.xml", VOC_A)
     voc(root / "val" / "annotations" / "b.xml", VOC_B)
-    pictures(root / "train" / "images" / "a.jpg", root / "val" / "images" / "b.jpg")
+    images(root / "train" / "images" / "a.jpg", root / "val" / "images" / "b.jpg")
 
 
 def yolo_folders(root: Path) -> None:
     write(root / "data.yaml", YAML)
     write(root / "labels" / "train" / "a.txt", YOLO_A)
     write(root / "labels" / "val" / "b.txt", YOLO_B)
-    pictures(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
+    images(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
 
 
 def yolo_lists(root: Path) -> None:
@@ -93,7 +93,7 @@ def yolo_lists(root: Path) -> None:
     write(root / "val.txt", "images/b.jpg\n\n")
     write(root / "labels" / "a.txt", YOLO_A)
     write(root / "labels" / "b.txt", YOLO_B)
-    pictures(root / "images" / "a.jpg", root / "images" / "b.jpg")
+    images(root / "images" / "a.jpg", root / "images" / "b.jpg")
 
 
 def roboflow_yolo(root: Path) -> None:
@@ -103,17 +103,17 @@ def roboflow_yolo(root: Path) -> None:
     )
     write(root / "train" / "labels" / "a.txt", YOLO_A)
     write(root / "valid" / "labels" / "b.txt", YOLO_B)
-    pictures(root / "train" / "images" / "a.jpg", root / "valid" / "images" / "b.jpg")
+    images(root / "train" / "images" / "a.jpg", root / "valid" / "images" / "b.jpg")
 
 
 def yolo_names(root: Path) -> None:
     write(root / "classes.txt", "cat\ndog\n")
     write(root / "labels" / "train" / "a.txt", YOLO_A)
     write(root / "labels" / "val" / "b.txt", YOLO_B)
-    pictures(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
+    images(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
 
 
-UNLISTED = "1 picture that no list names, left out: JPEGImages/unlisted.jpg"
+UNLISTED = "1 image that no list names, left out: JPEGImages/unlisted.jpg"
 LAYOUTS = [
     *(coco_official, coco_images, coco_with_folders, roboflow_coco),
     *(voc_lists, voc_pairs, voc_split_folders),
@@ -129,7 +129,7 @@ def test_every_layout_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val") == {"b": B}
@@ -163,11 +163,11 @@ def test_a_format_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_no_format_fits(tmp_path: Path) -> None:
-    picture(tmp_path / "cat" / "a.jpg")
+    image(tmp_path / "cat" / "a.jpg")
     write(tmp_path / "cat" / "notes.json", '{"names": []}')
     write(tmp_path / "mkdocs.yaml", "site: names:")
-    assert not reader.recognises(tmp_path)
-    assert not reader.recognises(tmp_path / "nowhere")
+    assert not reader.recognizes(tmp_path)
+    assert not reader.recognizes(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no boxes in a known format"):
         read(tmp_path)
 
@@ -175,10 +175,10 @@ def test_no_format_fits(tmp_path: Path) -> None:
 def test_one_file_without_splits_is_split_by_seed(tmp_path: Path) -> None:
     boxes = {f"{number}.jpg": COCO_B for number in range(10)}
     coco(tmp_path / "labels_my-project.json", boxes)
-    pictures(*(tmp_path / "images" / name for name in boxes))
+    images(*(tmp_path / "images" / name for name in boxes))
     dataset = read(tmp_path, val_fraction=0.3)
     assert sizes(dataset) == {"train": 7, "val": 3}
-    assert "3 pictures, set apart by names and seed" in notes(dataset)["split"]
+    assert "3 images, set apart by names and seed" in notes(dataset)["split"]
     again, other = read(tmp_path, val_fraction=0.3), read(tmp_path, val_fraction=0.3, split_seed=1)
     assert by_name(again, "val") == by_name(dataset, "val") != by_name(other, "val")
 
@@ -186,7 +186,7 @@ def test_one_file_without_splits_is_split_by_seed(tmp_path: Path) -> None:
 def test_trainval_alone_is_split_and_test_kept(tmp_path: Path) -> None:
     for number in range(6):
         voc(tmp_path / "Annotations" / f"{number}.xml", VOC_B)
-        picture(tmp_path / "JPEGImages" / f"{number}.jpg")
+        image(tmp_path / "JPEGImages" / f"{number}.jpg")
     write(tmp_path / "ImageSets" / "Main" / "trainval.txt", "0\n1\n2\n3\n")
     write(tmp_path / "ImageSets" / "Main" / "test.txt", "4\n5\n")
     assert sizes(read(tmp_path, val_fraction=0.25)) == {"train": 3, "val": 1, "test": 2}
@@ -200,7 +200,7 @@ def test_test_stands_in_for_val(tmp_path: Path) -> None:
     assert "test stands in for it" in notes(dataset)["split"]
 
 
-def test_held_out_pictures_alone_can_be_evaluated(tmp_path: Path) -> None:
+def test_held_out_images_alone_can_be_evaluated(tmp_path: Path) -> None:
     coco_official(tmp_path)
     (tmp_path / "annotations" / "instances_train2017.json").unlink()
     dataset = read(tmp_path)
@@ -216,17 +216,17 @@ def test_crowds_and_difficult_objects_are_to_be_ignored(tmp_path: Path) -> None:
     coco(tmp_path / "coco" / "val.json", {"a.jpg": COCO_A})
     voc(tmp_path / "voc" / "train" / "a.xml", VOC_A, more="<difficult>1</difficult>")
     voc(tmp_path / "voc" / "val" / "a.xml", VOC_A)
-    pictures(tmp_path / "coco" / "a.jpg", tmp_path / "voc" / "train" / "a.jpg", tmp_path / "voc" / "val" / "a.jpg")
+    images(tmp_path / "coco" / "a.jpg", tmp_path / "voc" / "train" / "a.jpg", tmp_path / "voc" / "val" / "a.jpg")
     assert by_name(read(tmp_path / "coco"), "train")["a"].ignore.tolist() == [False, True]
     assert by_name(read(tmp_path / "voc"), "train")["a"].ignore.tolist() == [True, True]
-    assert by_name(read(tmp_path / "voc"), "train")["a"].occurrences() == {}
+    assert by_name(read(tmp_path / "voc"), "train")["a"].class_counts() == {}
 
 
 def test_the_first_category_of_roboflow_stays_where_it_is_used(tmp_path: Path) -> None:
     categories = [{"id": 0, "name": "pets"}, {"id": 1, "name": "cat", "supercategory": "pets"}]
     coco(tmp_path / "train.json", {"a.jpg": [(0, (1, 1, 5, 5))]}, categories=categories)
     coco(tmp_path / "val.json", {"a.jpg": []}, categories=categories)
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     assert names(read(tmp_path)) == ["pets", "cat"]
 
 
@@ -282,7 +282,7 @@ def test_names_that_look_like_something_else(tmp_path: Path) -> None:
     assert names(read(tmp_path)) == ["#hashtag", "0 cat"]
     for split, name in (("train", "# 1"), ("val", "2 euro")):
         voc(tmp_path / "voc" / split / "a.xml", [(name, (1, 1, 9, 9))])
-        picture(tmp_path / "voc" / split / "a.jpg")
+        image(tmp_path / "voc" / split / "a.jpg")
     write(tmp_path / "voc" / "classes.txt", "# 1\n2 euro\n")
     assert names(read(tmp_path / "voc")) == ["# 1", "2 euro"]
 
@@ -299,7 +299,7 @@ def test_classes_txt_orders_the_classes_of_voc(tmp_path: Path) -> None:
 def test_voc_pairs_by_name_and_else_by_what_the_file_says(tmp_path: Path) -> None:
     voc(tmp_path / "Annotations" / "sub" / "a.xml", VOC_A, name="C:\\photos\\a.png")
     voc(tmp_path / "Annotations" / "1.xml", VOC_B, name="road b.jpg")
-    pictures(
+    images(
         tmp_path / "images" / "sub" / "a.jpg", tmp_path / "images" / "sub" / "a.png", tmp_path / "images" / "road b.jpg"
     )
     write(tmp_path / "ImageSets" / "train.txt", "sub/a")
@@ -324,7 +324,7 @@ def test_bccd() -> None:
 def test_a_folder_around_a_dataset_of_voc_is_told(tmp_path: Path) -> None:
     place = tmp_path / "VOCdevkit" / "VOC2007"
     for name in "ab":
-        picture(place / "JPEGImages" / f"{name}.jpg")
+        image(place / "JPEGImages" / f"{name}.jpg")
         voc(place / "Annotations" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
     write(place / "ImageSets" / "Main" / "trainval.txt", "a\nb\n")
     with pytest.raises(DataError, match=r"holds one with its own lists of splits: give .*VOC2007"):

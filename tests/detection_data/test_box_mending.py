@@ -1,4 +1,4 @@
-"""What is wrong with boxes and their pictures: mended where that is clear, counted always, with the file."""
+"""What is wrong with boxes and their images: mended where that is clear, counted always, with the file."""
 
 import json
 import warnings
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
+from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
 from mobilevit.data.finding import Finding
 from mobilevit.data.sample import Dataset
@@ -17,11 +17,11 @@ from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 
 
 def pairs(root: Path, boxes: dict[str, list[tuple[int, tuple[float, ...]]]]) -> Dataset:
-    """Pictures to train on; one good one for val."""
+    """Images to train on; one good one for val."""
     coco(root / "train.json", boxes)
     coco(root / "val.json", {"v.jpg": [(3, (5, 5, 9, 9))]})
     for name in (*boxes, "v.jpg"):
-        picture(root / name)
+        image(root / name)
     return read(root)
 
 
@@ -52,26 +52,26 @@ def test_boxes_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
         "6 boxes without an area, dropped: flat.jpg annotation 1 (no area), "
         "flat.jpg annotation 2 (negative width or height), flat.jpg annotation 3 (not a number) and 3 more"
     )
-    assert said["outside-box"].startswith("2 boxes wholly outside of the picture, dropped: outside.jpg annotation 201,")
-    assert said["clipped-box"] == "1 box reaching beyond the picture, clipped: over.jpg annotation 301"
+    assert said["outside-box"].startswith("2 boxes wholly outside of the image, dropped: outside.jpg annotation 201,")
+    assert said["clipped-box"] == "1 box reaching beyond the image, clipped: over.jpg annotation 301"
     assert said["duplicate-box"].startswith("2 boxes given twice with the same class, kept once: twice.jpg annotation")
     strange = "1 box of classes that are not among those named, dropped: strange.jpg annotation 601 (category_id 1)"
     assert said["unknown-class"] == strange
-    assert said["no-objects"].startswith("1 picture without objects, kept as pictures of nothing: nothing.jpg")
+    assert said["no-objects"].startswith("1 image without objects, kept as images of nothing: nothing.jpg")
 
 
 def test_yolo_and_voc_name_the_line_and_the_object(tmp_path: Path) -> None:
     yolo, xml = tmp_path / "yolo", tmp_path / "voc"
     write(yolo / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
     write(yolo / "labels" / "a.txt", "0 0.5 0.5 0.2 0.2\n\n7 0.5 0.5 0.2 0.2\n0 0.5 0.5 inf 0.2\n0 1.5 0.5 0.2 0.2\n")
-    picture(yolo / "images" / "a.jpg")
+    image(yolo / "images" / "a.jpg")
     said = notes(read(yolo))
     assert said["unknown-class"].endswith("dropped: labels/a.txt line 3 (class 7)")
     assert "labels/a.txt line 4 (infinite)" in said["degenerate-box"]
-    assert "wholly outside of the picture, dropped: labels/a.txt line 5" in said["outside-box"]
+    assert "wholly outside of the image, dropped: labels/a.txt line 5" in said["outside-box"]
     for split in ("train", "val"):
         voc(xml / split / "a.xml", [("owl", (1, 1, 9, 9)), ("cat", (9, 1, 5, 9)), ("cat", (1, 1, 9, 9))])
-        picture(xml / split / "a.jpg")
+        image(xml / split / "a.jpg")
     write(xml / "classes.txt", "cat\n")
     said = notes(read(xml))
     assert "dropped: train/a.xml object 1 ('owl')" in said["unknown-class"]
@@ -83,7 +83,7 @@ def test_outlines_with_a_corner_that_is_nowhere(tmp_path: Path) -> None:
     write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
     rows = ("0 .1 .1 nan .1 .3 .3 .2 nan", "0 .1 .1 .3 .1 .3 .3 .2 nan", "0 .1 .1 .3 -inf .3 .3", "1e300 .5 .5 .1 .1")
     write(tmp_path / "labels" / "a.txt", "\n".join(rows))
-    picture(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "a.jpg")
     dataset = read(tmp_path)
     assert len(by_name(dataset, "train")["a"]) == 0
     said = notes(dataset)
@@ -97,9 +97,9 @@ def test_boxes_of_yolo_in_pixels(tmp_path: Path) -> None:
     """Dropped with the reason, which also stands beside the error where no box is left."""
     write(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
     write(tmp_path / "labels" / "a.txt", "0 32 24 10 10\n0 32 24 64 48\n")
-    picture(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "a.jpg")
     dataset = read(tmp_path)
-    hint = "dropped (YOLO boxes are shares of the picture, 0 to 1; these look like pixels"
+    hint = "dropped (YOLO boxes are normalized coordinates, 0 to 1; these look like pixels"
     assert len(by_name(dataset, "train")["a"]) == 0
     assert notes(dataset)["pixel-box"].startswith(f"4 boxes {hint}")
     assert "labels/a.txt line 1, labels/a.txt line 2" in notes(dataset)["pixel-box"]
@@ -112,18 +112,18 @@ def test_no_box_makes_numpy_warn(tmp_path: Path) -> None:
         pairs(tmp_path, {"a.jpg": [(3, (float("nan"), 1e308, 1e308, float("-inf")))]})
 
 
-def test_pictures_without_annotation_and_annotations_without_picture(tmp_path: Path) -> None:
+def test_images_without_annotation_and_annotations_without_image(tmp_path: Path) -> None:
     for name in "ab":
         voc(tmp_path / "train" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
-    picture(tmp_path / "train" / "a.jpg")
-    picture(tmp_path / "train" / "c.jpg")
+    image(tmp_path / "train" / "a.jpg")
+    image(tmp_path / "train" / "c.jpg")
     voc(tmp_path / "val" / "d.xml", [("cat", (1, 1, 9, 9))])
-    picture(tmp_path / "val" / "d.jpg")
+    image(tmp_path / "val" / "d.jpg")
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 2, "val": 1}
     said = notes(dataset)
-    assert said["missing-picture"] == "1 annotated picture not found, so left out: train/b.xml"
-    assert said["no-annotation"].endswith("taken as pictures without objects: train/c.jpg")
+    assert said["missing-image"] == "1 annotated image not found, so left out: train/b.xml"
+    assert said["no-annotation"].endswith("taken as images without objects: train/c.jpg")
 
 
 def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
@@ -131,43 +131,43 @@ def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
     write(yolo / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
     for name in "ab":
         write(yolo / "labels" / f"{name}.txt", "0 0.5 0.5 0.1 0.1")
-    picture(yolo / "images" / "a.jpg")
-    picture(yolo / "images" / "c.jpg")
+    image(yolo / "images" / "a.jpg")
+    image(yolo / "images" / "c.jpg")
     said = notes(read(yolo))
-    assert said["missing-picture"].endswith(": labels/b.txt")
+    assert said["missing-image"].endswith(": labels/b.txt")
     assert said["no-annotation"].endswith(": images/c.jpg (looked for labels/c.txt)")
     json_only = tmp_path / "coco"
     stray = {"id": 1, "image_id": 99, "category_id": 3, "bbox": [1, 1, 5, 5]}
     coco(json_only / "train.json", {"a.jpg": [], "b.jpg": []}, annotations=[stray])
     coco(json_only / "val.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
-    picture(json_only / "a.jpg")
+    image(json_only / "a.jpg")
     said = notes(read(json_only))
-    assert said["missing-picture"].endswith(": b.jpg")
+    assert said["missing-image"].endswith(": b.jpg")
     place = "train.json annotation 1 (image_id 99)"
-    assert said["unlisted-picture"] == f"1 box of pictures that the file does not list, dropped: {place}"
+    assert said["unlisted-image"] == f"1 box of images that the file does not list, dropped: {place}"
 
 
-def test_a_list_that_names_a_part_of_the_pictures(tmp_path: Path) -> None:
+def test_a_list_that_names_a_part_of_the_images(tmp_path: Path) -> None:
     """What is not listed is there; what is listed and missing is said once."""
     write(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat]\n")
     write(tmp_path / "train.txt", "images/a.jpg\nimages/99.png\n")
     write(tmp_path / "val.txt", "images/a.jpg\n")
     for name in "abc":
         write(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.1 0.1")
-    picture(tmp_path / "images" / "a.jpg")
-    picture(tmp_path / "images" / "b.jpg")
+    image(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "b.jpg")
     said = notes(read(tmp_path))
-    assert said["not-listed"] == "1 picture that no list names, left out: images/b.jpg"
-    assert said["missing-picture"].endswith("not found, so left out: labels/c.txt, images/99.png")
-    assert said.keys() == {"not-listed", "missing-picture"}
+    assert said["not-listed"] == "1 image that no list names, left out: images/b.jpg"
+    assert said["missing-image"].endswith("not found, so left out: labels/c.txt, images/99.png")
+    assert said.keys() == {"not-listed", "missing-image"}
     assert "outside" not in {finding.kind for finding in checking.check(tmp_path).findings}
 
 
-def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:
+def test_a_split_whose_images_are_all_missing(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
     coco(tmp_path / "val.json", {"b.jpg": [(3, (1, 1, 5, 5))]})
-    picture(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"no picture of the val split: none of 1 picture is there, .*b\.jpg first"):
+    image(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"no image of the val split: none of 1 image is there, .*b\.jpg first"):
         read(tmp_path)
 
 
@@ -176,19 +176,19 @@ def test_a_split_whose_pictures_are_all_missing(tmp_path: Path) -> None:
     [
         ("64 48", (11, 11, 20, 20), [10, 10, 20, 20]),
         ("0 0", (11, 11, 20, 20), [10, 10, 20, 20]),  # as some tools write
-        ("128 96", (21, 21, 40, 40), [10, 10, 20, 20]),  # the picture was made smaller afterwards
+        ("128 96", (21, 21, 40, 40), [10, 10, 20, 20]),  # the image was made smaller afterwards
         ("32 24", (6, 6, 10, 10), [10, 10, 20, 20]),
         ("32 24", (11, 11, 40, 40), [10, 10, 40, 40]),  # the size is wrong: the box would not fit
         ("50 50", (11, 11, 20, 20), [10, 10, 20, 20]),
         ("48 64", (11, 11, 20, 20), [10, 10, 20, 20]),  # width and height exchanged, and no EXIF to explain it
     ],
 )
-def test_a_size_that_is_not_the_pictures(
+def test_a_size_that_is_not_the_images(
     stated: str, box: tuple[int, ...], expected: list[float], tmp_path: Path
 ) -> None:
     for split in ("train", "val"):
         voc(tmp_path / split / "a.xml", [("cat", box)], size=stated)
-        picture(tmp_path / split / "a.jpg")
+        image(tmp_path / split / "a.jpg")
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"].boxes.tolist() == [expected]
     kinds = {"64 48": set(), "0 0": set(), "128 96": {"scaled"}}.get(stated, {"scaled"} if box[0] == 6 else {"size"})
@@ -197,8 +197,8 @@ def test_a_size_that_is_not_the_pictures(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_turn_with_their_picture(orientation: int, tmp_path: Path) -> None:
-    """A white rectangle where the box is, in the picture as stored: upright it must lie in the box that is read."""
+def test_boxes_turn_with_their_image(orientation: int, tmp_path: Path) -> None:
+    """A white rectangle where the box is, in the image as stored: upright it must lie in the box that is read."""
     from PIL import Image
 
     from mobilevit.data import decoding
@@ -214,15 +214,15 @@ def test_boxes_turn_with_their_picture(orientation: int, tmp_path: Path) -> None
     boxes = by_name(dataset, "train")["a"]
     upright = decoding.decode(tmp_path / "train" / "a.png")
     assert boxes.size == upright.size
-    if orientation >= 5:  # else nothing tells whether the tool turned the picture
+    if orientation >= 5:  # else nothing tells whether the tool turned the image
         assert tuple(boxes.boxes[0]) == upright.getbbox()
         assert notes(dataset).keys() == {"turned"}
 
 
-def test_an_annotation_of_the_upright_picture_stays(tmp_path: Path) -> None:
+def test_an_annotation_of_the_upright_image_stays(tmp_path: Path) -> None:
     for split in ("train", "val"):
         voc(tmp_path / split / "a.xml", [("cat", (11, 5, 30, 12))], size="48 80")
-        picture(tmp_path / split / "a.jpg", (80, 48), orientation=6)
+        image(tmp_path / split / "a.jpg", (80, 48), orientation=6)
     dataset = read(tmp_path)
     assert by_name(dataset, "val")["a"] == Boxes.of([[10, 4, 30, 12]], [0], (48, 80))
     assert not dataset.notes
@@ -231,7 +231,7 @@ def test_an_annotation_of_the_upright_picture_stays(tmp_path: Path) -> None:
 def test_a_click_without_a_drag_is_no_box_of_voc(tmp_path: Path) -> None:
     for split in ("train", "val"):
         voc(tmp_path / split / "a.xml", [("cat", (5, 5, 5, 5)), ("cat", (5, 5, 6, 6))])
-        picture(tmp_path / split / "a.jpg")
+        image(tmp_path / split / "a.jpg")
     dataset = read(tmp_path)
     assert by_name(dataset, "val")["a"].boxes.tolist() == [[4, 4, 6, 6]]
     assert notes(dataset)["degenerate-box"] == (
@@ -239,7 +239,7 @@ def test_a_click_without_a_drag_is_no_box_of_voc(tmp_path: Path) -> None:
     )
 
 
-def test_a_broken_picture_stays_for_the_doctor(tmp_path: Path) -> None:
+def test_a_broken_image_stays_for_the_doctor(tmp_path: Path) -> None:
     dataset = pairs(tmp_path, {"a.jpg": [(3, (5, 5, 9, 9))], "b.jpg": [(3, (5, 5, 9, 9))]})
     write(tmp_path / "b.jpg", "Dear Sir or Madam")
     dataset = read(tmp_path)
@@ -270,12 +270,12 @@ def test_classes_that_are_rare_missing_or_small(tmp_path: Path) -> None:
 def test_a_class_that_training_lacks(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 30, 30))]})
     coco(tmp_path / "val.json", {"a.jpg": [(7, (1, 1, 30, 30))]})
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     messages = [one.message for one in findings(read(tmp_path)) if one.kind == "missing-class"]
-    assert messages[0] == "1 class without a box in train, which cannot be learnt: dog"
+    assert messages[0] == "1 class without a box in train, which cannot be learned: dog"
 
 
-def test_training_pictures_without_a_single_box(tmp_path: Path) -> None:
+def test_training_images_without_a_single_box(tmp_path: Path) -> None:
     assert said(pairs(tmp_path, {"a.jpg": []}))["no-boxes"].severity == "error"
 
 
@@ -283,15 +283,15 @@ def test_left_and_right(tmp_path: Path) -> None:
     categories = [{"id": 3, "name": "left shoe"}, {"id": 7, "name": "right shoe"}]
     for split in ("train", "val"):
         coco(tmp_path / f"{split}.json", {f"{split}.jpg": [(3, (1, 1, 30, 30))]}, categories=categories)
-        picture(tmp_path / f"{split}.jpg")
+        image(tmp_path / f"{split}.jpg")
     assert "--no-flip" in said(read(tmp_path))["mirror"].message
 
 
-def test_a_picture_listed_twice(tmp_path: Path) -> None:
+def test_a_image_listed_twice(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": "a.jpg"} for number in range(2)]
     coco(tmp_path / "train.json", {"a.jpg": []}, images=images)
     coco(tmp_path / "val.json", {"a.jpg": []})
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg is listed 2 times in the train split"):
         read(tmp_path)
 
@@ -301,9 +301,9 @@ def test_boxes_compare_hash_and_relabel() -> None:
     same = Boxes.of(np.array([[-0.0, 0, 5, 5], [1, 1, 3, 2]]), [0, 2], (9, 9), [False, True])
     assert boxes == same and hash(boxes) == hash(same) and boxes != "boxes"
     assert boxes != Boxes.of([[0, 0, 5, 5], [1, 1, 3, 2]], [0, 2], (9, 9))
-    assert boxes.relabelled([3, 4, 5]).labels.tolist() == [3, 5]
+    assert boxes.relabeled([3, 4, 5]).labels.tolist() == [3, 5]
     assert boxes.areas.tolist() == [25, 2]
-    assert boxes.occurrences() == {0: 1} and len(boxes.counted()) == 1
+    assert boxes.class_counts() == {0: 1} and len(boxes.counted()) == 1
     assert Boxes.of([[-5, 2, 20, 3]], [0], (9, 9)).clipped().boxes.tolist() == [[0, 2, 9, 3]]
 
 
@@ -311,7 +311,7 @@ def test_names_are_one_line_whatever_the_file_says(tmp_path: Path) -> None:
     categories = [{"id": 3, "name": " big\n  cat\x07 "}, {"id": 7, "name": "Hund\u200d & <Katze>"}]
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 9, 9))]}, categories=categories)
     coco(tmp_path / "val.json", {"a.jpg": []}, categories=categories)
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     assert names(read(tmp_path)) == ["big cat", "Hund\u200d & <Katze>"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from made_boxes import coco, names, picture, read, sizes, voc, write
+from made_boxes import coco, image, names, read, sizes, voc, write
 
 import mobilevit
 from mobilevit.cli.entry import main
@@ -46,13 +46,13 @@ def boxes(draw: st.DrawFn, classes: int) -> Boxes:
 
 
 @st.composite
-def data_sets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
+def datasets(draw: st.DrawFn) -> tuple[list[str], list[Boxes]]:
     classes = draw(st.lists(NAMES.filter(is_writable), min_size=1, max_size=3, unique=True))
     return classes, draw(st.lists(boxes(len(classes)), min_size=4, max_size=4))
 
 
 def is_writable(name: str) -> bool:
-    """Not one that is read without some of its characters, or with these spelt out; see `annotation.class_name`."""
+    """Not one that is read without some of its characters, or with these spelled out; see `annotation.class_name`."""
     return bool(name) and printable(name) == name and not any(letter in "\ufffe\uffff" for letter in name)
 
 
@@ -70,20 +70,20 @@ def write_as_coco(root: Path, classes: Sequence[str], targets: Sequence[Boxes]) 
         images = [{"id": number, "file_name": f"{number}.png"} for number in ids]
         coco(root / f"{split}.json", {}, images=images, annotations=annotations, categories=categories)
         for number in ids:
-            picture(root / f"{number}.png", SIZE)
+            image(root / f"{number}.png", SIZE)
 
 
 def said(dataset: Dataset) -> Mapping[str, Mapping[str, Boxes]]:
-    """The boxes of each picture of each split, in an order of their own."""
+    """The boxes of each image of each split, in an order of their own."""
     return {split: {sample.path.name: sample.target for sample in samples} for split, samples in dataset.splits.items()}
 
 
-def counted(pictures: Mapping[str, Mapping[str, Boxes]]) -> Mapping[str, Mapping[str, Boxes]]:
-    return {split: {name: one.counted() for name, one in some.items()} for split, some in pictures.items()}
+def counted(images: Mapping[str, Mapping[str, Boxes]]) -> Mapping[str, Mapping[str, Boxes]]:
+    return {split: {name: one.counted() for name, one in some.items()} for split, some in images.items()}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data_sets())
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(datasets())
 @example((["no", "a: b # c", "<x>&amp;"], [Boxes.of([[0, 0, 64, 48]], [2], SIZE)] * 4))
 @example((["\x85", "🏴\u200d☠️", "'\"\\"], [Boxes.of([], [], SIZE)] * 3 + [Boxes.of([[1, 2, 3, 4]], [1], SIZE)]))
 def test_round_trips_are_equal(made: tuple[list[str], list[Boxes]]) -> None:
@@ -91,7 +91,7 @@ def test_round_trips_are_equal(made: tuple[list[str], list[Boxes]]) -> None:
     classes, targets = made
     classes = [name for name in (" ".join(one.split()) for one in classes) if name] or ["x"]
     if len(classes) < len(made[0]):
-        targets = [one.relabelled([0] * len(made[0])) for one in targets]
+        targets = [one.relabeled([0] * len(made[0])) for one in targets]
         targets = [Boxes.of([], [], SIZE) if len(one) > 1 else one for one in targets]
     if not any(len(one.counted()) for one in targets):
         targets[0] = Boxes.of([[1, 2, 30, 40]], [0], SIZE)
@@ -115,17 +115,17 @@ def tree(root: Path) -> dict[str, str]:
 
 
 def small(root: Path) -> Path:
-    """Two pictures of one name in two folders, one name in two kinds, one picture of nothing, in COCO."""
+    """Two images of one name in two folders, one name in two kinds, one image of nothing, in COCO."""
     boxes = {"one/a.png": [(3, (1, 2, 30, 20))], "two/a.png": [(7, (5, 6, 7, 8))], "two/A.jpg": [], "b\n.png": []}
     coco(root / "train.json", boxes)
     coco(root / "val.json", {"c.png": [(3, (1, 2, 3, 4))]})
     for name in (*boxes, "c.png"):
-        picture(root / name)
+        image(root / name)
     return root
 
 
 @pytest.mark.parametrize("to", FORMATS)
-def test_pictures_of_the_same_name(to: str, tmp_path: Path) -> None:
+def test_images_of_the_same_name(to: str, tmp_path: Path) -> None:
     source = read(small(tmp_path / "in"))
     convert_data(tmp_path / "in", tmp_path / "out", to=to)
     dataset = read(tmp_path / "out")
@@ -149,7 +149,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     for to, files in expected.items():
         converted = mobilevit.convert_data(tmp_path / "in", tmp_path / to, to=to)
         assert converted.folder == tmp_path / to and converted.boxes == 3
-        assert converted.pictures == {"train": 4, "val": 1}
+        assert converted.images == {"train": 4, "val": 1}
         assert set(files) <= tree(tmp_path / to).keys()
     assert (tmp_path / "voc" / "JPEGImages" / "c.png").read_bytes() == (tmp_path / "in" / "c.png").read_bytes()
     assert "<xmin>2</xmin>" in (tmp_path / "voc" / "Annotations" / "c.xml").read_text()
@@ -165,7 +165,7 @@ def test_the_check_counts_as_many_boxes_as_are_written(tmp_path: Path) -> None:
     box = [(3, (5, 5, 20, 20))]
     for split in ("train", "val"):
         coco(tmp_path / "in" / f"{split}.json", {"a.jpg": box, "cut.jpg": box, "empty.jpg": box})
-    whole = picture(tmp_path / "in" / "a.jpg").read_bytes()
+    whole = image(tmp_path / "in" / "a.jpg").read_bytes()
     (tmp_path / "in" / "cut.jpg").write_bytes(whole[:-40])
     (tmp_path / "in" / "empty.jpg").touch()
     report = checking.check(tmp_path / "in")
@@ -187,30 +187,30 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
         boxes = [("cat", (1, 1, 9, 9)), ("cat", (3, 3, 20, 20))]
         voc(tmp_path / "in" / split / "a.xml", boxes, more="<difficult>1</difficult>")
         voc(tmp_path / "in" / split / "b.xml", boxes)
-        write(tmp_path / "in" / split / "c.jpg", "no picture")
+        write(tmp_path / "in" / split / "c.jpg", "no image")
         voc(tmp_path / "in" / split / "c.xml", boxes)
         for name in "ab":
-            picture(tmp_path / "in" / split / f"{name}.jpg")
+            image(tmp_path / "in" / split / f"{name}.jpg")
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="yolo")
-    assert converted.boxes == 4 and converted.pictures == {"train": 2, "val": 2}
+    assert converted.boxes == 4 and converted.images == {"train": 2, "val": 2}
     messages = [finding.message for finding in converted.findings]
     assert "4 boxes to be ignored, which YOLO has no sign for, left out" in messages
-    assert any(message.startswith("2 pictures that cannot be read, left out: train/c.jpg") for message in messages)
+    assert any(message.startswith("2 images that cannot be read, left out: train/c.jpg") for message in messages)
 
 
 def test_thin_boxes_and_voc(tmp_path: Path) -> None:
     coco(tmp_path / "in" / "train.json", {"a.png": [(3, (1, 1, 1, 20)), (3, (1, 1, 1.5, 20))]})
     coco(tmp_path / "in" / "val.json", {"b.png": [(3, (1, 1, 20, 20))]})
-    picture(tmp_path / "in" / "a.png")
-    picture(tmp_path / "in" / "b.png")
+    image(tmp_path / "in" / "a.png")
+    image(tmp_path / "in" / "b.png")
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="voc")
     assert converted.findings[-1].message == "1 box of one pixel or less, which VOC cannot hold, left out"
     assert np.allclose(said(read(tmp_path / "out"))["train"]["a.png"].boxes, [[1, 1, 2.5, 21]])
 
 
-def test_held_out_pictures_alone(tmp_path: Path) -> None:
+def test_held_out_images_alone(tmp_path: Path) -> None:
     coco(tmp_path / "in" / "annotations" / "instances_val2017.json", {"b.png": [(3, (1, 1, 20, 20))]})
-    picture(tmp_path / "in" / "val2017" / "b.png")
+    image(tmp_path / "in" / "val2017" / "b.png")
     for to in FORMATS:
         convert_data(tmp_path / "in", tmp_path / to, to=to)
         assert sizes(read(tmp_path / to)) == {"train": 0, "val": 1}
@@ -254,8 +254,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     small(tmp_path / "in")
     assert main(["convert-data", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "yolo", "--from", "coco"]) == 0
     said = capsys.readouterr().err
-    assert f"wrote {tmp_path / 'out'}" in said and "3 boxes in pictures: 4 train, 1 val" in said
-    assert "note: 2 pictures without objects" in said
+    assert f"wrote {tmp_path / 'out'}" in said and "3 boxes in images: 4 train, 1 val" in said
+    assert "note: 2 images without objects" in said
     assert main(["convert-data", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "voc"]) == 1
     assert main(["convert-data", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "tfrecord"]) == 2
 

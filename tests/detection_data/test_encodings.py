@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made_boxes import names, picture, read, voc
+from made_boxes import image, names, read, voc
 
 from mobilevit.errors import DataError
 
@@ -17,7 +17,7 @@ def test_xml_in_the_encoding_that_it_declares(encoding: str, tmp_path: Path) -> 
         path = voc(tmp_path / "Annotations" / f"{name}.xml", [(label, (1, 1, 9, 9))])
         text = f'<?xml version="1.0" encoding="{declared}"?>{path.read_text("utf-8")}'
         path.write_bytes(text.encode(encoding))
-        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+        image(tmp_path / "JPEGImages" / f"{name}.jpg")
     assert names(read(tmp_path)) == ["狗", "猫"]
 
 
@@ -32,7 +32,7 @@ def test_xml_in_the_encoding_that_it_declares(encoding: str, tmp_path: Path) -> 
 def test_xml_in_an_encoding_that_nobody_knows(start: bytes, said: str, tmp_path: Path) -> None:
     path = voc(tmp_path / "Annotations" / "a.xml", [("狗", (1, 1, 9, 9))])
     path.write_bytes(start + path.read_text("utf-8").encode("gbk"))
-    picture(tmp_path / "JPEGImages" / "a.jpg")
+    image(tmp_path / "JPEGImages" / "a.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
@@ -43,5 +43,5 @@ def test_xml_that_was_saved_as_utf_8_with_its_first_line_as_it_was(declared: str
     for name in "ab":
         path = voc(tmp_path / "Annotations" / f"{name}.xml", [("猫", (1, 1, 9, 9))])
         path.write_text(f'<?xml version="1.0" encoding="{declared}"?>{path.read_text("utf-8")}', "utf-8")
-        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+        image(tmp_path / "JPEGImages" / f"{name}.jpg")
     assert names(read(tmp_path)) == ["猫"]

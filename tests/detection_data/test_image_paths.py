@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from made_boxes import coco, picture, read
+from made_boxes import coco, image, read
 
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.errors import DataError
 
 SIZE = (64, 48)
@@ -39,40 +39,38 @@ class TestImagePaths:
     )
     def test_finds(self, stated: str, tmp_path: Path) -> None:
         for folder in ("one", "two"):
-            picture(tmp_path / folder / "a.jpg")
+            image(tmp_path / folder / "a.jpg")
         found, said = self.find(tmp_path, stated)
         assert found == "one/a.jpg" and len(said) == (stated not in ("one/a.jpg", "./one/../one/a.jpg"))
 
     def test_several_that_fit_are_both_named(self, tmp_path: Path) -> None:
         for folder in ("one", "two"):
-            picture(tmp_path / folder / "a.jpg")
+            image(tmp_path / folder / "a.jpg")
         with pytest.raises(DataError, match=r"there: '/x/a.jpg' is not there, and could be .*one/a.jpg or .*two/a.jpg"):
             self.find(tmp_path, "/x/a.jpg")
 
     def test_images_of_another_split_are_none(self, tmp_path: Path) -> None:
-        picture(tmp_path / "train" / "a.jpg")
+        image(tmp_path / "train" / "a.jpg")
         assert self.find(tmp_path, "x/a.jpg", "val") == ("x/a.jpg", [])
         assert self.find(tmp_path, "x/a.jpg", "train") == ("train/a.jpg", ["other-folder"])
 
     def test_what_is_nowhere_stays_where_it_should_be(self, tmp_path: Path) -> None:
-        picture(tmp_path / "a.jpg")
+        image(tmp_path / "a.jpg")
         assert self.find(tmp_path, "one/b.jpg") == ("one/b.jpg", [])
         assert self.find(tmp_path, "/etc/passwd") == ("passwd", [])
 
 
 def test_paths_that_lead_out_are_an_error_where_none_of_them_is_here(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"../b.jpg": [(3, (1, 1, 5, 5))], "a.jpg": []})
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"image 0: the path '../b.jpg' leads out of .*: write paths inside"):
         read(tmp_path)
 
 
 def test_where_images_lie_when_none_is_found(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
-    picture(tmp_path / "images" / "b.jpg")
-    with pytest.raises(
-        DataError, match=r"none of 1 picture is there, .*; 1 image of other names are below it, .*b\.jpg"
-    ):
+    image(tmp_path / "images" / "b.jpg")
+    with pytest.raises(DataError, match=r"none of 1 image is there, .*; 1 image of other names are below it, .*b\.jpg"):
         read(tmp_path)
 
 
@@ -81,7 +79,7 @@ def test_images_of_coco_in_two_folders(folder: str, tmp_path: Path) -> None:
     """The one that is called images; or neither, where none is."""
     for place in ("backup", folder):
         for name in ("a.jpg", "b.jpg"):
-            picture(tmp_path / place / name)
+            image(tmp_path / place / name)
     coco(tmp_path / "result.json", {"a.jpg": [(1, (1, 1, 9, 9))], "b.jpg": []})
     if folder == "images":
         assert {sample.path.parent.name for sample in read(tmp_path).splits["train"]} == {"images"}

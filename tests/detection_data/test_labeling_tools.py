@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_boxes import by_name, coco, names, notes, picture, read, sizes, voc, write
+from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
 from mobilevit.datasets.conversion import convert_data
 from mobilevit.errors import DataError
@@ -36,13 +36,13 @@ def rectangle(label: str, corners: tuple[int, ...]) -> dict[str, Any]:
 
 def labelme_beside(root: Path) -> None:
     for split, name in (("train", "a"), ("val", "b")):
-        picture(root / split / "day" / f"{name}.jpg")
+        image(root / split / "day" / f"{name}.jpg")
         labelme(root / split / "day" / f"{name}.json", [rectangle(*box) for box in STATED[name]])
 
 
 def labelme_apart(root: Path) -> None:
     for split, name in (("train", "a"), ("val", "b")):
-        picture(root / "images" / split / f"{name}.jpg")
+        image(root / "images" / split / f"{name}.jpg")
         path = f"..\\..\\images\\{split}\\{name}.jpg"
         labelme(root / "json" / split / f"{name}.json", [rectangle(*box) for box in STATED[name]], imagePath=path)
 
@@ -54,14 +54,14 @@ def cvat_yolo(root: Path) -> None:
         folder = f"obj_{split}_data"
         write(root / f"{split}.txt", f"data/{folder}/{name}.jpg\n")
         write(root / folder / f"{name}.txt", text)
-        picture(root / folder / f"{name}.jpg")
+        image(root / folder / f"{name}.jpg")
 
 
 def roboflow_darknet(root: Path) -> None:
     for split, name, text in (("train", "a", YOLO_A), ("valid", "b", YOLO_B)):
         write(root / split / "_darknet.labels", NAMES)
         write(root / split / f"{name}.txt", text)
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def darknet_lists(root: Path) -> None:
@@ -69,28 +69,28 @@ def darknet_lists(root: Path) -> None:
     for split, name, text in (("train", "a", YOLO_A), ("valid", "b", YOLO_B)):
         write(root / f"{split}.txt", f"C:\\darknet\\pets\\pool\\{name}.JPG\n")
         write(root / "pool" / f"{name}.txt", text)
-        picture(root / "pool" / f"{name}.jpg")
+        image(root / "pool" / f"{name}.jpg")
 
 
 def yolo_beside_in_images(root: Path) -> None:
     write(root / "data.yaml", "train: images/train\nval: images/val\nnames: [cat, dog]\n")
     for split, name, text in (("train", "a", YOLO_A), ("val", "b", YOLO_B)):
         write(root / "images" / split / f"{name}.txt", text)
-        picture(root / "images" / split / f"{name}.jpg")
+        image(root / "images" / split / f"{name}.jpg")
 
 
 def yolo_other_case(root: Path) -> None:
     write(root / "data.yaml", "train: images/train\nval: images/val\nnames: [cat, dog]\n")
     for split, name, text in (("train", "a", YOLO_A), ("val", "b", YOLO_B)):
         write(root / "Labels" / split / f"{name.upper()}.TXT", text)
-        picture(root / "images" / split / f"{name}.jpg")
+        image(root / "images" / split / f"{name}.jpg")
 
 
 def yolo_nested_images(root: Path) -> None:
     write(root / "data.yaml", "train: images/train\nval: images/val\nnames: [cat, dog]\n")
     for split, name, text in (("train", "a", YOLO_A), ("val", "b", YOLO_B)):
         write(root / "labels" / split / "one" / "images" / f"{name}.txt", text)
-        picture(root / "images" / split / "one" / "images" / f"{name}.jpg")
+        image(root / "images" / split / "one" / "images" / f"{name}.jpg")
 
 
 def yolo_lists_of_another_machine(root: Path) -> None:
@@ -98,7 +98,7 @@ def yolo_lists_of_another_machine(root: Path) -> None:
     for split, name, text in (("train", "a", YOLO_A), ("val", "b", YOLO_B)):
         write(root / f"{split}.txt", f"/home/me/pets/images/{split}/{name}.jpg\n")
         write(root / "labels" / split / f"{name}.txt", text)
-        picture(root / "images" / split / f"{name}.jpg")
+        image(root / "images" / split / f"{name}.jpg")
 
 
 def table(path: Path, name: str, *, header: str, separator: str = ",", encoding: str = "utf-8") -> None:
@@ -112,7 +112,7 @@ def table(path: Path, name: str, *, header: str, separator: str = ",", encoding:
 def roboflow_csv(root: Path) -> None:
     for split, name in (("train", "a"), ("valid", "b")):
         table(root / split / "_annotations.csv", name, header="filename,width,height,class,xmin,ymin,xmax,ymax")
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def other_tables(root: Path) -> None:
@@ -120,7 +120,7 @@ def other_tables(root: Path) -> None:
     for split, name in (("train", "a"), ("test", "b")):
         header = "Image_Path,Width,Height,Label,X Min,Y Min,X Max,Y Max"
         table(root / f"{split}_labels.csv", name, header=header, separator=";", encoding="utf-16")
-        picture(root / "images" / split / f"{name}.jpg")
+        image(root / "images" / split / f"{name}.jpg")
 
 
 def via_region(label: str, corners: tuple[int, ...]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def via_splits(root: Path) -> None:
         regions = {str(number): via_region(*box) for number, box in enumerate(STATED[name])}
         record = {f"{name}.jpg123": {"filename": f"{name}.jpg", "size": 123, "regions": regions}}
         write(root / split / "via_region_data.json", json.dumps(record))
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def via_projects(root: Path) -> None:
@@ -142,7 +142,7 @@ def via_projects(root: Path) -> None:
         record = {"filename": f"{name}.jpg", "size": 123, "regions": [via_region(*box) for box in STATED[name]]}
         content = {"_via_settings": {"project": {"name": "pets"}}, "_via_img_metadata": {f"{name}.jpg123": record}}
         write(root / split / "via_project.json", json.dumps(content))
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def createml(root: Path) -> None:
@@ -156,7 +156,7 @@ def createml(root: Path) -> None:
         ]
         content = [{"image": f"{name}.jpg", "annotations": boxes}]
         write(root / split / "_annotations.createml.json", json.dumps(content))
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def voc_of(root: Path, annotations: str, images: str, encoding: str = "", declared: str = "") -> None:
@@ -166,7 +166,7 @@ def voc_of(root: Path, annotations: str, images: str, encoding: str = "", declar
         if encoding:
             text = f'<?xml version="1.0" encoding="{declared}"?>\n' + path.read_text()
             path.write_bytes(text.encode(encoding))
-        picture(root / images.format(split) / f"{name}.jpg")
+        image(root / images.format(split) / f"{name}.jpg")
 
 
 def voc_annots(root: Path) -> None:
@@ -189,7 +189,7 @@ def coco_of(root: Path, file_name: str, images: str) -> None:
     for split, name in (("train", "a"), ("val", "b")):
         boxes = [(3 if label == "cat" else 7, (x0, y0, x1 - x0, y1 - y0)) for label, (x0, y0, x1, y1) in STATED[name]]
         coco(root / f"{split}.json", {file_name.format(split, name): boxes})
-        picture(root / images.format(split, name))
+        image(root / images.format(split, name))
 
 
 def label_studio_paths(root: Path) -> None:
@@ -210,8 +210,8 @@ def label_studio_prefixes(root: Path) -> None:
 
 def coco_of_another_machine(root: Path) -> None:
     coco_of(root, "D:\\me\\pets\\{0}\\{1}.jpg", "{0}/{1}.jpg")
-    picture(root / "train" / "b.jpg")  # which val does not mean
-    picture(root / "val" / "a.jpg")
+    image(root / "train" / "b.jpg")  # which val does not mean
+    image(root / "val" / "a.jpg")
 
 
 def coco_other_case(root: Path) -> None:
@@ -251,7 +251,7 @@ def test_every_tool_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val").keys() == {"b"}
@@ -270,7 +270,7 @@ def test_what_label_studio_writes_beside_yolo_is_no_coco(tmp_path: Path) -> None
 
 def test_xml_in_labels_is_no_yolo(tmp_path: Path) -> None:
     for name in "ab":
-        picture(tmp_path / "images" / f"{name}.jpg")
+        image(tmp_path / "images" / f"{name}.jpg")
         voc(tmp_path / "labels" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
     assert names(read(tmp_path)) == ["cat"]
 
@@ -309,7 +309,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
     labelme(tmp_path / "train" / "a.json", shapes)
     labelme(tmp_path / "val" / "b.json", shapes[:1])
     for path in ("train/a.jpg", "val/b.jpg", "val/c.jpg"):
-        picture(tmp_path / path)
+        image(tmp_path / path)
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"] == Boxes.of([[8, 4, 24, 30], [15, 15, 25, 25]], [0, 1], SIZE)
     assert "1 shape that are no boxes, left out: train/a.json shape 3 ('point')" in notes(dataset)["other-shape"]
@@ -329,7 +329,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
 )
 def test_labelme_that_is_wrong(change: dict[str, Any], said: str, tmp_path: Path) -> None:
     labelme(tmp_path / "a.json", **{"shapes": [rectangle("cat", (1, 1, 9, 9))], **change})
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
@@ -341,7 +341,7 @@ def test_via_without_classes_has_one(tmp_path: Path) -> None:
         region = {"shape_attributes": polygon, "region_attributes": {}}
         record = {"filename": "a.jpg", "regions": {"0": region}}
         write(tmp_path / split / "via_region_data.json", json.dumps({"a.jpg1": record}))
-        picture(tmp_path / split / "a.jpg")
+        image(tmp_path / split / "a.jpg")
     dataset = read(tmp_path)
     assert names(dataset) == ["object"]
     assert by_name(dataset, "train")["a"] == Boxes.of([[1, 1, 20, 20]], [0], SIZE)
@@ -358,7 +358,7 @@ def test_via_without_classes_has_one(tmp_path: Path) -> None:
 )
 def test_tables_that_are_wrong(rows: str, said: str, tmp_path: Path) -> None:
     write(tmp_path / "_annotations.csv", f"filename,class,xmin,ymin,xmax,ymax\n{rows}\n")
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
@@ -367,7 +367,7 @@ def test_tables_that_are_wrong(rows: str, said: str, tmp_path: Path) -> None:
 def test_a_table_of_normalized_coordinates(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write(tmp_path / f"{split}.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\na,cat,0.25,0.5,0.25,1\n")
-    picture(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "a.jpg")
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"] == Boxes.of([[16, 12, 32, 48]], [0], SIZE)
     assert "shares" in notes(dataset)
@@ -393,7 +393,7 @@ def yolo(root: Path, text: str, yaml: str = "") -> Path:
     write(root / "data.yaml", f"train: images/train\nval: images/val\nnames: [cat]\n{yaml}")
     for split in ("train", "val"):
         write(root / "labels" / split / "a.txt", text)
-        picture(root / "images" / split / "a.jpg")
+        image(root / "images" / split / "a.jpg")
     return root
 
 
@@ -480,7 +480,7 @@ def test_labels_in_a_folder_of_another_name_are_told(tmp_path: Path) -> None:
     (tmp_path / "labels" / "val").rename(tmp_path / "labels" / "valid")
     said = notes(read(tmp_path))
     assert said["no-annotation"].endswith("images/val/a.jpg (looked for labels/val/a.txt)")
-    assert "labels/valid/a.txt (of the name of images/val/a.jpg, in another folder)" in said["missing-picture"]
+    assert "labels/valid/a.txt (of the name of images/val/a.jpg, in another folder)" in said["missing-image"]
 
 
 def test_two_label_files_of_one_image(tmp_path: Path) -> None:
@@ -511,7 +511,7 @@ def test_boxes_from_outlines_of_coco(missing: object, outline: object, tmp_path:
         if missing is None:
             del content["annotations"][0]["bbox"]
         write(path, json.dumps(content))
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"] == Boxes.of([[8, 4, 24, 20]], [0], SIZE)
     assert "polygon" in notes(dataset)
@@ -528,7 +528,7 @@ def test_a_box_without_anything(tmp_path: Path) -> None:
 
 def test_images_in_no_folder_of_a_split_are_told(tmp_path: Path) -> None:
     labelme_beside(tmp_path)
-    picture(tmp_path / "other" / "c.jpg")
+    image(tmp_path / "other" / "c.jpg")
     labelme(tmp_path / "other" / "c.json", [rectangle("cat", (1, 1, 9, 9))])
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_boxes import by_name, names, notes, picture, read, write
+from made_boxes import by_name, image, names, notes, read, write
 
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection import reader
@@ -44,7 +44,7 @@ def via_tables(root: Path) -> None:
     for split, name in (("train", "a"), ("val", "b")):
         rows = [via_row(name, rect(corners), label) for label, corners in STATED[name]]
         via_table(root / split / "via_region_data.csv", rows, "utf-8-sig")
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def cvat(path: Path, images: Mapping[str, str], more: str = "") -> Path:
@@ -67,7 +67,7 @@ def cvat_box(label: str, corners: tuple[float, ...], more: str = "") -> str:
 def cvat_folders(root: Path) -> None:
     for split, name in (("train", "a"), ("val", "b")):
         cvat(root / split / "annotations.xml", {f"{name}.jpg": "".join(cvat_box(*box) for box in STATED[name])})
-        picture(root / split / "images" / f"{name}.jpg")
+        image(root / split / "images" / f"{name}.jpg")
 
 
 def cvat_subsets(root: Path) -> None:
@@ -79,7 +79,7 @@ def cvat_subsets(root: Path) -> None:
     }
     write(root / "annotations.xml", f"<annotations>{''.join(shown.values())}</annotations>")
     for name in "ab":
-        picture(root / "images" / f"{name}.jpg")
+        image(root / "images" / f"{name}.jpg")
 
 
 def studio_region(label: str, corners: tuple[float, ...], **more: Any) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def studio_result(value: Mapping[str, Any], kind: str = "rectanglelabels", ident
 
 
 def studio_task(image: str, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    annotation = {"id": 7, "result": results, "was_cancelled": False, "ground_truth": False}
+    annotation = {"id": 7, "result": results, "was_canceled": False, "ground_truth": False}
     return {"id": 1, "annotations": [annotation], "predictions": [], "data": {"image": image}, **more}
 
 
@@ -105,7 +105,7 @@ def studio_uploads(root: Path) -> None:
         del results[-1]["original_width"]
         task = studio_task(f"/data/upload/1/cb0618f0-{name}.jpg", results, file_upload=f"cb0618f0-{name}.jpg")
         write(root / split / "project-1.json", json.dumps([task]))
-        picture(root / split / "images" / f"{name}.jpg")
+        image(root / split / "images" / f"{name}.jpg")
 
 
 def studio_local_files(root: Path) -> None:
@@ -114,7 +114,7 @@ def studio_local_files(root: Path) -> None:
         task = studio_task("", results)
         task["data"] = {"scan": f"/data/local-files/?d=pets/{name}.jpg", "remark": "seen well"}
         write(root / split / "export.json", json.dumps([task], indent=1))
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 def studio_min(root: Path) -> None:
@@ -122,7 +122,7 @@ def studio_min(root: Path) -> None:
         regions = [studio_region(*box, original_width=64, original_height=48) for box in STATED[name]]
         task = {"image": f"https://example.org/{name}.jpg?token=x", "id": 1, "label": regions, "annotator": 1}
         write(root / split / "min.json", json.dumps([task]))
-        picture(root / split / f"{name}.jpg")
+        image(root / split / f"{name}.jpg")
 
 
 TOOLS = (via_tables, cvat_folders, cvat_subsets, studio_uploads, studio_local_files, studio_min)
@@ -143,7 +143,7 @@ def test_every_tool_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognises(root)
+    assert reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val").keys() == {"b"}
@@ -166,7 +166,7 @@ CVAT_SHAPES = {
 def test_shapes_of_cvat(shape: str, tmp_path: Path) -> None:
     cvat(tmp_path / "annotations.xml", dict.fromkeys(("á 1.jpg", "b.jpg"), shape + '<points points="1,2"/><tag/>'))
     for name in ("á 1", "b"):
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     dataset = read(tmp_path)
     for sample in (*dataset.splits["train"], *dataset.splits["val"]):
         np.testing.assert_allclose(sample.target.boxes, [CVAT_SHAPES[shape]], atol=1e-4)
@@ -193,7 +193,7 @@ def test_shapes_of_label_studio(shape: str, tmp_path: Path) -> None:
     tasks = [studio_task(f"{name}.jpg", results) | {"id": name} for name in "ab"]
     write(tmp_path / "project.json", json.dumps(tasks))
     for name in "ab":
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     dataset = read(tmp_path)
     for sample in (*dataset.splits["train"], *dataset.splits["val"]):
         np.testing.assert_allclose(sample.target.boxes, [corners], atol=1e-4)
@@ -224,7 +224,7 @@ GOOD = studio_region("cat", (8, 4, 24, 20))
 def test_label_studio_that_is_wrong(task: object, said: str, tmp_path: Path) -> None:
     write(tmp_path / "project.json", json.dumps([studio_task("b.jpg", [studio_result(GOOD)]), task]))
     for name in "ab":
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path, data_format="label-studio")
     assert str(tmp_path / "project.json") in str(caught.value) and said in str(caught.value)
@@ -242,7 +242,7 @@ def test_label_studio_that_is_wrong(task: object, said: str, tmp_path: Path) -> 
 )
 def test_cvat_that_is_wrong(content: dict[str, str], said: str, tmp_path: Path) -> None:
     cvat(tmp_path / "annotations.xml", content)
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
@@ -250,7 +250,7 @@ def test_cvat_that_is_wrong(content: dict[str, str], said: str, tmp_path: Path) 
 
 def test_tracks_of_cvat_are_told(tmp_path: Path) -> None:
     write(tmp_path / "annotations.xml", '<annotations><track id="0" label="cat"><box frame="0"/></track></annotations>')
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r'annotations.xml is "CVAT for video".*export the task as "CVAT for images"'):
         read(tmp_path)
 
@@ -260,7 +260,7 @@ def test_images_of_via_without_a_region(tmp_path: Path) -> None:
     rows = [via_row("a", polygon), via_row("b", {}), via_row("c", polygon)]
     via_table(tmp_path / "train.csv", rows)
     for name in "abc":
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     dataset = read(tmp_path)
     found = {sample.path.stem: sample.target for some in dataset.splits.values() for sample in some}
     assert found["a"] == found["c"] == Boxes.of([[8, 4, 24, 20]], [0], SIZE) and not len(found["b"])
@@ -276,7 +276,7 @@ def test_images_of_via_without_a_region(tmp_path: Path) -> None:
 )
 def test_tables_of_via_that_are_wrong(row: list[str], said: str, tmp_path: Path) -> None:
     via_table(tmp_path / "via.csv", [row])
-    picture(tmp_path / "a.jpg")
+    image(tmp_path / "a.jpg")
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert said in str(caught.value)
@@ -294,7 +294,7 @@ def test_files_of_names_whatever_their_case(files: dict[str, str], name: str, tm
     for place, text in files.items():
         write(tmp_path / place, text)
     for number in range(2):
-        path = picture(tmp_path / f"{number}.jpg")
+        path = image(tmp_path / f"{number}.jpg")
         if name.endswith(".txt"):
             write(path.with_suffix(".txt"), "0 0.5 0.5 0.25 0.5")
     if "obj.data" in files:

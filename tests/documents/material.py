@@ -21,12 +21,12 @@ from mobilevit.datasets.conversion import convert_data
 from mobilevit.images.video import Frame
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing, labels
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.run import train
-from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load, spec_of
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import from_ours
 
 sys.path.append(str(ROOT / "tests" / "weights"))
@@ -41,8 +41,8 @@ ELSEWHERE = {
     "docs/python.md": "tests/exporting/test_docs.py",
 }
 
-SHORT = "--epochs 1 --size-px 64 --batch-size 8"
-SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(size_px=64, batch_size=8)"
+SHORT = "--epochs 1 --image-size 64 --batch-size 8"
+SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(image_size=64, batch_size=8)"
 
 # What is shortened in the blocks of a document: fewer epochs, small images, fewer rounds and formats; `make` says what
 # it would do, and nothing is installed but the package, beside the environment.
@@ -69,7 +69,7 @@ def lay_out(document: str, folder: Path) -> None:
     """Everything that the document takes for granted, in `folder`."""
     if document in ("README.md", "CONTRIBUTING.md"):
         _copy_project(folder)
-    for name in ("flowers", "pictures"):
+    for name in ("flowers", "images"):
         _write_classes(folder / name, ("daisy", "rose"), {"train": 8, "val": 4, "test": 2})
     _write_classes(folder / "IMAGENETTE", [label.id for label in spec_of(load("imagenette")).classes], {"val": 2})
     for name in ("cat", "dog", "photo", *(f"holiday/{stem}" for stem in ("beach", "dog", "hill"))):
@@ -144,7 +144,7 @@ def _write_model(path: Path, architecture: str, names: Sequence[str]) -> None:
     torch.manual_seed(0)
     model = create(architecture, classes=labels(names))
     path.parent.mkdir(parents=True, exist_ok=True)
-    spec = replace(spec_of(model), preprocessing=Preprocessing(size_px=64, resize_px=72))
+    spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=64, resize_px=72))
     model_file.save(path, model.state_dict(), spec)
 
 
@@ -168,9 +168,9 @@ def _write_cells(data: Path, runs: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _write_masks(Path(folder) / "masks", "images", "masks", {}, instances=True)
         convert_data(Path(folder) / "masks", data, to="coco", instances="cell")
-    scale = MultiScaleConfig(size_px=96, batch_size=5)
+    scale = MultiScaleConfig(image_size=96, batch_size=5)
     config = TrainConfig(data, model="ssdlite_mobilevit_xxs", weights="imagenette", epochs=4, output=runs, name="cells")
-    train(replace(config, scale=scale, device="cpu", workers=0), Quiet())
+    train(replace(config, scale=scale, device="cpu", num_workers=0), Quiet())
 
 
 def _write_video(path: Path) -> None:
@@ -186,5 +186,5 @@ def weights_server() -> Iterator[str]:
     """The address of a hub that has, under every name, weights of mobilevit_xs in timm's layout."""
     torch.manual_seed(0)
     state = create("mobilevit_xs", num_classes=1000).state_dict()
-    with serve(Site(save(from_ours(state, Recognised("timm", "mobilevit_xs", 1000))))) as site:
+    with serve(Site(save(from_ours(state, Recognized("timm", "mobilevit_xs", 1000))))) as site:
         yield site.address

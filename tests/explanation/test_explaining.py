@@ -1,4 +1,4 @@
-"""`explain` as a user has it: pictures in, a picture out, and mistakes that are named."""
+"""`explain` as a user has it: images in, an image out, and mistakes that are named."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import mobilevit.weights.creating as creating
-from mobilevit.errors import OutputError, PictureError, UsageError
+from mobilevit.errors import ImageError, OutputError, UsageError
 from mobilevit.explanation import explain
 from mobilevit.inference import Predictor
 from mobilevit.spec import ClassLabel
@@ -20,20 +20,20 @@ CLASSES = (ClassLabel("n1", "red fox"), ClassLabel("n2", "snow goose"), ClassLab
 
 
 @pytest.fixture(scope="module")
-def network() -> nn.Module:
+def model() -> nn.Module:
     torch.manual_seed(0)
     return creating.create("mobilevit_xxs", classes=CLASSES)
 
 
 @pytest.fixture(scope="module")
-def picture() -> Image.Image:
+def image() -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
 
-def test_says_what_prediction_says(network: nn.Module, picture: Image.Image) -> None:
-    explanation = explain(network, picture, device="cpu")
-    (predicted,) = Predictor(network, device="cpu")(picture)
+def test_says_what_prediction_says(model: nn.Module, image: Image.Image) -> None:
+    explanation = explain(model, image, device="cpu")
+    (predicted,) = Predictor(model, device="cpu")(image)
     for mine, theirs in zip(explanation.result.top, predicted.top, strict=True):
         assert mine.id == theirs.id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
@@ -42,70 +42,70 @@ def test_says_what_prediction_says(network: nn.Module, picture: Image.Image) -> 
     assert "\n" not in explanation.text
 
 
-def test_shows_the_crop_that_the_network_saw(network: nn.Module) -> None:
-    """The centre of a wide picture: its sides are not there."""
+def test_shows_the_crop_that_the_model_saw(model: nn.Module) -> None:
+    """The center of a wide image: its sides are not there."""
     wide = np.zeros((100, 300, 3), dtype=np.uint8)
     wide[:, 100:200] = 255
-    crop = explain(network, wide).evidence.crop
+    crop = explain(model, wide).evidence.crop
     assert crop.size == (256, 256)
     assert np.asarray(crop).min() == 255
 
 
-def test_the_network_is_left_as_it_was(network: nn.Module, picture: Image.Image) -> None:
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.train()
-    explain(network, picture)
-    assert network.training
-    assert all(parameter.requires_grad for parameter in network.parameters())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+def test_the_model_is_left_as_it_was(model: nn.Module, image: Image.Image) -> None:
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    explain(model, image)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_the_same_from_files(network: nn.Module, picture: Image.Image, tmp_path: Path) -> None:
-    path, source = tmp_path / "model.safetensors", tmp_path / "picture.png"
-    model_file.save(path, network.state_dict(), creating.spec_of(network))
-    picture.save(source)
-    from_files, from_memory = explain(path, source), explain(network, picture)
+def test_the_same_from_files(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
+    path, source = tmp_path / "model.safetensors", tmp_path / "image.png"
+    model_file.save(path, model.state_dict(), creating.spec_of(model))
+    image.save(source)
+    from_files, from_memory = explain(path, source), explain(model, image)
     assert from_files.result.source == str(source)
     assert from_files.result.top == from_memory.result.top
     assert torch.equal(from_files.evidence.heat, from_memory.evidence.heat)
 
 
 @pytest.mark.parametrize("name", ["snow goose", "n2", "Snow_Goose"])
-def test_a_class_by_name_or_id(network: nn.Module, picture: Image.Image, name: str) -> None:
-    explanation = explain(network, picture, class_name=name)
+def test_a_class_by_name_or_id(model: nn.Module, image: Image.Image, name: str) -> None:
+    explanation = explain(model, image, class_name=name)
     assert explanation.evidence.question.name == "snow goose"
     assert "snow goose" in explanation.text
 
 
-def test_the_pixel_is_the_warmest_unless_it_is_chosen(network: nn.Module, picture: Image.Image) -> None:
-    evidence = explain(network, picture).evidence
+def test_the_pixel_is_the_warmest_unless_it_is_chosen(model: nn.Module, image: Image.Image) -> None:
+    evidence = explain(model, image).evidence
     row, column = divmod(int(evidence.heat.argmax()), 8)
     assert evidence.pixel == ((column + 0.5) / 8, (row + 0.5) / 8)
-    chosen = explain(network, picture, pixel=(1.0, 0.3)).evidence
+    chosen = explain(model, image, pixel=(1.0, 0.3)).evidence
     assert [(a.row, a.column) for a in chosen.attention] == [(9, 31), (4, 15), (2, 7)]
 
 
-def test_another_size(network: nn.Module, picture: Image.Image) -> None:
-    evidence = explain(network, picture, size_px=96).evidence
+def test_another_size(model: nn.Module, image: Image.Image) -> None:
+    evidence = explain(model, image, image_size=96).evidence
     assert evidence.crop.size == (96, 96)
     assert evidence.heat.shape == (3, 3)
     assert [a.seen.shape for a in evidence.attention] == [(12, 12), (6, 6), (4, 4)]  # the last one resized from 3 x 3
 
 
-def test_bgr_weights_see_bgr(network: nn.Module, picture: Image.Image) -> None:
-    """The same network with its stem flipped and its spec saying so gives the same picture."""
+def test_bgr_weights_see_bgr(model: nn.Module, image: Image.Image) -> None:
+    """The same model with its stem flipped and its spec saying so gives the same image."""
     flipped = creating.create("mobilevit_xxs", classes=CLASSES)
-    flipped.load_state_dict(network.state_dict())
+    flipped.load_state_dict(model.state_dict())
     stem = flipped.get_parameter("backbone.stem.conv.weight")
     stem.data = stem.data.flip(1)
-    spec = creating.spec_of(network)
+    spec = creating.spec_of(model)
     flipped.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order="bgr"))  # type: ignore[assignment]
-    theirs, mine = explain(flipped, picture).evidence, explain(network, picture).evidence
+    theirs, mine = explain(flipped, image).evidence, explain(model, image).evidence
     torch.testing.assert_close(theirs.heat, mine.heat, atol=1e-4, rtol=0)
 
 
-def test_saves_a_picture(network: nn.Module, picture: Image.Image, tmp_path: Path) -> None:
-    explanation = explain(network, picture, size_px=64)
+def test_saves_a_image(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
+    explanation = explain(model, image, image_size=64)
     paths = [tmp_path / f"why{suffix}" for suffix in (".JPEG", ".png", ".webp")]
     for path in paths:
         explanation.save(path)
@@ -118,43 +118,43 @@ def test_saves_a_picture(network: nn.Module, picture: Image.Image, tmp_path: Pat
 
 
 @pytest.mark.parametrize("pixel", [(1.2, 0.5), (0.5, -0.1), (float("nan"), 0.0), (120, 80)])
-def test_a_pixel_outside(network: nn.Module, picture: Image.Image, pixel: tuple[float, float]) -> None:
+def test_a_pixel_outside(model: nn.Module, image: Image.Image, pixel: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
-        explain(network, picture, pixel=pixel)
+        explain(model, image, pixel=pixel)
 
 
-def test_an_unknown_class_offers_the_nearest(network: nn.Module, picture: Image.Image) -> None:
+def test_an_unknown_class_offers_the_nearest(model: nn.Module, image: Image.Image) -> None:
     with pytest.raises(UsageError, match="did you mean snow goose"):
-        explain(network, picture, class_name="snow gose")
+        explain(model, image, class_name="snow gose")
 
 
-def test_a_network_of_features_has_no_class(picture: Image.Image) -> None:
+def test_a_model_of_features_has_no_class(image: Image.Image) -> None:
     with pytest.raises(UsageError, match="no class to explain"):
-        explain(creating.create("mobilevit_xxs", num_classes=0), picture)
+        explain(creating.create("mobilevit_xxs", num_classes=0), image)
 
 
-def test_a_network_without_a_spec(picture: Image.Image) -> None:
+def test_a_model_without_a_spec(image: Image.Image) -> None:
     with pytest.raises(UsageError, match="spec"):
-        explain(nn.Linear(3, 3), picture)
+        explain(nn.Linear(3, 3), image)
 
 
-def test_broken_and_missing_pictures(network: nn.Module, tmp_path: Path) -> None:
+def test_broken_and_missing_images(model: nn.Module, tmp_path: Path) -> None:
     broken = tmp_path / "text.jpg"
-    broken.write_text("no picture")
+    broken.write_text("no image")
     for source in (broken, tmp_path / "missing.jpg", b"", ""):
-        with pytest.raises(PictureError):
-            explain(network, source)
+        with pytest.raises(ImageError):
+            explain(model, source)
 
 
-def test_one_picture_at_a_time(network: nn.Module, picture: Image.Image, tmp_path: Path) -> None:
+def test_one_image_at_a_time(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        picture.save(tmp_path / name)
+        image.save(tmp_path / name)
     with pytest.raises(UsageError, match="one at a time"):
-        explain(network, tmp_path)
+        explain(model, tmp_path)
     (tmp_path / "b.png").unlink()
-    assert explain(network, tmp_path, size_px=64).result.source.endswith("a.png")
+    assert explain(model, tmp_path, image_size=64).result.source.endswith("a.png")
 
 
-def test_a_size_out_of_range(network: nn.Module, picture: Image.Image) -> None:
+def test_a_size_out_of_range(model: nn.Module, image: Image.Image) -> None:
     with pytest.raises(UsageError):
-        explain(network, picture, size_px=8)
+        explain(model, image, image_size=8)

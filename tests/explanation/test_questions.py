@@ -16,7 +16,7 @@ CLASSES = labels(["background", "cat", "dog"])
 
 
 @pytest.fixture(scope="module")
-def picture() -> Image.Image:
+def image() -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -33,10 +33,10 @@ def segmenter() -> nn.Module:
     return create("deeplabv3_mobilevit_xxs", classes=CLASSES)
 
 
-def test_an_object_is_where_prediction_puts_it(detector: nn.Module, picture: Image.Image) -> None:
-    everything = Predictor(detector, device="cpu", size_px=160, score_threshold=0.0)(picture)[0].objects
+def test_an_object_is_where_prediction_puts_it(detector: nn.Module, image: Image.Image) -> None:
+    everything = Predictor(detector, device="cpu", image_size=160, score_threshold=0.0)(image)[0].objects
     for number in (1, 2, 9):
-        question = explain(detector, picture, size_px=160, number=number, device="cpu").evidence.question
+        question = explain(detector, image, image_size=160, number=number, device="cpu").evidence.question
         left, top, right, bottom = everything[number - 1].box
         rows, columns = (np.flatnonzero(question.region.any(axis=axis)) for axis in (1, 0))
         found = columns[0] / 2, rows[0] * 90 / 320, (columns[-1] + 1) / 2, (rows[-1] + 1) * 90 / 320
@@ -44,46 +44,46 @@ def test_an_object_is_where_prediction_puts_it(detector: nn.Module, picture: Ima
         assert question.bars[question.bar][1] == pytest.approx(everything[number - 1].score, abs=1e-5)
 
 
-def test_the_score_is_that_of_the_objects_anchor(detector: nn.Module, picture: Image.Image) -> None:
+def test_the_score_is_that_of_the_objects_anchor(detector: nn.Module, image: Image.Image) -> None:
     """Softmax of the logits at that anchor is the score that people read."""
-    question = explain(detector, picture, size_px=160, class_name="dog", device="cpu").evidence.question
+    question = explain(detector, image, image_size=160, class_name="dog", device="cpu").evidence.question
     raw = detector.eval()(torch.zeros(1, 3, 160, 160))
     marked = raw._replace(scores=torch.arange(raw.scores.numel(), dtype=torch.float32).reshape(raw.scores.shape))
     assert float(question.score(marked)) == 2, "dog is the third column, the background the first"
     assert question.name == "dog"
 
 
-def test_nothing_sure_enough_to_be_shown(picture: Image.Image) -> None:
+def test_nothing_sure_enough_to_be_shown(image: Image.Image) -> None:
     torch.manual_seed(0)
     untrained = create("ssdlite_mobilevit_xxs", num_classes=20)
-    question = explain(untrained, picture, size_px=160, device="cpu").evidence.question
+    question = explain(untrained, image, image_size=160, device="cpu").evidence.question
     assert question.heading.endswith("too unsure to be shown: an object takes more than 30%")
 
 
-def test_a_region_is_where_the_class_is(segmenter: nn.Module, picture: Image.Image) -> None:
-    evidence = explain(segmenter, picture, size_px=128, device="cpu").evidence
-    result = Predictor(segmenter, device="cpu", size_px=128)(picture)[0]
+def test_a_region_is_where_the_class_is(segmenter: nn.Module, image: Image.Image) -> None:
+    evidence = explain(segmenter, image, image_size=128, device="cpu").evidence
+    result = Predictor(segmenter, device="cpu", image_size=128)(image)[0]
     value = [label.name for label in CLASSES].index(evidence.question.name)
     assert np.mean(evidence.question.region == (result.coarse == value)) > 0.999
     assert evidence.heat.shape == (8, 8)
     assert evidence.question.name != "background" or len(result.areas) == 1
 
 
-def test_the_background_is_explained_when_asked_for(segmenter: nn.Module, picture: Image.Image) -> None:
-    present = [area.name for area in Predictor(segmenter, device="cpu", size_px=128)(picture)[0].areas]
+def test_the_background_is_explained_when_asked_for(segmenter: nn.Module, image: Image.Image) -> None:
+    present = [area.name for area in Predictor(segmenter, device="cpu", image_size=128)(image)[0].areas]
     for name in present:
-        assert explain(segmenter, picture, size_px=128, class_name=name).evidence.question.name == name
+        assert explain(segmenter, image, image_size=128, class_name=name).evidence.question.name == name
     for absent in {label.name for label in CLASSES} - set(present):
-        with pytest.raises(UsageError, match=f"no pixel of this picture is {absent}"):
-            explain(segmenter, picture, size_px=128, class_name=absent)
+        with pytest.raises(UsageError, match=f"no pixel of this image is {absent}"):
+            explain(segmenter, image, image_size=128, class_name=absent)
 
 
-def test_parts_that_are_not_there(detector: nn.Module, segmenter: nn.Module, picture: Image.Image) -> None:
+def test_parts_that_are_not_there(detector: nn.Module, segmenter: nn.Module, image: Image.Image) -> None:
     for number in (0, -1, 10_000):
         with pytest.raises(UsageError, match=f"there is no object {number}"):
-            explain(detector, picture, size_px=160, number=number)
+            explain(detector, image, image_size=160, number=number)
     classifier = create("mobilevit_xxs", num_classes=3)
-    for network in (segmenter, classifier):
+    for model in (segmenter, classifier):
         with pytest.raises(UsageError, match="knows no objects"):
-            explain(network, picture, size_px=128, number=2)
+            explain(model, image, image_size=128, number=2)
     assert spec_of(classifier).task == "classification"

@@ -1,4 +1,4 @@
-"""Core ML packages: what is in them, and that a program which differs from the network is found out.
+"""Core ML packages: what is in them, and that a program which differs from the model is found out.
 
 On macOS the runtime runs here; elsewhere the saved program is evaluated, and says so.
 """
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, network_of
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, in_short, model_of
 from PIL import Image
 from torch import nn
 
 from mobilevit import tasks
 from mobilevit.errors import WeightsError
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.manifests import draft
 from mobilevit.exporting.views import views_of
@@ -38,21 +38,24 @@ from mobilevit.weights.creating import spec_of
 ct = pytest.importorskip("coremltools", reason='needs the extra "export"')
 mb = ct.converters.mil.Builder
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
+
+# Writing one takes long: in `make test` a classifier, which has a dictionary, and names of classes.
+EACH = in_short(TASKS, "classification")
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_gives_the_networks_answers(task: str, exported: Exported) -> None:
-    artefact = exported(task, "coreml")
-    assert artefact.parity is not None
-    assert parity.faults(artefact.parity, "fp16") == []
-    assert artefact.manifest.precision == "fp16"
+@pytest.mark.parametrize("task", EACH)
+def test_gives_the_models_answers(task: str, export_of: Exported) -> None:
+    exported = export_of(task, "coreml")
+    assert exported.parity is not None
+    assert parity.faults(exported.parity, "fp16") == []
+    assert exported.manifest.precision == "fp16"
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
-def test_nothing_claims_that_the_runtime_ran(exported: Exported) -> None:
-    artefact = exported("classification", "coreml")
-    recorded = read_manifest(artefact.path).parity
+def test_nothing_claims_that_the_runtime_ran(export_of: Exported) -> None:
+    exported = export_of("classification", "coreml")
+    recorded = read_manifest(exported.path).parity
     assert isinstance(recorded, dict)
     assert recorded["runtime"] == "torch (Core ML program checked, runtime not run)"
 
@@ -64,24 +67,25 @@ class Start(nn.Module):
         super().__init__()
         self.parts = nn.Sequential(backbone.stem, *backbone.stages[:3])  # type: ignore[misc,index]
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (self.parts(pictures),)
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.parts(images),)
 
 
-def test_float32_is_closer_and_larger(exported: Exported, tmp_path: Path) -> None:
-    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
-    start = Graph(Start(graph.module.network.backbone), ("map",), graph.spec)
+@pytest.mark.system
+def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> None:
+    graph = graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
+    start = Graph(Start(graph.module.model.backbone), ("map",), graph.spec)
     path = tmp_path / "start.mlpackage"
     coreml.write(start, path, "fp32")
-    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
-    found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(pictures)
+    images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
+    found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(images)
     with torch.no_grad():
-        (expected,) = start.module(pictures.float())
+        (expected,) = start.module(images.float())
     assert parity.difference(found["map"], expected).largest < 1e-4
-    half = exported("classification", "coreml")
+    half = export_of("classification", "coreml")
     assert half.parity is not None
     assert half.parity.outputs["probabilities"].largest > 1e-4
-    parameters = sum(parameter.numel() for parameter in network_of("classification").parameters())
+    parameters = sum(parameter.numel() for parameter in model_of("classification").parameters())
     assert _weights(half.path).stat().st_size < 2.1 * parameters
     assert _weights(path).stat().st_size > 4 * sum(parameter.numel() for parameter in start.module.parameters())
 
@@ -91,9 +95,9 @@ def _weights(package: Path) -> Path:
     return path
 
 
-def test_a_classifier_knows_its_classes(exported: Exported) -> None:
-    artefact = exported("classification", "coreml")
-    spec, names = _description(artefact.path), [label.name for label in artefact.manifest.spec.classes]
+def test_a_classifier_knows_its_classes(export_of: Exported) -> None:
+    exported = export_of("classification", "coreml")
+    spec, names = _description(exported.path), [label.name for label in exported.manifest.spec.classes]
     assert spec.description.predictedFeatureName == "classLabel"
     assert spec.description.predictedProbabilitiesName == "probabilities"
     kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
@@ -108,28 +112,29 @@ def _description(package: Path) -> Any:
     return ct.models.MLModel(str(package), skip_model_load=True).get_spec()
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_what_the_package_says_of_itself(task: str, exported: Exported) -> None:
-    artefact = exported(task, "coreml")
-    spec = _description(artefact.path)
-    (pictures,) = spec.description.input
-    image = pictures.type.imageType
-    assert pictures.name == "pictures"
-    assert (image.height, image.width) == (SIZE_PX, SIZE_PX)
+@pytest.mark.parametrize("task", EACH)
+def test_what_the_package_says_of_itself(task: str, export_of: Exported) -> None:
+    exported = export_of(task, "coreml")
+    spec = _description(exported.path)
+    (images,) = spec.description.input
+    image = images.type.imageType
+    assert images.name == "images"
+    assert (image.height, image.width) == (IMAGE_SIZE, IMAGE_SIZE)
     assert image.colorSpace == type(image).ColorSpace.RGB
     assert spec.specificationVersion == ct.target.iOS17
     about = spec.description.metadata
-    assert spec_of(network_of(task)).architecture in about.shortDescription
-    assert about.license == spec_of(network_of(task)).provenance.licence
+    assert spec_of(model_of(task)).architecture in about.shortDescription
+    assert about.license == spec_of(model_of(task)).provenance.license
     assert about.author == ""
-    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(network_of(task)), SIZE_PX)
+    assert ModelSpec.from_json(about.userDefined["spec"]) == at_size(spec_of(model_of(task)), IMAGE_SIZE)
 
 
-def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> None:
+@pytest.mark.system
+def test_outputs_are_float32_and_integers_by_their_names(export_of: Exported) -> None:
     found = {
         output.name: output.type.multiArrayType
         for task in ("detection", "segmentation")
-        for output in _description(exported(task, "coreml").path).description.output
+        for output in _description(export_of(task, "coreml").path).description.output
     }
     kinds = ct.proto.FeatureTypes_pb2.ArrayFeatureType
     assert {name: array.dataType for name, array in found.items()} == {
@@ -137,16 +142,20 @@ def test_outputs_are_float32_and_integers_by_their_names(exported: Exported) -> 
         "scores": kinds.FLOAT32,
         "classes": kinds.INT32,
     }
-    assert [*found["classes"].shape] == [1, SIZE_PX, SIZE_PX]
+    assert [*found["classes"].shape] == [1, IMAGE_SIZE, IMAGE_SIZE]
 
 
-def test_the_manifest_speaks_of_an_image_and_a_dictionary(exported: Exported) -> None:
-    manifest = read_manifest(exported("classification", "coreml").path)
-    (pictures,), (probabilities,) = manifest.inputs, manifest.outputs
-    assert (pictures.name, pictures.shape, pictures.dtype) == ("pictures", (SIZE_PX, SIZE_PX), "image")
+def test_the_manifest_speaks_of_an_image_and_a_dictionary(export_of: Exported) -> None:
+    manifest = read_manifest(export_of("classification", "coreml").path)
+    (images,), (probabilities,) = manifest.inputs, manifest.outputs
+    assert (images.name, images.shape, images.dtype) == ("images", (IMAGE_SIZE, IMAGE_SIZE), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
     assert "classLabel" in probabilities.meaning
-    boxes, scores = read_manifest(exported("detection", "coreml").path).outputs
+
+
+@pytest.mark.system
+def test_the_manifest_speaks_of_boxes_and_scores(export_of: Exported) -> None:
+    boxes, scores = read_manifest(export_of("detection", "coreml").path).outputs
     assert (boxes.name, scores.name, boxes.dtype) == ("boxes", "scores", "float32")
 
 
@@ -156,25 +165,25 @@ def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:
 
 
 @pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_package_that_was_changed_fails(
-    kind: str, name: str, exported: Exported, photos: Path, tmp_path: Path
+    kind: str, name: str, export_of: Exported, photos: Path, tmp_path: Path
 ) -> None:
     """In the saved file, one convolution is replaced by another one."""
-    artefact = exported(name, "coreml")
-    network, task = network_of(name), tasks.get(name)
+    exported = export_of(name, "coreml")
+    model, task = model_of(name), tasks.get(name)
     changed = tmp_path / "changed.mlpackage"
-    shutil.copytree(artefact.path, changed)
-    backbone = graph_of(network, task, SIZE_PX).module.network.backbone
+    shutil.copytree(exported.path, changed)
+    backbone = graph_of(model, task, IMAGE_SIZE).module.model.backbone
     stem, inner = backbone.stem.conv.weight, backbone.stages[3][1].project_out.conv.weight
     old, new = {"weights": (inner, 1.5 * inner), "channels": (stem, stem.flip(1)), "scale": (stem, stem / 255)}[kind]
     content = _weights(changed).read_bytes()
     assert content.count(_float16(old)) == 1
     _weights(changed).write_bytes(content.replace(_float16(old), _float16(new)))
 
-    (views,) = views_of(photos, [artefact.manifest.spec.preprocessing])
-    reference = TorchRunner(Program(network, artefact.manifest.spec, task), artefact.manifest.spec, torch.device("cpu"))
-    found = parity.compare(coreml.open(changed, artefact.manifest, None), reference, views, task)
+    (views,) = views_of(photos, [exported.manifest.spec.preprocessing])
+    reference = TorchRunner(Program(model, exported.manifest.spec, task), exported.manifest.spec, torch.device("cpu"))
+    found = parity.compare(coreml.open(changed, exported.manifest, None), reference, views, task)
     assert parity.faults(found, "fp16") != []
 
 
@@ -182,39 +191,37 @@ def _float16(weights: torch.Tensor) -> bytes:
     return weights.detach().half().contiguous().numpy().tobytes()
 
 
-@pytest.mark.parametrize("task", ["classification", "detection"])
-def test_the_predictor_runs_it(task: str, exported: Exported, photos: Path) -> None:
-    picture = photos / "00.png"
-    (mine,) = Predictor(str(exported(task, "coreml").path), score_threshold=0.05)(picture)
-    (theirs,) = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=0.05)(picture)
+@pytest.mark.parametrize("task", EACH[:2])
+def test_the_predictor_runs_it(task: str, export_of: Exported, photos: Path) -> None:
+    image = photos / "00.png"
+    (mine,) = Predictor(str(export_of(task, "coreml").path), score_threshold=0.05)(image)
+    (theirs,) = Predictor(model_of(task), image_size=IMAGE_SIZE, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
         assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")
-@pytest.mark.parametrize("task", ["classification", "segmentation"])  # a dictionary, and integers
-def test_on_macos_the_runtime_would_get_pictures(
-    task: str, exported: Exported, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("task", EACH[::2])  # a dictionary, and integers
+def test_on_macos_the_runtime_would_get_images(task: str, export_of: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is given to the runtime and what is made of its answers, with an evaluation of the program in its place."""
-    artefact = exported(task, "coreml")
-    here = coreml.open(artefact.path, artefact.manifest, None)
-    predict, _ = coreml._checked(artefact.path)
+    exported = export_of(task, "coreml")
+    here = coreml.open(exported.path, exported.manifest, None)
+    predict, _ = coreml._checked(exported.path)
 
     def predicted(_: object, inputs: dict[str, Any]) -> dict[str, Any]:
-        image = inputs["pictures"]
+        image = inputs["images"]
         assert isinstance(image, Image.Image)
-        assert (image.mode, image.size) == ("RGB", (SIZE_PX, SIZE_PX))
+        assert (image.mode, image.size) == ("RGB", (IMAGE_SIZE, IMAGE_SIZE))
         return predict(np.asarray(image, np.float32).transpose(2, 0, 1)[None].copy())
 
     monkeypatch.setattr(coreml, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(ct.models.MLModel, "predict", predicted)
-    there = coreml.open(artefact.path, artefact.manifest, None)
+    there = coreml.open(exported.path, exported.manifest, None)
     assert there.runtime.startswith("Core ML")
-    pictures = torch.randint(0, 256, (2, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8)
-    found = there(pictures)
-    for name, values in here(pictures).items():
+    images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
+    found = there(images)
+    for name, values in here(images).items():
         assert found[name].equal(values)
         assert found[name].dtype == values.dtype
         assert len(values) == 2

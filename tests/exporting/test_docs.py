@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported_networks import TASKS
+from exported_models import TASKS
 
 from mobilevit import tasks
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.inference import Predictor
 from mobilevit.weights.creating import create, spec_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 
 
 def code(page: str, language: str) -> dict[str, str]:
@@ -32,21 +32,21 @@ def code(page: str, language: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_python_page_finds_what_the_predictor_finds(
-    task: str, exported: Exported, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str, export_of: Exported, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime", reason='needs the extra "export"')
-    artefact = exported(task, "onnx")
-    shutil.copy(artefact.path, tmp_path / "model.onnx")
-    shutil.copy(manifest_path(artefact.path), tmp_path / "model.onnx.json")
-    picture = next(path for path in sorted(photos.iterdir()))
-    shutil.copy(picture, tmp_path / "photo.jpg")  # a PNG by what it is
+    exported = export_of(task, "onnx")
+    shutil.copy(exported.path, tmp_path / "model.onnx")
+    shutil.copy(manifest_path(exported.path), tmp_path / "model.onnx.json")
+    image = next(path for path in sorted(photos.iterdir()))
+    shutil.copy(image, tmp_path / "photo.jpg")  # a PNG by what it is
     monkeypatch.chdir(tmp_path)
     page = code("python.md", "python")
     space: dict[str, Any] = {}
     for heading in page:
         if heading.startswith("An exported file") or heading.lower() == task:
             exec(page[heading], space)
-    (ours,) = Predictor(artefact.path)(picture)
+    (ours,) = Predictor(exported.path)(image)
     if task == "classification":
         assert space["names"][space["probabilities"].argmax()] == ours.best.name
         assert space["probabilities"].max() == pytest.approx(ours.best.score, abs=0.02)
@@ -54,7 +54,7 @@ def test_the_python_page_finds_what_the_predictor_finds(
         assert np.asarray(space["mask"]).shape == ours.classes.shape
         assert (np.asarray(space["mask"]) == ours.classes).mean() > 0.97
     else:
-        raw = Predictor(artefact.path, score_threshold=0.05)(picture)[0]
+        raw = Predictor(exported.path, score_threshold=0.05)(image)[0]
         thresholds = space["manifest"]["thresholds"] | {"score_threshold": 0.05}
         found = space["objects"](space["outputs"]["boxes"][0], space["outputs"]["scores"][0], *raw.size, **thresholds)
         assert len(found) == len(raw.objects) > 0
@@ -69,13 +69,13 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     everything = "\n".join(code(page, language).values())
     text = (DOCS / page).read_text()
     preprocessing = spec_of(create("mobilevit_xxs")).preprocessing
-    assert f"sizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.size_px}" in everything
+    assert f"sizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.image_size}" in everything
     assert f"resizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.resize_px}" in everything
     thresholds = tasks.get("detection").interface.thresholds
     for name, value in (
-        ("candidates: Int", f"{thresholds['candidates']:g}"),
-        ("threshold: Float", f"{thresholds['overlap']:g}{point}"),
-        ("top: Int", f"{thresholds['top']:g}"),
+        ("candidates: Int", f"{thresholds['pre_nms_top_k']:g}"),
+        ("threshold: Float", f"{thresholds['iou_threshold']:g}{point}"),
+        ("top: Int", f"{thresholds['max_detections']:g}"),
     ):
         assert re.search(rf"{name} = {re.escape(value)}[,)]", everything), name
     assert "scoreThreshold: Float,  // thresholds.score_threshold of the manifest" in everything, "without a default"

@@ -1,4 +1,4 @@
-"""ExecuTorch and LiteRT: the network's answers in all tasks, picture by picture."""
+"""ExecuTorch and LiteRT: the model's answers in all tasks, image by image."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -8,19 +8,19 @@ from types import ModuleType
 
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, compared, network_of, sabotaged
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, compared, in_short, model_of, sabotaged
 
 from mobilevit import tasks
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact
+from mobilevit.exporting.export import ExportedModel
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH
 from mobilevit.formats import executorch, litert
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.rewriting import rewritten
-from mobilevit.formats.table import FORMATS, open_artefact
+from mobilevit.formats.table import FORMATS, open_exported
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 
 
 def where_installed(name: str) -> object:
@@ -28,55 +28,57 @@ def where_installed(name: str) -> object:
     return pytest.param(name, marks=pytest.mark.skipif(bool(missing), reason=f'extra "export" lacks {missing}'))
 
 
+# Writing one takes long: in `make test` a detector, which has two outputs and the most kinds of operations.
+EACH = in_short(TASKS, "detection")
 BOTH = [where_installed("executorch"), where_installed("litert")]
 
 
-def pictures(count: int) -> torch.Tensor:
+def images(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
-def test_gives_the_networks_answers_one_by_one(task: str, name: str, exported: Exported) -> None:
-    artefact = exported(task, name)
-    found = artefact.parity
+def test_gives_the_models_answers_one_by_one(task: str, name: str, export_of: Exported) -> None:
+    exported = export_of(task, name)
+    found = exported.parity
     assert found is not None
     assert parity.faults(found, "fp32") == []
-    assert (found.pictures, found.generated) == (ENOUGH, 0)
+    assert (found.images, found.generated) == (ENOUGH, 0)
     assert set(found.outputs) == {name for name in tasks.get(task).interface.outputs if name != "classes"}
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_several_pictures_are_what_they_are_alone(name: str, exported: Exported) -> None:
-    runner = open_artefact(exported("detection", name).path, threads=1)
-    many = runner(pictures(3))
+def test_several_images_are_what_they_are_alone(name: str, export_of: Exported) -> None:
+    runner = open_exported(export_of("detection", name).path, threads=1)
+    many = runner(images(3))
     assert many["boxes"].dtype == many["scores"].dtype == torch.float32
     for output, values in many.items():
-        alone = [runner(picture[None])[output] for picture in pictures(3)]
+        alone = [runner(image[None])[output] for image in images(3)]
         assert torch.equal(values, torch.cat(alone))
         assert not torch.equal(values[0], values[1]), "memory that a runtime used again"
 
 
-@pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", in_short(SABOTAGE, "weights"))
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.parametrize("name", BOTH)
-def test_the_file_of_another_network_is_found_out(
-    kind: str, task: str, name: str, exported: Exported, photos: Path
+def test_the_file_of_another_model_is_found_out(
+    kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
-    found = compared(exported(task, name).path, sabotaged(task, kind), photos)
+    found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
     said = " ".join(parity.faults(found, "fp32"))
     assert said
     assert all(f"{output} differ" in said for output in found.outputs)
 
 
 @where_installed("litert").marks[0]  # type: ignore[attr-defined]
-def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
+def test_litert_knows_inputs_and_outputs_by_name(export_of: Exported) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    artefact = exported("detection", "litert")
-    signature = Interpreter(model_path=str(artefact.path)).get_signature_runner()
-    manifest = read_manifest(artefact.path)
+    exported = export_of("detection", "litert")
+    signature = Interpreter(model_path=str(exported.path)).get_signature_runner()
+    manifest = read_manifest(exported.path)
     for ports, found in (
         (manifest.inputs, signature.get_input_details()),
         (manifest.outputs, signature.get_output_details()),
@@ -86,10 +88,11 @@ def test_litert_knows_inputs_and_outputs_by_name(exported: Exported) -> None:
         }
 
 
+@pytest.mark.system
 @where_installed("executorch").marks[0]  # type: ignore[attr-defined]
-def test_xnnpack_computes_all_of_a_classifier_in_one_piece(exported: Exported) -> None:
-    artefact = exported("classification", "executorch")
-    assert executorch.calls(artefact.path) == artefact.manifest.calls == {"XNNPACK": 1}
+def test_xnnpack_computes_all_of_a_classifier_in_one_piece(export_of: Exported) -> None:
+    exported = export_of("classification", "executorch")
+    assert executorch.calls(exported.path) == exported.manifest.calls == {"XNNPACK": 1}
 
 
 @pytest.fixture
@@ -101,11 +104,11 @@ def in_double() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("adapter", [executorch, litert])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", EACH)
 @pytest.mark.usefixtures("in_double")
 def test_other_words_for_the_same(task: str, adapter: ModuleType) -> None:
     """In double precision nothing is left of a difference."""
-    graph = graph_of(copy.deepcopy(network_of(task)).double(), tasks.get(task), SIZE_PX)
+    graph = graph_of(copy.deepcopy(model_of(task)).double(), tasks.get(task), IMAGE_SIZE)
     seen = graph.example.double()
     with torch.no_grad():
         program = torch.export.export(graph.module, (seen,))

@@ -1,4 +1,4 @@
-"""Exported files: the network's answers in every runtime, a manifest that says what there is to know, and proof."""
+"""Exported files: the model's answers in every runtime, a manifest that says what there is to know, and proof."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported_networks import SABOTAGE, SIZE_PX, TASKS, THRESHOLD, compared, network_of, sabotaged, squares
+from exported_models import IMAGE_SIZE, SABOTAGE, TASKS, THRESHOLD, compared, model_of, sabotaged, squares
 from PIL import Image
 from torch import Tensor, nn
 
@@ -20,14 +20,14 @@ from mobilevit.boxes import iou
 from mobilevit.cli import main
 from mobilevit.data.transforms import prepare
 from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
+from mobilevit.exporting import divergence, parity
 from mobilevit.exporting import export as exporting
-from mobilevit.exporting import locating, parity
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
-from mobilevit.formats.table import open_artefact
+from mobilevit.formats.table import open_exported
 from mobilevit.inference import Predictor
 from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.detection.result import OVERLAP
@@ -38,52 +38,55 @@ pytest.importorskip("onnxruntime", reason='needs the extra "export"')
 pytest.importorskip("onnxscript", reason='needs the extra "export"')
 pytest.importorskip("openvino", reason='needs the extra "export"')
 
-Exported = Callable[[str, str], Artefact]
+Exported = Callable[[str, str], ExportedModel]
 FORMATS = ("onnx", "openvino")
+EACH = [  # in `make test` every task in one format, and every format in one task
+    pytest.param(name, task, marks=[pytest.mark.system] if name != "onnx" and task != "classification" else [])
+    for name in FORMATS
+    for task in TASKS
+]
 MIN_SCORE = 0.05  # of objects
 
 
-def pictures(count: int, seed: int = 0) -> Tensor:
+def images(count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=generator)
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_the_graph_is_the_network_on_whole_numbers(task: str, order: str) -> None:
-    """Scale and channel order are folded into the stem: 0-255 RGB gives what the network makes of 0-1 in its order."""
-    network = copy.deepcopy(network_of(task)).double()
-    spec = spec_of(network)
-    network.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
-    graph = graph_of(network, tasks.get(task), SIZE_PX)
-    seen = pictures(2).double()
+def test_the_graph_is_the_model_on_whole_numbers(task: str, order: str) -> None:
+    """Scale and channel order are folded into the stem: 0-255 RGB gives what the model makes of 0-1 in its order."""
+    loaded = copy.deepcopy(model_of(task)).double()
+    spec = spec_of(loaded)
+    loaded.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order))
+    graph = graph_of(loaded, tasks.get(task), IMAGE_SIZE)
+    seen = images(2).double()
     with torch.no_grad():
-        expected = tasks.get(task).finish(network((seen.flip(1) if order == "bgr" else seen) / 255))
+        expected = tasks.get(task).postprocess(loaded((seen.flip(1) if order == "bgr" else seen) / 255))
         found = dict(zip(graph.outputs, graph.module(seen), strict=True))
     for name, values in expected.items():
         torch.testing.assert_close(found[name], values, rtol=1e-9, atol=1e-9)
-    assert network.backbone.stem.conv.weight.equal(network_of(task).backbone.stem.conv.weight.double())
+    assert loaded.backbone.stem.conv.weight.equal(model_of(task).backbone.stem.conv.weight.double())
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
-def test_gives_the_networks_answers(task: str, name: str, exported: Exported) -> None:
-    artefact = exported(task, name)
-    assert artefact.parity is not None
-    assert parity.faults(artefact.parity, "fp32") == []
-    assert artefact.parity.pictures == ENOUGH
-    assert artefact.parity.generated == 0
-    recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
-    assert recorded["agreement"] == artefact.parity.agreement
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_gives_the_models_answers(task: str, name: str, export_of: Exported) -> None:
+    exported = export_of(task, name)
+    assert exported.parity is not None
+    assert parity.faults(exported.parity, "fp32") == []
+    assert exported.parity.images == ENOUGH
+    assert exported.parity.generated == 0
+    recorded = json.loads(manifest_path(exported.path).read_text())["parity"]
+    assert recorded["agreement"] == exported.parity.agreement
     assert recorded["runtime"].split()[0] in ("onnxruntime", "openvino")
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
-def test_the_predictor_runs_it(task: str, name: str, exported: Exported, photos: Path) -> None:
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_the_predictor_runs_it(task: str, name: str, export_of: Exported, photos: Path) -> None:
     least = MIN_SCORE if task == "detection" else None
-    mine = Predictor(str(exported(task, name).path), score_threshold=least)(photos)
-    theirs = Predictor(network_of(task), size_px=SIZE_PX, score_threshold=least)(photos)
+    mine = Predictor(str(export_of(task, name).path), score_threshold=least)(photos)
+    theirs = Predictor(model_of(task), image_size=IMAGE_SIZE, score_threshold=least)(photos)
     for found, expected in zip(mine, theirs, strict=True):
         assert (found.source, found.size) == (expected.source, expected.size)
         if task == "detection":
@@ -120,66 +123,66 @@ def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_several_pictures_give_what_they_give_alone(name: str, exported: Exported) -> None:
-    runner = open_artefact(exported("classification", name).path, threads=1)
-    many = runner(pictures(5))["probabilities"]
-    one_by_one = torch.cat([runner(picture[None])["probabilities"] for picture in pictures(5)])
+def test_several_images_give_what_they_give_alone(name: str, export_of: Exported) -> None:
+    runner = open_exported(export_of("classification", name).path, threads=1)
+    many = runner(images(5))["probabilities"]
+    one_by_one = torch.cat([runner(image[None])["probabilities"] for image in images(5)])
     torch.testing.assert_close(many, one_by_one, rtol=1e-4, atol=1e-5)
 
 
 def test_an_exported_file_keeps_the_score_threshold_it_was_made_with(
-    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    export_of: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    artefact, network = exported("detection", "onnx"), network_of("detection")
-    assert artefact.manifest.thresholds["score_threshold"] == THRESHOLD.value
-    assert artefact.manifest.spec.score_threshold == THRESHOLD
-    shutil.copy(artefact.path, tmp_path / "mine.onnx")
-    shutil.copy(manifest_path(artefact.path), tmp_path / "mine.onnx.json")
+    exported, loaded = export_of("detection", "onnx"), model_of("detection")
+    assert exported.manifest.thresholds["score_threshold"] == THRESHOLD.value
+    assert exported.manifest.spec.score_threshold == THRESHOLD
+    shutil.copy(exported.path, tmp_path / "mine.onnx")
+    shutil.copy(manifest_path(exported.path), tmp_path / "mine.onnx.json")
     model = tmp_path / "mine.safetensors"
-    model_file.save(model, network.state_dict(), spec_of(network))
+    model_file.save(model, loaded.state_dict(), spec_of(loaded))
     assert main(["info", str(model)]) == 0
     said = capsys.readouterr().out
     assert "0.35, the best F1 on val of squares, 8 images" in said
     assert "exported with another" not in said
-    model_file.rewrite(model, replace(spec_of(network), score_threshold=replace(THRESHOLD, value=0.5)))
+    model_file.rewrite(model, replace(spec_of(loaded), score_threshold=replace(THRESHOLD, value=0.5)))
     assert main(["info", str(model)]) == 0
     expected = "mine.onnx was exported with another score threshold, 0.35 in place of 0.5: export it again"
     assert expected in capsys.readouterr().out
-    assert read_manifest(tmp_path / "mine.onnx") == artefact.manifest
+    assert read_manifest(tmp_path / "mine.onnx") == exported.manifest
 
 
-def test_the_manifest_says_what_a_program_needs(exported: Exported) -> None:
-    artefact = exported("detection", "onnx")
-    manifest = read_manifest(artefact.path)
-    assert manifest == artefact.manifest
+def test_the_manifest_says_what_a_program_needs(export_of: Exported) -> None:
+    exported = export_of("detection", "onnx")
+    manifest = read_manifest(exported.path)
+    assert manifest == exported.manifest
     assert manifest == Manifest.from_json(manifest.to_json())
     assert [(port.name, port.shape, port.dtype) for port in manifest.inputs] == [
-        ("pictures", ("batch", 3, SIZE_PX, SIZE_PX), "float32")
+        ("images", ("batch", 3, IMAGE_SIZE, IMAGE_SIZE), "float32")
     ]
     assert [port.name for port in manifest.outputs] == ["boxes", "scores"]
     assert all(port.meaning for port in (*manifest.inputs, *manifest.outputs))
-    assert f"{SIZE_PX} x {SIZE_PX}" in manifest.left_to_do[0]
+    assert f"{IMAGE_SIZE} x {IMAGE_SIZE}" in manifest.left_to_do[0]
     said = " ".join(manifest.left_to_do)
     assert all(f"{value:g}" in said for value in manifest.thresholds.values())
     assert {"mobilevit", "torch", "onnxruntime"} <= manifest.versions.keys()
-    assert manifest.spec == at_size(spec_of(network_of("detection")), SIZE_PX)
+    assert manifest.spec == at_size(spec_of(model_of("detection")), IMAGE_SIZE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_nobodys_folders_are_in_the_file(name: str, exported: Exported) -> None:
+def test_nobodys_folders_are_in_the_file(name: str, export_of: Exported) -> None:
     """Exporters note where in the sources each operation came from."""
-    path = exported("classification", name).path
+    path = export_of("classification", name).path
     for file in [path] if path.is_file() else path.iterdir():
         assert str(Path(exporting.__file__).parents[1]).encode() not in file.read_bytes()
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_the_networks_have_learnt(task: str) -> None:
-    """What is compared are answers, and no noise: something is found of squares that were not learnt from."""
+def test_the_models_have_learnt(task: str) -> None:
+    """What is compared are answers, and no noise: something is found of squares that were not learned from."""
     seen, targets = squares(task, 6, seed=1)
-    network = network_of(task)
+    loaded = model_of(task)
     with torch.no_grad():
-        outputs = tasks.get(task).finish(network(prepare(seen, spec_of(network).preprocessing.channel_order)))
+        outputs = tasks.get(task).postprocess(loaded(prepare(seen, spec_of(loaded).preprocessing.channel_order)))
     if task == "segmentation":
         assert (outputs["classes"] == targets).float().mean() > 0.88, "all background would be 0.8"
     else:
@@ -187,13 +190,12 @@ def test_the_networks_have_learnt(task: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SABOTAGE)
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_file_of_another_network_is_found_out(
-    kind: str, task: str, name: str, exported: Exported, photos: Path
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_a_file_of_another_model_is_found_out(
+    kind: str, task: str, name: str, export_of: Exported, photos: Path
 ) -> None:
-    """The file beside a network that it is no export of, be the difference ever so small a mistake."""
-    found = compared(exported(task, name).path, sabotaged(task, kind), photos)
+    """The file beside a model that it is no export of, be the difference ever so small a mistake."""
+    found = compared(export_of(task, name).path, sabotaged(task, kind), photos)
     said = " ".join(parity.faults(found, "fp32"))
     assert all(f"{output} differ" in said for output in found.outputs)
     assert f"of {found.agreement_of} agree" in said or found.agreement_of == "top-1"
@@ -201,18 +203,18 @@ def test_a_file_of_another_network_is_found_out(
 
 
 def test_such_a_file_is_not_kept(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph of a changed network: the export fails, says where it begins, and leaves nothing behind."""
-    changed = graph_of(sabotaged("classification", "weights"), tasks.get("classification"), SIZE_PX)
+    """The graph of a changed model: the export fails, says where it begins, and leaves nothing behind."""
+    changed = graph_of(sabotaged("classification", "weights"), tasks.get("classification"), IMAGE_SIZE)
     monkeypatch.setattr(exporting, "graph_of", lambda *_: changed)
-    said = r"mobilevit_xxs\.onnx does not give the network's answers in onnxruntime .*the file is no export of this"
+    said = r"mobilevit_xxs\.onnx does not give the model's answers in onnxruntime .*the file is no export of this"
     with pytest.raises(ParityError, match=said):
-        export(network_of("classification"), ["onnx"], verify=photos, output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], verify=photos, output=tmp_path, image_size=IMAGE_SIZE)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that gets stage 3 wrong."""
-    graph = graph_of(network_of("classification"), tasks.get("classification"), SIZE_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
 
     class WrongConverter:
         def write(self, _graph: Graph, path: Path, _precision: str) -> None:
@@ -220,46 +222,52 @@ def test_the_first_part_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
 
         def open(self, _path: Path, _manifest: Manifest, _threads: None) -> Callable[[Tensor], dict[str, Tensor]]:
             def run(seen: Tensor) -> dict[str, Tensor]:
-                maps = dict(zip(locating.PARTS, locating.Parts(graph.module.network)(seen.float()), strict=True))
+                maps = dict(zip(divergence.PARTS, divergence.Parts(graph.module.loaded)(seen.float()), strict=True))
                 return maps | {name: -maps[name] for name in ("stage_3", "stage_4", "stage_5")}
 
             return run
 
-    monkeypatch.setattr(locating.table, "adapter", lambda _: WrongConverter())
+    monkeypatch.setattr(divergence.table, "adapter", lambda _: WrongConverter())
     with torch.no_grad():
-        assert locating.first_difference(graph, "onnx", "fp32", pictures(2)).endswith("differs is stage 3.")
+        assert divergence.first_difference(graph, "onnx", "fp32", images(2)).endswith("differs is stage 3.")
 
 
-def test_half_the_precision_halves_the_file(photos: Path, exported: Exported, tmp_path: Path) -> None:
-    (artefact,) = export(
-        network_of("classification"), ["openvino"], verify=photos, output=tmp_path, precision="fp16", size_px=SIZE_PX
+@pytest.mark.system
+def test_half_the_precision_halves_the_file(photos: Path, export_of: Exported, tmp_path: Path) -> None:
+    (exported,) = export(
+        model_of("classification"),
+        ["openvino"],
+        verify=photos,
+        output=tmp_path,
+        precision="fp16",
+        image_size=IMAGE_SIZE,
     )
     whole, half = (
-        (made.path / "model.bin").stat().st_size for made in (exported("classification", "openvino"), artefact)
+        (made.path / "model.bin").stat().st_size for made in (export_of("classification", "openvino"), exported)
     )
     assert half < 0.55 * whole
-    assert artefact.parity is not None
-    assert artefact.parity.outputs["probabilities"].cosine > 0.999
+    assert exported.parity is not None
+    assert exported.parity.outputs["probabilities"].cosine > 0.999
 
 
-def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, exported: Exported) -> None:
-    """Without pictures nothing is claimed of the new one."""
-    made = exported("classification", "onnx")
+def test_our_own_file_is_replaced_and_no_other(tmp_path: Path, export_of: Exported) -> None:
+    """Without images nothing is claimed of the new one."""
+    made = export_of("classification", "onnx")
     target = tmp_path / "mobilevit_xxs.onnx"
     target.write_text("somebody's")
     with pytest.raises(OutputError, match="was not exported here"):
-        export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+        export(model_of("classification"), ["onnx"], output=tmp_path, image_size=IMAGE_SIZE)
     assert target.read_text() == "somebody's"
     shutil.copy(made.path, target)
     shutil.copy(manifest_path(made.path), manifest_path(target))
-    (artefact,) = export(network_of("classification"), ["onnx"], output=tmp_path, size_px=SIZE_PX)
+    (exported,) = export(model_of("classification"), ["onnx"], output=tmp_path, image_size=IMAGE_SIZE)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mobilevit_xxs.onnx", "mobilevit_xxs.onnx.json"]
-    assert artefact.parity is None
-    assert json.loads(manifest_path(artefact.path).read_text())["parity"] == "not run"
+    assert exported.parity is None
+    assert json.loads(manifest_path(exported.path).read_text())["parity"] == "not run"
 
 
-def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, exported: Exported) -> None:
-    made = exported("classification", "onnx")
+def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, export_of: Exported) -> None:
+    made = export_of("classification", "onnx")
     alone = tmp_path / "alone.onnx"
     shutil.copy(made.path, alone)
     with pytest.raises(WeightsError, match=r"has no manifest beside it that can be read \(alone\.onnx\.json\)"):
@@ -278,13 +286,13 @@ def test_a_manifest_that_is_none(text: str) -> None:
         Manifest.from_json(text)
 
 
-def test_grey_pictures_get_company_in_colour(tmp_path: Path) -> None:
+def test_gray_images_get_company_in_color(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(np.full((40, 50), 60 * index, np.uint8)).save(tmp_path / f"{index}.png")
     (views,) = views_of(tmp_path, [Preprocessing(32, 36)])
     assert views.generated == ENOUGH
-    assert views.pictures.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
-    assert (views.pictures[3:].float().std(dim=1) > 5).any()
+    assert views.images.shape == views.plain.shape == (ENOUGH + 3, 3, 32, 32)
+    assert (views.images[3:].float().std(dim=1) > 5).any()
 
 
 def test_a_plain_resize_is_torchs() -> None:
@@ -301,25 +309,25 @@ def test_a_plain_resize_is_torchs() -> None:
         (["onxx"], {}, "did you mean onnx"),
         ([], {}, "no format"),
         (["onnx"], {"precision": "fp16"}, "onnx is not written in fp16: choose fp32"),
-        (["onnx"], {"size_px": 8}, "out of range"),
+        (["onnx"], {"image_size": 8}, "out of range"),
     ],
 )
 def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        export(network_of("classification"), formats, output=tmp_path, **options)
+        export(model_of("classification"), formats, output=tmp_path, **options)
 
 
 def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "mine.safetensors"
-    network = network_of("classification")
-    model_file.save(model, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    loaded = model_of("classification")
+    model_file.save(model, loaded.state_dict(), at_size(spec_of(loaded), IMAGE_SIZE))
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
-    assert "plain resize: the same share where the file gets pictures resized without antialiasing" in said.err
+    assert "plain resize: the same share where the file gets images resized without antialiasing" in said.err
     assert "100.0%" in said.out
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)[0]["top"]
-    assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--size", "64"]) == 2
-    assert f"mine.onnx takes pictures of {SIZE_PX} px, not of 64" in capfd.readouterr().err
+    assert main(["predict", str(tmp_path / "mine.onnx"), str(photos / "00.png"), "--image-size", "64"]) == 2
+    assert f"mine.onnx takes images of {IMAGE_SIZE} px, not of 64" in capfd.readouterr().err

@@ -12,29 +12,29 @@ import pytest
 
 from mobilevit.checksums import json_checksum
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, Port, manifest_path, read_manifest, sha256_of
-from mobilevit.formats.running import ArtefactRunner
-from mobilevit.formats.table import FORMATS, open_artefact
+from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, TensorInfo, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.running import ExportedRunner
+from mobilevit.formats.table import FORMATS, open_exported
 from mobilevit.inference import Predictor
 from mobilevit.spec import ModelSpec, Preprocessing, labels
 from mobilevit.weights.model_file import check_spec, read_spec
 
 KINDS = {
-    "classification": ("mobilevit_xxs", (Port("probabilities", ("batch", 3), "float32", ""),)),
+    "classification": ("mobilevit_xxs", (TensorInfo("probabilities", ("batch", 3), "float32", ""),)),
     "detection": (
         "ssdlite_mobilevit_xxs",
-        (Port("boxes", ("batch", 90, 4), "float32", ""), Port("scores", ("batch", 90, 3), "float32", "")),
+        (TensorInfo("boxes", ("batch", 90, 4), "float32", ""), TensorInfo("scores", ("batch", 90, 3), "float32", "")),
     ),
-    "segmentation": ("deeplabv3_mobilevit_xxs", (Port("classes", ("batch", 64, 64), "int32", ""),)),
+    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("classes", ("batch", 64, 64), "int32", ""),)),
 }
 
 
 def manifest_of(task: str) -> Manifest:
     architecture, outputs = KINDS[task]
     spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
-    inputs = (Port("pictures", ("batch", 3, 64, 64), "float32", "NCHW"),)
+    inputs = (TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
     parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
-    words = ("Resize the picture.",)
+    words = ("Resize the image.",)
     found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)
     return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, words, *found)
 
@@ -155,11 +155,15 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
     [
         (("spec", "classes", 1), places, r"spec\.classes are 2, but num_classes is 3"),
         (("spec", "classes", 1, "name"), 7, r"manifest\.spec\.classes\[1\]\.name is 7, expected a text"),
-        (("spec", "colour"), 1, r"manifest\.spec has a key \"colour\" that is unknown"),
+        (("spec", "color"), 1, r"manifest\.spec has a key \"color\" that is unknown"),
         (("left_to_doo",), [], r"did you mean left_to_do\?"),
         (("sha256",), places, "manifest lacks the key sha256"),
-        (("sizes_px", 0), "64", r"manifest\.sizes_px\[0\] is \"64\", expected a whole number"),
-        (("spec", "preprocessing", "size_px"), 96, r"spec\.preprocessing\.size_px is 96, but sizes_px \[64, 96\]"),
+        (("image_sizes", 0), "64", r"manifest\.image_sizes\[0\] is \"64\", expected a whole number"),
+        (
+            ("spec", "preprocessing", "image_size"),
+            96,
+            r"spec\.preprocessing\.image_size is 96, but image_sizes \[64, 96\]",
+        ),
         (("parity",), deep, r"manifest\.parity is a list of 1, expected an object or a text"),
         (("parity", "agreement"), deep, r"manifest\.parity\.agreement .* levels of nesting"),
         (("thresholds", "score"), float("nan"), "NaN is no number of JSON"),
@@ -193,23 +197,23 @@ def test_what_is_no_manifest(text: str) -> None:
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    artefact = tmp_path / "model.onnx"
-    artefact.write_text("a model")
-    with manifest_path(artefact).open("wb") as file:
+    exported = tmp_path / "model.onnx"
+    exported.write_text("a model")
+    with manifest_path(exported).open("wb") as file:
         file.truncate(2**33)
     with pytest.raises(WeightsError, match=r"8,589,934,592 bytes: that is no manifest"):
-        read_manifest(artefact)
+        read_manifest(exported)
 
 
 def test_a_fault_names_the_file(tmp_path: Path) -> None:
-    artefact = tmp_path / "model.onnx"
-    artefact.write_text("a model")
-    document = json.loads(manifest_of("detection").to_json()) | {"sha256": sha256_of(artefact)}
-    manifest_path(artefact).write_text(sealed(document))
-    assert read_manifest(artefact).spec.task == "detection"
-    manifest_path(artefact).write_text(json.dumps(document | {"precision": 16}))
+    exported = tmp_path / "model.onnx"
+    exported.write_text("a model")
+    document = json.loads(manifest_of("detection").to_json()) | {"sha256": sha256_of(exported)}
+    manifest_path(exported).write_text(sealed(document))
+    assert read_manifest(exported).spec.task == "detection"
+    manifest_path(exported).write_text(json.dumps(document | {"precision": 16}))
     with pytest.raises(WeightsError, match=r"model\.onnx\.json: .*manifest\.precision is 16"):
-        read_manifest(artefact)
+        read_manifest(exported)
 
 
 @pytest.mark.parametrize("suffix", [row.suffix for row in FORMATS.values()])
@@ -218,21 +222,21 @@ def test_no_runtime_sees_a_file_that_was_damaged(suffix: str, tmp_path: Path) ->
 
     The content is noise, which none of them takes: so each refusal comes before they are asked.
     """
-    artefact = tmp_path / f"model{suffix}"
+    exported = tmp_path / f"model{suffix}"
     content = np.random.default_rng(0).bytes(3000)
-    inner = artefact / "model.bin" if suffix in (".openvino", ".mlpackage") else artefact
+    inner = exported / "model.bin" if suffix in (".openvino", ".mlpackage") else exported
     inner.parent.mkdir(exist_ok=True)
     inner.write_bytes(content)
     format_name = next(name for name, row in FORMATS.items() if row.suffix == suffix)
-    manifest = replace(manifest_of("classification"), format=format_name, sha256=sha256_of(artefact))
-    manifest_path(artefact).write_text(manifest.to_json())
-    assert read_manifest(artefact) == manifest
+    manifest = replace(manifest_of("classification"), format=format_name, sha256=sha256_of(exported))
+    manifest_path(exported).write_text(manifest.to_json())
+    assert read_manifest(exported) == manifest
     flipped = [content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :] for at in (0, 4, 1501, 2999)]
     for damaged in (*flipped, content[:-1], content[:1000], b"", content + b"\0", content[::-1]):
         inner.write_bytes(damaged)
-        for open_it in (open_artefact, Predictor):
+        for open_it in (open_exported, Predictor):
             with pytest.raises(WeightsError, match=r"is not what its manifest was .*export the model again"):
-                open_it(artefact)
+                open_it(exported)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +256,6 @@ def test_no_runtime_sees_a_file_that_was_damaged(suffix: str, tmp_path: Path) ->
 def test_a_runtimes_answer_is_what_the_manifest_says(task: str, outputs: list[Any], said: str) -> None:
     import torch
 
-    runner = ArtefactRunner(manifest_of(task), "a runtime", lambda _: outputs)
+    runner = ExportedRunner(manifest_of(task), "a runtime", lambda _: outputs)
     with pytest.raises(WeightsError, match=said):
         runner(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))

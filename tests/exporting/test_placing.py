@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from exported_models import in_short
 
 from mobilevit.errors import OutputError, WeightsError
 from mobilevit.exporting.placing import place, put, require_ours
@@ -19,8 +20,8 @@ from mobilevit.files import (
     temporary_folder,
     write_atomically,
 )
-from mobilevit.formats.manifest import Manifest, Port, manifest_path, read_manifest, sha256_of
-from mobilevit.formats.silence import refusal_of
+from mobilevit.formats.manifest import Manifest, TensorInfo, manifest_path, read_manifest, sha256_of
+from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.spec import ModelSpec, labels
 
 SPEC = ModelSpec("mobilevit_xxs", "classification", labels(["cat", "dog"]))
@@ -38,8 +39,8 @@ def export(folder: Path, name: str, content: str, kill_at: int = 0) -> None:
         else:
             made.write_text(content)
         ports = (
-            (Port("pictures", (1, 3, 256, 256), "float32", ""),),
-            (Port("probabilities", (1, 2), "float32", ""),),
+            (TensorInfo("images", (1, 3, 256, 256), "float32", ""),),
+            (TensorInfo("probabilities", (1, 2), "float32", ""),),
         )
         manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, ())
         put(made, folder / name, replace(manifest, left_to_do=(content,)))
@@ -160,7 +161,7 @@ def test_an_export_replaces_its_own_file_whose_manifest_was_edited(tmp_path: Pat
 
 LAST_WORDS = """
 import ctypes, os
-from mobilevit.formats.silence import refusal_of, silent
+from mobilevit.formats.quiet_libraries import refusal_of, silent
 with {how}:
     print("converting")
     os.write(2, b"F0000 no space left, said the library\\x1b[31m")
@@ -169,7 +170,7 @@ with {how}:
 
 
 @pytest.mark.parametrize("how", ['refusal_of("LiteRT")', 'silent("LiteRT")'])
-@pytest.mark.parametrize("end", ["ctypes.CDLL(None).exit(1)", "os.abort()", "os._exit(0)"])
+@pytest.mark.parametrize("end", in_short(("ctypes.CDLL(None).exit(1)", "os.abort()", "os._exit(0)"), "os.abort()"))
 def test_a_library_that_ends_the_process_has_the_last_word(how: str, end: str) -> None:
     done = subprocess.run([sys.executable, "-c", LAST_WORDS.format(how=how, end=end)], capture_output=True, text=True)
     assert "the process ended while LiteRT was at work" in done.stderr
@@ -201,8 +202,8 @@ class Tiny(nn.Module):
             nn.Conv2d(3, 8, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 600), nn.Linear(600, 600)
         )
 
-    def forward(self, pictures):
-        return (self.layers(pictures),)
+    def forward(self, images):
+        return (self.layers(images),)
 
 name, folder = sys.argv[1], Path(sys.argv[2])
 spec = ModelSpec("mobilevit_xxs", "classification", labels(["a"]), Preprocessing(32, 36))
@@ -215,7 +216,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("name", ["onnx", "openvino", "executorch", "coreml", "litert"])
+@pytest.mark.parametrize("name", in_short(("onnx", "openvino", "executorch", "coreml", "litert"), "onnx"))
 def test_no_format_says_nothing_of_a_full_disk(name: str, tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: the same errors, from the same calls."""
     packages = {"onnx": "onnxscript", "coreml": "coremltools", "litert": "litert_torch"}

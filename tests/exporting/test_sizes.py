@@ -1,4 +1,4 @@
-"""One ONNX file for pictures of several sizes: compared at each, run at each, refused at any other."""
+"""One ONNX file for images of several sizes: compared at each, run at each, refused at any other."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from exported_networks import TASKS, network_of
+from exported_models import TASKS, model_of
 from torch import Tensor, nn
 
 from mobilevit import tasks
@@ -19,7 +19,7 @@ from mobilevit.cli.export import _rows
 from mobilevit.errors import ParityError, UsageError
 from mobilevit.exporting import export as exporting
 from mobilevit.exporting import parity
-from mobilevit.exporting.export import Artefact, export
+from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.views import ENOUGH, views_of
 from mobilevit.formats.manifest import manifest_path, read_manifest
@@ -33,47 +33,47 @@ OWN_PX, SIZES_PX = 128, (64, 128, 192)  # at 64 px the last maps of a detector a
 # An export takes its time: in `make test` that of the detector, whose anchors depend on the size.
 EACH = [task if task == "detection" else pytest.param(task, marks=pytest.mark.every_size) for task in TASKS]
 
-Several = Callable[[str], Artefact]
+Several = Callable[[str], ExportedModel]
 
 
 @pytest.fixture(scope="session")
 def several(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Several:
-    """The file of a task, compared on the pictures at all sizes."""
+    """The file of a task, compared on the images at all sizes."""
     folder = tmp_path_factory.mktemp("several")
 
     @cache
-    def made(task: str) -> Artefact:
-        network, output = network_of(task), folder / task
-        (artefact,) = export(network, verify=photos, output=output, size_px=OWN_PX, sizes_px=SIZES_PX)
-        return artefact
+    def made(task: str) -> ExportedModel:
+        model, output = model_of(task), folder / task
+        (exported,) = export(model, verify=photos, output=output, image_size=OWN_PX, image_sizes=SIZES_PX)
+        return exported
 
     return made
 
 
 @pytest.mark.parametrize("task", EACH)
-def test_gives_the_networks_answers_at_each(task: str, several: Several) -> None:
-    artefact = several(task)
-    assert [*artefact.parities] == [128, 64, 192]
-    assert artefact.parity is artefact.parities[OWN_PX]
-    for found in artefact.parities.values():
+def test_gives_the_models_answers_at_each(task: str, several: Several) -> None:
+    exported = several(task)
+    assert [*exported.parities] == [128, 64, 192]
+    assert exported.parity is exported.parities[OWN_PX]
+    for found in exported.parities.values():
         assert parity.faults(found, "fp32") == []
-        assert (found.pictures, found.generated) == (ENOUGH, 0)
-    recorded = json.loads(manifest_path(artefact.path).read_text())["parity"]
-    assert recorded["agreement"] == artefact.parities[128].agreement
+        assert (found.images, found.generated) == (ENOUGH, 0)
+    recorded = json.loads(manifest_path(exported.path).read_text())["parity"]
+    assert recorded["agreement"] == exported.parities[128].agreement
     assert {side: one["agreement"] for side, one in recorded["further_px"].items()} == {
-        str(side): artefact.parities[side].agreement for side in (64, 192)
+        str(side): exported.parities[side].agreement for side in (64, 192)
     }
 
 
-@pytest.mark.parametrize("size_px", SIZES_PX)
+@pytest.mark.parametrize("image_size", SIZES_PX)
 @pytest.mark.parametrize("task", EACH)
-def test_the_predictor_runs_it_at_each(task: str, size_px: int, several: Several, photos: Path) -> None:
+def test_the_predictor_runs_it_at_each(task: str, image_size: int, several: Several, photos: Path) -> None:
     """A detector's anchors follow the size, and a segmenter's map."""
-    mine = Predictor(several(task).path, size_px=None if size_px == OWN_PX else size_px)
-    theirs = Predictor(network_of(task), size_px=size_px)
+    mine = Predictor(several(task).path, image_size=None if image_size == OWN_PX else image_size)
+    theirs = Predictor(model_of(task), image_size=image_size)
     assert mine.spec == theirs.spec
-    seen = views_of(photos, [mine.spec.preprocessing])[0].pictures[:5]
-    assert seen.shape == (5, 3, size_px, size_px)
+    seen = views_of(photos, [mine.spec.preprocessing])[0].images[:5]
+    assert seen.shape == (5, 3, image_size, image_size)
     outputs, expected = mine.runner(seen), theirs.runner(seen)
     assert outputs.keys() == expected.keys()
     for name, values in expected.items():
@@ -87,31 +87,31 @@ def test_the_predictor_runs_it_at_each(task: str, size_px: int, several: Several
 def test_the_manifest_says_which(several: Several) -> None:
     manifest = read_manifest(several("detection").path)
     assert manifest == several("detection").manifest
-    assert manifest.sizes_px == (128, 64, 192)
+    assert manifest.image_sizes == (128, 64, 192)
     assert [port.shape for port in manifest.inputs] == [("batch", 3, "by size", "by size")]
     assert [port.shape for port in manifest.outputs] == [("batch", "by size", 4), ("batch", "by size", 3)]
     assert "resize all of it to 128 x 128" in manifest.left_to_do[0]
-    assert manifest.left_to_do[1] == "In place of it the network takes 64 x 64 or 192 x 192."
+    assert manifest.left_to_do[1] == "In place of it the model takes 64 x 64 or 192 x 192."
 
 
 @pytest.mark.every_size
 def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = graph_of(network_of("classification"), tasks.get("classification"), OWN_PX, SIZES_PX)
+    graph = graph_of(model_of("classification"), tasks.get("classification"), OWN_PX, SIZES_PX)
 
     class RightAtOne(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network, self.whole = graph.module.network, graph.module
+            self.model, self.whole = graph.module.model, graph.module
 
-        def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-            return self.whole(pictures * (pictures.shape[2] / OWN_PX))  # type: ignore[no-any-return]
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            return self.whole(images * (images.shape[2] / OWN_PX))  # type: ignore[no-any-return]
 
     monkeypatch.setattr(exporting, "graph_of", lambda *_: replace(graph, module=RightAtOne()))
     said = r"probabilities differ .* That is at 64 px\. Exported by themselves, all parts"
     with pytest.raises(ParityError, match=said):
-        export(network_of("classification"), verify=photos, output=tmp_path, size_px=OWN_PX, sizes_px=SIZES_PX)
+        export(model_of("classification"), verify=photos, output=tmp_path, image_size=OWN_PX, image_sizes=SIZES_PX)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,35 +119,35 @@ def test_a_file_that_is_right_at_its_own_size_alone_is_not_kept(
     ("formats", "options", "message"),
     [
         (["onnx", "openvino"], {}, "a file of openvino has one size: several are for onnx"),
-        (["onnx"], {"verify": ()}, "give pictures to --verify"),
-        (["onnx"], {"sizes_px": [96, 192]}, r"takes several sizes where all are multiples of 64 px, not 96: else"),
-        (["onnx"], {"size_px": 160}, "multiples of 64 px, not 160"),
-        (["onnx"], {"sizes_px": [0]}, "a size of 0 px is out of range"),
+        (["onnx"], {"verify": ()}, "give images to --verify"),
+        (["onnx"], {"image_sizes": [96, 192]}, r"takes several sizes where all are multiples of 64 px, not 96: else"),
+        (["onnx"], {"image_size": 160}, "multiples of 64 px, not 160"),
+        (["onnx"], {"image_sizes": [0]}, "a size of 0 px is out of range"),
     ],
 )
 def test_what_cannot_be_meant(
     formats: list[str], options: dict[str, Any], message: str, photos: Path, tmp_path: Path
 ) -> None:
-    wanted = {"verify": photos, "size_px": OWN_PX, "sizes_px": SIZES_PX, "output": tmp_path} | options
+    wanted = {"verify": photos, "image_size": OWN_PX, "image_sizes": SIZES_PX, "output": tmp_path} | options
     with pytest.raises(UsageError, match=message):
-        export(network_of("classification"), formats, **wanted)
+        export(model_of("classification"), formats, **wanted)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_commands(several: Several, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The default size, one of the others, and one that was not promised."""
     made = several("detection").path
-    picture = str(photos / "00.png")
-    assert main(["predict", str(made), picture]) == 0
-    assert main(["predict", str(made), picture, "--size", "192"]) == 0
+    image = str(photos / "00.png")
+    assert main(["predict", str(made), image]) == 0
+    assert main(["predict", str(made), image, "--image-size", "192"]) == 0
     capsys.readouterr()
-    for verb, *more in (["predict", picture], ["evaluate", str(tmp_path)], ["benchmark"]):
+    for verb, *more in (["predict", image], ["evaluate", str(tmp_path)], ["benchmark"]):
         subject = ["imagenette", str(made)] if verb == "benchmark" else [str(made), *more]
-        assert main([verb, *subject, "--size-px", "256"]) == 2
-        said = f"error: {made.name} takes pictures of 64, 128, 192 px, not of 256: no other was exported\n"
+        assert main([verb, *subject, "--image-size", "256"]) == 2
+        said = f"error: {made.name} takes images of 64, 128, 192 px, not of 256: no other was exported\n"
         assert capsys.readouterr().err == said
-    assert main(["export", "imagenette", "--sizes-px", "64;128"]) == 2
-    assert "--sizes-px is '64;128': give whole numbers with commas between" in capsys.readouterr().err
+    assert main(["export", "imagenette", "--image-sizes", "64;128"]) == 2
+    assert "--image-sizes is '64;128': give whole numbers with commas between" in capsys.readouterr().err
 
 
 def test_each_size_has_its_row(several: Several) -> None:
@@ -160,5 +160,5 @@ def test_each_size_has_its_row(several: Several) -> None:
 
 
 def test_it_is_timed_at_any_of_its_sizes(several: Several) -> None:
-    found = benchmark("imagenette", [several("detection").path], threads=[1], runs=1, batch_sizes=[1], size_px=64)
-    assert (found.size_px, len(found.rows)) == (64, 2)
+    found = benchmark("imagenette", [several("detection").path], threads=[1], runs=1, batch_sizes=[1], image_size=64)
+    assert (found.image_size, len(found.rows)) == (64, 2)

@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from mobilevit import tasks
 from mobilevit.data.decoding import decode, header
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.images.video import Location, Video, locate
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing
@@ -181,12 +181,12 @@ def _label_studio() -> list[dict[str, object]]:
 def _dataset(name: str, files: Files, *mutated: str, task: str = "detection") -> Seed:
     def opened(folder: Path) -> None:
         chosen = tasks.get(task)
-        tasks.recognise(folder)
+        tasks.recognize(folder)
         dataset = chosen.read(folder, ReadOptions())
         chosen.check(dataset, thorough=True)
         for samples in dataset.splits.values():
             for sample in samples:
-                chosen.truth(sample.target)
+                chosen.load_target(sample.target)
 
     return Seed(f"dataset {name}", files, mutated, opened)
 
@@ -212,9 +212,9 @@ def _masks() -> Iterator[Seed]:
 
 
 def _weights() -> Iterator[Seed]:
-    network = create("mobilevit_xxs", num_classes=2)
+    model = create("mobilevit_xxs", num_classes=2)
     state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in network.state_dict().items()
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()
     }
     archive = io.BytesIO()
     torch.save(state, archive)
@@ -234,9 +234,9 @@ def _manifests() -> Iterator[Seed]:
         file="model.onnx",
         sha256="0" * 64,
         spec=spec,
-        sizes_px=(64,),
-        inputs=(Port("pictures", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
-        outputs=(Port("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
+        image_sizes=(64,),
+        inputs=(TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
+        outputs=(TensorInfo("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
         left_to_do=("Resize.",),
     )
 

@@ -1,6 +1,6 @@
 """Mutated inputs of every kind end well: they open, or one error of ours says why not.
 
-Three hundred here; `python tests/hostile/trial.py --count 10000` tries more.
+Three hundred in `make test`; `python tests/hostile/trial.py --count 10000` tries more.
 """
 
 import os
@@ -16,21 +16,22 @@ from mutations import mutated
 from seeds import seeds
 
 PROGRAM = Path(__file__).with_name("trial.py")
+COUNT = 300
 
 pytest.importorskip("av", reason='needs the extra "video"')
 
 
-def test_three_hundred_mutated_inputs_end_well() -> None:
+def test_mutated_inputs_end_well() -> None:
     """In a process with one thread: it forks, and a fork has no pool of threads."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), "--count", "300"],
+        [sys.executable, str(PROGRAM), "--count", str(COUNT)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"
     ok, error = (int(number) for number in done.stdout.splitlines()[-1].split()[1:3])
-    assert ok + error == 300
+    assert ok + error == COUNT
     assert ok > 0 and error > 0
 
 

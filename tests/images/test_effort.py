@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mobilevit.data.decoding import decode, header, opened
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images import effort
 from mobilevit.images.memory import MAX_DECODING_BYTES, MEMORY, SharedMemory, decoding_bytes
 from mobilevit.images.metering import MAX_READS
@@ -53,21 +54,21 @@ def test_a_jpeg_of_endless_scans(progressive: bool) -> None:
     jpeg = encoded(noise(), "JPEG", progressive=progressive)
     assert decode(jpeg).size == (48, 32)
     for read in (decode, values):
-        with pytest.raises(PictureError, match="scans would take too long"):
+        with pytest.raises(ImageError, match="scans would take too long"):
             read(scans_of(jpeg, effort.MAX_SCANS + 1))
-    with pytest.raises(PictureError, match="20 scans would take too long"):
+    with pytest.raises(ImageError, match="20 scans would take too long"):
         decode(of_size(scans_of(jpeg, 20), 16_000, 8_000), draft_px=64)
 
 
 def values(data: bytes) -> object:
-    with opened(data) as picture:
-        return picture.values()
+    with opened(data) as image:
+        return image.values()
 
 
 def test_a_tiff_of_jpegs_of_endless_scans() -> None:
     tiff = encoded(noise(), "TIFF", compression="jpeg")
     assert decode(tiff).size == (48, 32)
-    with pytest.raises(PictureError, match="scans would take too long"):
+    with pytest.raises(ImageError, match="scans would take too long"):
         decode(tiff + b"\xff\xda\x00" * effort.MAX_SCANS * 2)
 
 
@@ -81,12 +82,12 @@ def test_a_tiff_whose_strips_are_the_same_bytes_again_and_again() -> None:
             tiff[place : place + count * (2 * kind - 4)] = (
                 min(len(tiff), 256 ** (2 * kind - 4) - 1).to_bytes(2 * kind - 4, "little") * count
             )
-    with pytest.raises(PictureError, match="strips overlap"):
+    with pytest.raises(ImageError, match="strips overlap"):
         decode(bytes(tiff))
 
 
 def bmp(width: int, height: int, runs: bytes) -> bytes:
-    """Run-length encoded in 8 bits, two colours."""
+    """Run-length encoded in 8 bits, two colors."""
     palette = bytes(4) + b"\xff\xff\xff\x00"
     head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 2, 2)
     offset = 14 + len(head) + len(palette)
@@ -96,14 +97,14 @@ def bmp(width: int, height: int, runs: bytes) -> bytes:
 def test_a_run_length_encoded_bmp_of_many_pixels() -> None:
     assert decode(bmp(2, 2, b"\x02\x01\x00\x00\x02\x01\x00\x01")).getcolors() == [(4, (255, 255, 255))]
     for size in ((effort.MAX_RUN_LENGTH_PIXELS + 1, 1), (1, effort.MAX_RUN_LENGTH_PIXELS + 1), (8192, 4096)):
-        with pytest.raises(PictureError, match="in run lengths would take too long"):
+        with pytest.raises(ImageError, match="in run lengths would take too long"):
             decode(bmp(*size, b"\x00\x00" * 20))
 
 
 def test_a_file_in_crumbs() -> None:
     """Steps of a parser that lead nowhere: each of them takes a read."""
     delta = bmp(2, 2, b"\x00\x02\x00\x00" * (MAX_READS // 3) + b"\x00\x01")
-    with pytest.raises(PictureError, match="too many pieces"):
+    with pytest.raises(ImageError, match="too many pieces"):
         decode(delta)
 
 
@@ -115,11 +116,11 @@ def test_a_file_in_crumbs() -> None:
     ],
     ids=["exif", "comment"],
 )
-def test_megabytes_before_the_pixels(data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [header, pytest.param(decode, marks=pytest.mark.system)])  # Pillow copies them often
+def test_megabytes_before_the_pixels(data: bytes, read: Callable[[Path], object], tmp_path: Path) -> None:
     (tmp_path / "long").write_bytes(data)
-    for read in (decode, header):
-        with pytest.raises(PictureError, match=r"long: refused, because more than \d+ MB come before its pixels"):
-            read(tmp_path / "long")
+    with pytest.raises(ImageError, match=r"long: refused, because more than \d+ MB come before its pixels"):
+        read(tmp_path / "long")
 
 
 def test_exif_of_the_longest_that_is_usual_is_read() -> None:
@@ -130,7 +131,7 @@ def test_exif_of_the_longest_that_is_usual_is_read() -> None:
 
 
 def webp(width: int, height: int) -> bytes:
-    """One colour, without loss: the decoder makes all of the canvas of it."""
+    """One color, without loss: the decoder makes all of the canvas of it."""
     small = bytearray(encoded(Image.new("RGB", (8, 8), "red"), "WEBP", lossless=True))
     place = small.index(b"VP8L") + 9
     small[place : place + 4] = struct.pack("<I", (width - 1) | (height - 1) << 14)
@@ -139,7 +140,7 @@ def webp(width: int, height: int) -> bytes:
 
 def test_what_takes_too_much_memory() -> None:
     assert decode(webp(2000, 1000)).size == (2000, 1000)
-    with pytest.raises(PictureError, match=r"16383 x 8191 pixels of WEBP take [\d,]+ MB of memory"):
+    with pytest.raises(ImageError, match=r"16383 x 8191 pixels of WEBP take [\d,]+ MB of memory"):
         decode(webp(16383, 8191))
     assert header(webp(16383, 8191)).size == (16383, 8191)
 
@@ -155,8 +156,8 @@ def peak():
 
 decoding.decode(sys.argv[1])  # modules, and what libraries keep
 before = peak()
-with decoding.opened(sys.argv[2]) as picture:
-    picture.decode()
+with decoding.opened(sys.argv[2]) as image:
+    image.decode()
     print(peak() - before, MEMORY.used_bytes)
 """
 
@@ -223,12 +224,12 @@ def test_threads_wait_for_memory_and_none_for_ever() -> None:
 
 def test_memory_is_given_back_also_after_errors() -> None:
     before = MEMORY.used_bytes
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(encoded(noise(64, 64), "JPEG")[:900])
     assert MEMORY.used_bytes == before
 
 
-def test_the_largest_pictures_of_phones_fit() -> None:
+def test_the_largest_images_of_phones_fit() -> None:
     image = Image.new("RGB", (1, 1))
     for kind, width, height in (("JPEG", 12_000, 9_000), ("HEIF", 12_000, 9_000), ("WEBP", 8_000, 6_000)):
         image.format = kind  # type: ignore[misc]

@@ -11,8 +11,8 @@ from PIL import Image
 
 from mobilevit.data import folders
 from mobilevit.data.decoding import decode, header
-from mobilevit.data.examination import Examined, examine
-from mobilevit.errors import PictureError
+from mobilevit.data.image_inspection import Examined, examine
+from mobilevit.errors import ImageError
 from mobilevit.images.heif import is_heif
 from mobilevit.sources import expand
 
@@ -20,7 +20,7 @@ ORIENTATION = 0x0112
 
 
 def scene(width: int = 128, height: int = 64) -> Image.Image:
-    """Four quadrants of different colours: no flip or turn leaves it as it is."""
+    """Four quadrants of different colors: no flip or turn leaves it as it is."""
     image = Image.new("RGB", (width, height), (200, 30, 30))
     image.paste((30, 200, 30), (width // 2, 0, width, height // 2))
     image.paste((30, 30, 200), (0, height // 2, width // 2, height))
@@ -36,14 +36,14 @@ def heic(image: Image.Image, **options: object) -> bytes:
 
 
 def turned(orientation: int) -> bytes:
-    """EXIF that says how the picture is to be turned."""
+    """EXIF that says how the image is to be turned."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     return exif.tobytes()
 
 
 def corners(image: Image.Image) -> list[tuple[int, ...]]:
-    """The colours of the quadrants, coarsely: which of red, green and blue are strong."""
+    """The colors of the quadrants, coarsely: which of red, green and blue are strong."""
     width, height = image.size
     places = [(x, y) for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
     return [tuple(int(value > 128) for value in image.getpixel(place)) for place in places]  # type: ignore[union-attr]
@@ -76,8 +76,8 @@ def test_an_avif_is_turned_as_a_jpeg_is(orientation: int) -> None:
 
 
 def test_kinds_of_heic() -> None:
-    grey = heic(scene().convert("L"))
-    assert len(set(decode(grey).getpixel((9, 9)))) == 1  # type: ignore[arg-type]
+    gray = heic(scene().convert("L"))
+    assert len(set(decode(gray).getpixel((9, 9)))) == 1  # type: ignore[arg-type]
     alpha = scene().convert("RGBA")
     alpha.putalpha(0)
     assert min(decode(heic(alpha)).getpixel((9, 9))) > 250  # type: ignore[arg-type, type-var]
@@ -92,7 +92,7 @@ def test_a_broken_heic_is_an_error_of_ours(tmp_path: Path) -> None:
     data = heic(scene())
     for cut in (40, 100, len(data) // 2, len(data) - 20):
         (tmp_path / "cut.heic").write_bytes(data[:cut])
-        with pytest.raises(PictureError, match=r"cut\.heic: is (broken|no picture)"):
+        with pytest.raises(ImageError, match=r"cut\.heic: is (broken|no image)"):
             decode(tmp_path / "cut.heic")
 
 
@@ -100,8 +100,8 @@ def test_every_suffix_of_a_phone_is_found(tmp_path: Path) -> None:
     for name in ("a.heic", "b.HEIC", "c.heif", "d.hif"):
         (tmp_path / name).write_bytes(heic(scene()))
     scene().save(tmp_path / "e.avif")
-    assert len(folders.pictures_below(tmp_path)) == 5
-    assert [source.picture().size for source in expand(tmp_path)] == [(128, 64)] * 5
+    assert len(folders.images_below(tmp_path)) == 5
+    assert [source.image().size for source in expand(tmp_path)] == [(128, 64)] * 5
     kinds = [
         examined.header.format
         for examined in map(examine, sorted(tmp_path.iterdir()))
@@ -113,7 +113,7 @@ def test_every_suffix_of_a_phone_is_found(tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["pillow_heif"] = None  # as if it were not installed
-from mobilevit.data.examination import examine
+from mobilevit.data.image_inspection import examine
 from pathlib import Path
 print(examine(Path(sys.argv[1])).reason)
 """

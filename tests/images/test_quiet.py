@@ -16,13 +16,13 @@ NOISY = """
 import sys
 from pathlib import Path
 from mobilevit.data.decoding import decode
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for source in (path, path.read_bytes()):
         try:
             decode(source)
-        except PictureError as error:
+        except ImageError as error:
             print(error)
 """
 

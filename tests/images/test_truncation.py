@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from mobilevit.data.decoding import decode, opened
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 HEIGHT, WIDTH = 1600, 16
 NOISE = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)  # no row is all black or white
@@ -27,7 +27,7 @@ def encoded(pixels: NDArray[np.uint8], kind: str, mode: str = "RGB", **options: 
 
 
 def interlaced(pixels: NDArray[np.uint8]) -> bytes:
-    """A grey PNG in the seven passes of Adam7."""
+    """A gray PNG in the seven passes of Adam7."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = (row for left, top, across, down in passes for row in pixels[top::down, left::across, 0])
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 1)
@@ -42,7 +42,7 @@ def interlaced(pixels: NDArray[np.uint8]) -> bytes:
 Encoder = Callable[[NDArray[np.uint8]], bytes]
 KNOWN: dict[str, Encoder] = {
     "JPEG": lambda pixels: encoded(pixels, "JPEG", subsampling=0),
-    "JPEG in grey": lambda pixels: encoded(pixels, "JPEG", "L"),
+    "JPEG in gray": lambda pixels: encoded(pixels, "JPEG", "L"),
     "JPEG with restarts": lambda pixels: encoded(pixels, "JPEG", subsampling=0, restart_marker_rows=1),
     "MPO": lambda pixels: encoded(pixels, "MPO", subsampling=0),
     "PNG": lambda pixels: encoded(pixels, "PNG"),
@@ -76,7 +76,7 @@ def test_the_missing_rows_are_those_that_differ(kind: str, share: float) -> None
         assert image.header.size == (WIDTH, HEIGHT)
         try:
             found = np.asarray(image.decode(allow_truncated=True))
-        except PictureError as error:
+        except ImageError as error:
             assert f"of {HEIGHT:,} rows are missing" in str(error)
             assert image.missing_rows is not None and image.missing_rows > HEIGHT // 100
             return
@@ -90,7 +90,7 @@ def test_some_are_used_and_some_refused(kind: str) -> None:
     with opened(content[: -len(content) // 200]) as image:
         image.decode(allow_truncated=True)
         assert image.missing_rows
-    with pytest.raises(PictureError, match="rows are missing"), opened(content[: -len(content) // 20]) as image:
+    with pytest.raises(ImageError, match="rows are missing"), opened(content[: -len(content) // 20]) as image:
         image.decode(allow_truncated=True)
 
 
@@ -106,7 +106,7 @@ def test_rows_are_missing_whatever_color_they_would_have_had() -> None:
 def test_refused_where_it_cannot_be_known(kind: str) -> None:
     content = UNKNOWN[kind](NOISE)
     for lost in (40, len(content) // 200):
-        with pytest.raises(PictureError), opened(content[:-lost]) as image:
+        with pytest.raises(ImageError), opened(content[:-lost]) as image:
             image.decode(allow_truncated=True)
 
 
@@ -119,9 +119,9 @@ def test_the_same_whatever_size_is_asked_for_and_refused_unless_allowed(kind: st
         with opened(cut) as image:
             image.decode(draft_px=draft_px, allow_truncated=True)
             rows.add(image.missing_rows)
-        with pytest.raises(PictureError, match=r"is broken \(image file is truncated(?!.*missing)"):
+        with pytest.raises(ImageError, match=r"is broken \(image file is truncated(?!.*missing)"):
             decode(cut, draft_px=draft_px)
-        with pytest.raises(PictureError, match="truncated"), opened(cut) as image:
+        with pytest.raises(ImageError, match="truncated"), opened(cut) as image:
             assert image.header.size == (WIDTH, HEIGHT)  # for which a PNG without EXIF is decoded a first time
             image.decode(draft_px=draft_px)
     assert len(rows) == 1

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mobilevit.cli import main
 from mobilevit.data.decoding import decode
-from mobilevit.errors import MissingExtraError, OutputError, PictureError, UsageError
+from mobilevit.errors import ImageError, MissingExtraError, OutputError, UsageError
 from mobilevit.images.video import Frame, Location, Video, is_video, locate, pyav
 from mobilevit.images.video_writer import TICKS, VideoWriter
 from mobilevit.inference import Predictor
@@ -88,10 +88,10 @@ def test_what_is_damaged_is_said_after_what_is_not(tmp_path: Path) -> None:
     content[middle : middle + 300] = os.urandom(300)
     path.write_bytes(content)
     found: list[int] = []
-    with pytest.raises(PictureError, match=r"a\.mp4: \d+ packets of it are damaged; \d+ frames could be decoded"):
+    with pytest.raises(ImageError, match=r"a\.mp4: \d+ packets of it are damaged; \d+ frames could be decoded"):
         found.extend(frame.index for frame in Video(locate(str(path))))
     seen = []
-    with pytest.raises(PictureError, match="damaged"):
+    with pytest.raises(ImageError, match="damaged"):
         for said in Predictor("imagenette").frames(path):
             seen.append(said.frame.index)
     assert seen == list(range(len(seen))) != []
@@ -113,7 +113,7 @@ def test_what_is_no_video(name: str, content: bytes | None, said: str, tmp_path:
     if content is not None:
         path.write_bytes(content)
     written(tmp_path / "other.mp4", [0.0])
-    with pytest.raises(PictureError, match=said):
+    with pytest.raises(ImageError, match=said):
         Video(locate(name if name.startswith("camera") else str(path)))
 
 
@@ -130,9 +130,9 @@ def test_a_video_that_is_called_like_an_image(suffix: str, tmp_path: Path) -> No
         stream = container.add_stream({"mpg": "mpeg2video", "flv": "flv"}.get(suffix, "mpeg4"), rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.mux([*stream.encode(pyav().VideoFrame.from_image(Image.new("RGB", (64, 48)))), *stream.encode()])
-    with pytest.raises(PictureError, match=r"is a video, and no image.*\.mp4"):
+    with pytest.raises(ImageError, match=r"is a video, and no image.*\.mp4"):
         decode(path.rename(tmp_path / "clip.jpg"))
-    with pytest.raises(PictureError, match="is a video"):
+    with pytest.raises(ImageError, match="is a video"):
         decode((tmp_path / "clip.jpg").read_bytes())
 
 
@@ -191,8 +191,8 @@ def test_a_mask_for_each_frame(tmp_path: Path) -> None:
     from mobilevit.weights.creating import create
 
     video = written(tmp_path / "clip.mp4", [0.0, 0.1, 0.2])
-    network = create("deeplabv3_mobilevit_xxs", num_classes=3)
-    for said in Predictor(network, size_px=64).frames(video, every=2):
+    model = create("deeplabv3_mobilevit_xxs", num_classes=3)
+    for said in Predictor(model, image_size=64).frames(video, every=2):
         mask = said.mask()
         assert mask is not None
         assert mask.size == (96, 64)
@@ -213,6 +213,7 @@ def test_what_a_kill_leaves_goes_at_the_next_start(tmp_path: Path) -> None:
     assert [path.name for path in out.iterdir()] == ["results.csv"]
 
 
+@pytest.mark.system
 def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
     video = written(tmp_path / "clip.mp4", [index / 30 for index in range(3000)], (64, 64))
     out = tmp_path / "out"

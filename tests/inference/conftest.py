@@ -1,4 +1,4 @@
-"""A tiny network and a folder of small pictures."""
+"""A tiny model and a folder of small images."""
 
 import time
 from collections.abc import Iterator
@@ -17,57 +17,57 @@ from torch import nn
 from mobilevit.spec import Preprocessing, labels
 from mobilevit.weights.creating import create, spec_of
 
-SIZE_PX = 64
+IMAGE_SIZE = 64
 
 
 @pytest.fixture(scope="session")
-def network() -> nn.Module:
+def model() -> nn.Module:
     """Three classes at 64 px, with BatchNorm statistics that folding has to get right."""
     torch.manual_seed(0)
-    network = create("mobilevit_xxs", classes=labels(["cat", "dog", "owl"]))
-    for module in network.modules():
+    model = create("mobilevit_xxs", classes=labels(["cat", "dog", "owl"]))
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(SIZE_PX, 72))  # type: ignore[assignment]
-    return network.eval()
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(IMAGE_SIZE, 72))  # type: ignore[assignment]
+    return model.eval()
 
 
-def picture(seed: int, size: tuple[int, int] = (80, 64)) -> Image.Image:
+def image(seed: int, size: tuple[int, int] = (80, 64)) -> Image.Image:
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """photos/{0..4}.png, photos/more/5.png, a broken picture, and a file that is none."""
+    """photos/{0..4}.png, photos/more/5.png, a broken image, and a file that is none."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     for number in range(5):
-        picture(number, (80 + number, 64)).save(folder / f"{number}.png")
-    picture(5).save(folder / "more" / "5.png")
-    (folder / "3.png").write_bytes(b"this is no picture")
-    (folder / "notes.txt").write_text("no picture either, by name")
+        image(number, (80 + number, 64)).save(folder / f"{number}.png")
+    image(5).save(folder / "more" / "5.png")
+    (folder / "3.png").write_bytes(b"this is no image")
+    (folder / "notes.txt").write_text("no image either, by name")
     return folder
 
 
 @pytest.fixture
-def pictures_by_class(tmp_path: Path) -> Path:
-    """train and val folders of cat, dog and owl, two pictures each."""
+def images_by_class(tmp_path: Path) -> Path:
+    """train and val folders of cat, dog and owl, two images each."""
     for split in ("train", "val"):
         for place, name in enumerate(("cat", "dog", "owl")):
             folder = tmp_path / "data" / split / name
             folder.mkdir(parents=True)
             for number in range(2):
-                picture(10 * place + number).save(folder / f"{number}.png")
+                image(10 * place + number).save(folder / f"{number}.png")
     return tmp_path / "data"
 
 
 @pytest.fixture(scope="session")
 def web() -> Iterator[str]:
-    """The address of a server with pictures and with every kind of trouble."""
+    """The address of a server with images and with every kind of trouble."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -76,20 +76,20 @@ def web() -> Iterator[str]:
 
 
 class Web(BaseHTTPRequestHandler):
-    """/picture.png, /moved (leads there), /text, and trouble: /loop, /to-file, /to-ftp, /large, /slow, /short, 404."""
+    """/image.png, /moved (leads there), /text, and trouble: /loop, /to-file, /to-ftp, /large, /slow, /short, 404."""
 
     def do_GET(self) -> None:
         redirections = {
-            "/moved": "/picture.png",
+            "/moved": "/image.png",
             "/loop": "/loop",
             "/to-file": "file:///etc/passwd",
             "/to-ftp": "ftp://host/a",
         }
         if self.path in redirections:
             self._begin(302, Location=redirections[self.path])
-        elif self.path == "/picture.png":
+        elif self.path == "/image.png":
             png = BytesIO()
-            picture(1).save(png, "PNG")
+            image(1).save(png, "PNG")
             self._begin(200)
             self.wfile.write(png.getvalue())
         elif self.path == "/text":

@@ -19,20 +19,20 @@ from mobilevit.inference import Predictor
 from mobilevit.spec import labels
 from mobilevit.weights.creating import create
 
-network = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
-predictor = Predictor(network, device="cpu")
+model = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
+predictor = Predictor(model, device="cpu")
 expected = predictor(sys.argv[1])[0].best.name
 
 class Elsewhere:
     "Another runtime, whose threads are its own."
     spec = predictor.spec
-    def __call__(self, pictures): raise AssertionError("it would hang")
+    def __call__(self, images): raise AssertionError("it would hang")
 
 elsewhere = Predictor(Elsewhere())
 
 def child():
     assert predictor(sys.argv[1])[0].best.name == expected
-    assert Predictor(network, device="cpu")(sys.argv[1])[0].best.name == expected
+    assert Predictor(model, device="cpu")(sys.argv[1])[0].best.name == expected
     try:
         elsewhere(sys.argv[1])
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""What a user may call pictures, and what becomes of each kind that is none."""
+"""What a user may call images, and what becomes of each kind that is none."""
 
 import io
 import os
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.fetching import fetch
 from mobilevit.sources import expand
 
@@ -17,7 +17,7 @@ def names(*given: object) -> list[str]:
     return [source.name for source in expand(list(given))]  # type: ignore[arg-type]
 
 
-def test_a_folder_is_the_pictures_below_it_by_name(photos: Path) -> None:
+def test_a_folder_is_the_images_below_it_by_name(photos: Path) -> None:
     expected = [str(photos / name) for name in ("0.png", "1.png", "2.png", "3.png", "4.png", "more/5.png")]
     assert names(photos) == names(str(photos)) == expected
 
@@ -26,21 +26,21 @@ def test_a_pattern_is_what_it_matches(photos: Path) -> None:
     assert names(f"{photos}/[01].png") == [str(photos / "0.png"), str(photos / "1.png")]
     assert names(f"{photos}/**/5.png") == [str(photos / "more" / "5.png")]
     [nothing] = expand(f"{photos}/*.gif")
-    with pytest.raises(PictureError, match=r"\*\.gif: no file has a name"):
-        nothing.picture()
+    with pytest.raises(ImageError, match=r"\*\.gif: no file has a name"):
+        nothing.image()
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a[1].png")
     [source] = expand(str(tmp_path / "a[1].png"))
-    assert source.picture().size == (4, 4)
+    assert source.image().size == (4, 4)
 
 
-def test_pictures_in_memory(photos: Path) -> None:
+def test_images_in_memory(photos: Path) -> None:
     array = np.zeros((4, 6, 3), np.uint8)
     given = [array, Image.fromarray(array), (photos / "0.png").read_bytes()]
-    assert [source.picture().size for source in expand(given)] == [(6, 4), (6, 4), (80, 64)]
-    assert [source.picture().size for source in expand(array)] == [(6, 4)], "one array is one picture"
+    assert [source.image().size for source in expand(given)] == [(6, 4), (6, 4), (80, 64)]
+    assert [source.image().size for source in expand(array)] == [(6, 4)], "one array is one image"
 
 
 def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
     [source] = expand("-")
     assert source.name == "<stdin>"
-    assert source.picture().size == (80, 64)
+    assert source.image().size == (80, 64)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nowhere.jpg", "nowhere.jpg: not found"),
         (Path("nowhere.jpg"), "nowhere.jpg: not found"),
-        ("empty", "empty: no pictures in this folder"),
+        ("empty", "empty: no images in this folder"),
         ("ftp://127.0.0.1/a.jpg", "only http and https"),
         ("file:///etc/passwd", "only http and https"),
         (42, "int"),
@@ -65,35 +65,35 @@ def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (np.zeros((4, 4, 3), np.float32), "float32"),
     ],
 )
-def test_what_is_no_picture_says_so_when_it_is_read(
+def test_what_is_no_image_says_so_when_it_is_read(
     given: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     [source] = expand(given)  # type: ignore[arg-type]
-    with pytest.raises(PictureError, match=message):
-        source.picture()
+    with pytest.raises(ImageError, match=message):
+        source.image()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 def test_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     [source] = expand(tmp_path / "closed")
-    with pytest.raises(PictureError, match="cannot be listed"):
-        source.picture()
+    with pytest.raises(ImageError, match="cannot be listed"):
+        source.image()
 
 
 def test_an_address(web: str) -> None:
-    [source] = expand(f"{web}/picture.png")
-    assert source.name == f"{web}/picture.png"
-    assert source.picture().size == (80, 64)
-    assert fetch(f"{web}/moved") == fetch(f"{web}/picture.png")
+    [source] = expand(f"{web}/image.png")
+    assert source.name == f"{web}/image.png"
+    assert source.image().size == (80, 64)
+    assert fetch(f"{web}/moved") == fetch(f"{web}/image.png")
 
 
 def test_an_address_of_something_else_is_named(web: str) -> None:
     [source] = expand(f"{web}/text")
-    with pytest.raises(PictureError, match=f"{web}/text: "):
-        source.picture()
+    with pytest.raises(ImageError, match=f"{web}/text: "):
+        source.image()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_address_of_something_else_is_named(web: str) -> None:
     ],
 )
 def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message: str) -> None:
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(ImageError, match=message):
         fetch(web + path, seconds=0.5, silence_seconds=0.5, max_bytes=2**20)
 
 
@@ -117,7 +117,7 @@ def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message:
     "address", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"]
 )
 def test_an_address_that_cannot_be_reached(address: str) -> None:
-    with pytest.raises(PictureError, match="cannot be reached"):
+    with pytest.raises(ImageError, match="cannot be reached"):
         fetch(address, silence_seconds=2)
 
 
@@ -125,8 +125,8 @@ def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Image.new("RGB", (8, 8)).save(tmp_path / "here.png")
     monkeypatch.chdir(tmp_path)
     (source,) = expand("")
-    with pytest.raises(PictureError, match="empty"):
-        source.picture()
+    with pytest.raises(ImageError, match="empty"):
+        source.image()
 
 
 def test_a_name_that_no_file_can_have_stops_nothing_else(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +138,9 @@ def test_a_name_that_no_file_can_have_stops_nothing_else(photos: Path, monkeypat
     sources = list(expand([*bad, Path("x" * 300), "0.png"]))
     assert len(sources) == len(bad) + 2
     for source in sources[:-1]:
-        with pytest.raises(PictureError):
-            source.picture()
-    assert sources[-1].picture().size == (80, 64)
+        with pytest.raises(ImageError):
+            source.image()
+    assert sources[-1].image().size == (80, 64)
     assert str(photos / "ring.png") in names(photos)
 
 
@@ -152,10 +152,10 @@ def test_a_file_whose_name_begins_with_a_tilde(tmp_path: Path, monkeypatch: pyte
     Image.new("RGB", (3, 3)).save(tmp_path / "~name.png")
     Image.new("RGB", (5, 5)).save(home / "a.png")
     given = ["~name.png", Path("~name.png"), "~/a.png"]
-    assert [source.picture().size for source in expand(given)] == [(3, 3), (3, 3), (5, 5)]
+    assert [source.image().size for source in expand(given)] == [(3, 3), (3, 3), (5, 5)]
     [missing] = expand("~nobody-of-this-name/a.png")
-    with pytest.raises(PictureError, match="not found"):
-        missing.picture()
+    with pytest.raises(ImageError, match="not found"):
+        missing.image()
 
 
 def test_folders_that_link_to_each_other_are_listed_once(tmp_path: Path) -> None:
@@ -181,26 +181,26 @@ def test_a_closed_folder_inside_is_told_and_the_others_go_on(photos: Path) -> No
     (photos / "closed").mkdir(mode=0)
     sources = list(expand(photos))
     assert len(sources) == 7
-    with pytest.raises(PictureError, match="closed cannot be listed"):
-        sources[-1].picture()
+    with pytest.raises(ImageError, match="closed cannot be listed"):
+        sources[-1].image()
 
 
-def test_whatever_holds_a_picture_is_one_picture(photos: Path) -> None:
+def test_whatever_holds_a_image_is_one_image(photos: Path) -> None:
     content = (photos / "0.png").read_bytes()
     with (photos / "0.png").open("rb") as file:
         for one in (bytearray(content), memoryview(content), io.BytesIO(content), file):
             for given in (one, [one]):
                 [source] = expand(given)  # type: ignore[arg-type]
-                assert source.picture().size == (80, 64)
+                assert source.image().size == (80, 64)
         [source] = expand(file)
         assert source.name == str(photos / "0.png")
     with os.scandir(photos) as entries:
         [source] = expand(next(entry for entry in entries if entry.name == "0.png"))
-    assert source.picture().size == (80, 64)
+    assert source.image().size == (80, 64)
 
 
 def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     [source] = expand("-")
-    with pytest.raises(PictureError, match="standard input is closed"):
-        source.picture()
+    with pytest.raises(ImageError, match="standard input is closed"):
+        source.image()

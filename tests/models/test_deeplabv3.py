@@ -22,11 +22,11 @@ def test_every_pixel_gets_its_classes(name: str, height: int, width: int) -> Non
 
 
 def test_the_auxiliary_head_speaks_in_training_and_where_there_is_one() -> None:
-    pictures = torch.rand(2, 3, 64, 96)
-    assert build("deeplabv3_mobilevit_xxs", 4)(pictures).auxiliary is None
+    images = torch.rand(2, 3, 64, 96)
+    assert build("deeplabv3_mobilevit_xxs", 4)(images).auxiliary is None
     fine = build("deeplabv3_mobilevit_s_os8", 4)
-    assert fine(pictures).auxiliary.shape == (2, 4, 8, 12)
-    assert fine.eval()(pictures).auxiliary is None
+    assert fine(images).auxiliary.shape == (2, 4, 8, 12)
+    assert fine.eval()(images).auxiliary is None
     assert sum(parameter.numel() for parameter in fine.auxiliary.parameters()) == 3 * 3 * 128 * 128 + 256 + 4 * 129
 
 

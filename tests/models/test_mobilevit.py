@@ -1,4 +1,4 @@
-"""What the network promises beside its numbers: shapes, strides, what each pixel sees, how it starts."""
+"""What the model promises beside its numbers: shapes, strides, what each pixel sees, how it starts."""
 
 import math
 
@@ -43,8 +43,8 @@ def test_output_strides(output_stride: int, sides: list[int], dilations: list[in
 
 def test_no_classes_give_pooled_features() -> None:
     model = build("mobilevit_xs", 0).eval()
-    pictures = torch.rand(2, 3, 64, 64)
-    torch.testing.assert_close(model(pictures), model.final(model.backbone(pictures)).mean(dim=(2, 3)))
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(model(images), model.final(model.backbone(images)).mean(dim=(2, 3)))
 
 
 @pytest.mark.parametrize("patch_sizes", [(2, 2, 2), (3, 3, 3), (4, 4, 4), (8, 4, 2)])
@@ -54,10 +54,10 @@ def test_ablations_change_the_function_and_train(patch_sizes: tuple[int, int, in
     plain = build("mobilevit_xxs", 5)
     ablated = build("mobilevit_xxs", 5, patch_sizes=patch_sizes, fuse_input=fuse_input)
     ablated.load_state_dict({name: plain.state_dict()[name] for name in ablated.state_dict()})
-    pictures = torch.rand(2, 3, 128, 128)
-    same = torch.allclose(ablated.eval()(pictures), plain.eval()(pictures), atol=1e-7)
+    images = torch.rand(2, 3, 128, 128)
+    same = torch.allclose(ablated.eval()(images), plain.eval()(images), atol=1e-7)
     assert same == (patch_sizes == (2, 2, 2) and fuse_input)
-    ablated.train()(pictures).sum().backward()
+    ablated.train()(images).sum().backward()
     assert all(parameter.grad is not None for parameter in ablated.parameters())
 
 
@@ -99,5 +99,5 @@ def test_an_unknown_name_offers_the_nearest() -> None:
         build("mobilevit_sx", 10)
 
 
-def test_a_network_can_have_other_dropout_before_the_classifier() -> None:
+def test_a_model_can_have_other_dropout_before_the_classifier() -> None:
     assert MobileViT(XXS, 3, classifier_dropout=0.3).dropout.p == 0.3

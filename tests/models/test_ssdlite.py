@@ -32,7 +32,7 @@ def test_the_papers_anchors() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 7)), min_size=6, max_size=6))
 def test_each_anchor_lies_where_the_formula_says(extents: list[tuple[int, int]]) -> None:
-    """Row by row, at each position the sizes in order; centre form, clamped element by element."""
+    """Row by row, at each position the sizes in order; center form, clamped element by element."""
     maps = [torch.empty(1, 1, height, width, dtype=torch.float64) for height, width in extents]
     expected = [
         [min(max(value, 0.0), 1.0) for value in ((x + 0.5) / width, (y + 0.5) / height, w, h)]
@@ -55,13 +55,13 @@ def test_scores_locations_and_anchors_belong_together(height: int, width: int) -
 
 
 def test_a_position_of_the_first_level_speaks_for_its_own_anchors() -> None:
-    """What is changed at one place of the picture changes mostly the anchors there: the order is one and the same."""
+    """What is changed at one place of the image changes mostly the anchors there: the order is one and the same."""
     torch.manual_seed(0)
-    model, picture = SSDLite(XXS, 3).double().eval(), torch.rand(1, 3, 320, 320, dtype=torch.float64)
-    changed = picture.clone()
+    model, image = SSDLite(XXS, 3).double().eval(), torch.rand(1, 3, 320, 320, dtype=torch.float64)
+    changed = image.clone()
     changed[..., 16 * 4 : 16 * 5, 16 * 13 : 16 * 14] += 1  # row 4, column 13 of the first map
     with torch.inference_mode():
-        before, after = model(picture), model(changed)
+        before, after = model(image), model(changed)
     difference = (after.scores - before.scores).abs().sum(dim=(0, 2))[:2400].reshape(400, 6).sum(dim=1)
     place = int(difference.argmax())
     assert abs(place // 20 - 4) <= 1 and abs(place % 20 - 13) <= 1
@@ -69,7 +69,7 @@ def test_a_position_of_the_first_level_speaks_for_its_own_anchors() -> None:
 
 
 def test_anchors_are_never_of_half_precision() -> None:
-    """Ten bits of mantissa would merge the anchors of neighbours at the far side of a large picture."""
+    """Ten bits of mantissa would merge the anchors of neighbors at the far side of a large image."""
     maps = [torch.empty(1, 1, 2, 2, dtype=torch.float16)] * 6
     assert anchors_of(PAPER_SIZES, maps).dtype == torch.float32
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -81,9 +81,9 @@ def test_other_anchors_change_the_anchors_alone() -> None:
     own = tuple(tuple((w / 2, h / 3) for w, h in sizes) for sizes in PAPER_SIZES)
     model, other = SSDLite(XXS, 3).eval(), SSDLite(XXS, 3, anchors=own).eval()
     other.load_state_dict(model.state_dict())
-    picture = torch.rand(1, 3, 96, 96)
+    image = torch.rand(1, 3, 96, 96)
     with torch.inference_mode():
-        paper, mine = model(picture), other(picture)
+        paper, mine = model(image), other(image)
     assert torch.equal(paper.scores, mine.scores) and torch.equal(paper.locations, mine.locations)
     assert torch.equal(paper.anchors[:, :2], mine.anchors[:, :2])
     assert mine.anchors[0, 2:].tolist() == pytest.approx([0.05, 0.1 / 3])

@@ -1,4 +1,4 @@
-"""A small data set whose classes are what the packaged classifier says of its pictures."""
+"""A small dataset whose classes are what the packaged classifier says of its images."""
 
 from pathlib import Path
 
@@ -16,16 +16,16 @@ from mobilevit.spec import at_size
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import load, spec_of
 
-SIZE_PX = 64
+IMAGE_SIZE = 64
 COUNTS = {"train": 48, "val": 24}
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged classifier for small pictures."""
+    """The packaged classifier for small images."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    network = load("imagenette")
-    model_file.save(path, network.state_dict(), at_size(spec_of(network), SIZE_PX))
+    loaded = load("imagenette")
+    model_file.save(path, loaded.state_dict(), at_size(spec_of(loaded), IMAGE_SIZE))
     return path
 
 
@@ -41,26 +41,26 @@ def one_graph(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train/<class>/ and val/<class>/, of which the network gets every picture right."""
-    folder = tmp_path_factory.mktemp("pictures")
-    network = Predictor(model)
+def images(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/<class>/ and val/<class>/, of which the model gets every image right."""
+    folder = tmp_path_factory.mktemp("images")
+    loaded = Predictor(model)
     rng = np.random.default_rng(0)
     for split, count in COUNTS.items():
-        for label in network.spec.classes:
+        for label in loaded.spec.classes:
             (folder / split / label.id).mkdir(parents=True)
         for number in range(count):
             pixels = clouds(rng)
-            (prediction,) = network(pixels)
+            (prediction,) = loaded(pixels)
             Image.fromarray(pixels).save(folder / split / prediction.best.id / f"{number:02}.png")
-        for label in network.spec.classes:
+        for label in loaded.spec.classes:
             if not any((folder / split / label.id).iterdir()):
                 (folder / split / label.id).rmdir()
     return folder
 
 
 def clouds(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(72, 72, 3): colours in patches, coarse or fine."""
+    """(72, 72, 3): colors in patches, coarse or fine."""
     side = int(rng.integers(3, 24))
     small = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     return np.asarray(small.resize((72, 72), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""Scores of resampled pictures, of every task, and the interval that they give."""
+"""Scores of resampled images, of every task, and the interval that they give."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from mobilevit.tasks.base import Metric, Outputs
 from mobilevit.tasks.detection.target import Boxes
 
 CLASSES = labels(["cat", "dog", "owl"])
-Sample = tuple[Outputs, object]  # of one picture: the network's outputs and the truth
+Sample = tuple[Outputs, object]  # of one image: the model's outputs and the truth
 
 
 def classified(rng: np.random.Generator) -> Sample:
@@ -52,7 +52,7 @@ def metric_of(task: str, samples: list[Sample], order: list[int]) -> Metric:
 
 @pytest.mark.parametrize(("task", "made"), SAMPLES.items())
 def test_a_sample_counts_as_often_as_it_is_drawn(task: str, made: Callable[[np.random.Generator], Sample]) -> None:
-    """As if each had been another picture; and the order in which they came does not matter."""
+    """As if each had been another image; and the order in which they came does not matter."""
     rng = np.random.default_rng(0)
     samples = [made(rng) for _ in range(6)]
     metric = metric_of(task, samples, [3, 0, 5, 1, 2, 4])
@@ -71,7 +71,7 @@ def right(answers: list[bool]) -> Metric:
 
 
 def test_the_interval_is_that_of_paired_differences() -> None:
-    """Of 400 pictures one is wrong in 40 and the other in 20 others: as the normal distribution has it."""
+    """Of 400 images one is wrong in 40 and the other in 20 others: as the normal distribution has it."""
     mine, theirs = [index >= 40 for index in range(400)], [not 40 <= index < 60 for index in range(400)]
     low, high = paired_interval(right(mine), right(theirs), 400)
     differences = np.array(mine, float) - np.array(theirs, float)

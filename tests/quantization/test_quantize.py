@@ -1,4 +1,4 @@
-"""Networks in 8 bits: what is tried, what is kept, what is said of it, and what is refused."""
+"""Models in 8 bits: what is tried, what is kept, what is said of it, and what is refused."""
 
 import json
 import shutil
@@ -20,23 +20,23 @@ from mobilevit.quantization import quantize as module
 from mobilevit.quantization import table
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, _kept, quantize
 from mobilevit.quantization.table import Source, choices_of
-from mobilevit.quantization.trial import Variant
+from mobilevit.quantization.variants import Variant
 
 pytest.importorskip("onnxruntime", reason='needs the extra "export"')
 pytest.importorskip("onnxscript", reason='needs the extra "export"')
 
-PICTURES = {"train": 48, "val": 24}  # of conftest
-CONFIG = QuantizeConfig(max_loss=15, runs=5)  # one picture of 36 is almost three points
+IMAGES = {"train": 48, "val": 24}  # of conftest
+CONFIG = QuantizeConfig(max_loss=15, runs=5)  # one image of 36 is almost three points
 
 
 @pytest.fixture(scope="session")
-def quantized(model: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Quantized]:
-    """The network in 8 bits by every choice of a format."""
+def quantized(model: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Quantized]:
+    """The model in 8 bits by every choice of a format."""
     folder = tmp_path_factory.mktemp("quantized")
 
     @cache
     def made(name: str) -> Quantized:
-        return quantize(model, name, calibrate=pictures, evaluate=pictures, output=folder, config=CONFIG)
+        return quantize(model, name, calibrate=images, evaluate=images, output=folder, config=CONFIG)
 
     return made
 
@@ -54,17 +54,17 @@ def test_every_choice_is_measured(quantized: Callable[[str], Quantized]) -> None
     assert found.kept == min(tried, key=lambda variant: variant.latency_ms or 0)
 
 
-def test_what_is_kept_is_what_was_judged(quantized: Callable[[str], Quantized], model: Path, pictures: Path) -> None:
+def test_what_is_kept_is_what_was_judged(quantized: Callable[[str], Quantized], model: Path, images: Path) -> None:
     found = quantized("onnx")
     assert found.path.name == "small.int8.onnx"
     assert found.path.stat().st_size == found.kept.size_bytes
-    scores = [evaluate(file, pictures, device="cpu", workers=0).scores for file in (found.path, model)]
-    judged = found.judgement
+    scores = [evaluate(file, images, device="cpu", num_workers=0).scores for file in (found.path, model)]
+    judged = found.judgment
     assert (judged.metric, judged.int8) == scores[0].primary
-    assert judged.network == scores[1].primary[1]
-    assert judged.difference == pytest.approx(100 * (judged.int8 - judged.network))
+    assert judged.model == scores[1].primary[1]
+    assert judged.difference == pytest.approx(100 * (judged.int8 - judged.model))
     assert judged.low <= judged.difference <= judged.high
-    assert judged.pictures == PICTURES["val"]
+    assert judged.images == IMAGES["val"]
 
 
 def test_the_manifest_tells_what_was_tried(quantized: Callable[[str], Quantized]) -> None:
@@ -75,21 +75,21 @@ def test_the_manifest_tells_what_was_tried(quantized: Callable[[str], Quantized]
     proof: Any = manifest.parity
     assert proof["limits"] == {"loss": CONFIG.max_loss}
     assert proof["choice"] == found.kept.choice
-    assert proof["held_out"]["low"] == found.judgement.low
-    assert (proof["calibration_pictures"], proof["choosing_pictures"]) == (12, 36)
+    assert proof["held_out"]["low"] == found.judgment.low
+    assert (proof["calibration_images"], proof["choosing_images"]) == (12, 36)
     assert len(proof["tried"]) == len(found.variants)
 
 
-def test_the_predictor_runs_it(quantized: Callable[[str], Quantized], model: Path, pictures: Path) -> None:
+def test_the_predictor_runs_it(quantized: Callable[[str], Quantized], model: Path, images: Path) -> None:
     names = [
-        [prediction.best.name for prediction in Predictor(file)(pictures / "val")]
+        [prediction.best.name for prediction in Predictor(file)(images / "val")]
         for file in (quantized("onnx").path, model)
     ]
     assert np.mean([mine == theirs for mine, theirs in zip(*names, strict=True)]) > 0.8
 
 
 def test_a_scale_that_is_wrong_is_found_out(
-    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One scale of all: nothing is within the loss, nothing is written, and what was tried is told. What the tools
     refuse is left out."""
@@ -108,10 +108,10 @@ def test_a_scale_that_is_wrong_is_found_out(
     monkeypatch.setattr(module, "choices_of", lambda _: {"refused": refused, "destroyed": destroyed})
     said = r"no choice of ONNX loses 15 points at most; the nearest is 'destroyed'"
     with pytest.raises(LossError, match=said) as found:
-        quantize(model, "onnx", calibrate=pictures, evaluate=pictures, output=tmp_path, config=CONFIG)
+        quantize(model, "onnx", calibrate=images, evaluate=images, output=tmp_path, config=CONFIG)
     assert [variant.choice for variant in found.value.variants] == ["fp32", "destroyed"]
     assert list(tmp_path.iterdir()) == []
-    assert "'refused' is left out: ONNX refused the network: ValueError: no such operation" in caplog.text
+    assert "'refused' is left out: ONNX refused the model: ValueError: no such operation" in caplog.text
 
 
 def made(choice: str, loss: float, size_bytes: int, latency_ms: float | None) -> Variant:
@@ -138,21 +138,21 @@ def test_which_is_kept(prefer: Any, limit: float, timed: bool, expected: str) ->
 
 def test_what_is_slower_is_said(caplog: pytest.LogCaptureFixture) -> None:
     slow = made("slow", 0.1, 100, 12)
-    judgement = module.Judgement("top1", 100, 0.9, 0.88, -2.0, -4.0, 0.0)
-    module._warn([VARIANTS[0], slow], slow, judgement, QuantizeConfig())
+    judgment = module.Judgment("top1", 100, 0.9, 0.88, -2.0, -4.0, 0.0)
+    module._warn([VARIANTS[0], slow], slow, judgment, QuantizeConfig())
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "slower than fp32 on this machine: 'slow', 12.00 ms against 9.00"
     assert said[1] == "the file that is kept saves space here and no time"
-    assert said[2].startswith("on the held-out pictures the loss is 2.00 points, more than --max-loss 0.5")
+    assert said[2].startswith("on the held-out images the loss is 2.00 points, more than --max-loss 0.5")
 
 
-def test_pictures_are_used_once(model: Path, pictures: Path, tmp_path: Path) -> None:
+def test_images_are_used_once(model: Path, images: Path, tmp_path: Path) -> None:
     division = replace(CONFIG.division, split="train")
-    with pytest.raises(DataError, match="48 of the pictures to evaluate on are training pictures"):
+    with pytest.raises(DataError, match="48 of the images to evaluate on are training images"):
         quantize(
             model,
-            calibrate=pictures,
-            evaluate=pictures,
+            calibrate=images,
+            evaluate=images,
             output=tmp_path,
             config=replace(CONFIG, division=division),
         )
@@ -168,14 +168,14 @@ def test_pictures_are_used_once(model: Path, pictures: Path, tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_meant(
-    format: str, options: dict[str, Any], message: str, model: Path, pictures: Path, tmp_path: Path
+    format: str, options: dict[str, Any], message: str, model: Path, images: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):
         quantize(
             model,
             format,
-            calibrate=pictures,
-            evaluate=pictures,
+            calibrate=images,
+            evaluate=images,
             output=tmp_path,
             config=QuantizeConfig(**options),
         )
@@ -187,14 +187,14 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         choices_of("onnx")
 
 
-def test_the_command(model: Path, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command(model: Path, images: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "mine.safetensors"
     shutil.copy(model, mine)
-    arguments = ["--calibrate", str(pictures), "--evaluate", str(pictures), "--choices", "weights", "--runs", "5"]
+    arguments = ["--calibrate", str(images), "--evaluate", str(images), "--choices", "weights", "--runs", "5"]
     assert main(["quantize", str(mine), *arguments, "--max-loss", "15"]) == 0
     said = capfd.readouterr()
     assert "times as fast" in said.out
-    assert "Kept 'weights'. On 24 held-out pictures: top1" in said.out
+    assert "Kept 'weights'. On 24 held-out images: top1" in said.out
     made = tmp_path / "mine.int8.onnx"
     assert f"wrote {made}" in said.err
     assert json.loads(manifest_path(made).read_text())["precision"] == "int8"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mobilevit.reporting import markup
-from mobilevit.reporting.pictures import INK, figure_image, picture_image
+from mobilevit.reporting.images import INK, figure_image, image_image
 from mobilevit.reporting.plots import curves, lr_curve
 
 ROW = {"epoch": 1, "lr": 1e-3, "train_loss": 2.0, "val_top1": 0.1, "val_nll": 2.3, "seconds": 9.0}
@@ -24,8 +24,8 @@ def titles(figure: Figure) -> list[str]:
 def test_curves_show_what_the_history_has() -> None:
     history = [ROW, {**ROW, "epoch": 2, "val_top1": 0.4}, {**ROW, "epoch": 3, "val_top1": 0.3}]
     assert titles(curves(history)) == ["loss", "score", "learning rate"]
-    sized = [{**row, "size_px": 64 * row["epoch"]} for row in history]
-    assert titles(curves(sized)) == ["loss", "score", "learning rate", "picture size, px"]
+    sized = [{**row, "image_size": 64 * row["epoch"]} for row in history]
+    assert titles(curves(sized)) == ["loss", "score", "learning rate", "image size, px"]
 
 
 def test_the_best_epoch_is_marked() -> None:
@@ -82,12 +82,12 @@ def _decoded(content: str) -> Image.Image:
 def _darkest(image: Image.Image) -> int:
     """Of the frame: the text within the data is red."""
     pixels = np.asarray(image).reshape(-1, 4)
-    grey = pixels[(pixels[:, 3] > 200) & (abs(pixels[:, 0].astype(int) - pixels[:, 2]) < 40)]
-    return int(grey[:, :3].min())
+    gray = pixels[(pixels[:, 3] > 200) & (abs(pixels[:, 0].astype(int) - pixels[:, 2]) < 40)]
+    return int(gray[:, :3].min())
 
 
-def test_a_picture_is_shrunk_to_its_place() -> None:
-    content = re.search(r"base64,([^\"]+)", picture_image(Image.new("RGB", (2000, 1000)), "")).group(1)  # type: ignore[union-attr]
+def test_a_image_is_shrunk_to_its_place() -> None:
+    content = re.search(r"base64,([^\"]+)", image_image(Image.new("RGB", (2000, 1000)), "")).group(1)  # type: ignore[union-attr]
     assert _decoded(content).size == (320, 160)
 
 

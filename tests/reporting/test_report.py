@@ -39,20 +39,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(data: Path) -> tuple[Any, Evaluation]:
-    """The data set, and how an untrained network did on it."""
-    task = tasks.recognise(data)
+    """The dataset, and how an untrained model did on it."""
+    task = tasks.recognize(data)
     dataset = task.read(data, ReadOptions())
     torch.manual_seed(0)
-    network: Any = create("mobilevit_xxs", classes=dataset.classes)
-    network.spec = replace(spec_of(network), preprocessing=Preprocessing(size_px=32, resize_px=36))
+    model: Any = create("mobilevit_xxs", classes=dataset.classes)
+    model.spec = replace(spec_of(model), preprocessing=Preprocessing(image_size=32, resize_px=36))
     return dataset, evaluate_runner(
-        runner_for(network.eval(), device="cpu"), task, dataset, "val", batch_size=4, workers=0
+        runner_for(model.eval(), device="cpu"), task, dataset, "val", batch_size=4, num_workers=0
     )
 
 
 def history(epochs: int) -> list[dict[str, float]]:
     return [
-        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "size_px": 64, "val_top1": 1 - 1 / n, "val_nll": 1 / n}
+        {"epoch": n, "lr": 1e-3 / n, "train_loss": 2 / n, "image_size": 64, "val_top1": 1 - 1 / n, "val_nll": 1 / n}
         for n in range(1, epochs + 1)
     ]
 
@@ -163,18 +163,18 @@ def test_names_are_text_and_nothing_else(page: Page) -> None:
     assert HOSTILE_FILE not in page.source
 
 
-def test_shows_pictures_that_are_still_there(
+def test_shows_images_that_are_still_there(
     page: Page, tmp_path: Path, data: Path, evaluated: tuple[Any, Evaluation]
 ) -> None:
     before = page.tags.count("img")
-    picture = data / "val" / "dog" / "2.png"
-    content = picture.read_bytes()
-    picture.unlink()
+    image = data / "val" / "dog" / "2.png"
+    content = image.read_bytes()
+    image.unlink()
     try:
         after = write(tmp_path, evaluated, epochs=1)
     finally:
-        picture.write_bytes(content)
-    assert 2 <= before - after.tags.count("img") <= 3  # the curves; the picture as an example, and as a mistake
+        image.write_bytes(content)
+    assert 2 <= before - after.tags.count("img") <= 3  # the curves; the image as an example, and as a mistake
     assert "Curves" not in after.text  # one epoch is none
 
 

@@ -1,4 +1,4 @@
-"""Small data sets of pictures with masks that tests make."""
+"""Small datasets of images with masks that tests make."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,14 +11,14 @@ Squares = Callable[[Mapping[str, int]], Path]
 
 @pytest.fixture
 def squares(tmp_path: Path) -> Squares:
-    """Makes train/images, train/masks, ... and classes.txt; so many pictures in each split."""
+    """Makes train/images, train/masks, ... and classes.txt; so many images in each split."""
 
     def make(counts: Mapping[str, int]) -> Path:
         root = tmp_path / "squares"
         for number, (split, count) in enumerate(counts.items()):
             for index in range(count):
-                pictures, masks = root / split / "images", root / split / "masks"
-                write_pair(pictures / f"{index:03}.jpg", masks / f"{index:03}.png", 1000 * number + index)
+                images, masks = root / split / "images", root / split / "masks"
+                write_pair(images / f"{index:03}.jpg", masks / f"{index:03}.png", 1000 * number + index)
         (root / "classes.txt").write_text("background\nsquare\n")
         return root
 

@@ -1,4 +1,4 @@
-"""Pictures with masks that tests make."""
+"""Images with masks that tests make."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 
-def write_pair(picture: Path, mask: Path, seed: int = 0, size: tuple[int, int] = (48, 36)) -> None:
-    """A picture with a square in it, and its mask: 0 around, 1 in the square, 255 along its edge."""
+def write_pair(image: Path, mask: Path, seed: int = 0, size: tuple[int, int] = (48, 36)) -> None:
+    """An image with a square in it, and its mask: 0 around, 1 in the square, 255 along its edge."""
     rng = np.random.default_rng(seed)
     width, height = size
     pixels = rng.integers(60, 120, (height, width, 3), dtype=np.uint8)
@@ -17,7 +17,7 @@ def write_pair(picture: Path, mask: Path, seed: int = 0, size: tuple[int, int] =
     classes[top : top + side, left : left + side] = 255
     classes[top + 1 : top + side - 1, left + 1 : left + side - 1] = 1
     pixels[classes == 1] = (220, 60, 60)
-    for path in (picture, mask):
+    for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(picture)
+    Image.fromarray(pixels).save(image)
     Image.fromarray(classes).save(mask)

@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit import tasks
 from mobilevit.data.sample import Dataset
 from mobilevit.datasets.runs import packed, runs_of
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
@@ -76,8 +76,8 @@ def test_every_way_to_store_an_outline(tmp_path: Path, segmentation: Any) -> Non
     np.testing.assert_array_equal(mask_of(tmp_path), expected)
     target = dataset.splits["val"][0].target
     assert target.counts() == {0: SIZE[0] * SIZE[1] - 86, 1: 70, 2: 16}
-    np.testing.assert_array_equal(target.relabelled((0, 2, 1)).read(), np.array([0, 2, 1])[expected])
-    assert tasks.recognise(tmp_path).name == "detection"
+    np.testing.assert_array_equal(target.relabeled((0, 2, 1)).read(), np.array([0, 2, 1])[expected])
+    assert tasks.recognize(tmp_path).name == "detection"
     report = check(tmp_path, task="segmentation")
     assert report.ok and not {"outside", "other-files"} & {finding.kind for finding in report.findings}
     assert report.grid().size[0] > 300
@@ -115,10 +115,10 @@ def test_an_image_that_exif_turns_and_one_of_another_size(tmp_path: Path) -> Non
     np.testing.assert_array_equal(target.read_for(SIZE[::-1]), np.rot90(expected, -1))
     assert target.size == SIZE[::-1]
     Image.open(path).resize((50, 50)).save(path)
-    with pytest.raises(PictureError, match=r"the outlines in a\.png: is 24 x 16, its picture 50 x 50"):
+    with pytest.raises(ImageError, match=r"the outlines in a\.png: is 24 x 16, its image 50 x 50"):
         target.read_for((50, 50))
     found = {finding.kind: finding.message for finding in check(tmp_path, task="segmentation").findings}
-    assert "is 24 x 16, its picture 50 x 50" in found["mask-size"]
+    assert "is 24 x 16, its image 50 x 50" in found["mask-size"]
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         annotation(polygon(1, 1, 2, 2), 99),
     )
     kinds = {note.kind for note in read(tmp_path).notes}
-    assert kinds == {"no-outline", "flat-outline", "unlisted-picture", "unknown-class"}
+    assert kinds == {"no-outline", "flat-outline", "unlisted-image", "unknown-class"}
     (tmp_path / "val/a.png").unlink()
     with pytest.raises(DataError, match=r"none of its images is there, .*a\.png first"):
         read(tmp_path)

@@ -17,7 +17,7 @@ from mobilevit import tasks
 from mobilevit.cli.entry import main
 from mobilevit.data.sample import Dataset
 from mobilevit.datasets.conversion import convert_data
-from mobilevit.errors import DataError, OutputError, PictureError, UsageError
+from mobilevit.errors import DataError, ImageError, OutputError, UsageError
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.segmentation.palette import PALETTE
 
@@ -96,7 +96,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     }
     for to in FORMATS:
         converted = mobilevit.convert_data(tmp_path / "in", tmp_path / to, to=to)
-        assert (converted.masks, converted.boxes, dict(converted.pictures)) == (3, 0, {"train": 2, "val": 1})
+        assert (converted.masks, converted.boxes, dict(converted.images)) == (3, 0, {"train": 2, "val": 1})
         files = {str(path.relative_to(tmp_path / to)) for path in (tmp_path / to).rglob("*")}
         assert set(expected[to]) <= files
         assert said(read(tmp_path / to))["val"] == {"b c": TWO.tolist()}
@@ -125,7 +125,7 @@ def _same(found: list[list[int]], expected: list[list[int]]) -> bool:
 def test_cocos_files_are_boxes_unless_masks_are_asked_for(tmp_path: Path) -> None:
     small(tmp_path / "in")
     convert_data(tmp_path / "in", tmp_path / "coco", to="coco")
-    assert tasks.recognise(tmp_path / "coco").name == "detection"
+    assert tasks.recognize(tmp_path / "coco").name == "detection"
     boxes = convert_data(tmp_path / "coco", tmp_path / "yolo", to="yolo")
     assert (boxes.boxes, boxes.masks) == (3, 0)
     assert convert_data(tmp_path / "coco", tmp_path / "again", to="masks").masks == 3
@@ -180,7 +180,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
         convert_data(tmp_path / "in", tmp_path / "out", to="polygons")  # type: ignore[arg-type]
     Image.fromarray(TWO[:5]).save(tmp_path / "in/masks/val/b c.png")
     for to in FORMATS:
-        with pytest.raises(PictureError, match=r"b c\.png: is 36 x 5, its picture 36 x 24"):
+        with pytest.raises(ImageError, match=r"b c\.png: is 36 x 5, its image 36 x 24"):
             convert_data(tmp_path / "in", tmp_path / "out", to=to)  # type: ignore[arg-type]
     small(tmp_path / "named")
     (tmp_path / "named/classes.txt").write_text("background 0 0 0\nroad 1 1 1 1 1 1\n")
@@ -194,11 +194,11 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small(tmp_path / "in")
     assert main(["convert-data", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "coco-polygons"]) == 0
-    assert "3 masks of pictures: 2 train, 1 val" in capsys.readouterr().err
+    assert "3 masks of images: 2 train, 1 val" in capsys.readouterr().err
     count_up(tmp_path / "walkers")
     command = ["convert-data", str(tmp_path / "walkers"), str(tmp_path / "boxes"), "--to", "coco"]
     assert main([*command, "--instances", "person"]) == 0
-    assert "10 boxes in pictures" in capsys.readouterr().err
+    assert "10 boxes in images" in capsys.readouterr().err
 
 
 def test_pets_go_round() -> None:

@@ -17,7 +17,7 @@ from mobilevit.tasks.segmentation.palette import PALETTE
 
 
 def read(root: Path) -> Dataset:
-    task = tasks.recognise(root)
+    task = tasks.recognize(root)
     assert task.name == "segmentation"
     return task.read(root, ReadOptions())
 
@@ -101,13 +101,13 @@ def test_classes_whose_files_share_their_names_stay_classes(tmp_path: Path) -> N
     for split in ("train", "val"):
         for name in ("cat", "dog"):
             fill(tmp_path, f"photos/{split}/{name}", "aside", 4)
-    assert tasks.recognise(tmp_path / "photos").name == "classification"
+    assert tasks.recognize(tmp_path / "photos").name == "classification"
     for name in ("zero", "one"):  # drawings
         for index in range(3):
             path = tmp_path / "drawn" / name / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.eye(30, dtype=np.uint8) * 255).save(path)
-    assert tasks.recognise(tmp_path / "drawn").name == "classification"
+    assert tasks.recognize(tmp_path / "drawn").name == "classification"
 
 
 def test_boxes_in_text_files_are_no_masks(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_boxes_in_text_files_are_no_masks(tmp_path: Path) -> None:
     for index in range(5):
         (tmp_path / f"boxes/labels/{index}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     (tmp_path / "boxes/classes.txt").write_text("square\n")
-    assert tasks.recognise(tmp_path / "boxes").name == "detection"
+    assert tasks.recognize(tmp_path / "boxes").name == "detection"
 
 
 def test_two_folders_that_could_be_the_masks(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_names_of_voc_are_not_taken_beside_a_file_of_names(tmp_path: Path, name:
 def test_masks_of_voc_are_missing(tmp_path: Path) -> None:
     fill(tmp_path, "images", "masks")
     with pytest.raises(DataError, match="has no folder SegmentationClass beside JPEGImages"):
-        tasks.recognise(tmp_path).read(tmp_path, ReadOptions(data_format="voc"))
+        tasks.recognize(tmp_path).read(tmp_path, ReadOptions(data_format="voc"))
 
 
 def test_arrays_in_place_of_masks_are_named(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_a_value_to_ignore(tmp_path: Path) -> None:
         order = [value for value in range(4) if value != ignored]
         expected = np.array([order.index(value) if value != ignored else 255 for value in range(4)])[values]
         np.testing.assert_array_equal(target.read(), expected)
-        np.testing.assert_array_equal(target.relabelled((2, 1, 0)).read() == 255, values == ignored)
+        np.testing.assert_array_equal(target.relabeled((2, 1, 0)).read() == 255, values == ignored)
         numbered = [f"{value} {name}" for value, name in zip(order, ("sky", "road", "tree"), strict=True)]
         (tmp_path / "classes.txt").write_text("\n".join([*numbered, f"{ignored} ignore"]))
         again = read(tmp_path)

@@ -1,4 +1,4 @@
-"""From a data set to masks on disk, through the commands."""
+"""From a dataset to masks on disk, through the commands."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -21,16 +21,16 @@ Squares = Callable[[Mapping[str, int]], Path]
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    network = create("deeplabv3_mobilevit_xxs", classes=labels(["background", "square"]))
+    model = create("deeplabv3_mobilevit_xxs", classes=labels(["background", "square"]))
     path = tmp_path / "squares.safetensors"
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model_file.save(path, model.state_dict(), spec_of(model))
     return path
 
 
 def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[str]) -> None:
-    pictures, out = squares({"train": 3}) / "train/images", model.parent / "masks"
-    options = ["--size-px", "64", "--output", str(out), "--format", "image,mask", "--json"]
-    assert main(["predict", str(model), str(pictures), *options]) == 0
+    images, out = squares({"train": 3}) / "train/images", model.parent / "masks"
+    options = ["--image-size", "64", "--output", str(out), "--format", "image,mask", "--json"]
+    assert main(["predict", str(model), str(images), *options]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [entry["width"] for entry in said] == [48] * 3
     assert sorted(path.name for path in out.iterdir()) == [
@@ -43,17 +43,17 @@ def test_predict(model: Path, squares: Squares, capsys: pytest.CaptureFixture[st
         assert {area["value"]: area["pixels"] for area in entry["areas"]} == {
             value: count for value, count in enumerate(counts.tolist()) if count
         }
-    options = ["--size-px", "64", "--output", str(out), "--format", "mask", "--csv"]
-    assert main(["predict", str(model), str(pictures), *options]) == 0
+    options = ["--image-size", "64", "--output", str(out), "--format", "mask", "--csv"]
+    assert main(["predict", str(model), str(images), *options]) == 0
     assert (out / "000-2.png").exists()
 
 
 def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: pytest.CaptureFixture[str]) -> None:
-    network = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
+    model = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
     path = tmp_path / "pets.safetensors"
-    model_file.save(path, network.state_dict(), spec_of(network))
-    pictures = squares({"train": 1}) / "train/images"
-    assert main(["predict", str(path), str(pictures), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
+    model_file.save(path, model.state_dict(), spec_of(model))
+    images = squares({"train": 1}) / "train/images"
+    assert main(["predict", str(path), str(images), "--output", str(tmp_path / "masks"), "--format", "mask"]) == 2
     assert "--format mask is for segmentation" in capsys.readouterr().err
     assert not (tmp_path / "masks").exists()
 
@@ -61,10 +61,10 @@ def test_masks_are_for_segmentation(tmp_path: Path, squares: Squares, capsys: py
 def test_evaluate(model: Path, squares: Squares) -> None:
     """The scores are those of the masks that prediction gives, under the names that the check has."""
     root = squares({"train": 1, "val": 3})
-    evaluation = evaluate(model, root, size_px=64, workers=0)
+    evaluation = evaluate(model, root, image_size=64, num_workers=0)
     confusion = np.zeros((2, 2), int)
     for name in ("000", "001", "002"):
-        result = Predictor(model, size_px=64)(root / f"val/images/{name}.jpg")[0]
+        result = Predictor(model, image_size=64)(root / f"val/images/{name}.jpg")[0]
         truth = np.asarray(Image.open(root / f"val/masks/{name}.png"))
         np.add.at(confusion, (truth[truth != 255], result.classes[truth != 255]), 1)
     np.testing.assert_array_equal(evaluation.scores.confusion, confusion)  # type: ignore[attr-defined]

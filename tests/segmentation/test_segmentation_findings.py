@@ -31,7 +31,7 @@ def change(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
 
 
-def test_a_sound_data_set(squares: Squares) -> None:
+def test_a_sound_dataset(squares: Squares) -> None:
     found = said(squares({"train": 5, "val": 3}))
     assert set(found) == {"ignored", "imbalance"}
     assert found["ignored"].severity == "info"
@@ -50,8 +50,8 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     found = said(root, thorough=thorough)
     assert found["mask-size"].severity == found["mask"].severity == "error"
     assert found["mask-size"].paths == (masks / "000.png", masks / "001.png")
-    assert "000.png is 48 x 20, its picture 48 x 36: make it anew" in found["mask-size"].message
-    assert "001.png is 36 x 48, its picture 48 x 36: turn it" in found["mask-size"].message
+    assert "000.png is 48 x 20, its image 48 x 36: make it anew" in found["mask-size"].message
+    assert "001.png is 36 x 48, its image 48 x 36: turn it" in found["mask-size"].message
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
     assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
     assert "003.png is broken" in found["mask"].message
@@ -102,24 +102,24 @@ def test_masks_of_fractions(squares: Squares) -> None:
     assert "000.tiff is of floating-point numbers: store whole ones" in said(root)["mask"].message
 
 
-def test_a_picture_in_two_lists(squares: Squares) -> None:
+def test_a_image_in_two_lists(squares: Squares) -> None:
     """Is told as that, not as a copy of itself."""
     root = squares({"train": 3, "val": 1})
     dataset = TASK.read(root, ReadOptions())
     shared = replace(dataset, splits={"train": dataset.splits["train"], "val": dataset.splits["train"][:1]})
     for report in (check_read(TASK, shared).findings, quick_check(TASK, shared)):
         found = {finding.kind: finding.message for finding in report}
-        assert "1 picture listed in more than one split" in found["shared-picture"]
+        assert "1 image listed in more than one split" in found["shared-image"]
         assert not {"duplicate", "duplicate-across-splits"} & set(found)
 
 
-def test_the_size_is_that_of_the_upright_picture(squares: Squares) -> None:
+def test_the_size_is_that_of_the_upright_image(squares: Squares) -> None:
     root = squares({"train": 4, "val": 1})
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = root / "train/images/002.jpg"
-    Image.open(picture).save(picture, exif=exif)
-    assert "was the picture turned by its EXIF orientation" in said(root)["mask-size"].message
+    image = root / "train/images/002.jpg"
+    Image.open(image).save(image, exif=exif)
+    assert "was the image turned by its EXIF orientation" in said(root)["mask-size"].message
     change(root / "train/masks/002.png", lambda mask: np.rot90(mask, -1))
     assert "mask-size" not in said(root)
 
@@ -145,7 +145,7 @@ def test_the_fast_part_reads_a_sample_and_says_so(squares: Squares, monkeypatch:
     assert "missing-class" not in found
 
 
-def test_the_report_of_a_data_set_with_broken_masks(squares: Squares) -> None:
+def test_the_report_of_a_dataset_with_broken_masks(squares: Squares) -> None:
     """What can be read is counted, the sheet is drawn, and files that were used are not called unused."""
     root = squares({"train": 5, "val": 2})
     (root / "train/masks/003.png").write_bytes(b"")
@@ -169,7 +169,7 @@ def test_broken_masks_can_be_skipped(squares: Squares) -> None:
     assert "train/masks/003.png is empty" in findings[0].message
 
 
-def test_the_same_picture_with_other_classes_in_its_mask(tmp_path: Path) -> None:
+def test_the_same_image_with_other_classes_in_its_mask(tmp_path: Path) -> None:
     for index in range(6):
         write_pair(tmp_path / f"train/images/{index}.png", tmp_path / f"train/masks/{index}.png", index, (96, 72))
     write_pair(tmp_path / "val/images/0.png", tmp_path / "val/masks/0.png", 0, (96, 72))

@@ -1,4 +1,4 @@
-"""Every layout of pictures with masks, and what is said where one is wrong."""
+"""Every layout of images with masks, and what is said where one is wrong."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ Squares = Callable[[Mapping[str, int]], Path]
 
 
 def read(root: Path, **options: float) -> Dataset:
-    assert tasks.recognise(root).name == "segmentation"
+    assert tasks.recognize(root).name == "segmentation"
     return reader.read(root, ReadOptions(**options))  # type: ignore[arg-type]
 
 
@@ -33,11 +33,11 @@ def kinds(dataset: Dataset) -> list[str]:
 
 
 def write(root: Path, counts: Mapping[tuple[str, str], int]) -> Path:
-    """So many pictures in each pair of folders."""
-    for number, ((pictures, masks), count) in enumerate(counts.items()):
+    """So many images in each pair of folders."""
+    for number, ((images, masks), count) in enumerate(counts.items()):
         for index in range(count):
             name = f"{index:03}"
-            write_pair(root / pictures / f"{name}.jpg", root / masks / f"{name}.png", 100 * number + index)
+            write_pair(root / images / f"{name}.jpg", root / masks / f"{name}.png", 100 * number + index)
     return root
 
 
@@ -47,7 +47,7 @@ def test_splits_outside(squares: Squares) -> None:
     assert [label.id for label in dataset.classes] == ["background", "square"]
     assert not dataset.notes
     for sample in dataset.splits["val"]:
-        assert sample.target.picture == sample.path
+        assert sample.target.image == sample.path
         assert set(np.unique(sample.target.read())) == {0, 1, IGNORED}
 
 
@@ -88,16 +88,16 @@ def test_what_has_no_partner_is_left_out_and_named(squares: Squares) -> None:
     assert sizes(dataset) == {"train": 3, "val": 1}
     assert [(note.kind, note.paths) for note in dataset.notes] == [
         ("without-mask", (root / "train/images/002.jpg",)),
-        ("without-picture", (root / "val/masks/001.png",)),
+        ("without-image", (root / "val/masks/001.png",)),
     ]
 
 
 def voc(root: Path, lists: Mapping[str, str]) -> Path:
-    """Five pictures, the last without a mask; masks are palette pictures."""
+    """Five images, the last without a mask; masks are palette images."""
     for index in range(5):
         write_pair(root / f"JPEGImages/{index}.jpg", root / f"SegmentationClass/{index}.png", index)
         mask = Image.open(root / f"SegmentationClass/{index}.png")
-        mask.putpalette([part for colour in PALETTE for part in colour])
+        mask.putpalette([part for color in PALETTE for part in color])
         mask.save(root / f"SegmentationClass/{index}.png")
     (root / "SegmentationClass/4.png").unlink()
     for name, text in lists.items():
@@ -114,7 +114,7 @@ def test_voc(tmp_path: Path) -> None:
     assert set(np.unique(dataset.splits["train"][0].target.read())) == {0, 1, 255}
 
 
-def test_voc_masks_may_be_in_colours(tmp_path: Path) -> None:
+def test_voc_masks_may_be_in_colors(tmp_path: Path) -> None:
     root = voc(tmp_path, {"train.txt": "0\n1\n", "val.txt": "2\n"})
     before = read(root).splits["train"][0].target.read()
     Image.open(root / "SegmentationClass/0.png").convert("RGB").save(root / "SegmentationClass/0.png")
@@ -136,12 +136,12 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
 
 
 def test_an_empty_voc_list(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of a picture on each line, or remove"):
+    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of an image on each line, or remove"):
         read(voc(tmp_path, {"train.txt": "\n", "val.txt": "2\n"}))
 
 
 @pytest.mark.parametrize(
-    ("text", "colours"),
+    ("text", "colors"),
     [
         ("sky\nroad\n", ()),
         ("\ufeffsky\r\nroad\r\n\r\n", ()),
@@ -153,12 +153,12 @@ def test_an_empty_voc_list(tmp_path: Path) -> None:
         ("0 sky 0 0 0\n1 road 9 9 9\n2 ignore 255 255 255\n", ((0, 0, 0), (9, 9, 9))),
     ],
 )
-def test_classes_file(tmp_path: Path, text: str, colours: object) -> None:
+def test_classes_file(tmp_path: Path, text: str, colors: object) -> None:
     root = write(tmp_path, {("images", "masks"): 5})
     (root / "classes.txt").write_bytes(text.encode())
     dataset = read(root)
     assert [label.name for label in dataset.classes] == ["sky", "road"]
-    assert dataset.splits["train"][0].target.coding.colours == colours
+    assert dataset.splits["train"][0].target.coding.colors == colors
 
 
 @pytest.mark.parametrize("text", ["2 wheels\nroad\n", "0 0 0 0\n1 #804080\n"])
@@ -176,7 +176,7 @@ def test_names_that_begin_like_comments(tmp_path: Path) -> None:
     assert any("skipped 1 comment of one word: #road" in note.message for note in read(root).notes)
 
 
-def test_a_line_may_give_the_colour_to_ignore(tmp_path: Path) -> None:
+def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
     root = write(tmp_path, {("images", "masks"): 5})
     (root / "classes.txt").write_text("sky 0 0 0\nignore 224 224 192\nlong road 9 9 9\n")
     dataset = read(root)
@@ -266,13 +266,13 @@ def test_masks_of_kinds_that_make_no_classes(tmp_path: Path, suffix: str, kind: 
         read(tmp_path)
 
 
-def test_held_out_pictures_alone_can_be_evaluated(squares: Squares) -> None:
+def test_held_out_images_alone_can_be_evaluated(squares: Squares) -> None:
     dataset = read(squares({"val": 2}))
     assert sizes(dataset) == {"train": 0, "val": 2}
     assert [(note.severity, note.kind) for note in dataset.notes] == [("error", "no-train")]
 
 
-def test_a_split_alone_has_the_classes_of_its_data_set(squares: Squares) -> None:
+def test_a_split_alone_has_the_classes_of_its_dataset(squares: Squares) -> None:
     dataset = read(squares({"train": 5, "val": 3}) / "val")
     assert [label.id for label in dataset.classes] == ["background", "square"]
 
@@ -292,12 +292,12 @@ def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no folders of images and masks: expected images/ and masks/"):
         reader.read(tmp_path / "other", ReadOptions())
     one = write(tmp_path / "one", {("images", "masks"): 1})
-    with pytest.raises(DataError, match="one picture with a mask: none can be spared"):
+    with pytest.raises(DataError, match="one image with a mask: none can be spared"):
         read(one)
     strangers = write(tmp_path / "strangers", {("images", "masks"): 3})
     for path in (strangers / "masks").iterdir():
         path.rename(path.with_name(f"x{path.name}"))
-    with pytest.raises(DataError, match=r"no picture of .* has a mask of its name\. 3 pictures without a mask"):
+    with pytest.raises(DataError, match=r"no image of .* has a mask of its name\. 3 images without a mask"):
         read(strangers)
     twice = write(tmp_path / "twice", {("images", "masks"): 2})
     (twice / "masks/000.bmp").write_bytes((twice / "masks/000.png").read_bytes())
@@ -311,4 +311,4 @@ def test_other_tasks_are_not_claimed(tmp_path: Path) -> None:
             write_pair(tmp_path / folder / f"{index}.jpg", tmp_path / "aside" / f"{index}.png")
     (tmp_path / "yolo/labels").mkdir()
     (tmp_path / "objects/Annotations").mkdir()
-    assert not any(reader.recognises(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))
+    assert not any(reader.recognizes(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))

@@ -1,4 +1,4 @@
-"""What is said about a picture, as figures, as a mask and as a drawing."""
+"""What is said about an image, as figures, as a mask and as a drawing."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from PIL import Image
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ModelSpec, labels
-from mobilevit.tasks.base import Limits
-from mobilevit.tasks.segmentation.drawing import BACKGROUND, colour_of, smooth
+from mobilevit.tasks.base import ResultOptions
+from mobilevit.tasks.segmentation.drawing import BACKGROUND, color_of, smooth
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.result import Segmentation
 from mobilevit.tasks.segmentation.target import Coding, Mask
@@ -22,19 +22,19 @@ CLASSES = labels(["background", "cat", "dog"])
 TASK = SegmentationTask()
 
 
-def result(limits: Limits = Limits()) -> Segmentation:  # noqa: B008 (frozen)
-    """A quarter of the picture is a cat, an eighth a dog."""
+def result(limits: ResultOptions = ResultOptions()) -> Segmentation:  # noqa: B008 (frozen)
+    """A quarter of the image is a cat, an eighth a dog."""
     classes = torch.zeros((1, 8, 8), dtype=torch.int32)
     classes[0, :4, :4] = 1
     classes[0, 4:6, :4] = 2
     spec = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES)
-    return TASK.decode({"classes": classes}, spec, limits)[0]
+    return TASK.decode({"class_map": classes}, spec, limits)[0]
 
 
-def test_the_network_gives_the_likeliest_class() -> None:
+def test_the_model_gives_the_likeliest_class() -> None:
     logits = torch.randn((2, 5, 6, 7))
     raw = type("Raw", (), {"logits": logits, "auxiliary": None})()
-    classes = TASK.finish(raw)["classes"]
+    classes = TASK.postprocess(raw)["class_map"]
     assert classes.dtype == torch.int32
     torch.testing.assert_close(logits.gather(1, classes.long()[:, None])[:, 0], logits.amax(dim=1))
 
@@ -46,25 +46,25 @@ def test_areas() -> None:
         ("cat", 3200, 0.25),
         ("dog", 1600, 0.125),
     ]
-    assert said.row() == {"picture": "cat.jpg", "largest": "background 62.5%", "then": "cat 25.0%, dog 12.5%"}
+    assert said.row() == {"image": "cat.jpg", "largest": "background 62.5%", "then": "cat 25.0%, dog 12.5%"}
     assert json.loads(json.dumps(said.to_dict()))["areas"][1] == {
         "value": 1, "id": "cat", "name": "cat", "pixels": 3200, "share": 0.25
     }  # fmt: skip
     assert [record["class"] for record in said.records()] == ["background", "cat", "dog"]
     assert sum(np.bincount(said.classes.ravel())[1:]) == 4800
-    assert result().areas[0].pixels == 40  # of a picture whose size is not known
+    assert result().areas[0].pixels == 40  # of an image whose size is not known
 
 
 def test_limits() -> None:
-    assert len(result(Limits(top_k=1)).areas) == 1
+    assert len(result(ResultOptions(top_k=1)).areas) == 1
     with pytest.raises(UsageError, match="leave out --score-threshold"):
-        result(Limits(score_threshold=0.5))
+        result(ResultOptions(score_threshold=0.5))
     many = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", labels(map(str, range(257))))
     with pytest.raises(WeightsError, match="257 classes: masks can tell 256 apart"):
-        TASK.decode({"classes": torch.zeros((1, 2, 2))}, many)
+        TASK.decode({"class_map": torch.zeros((1, 2, 2))}, many)
 
 
-def test_a_mask_is_a_palette_picture_whose_indices_are_the_classes(tmp_path: Path) -> None:
+def test_a_mask_is_a_palette_image_whose_indices_are_the_classes(tmp_path: Path) -> None:
     said = result().of("cat.jpg", (33, 21))
     said.mask().save(tmp_path / "cat.png")
     with Image.open(tmp_path / "cat.png") as saved:
@@ -84,33 +84,33 @@ def test_the_palette_is_pascal_vocs() -> None:
 @pytest.mark.parametrize("size", [(20, 15), (321, 200), (200, 321), (2000, 900), (7, 700)])
 @pytest.mark.parametrize("with_truth", [False, True])
 def test_drawings_of_all_sizes(tmp_path: Path, size: tuple[int, int], with_truth: bool) -> None:
-    picture = Image.new("RGB", size, "#808080")
+    image = Image.new("RGB", size, "#808080")
     values = np.zeros(size[::-1], np.uint8)
     values[: size[1] // 2] = 1
     Image.fromarray(values).save(tmp_path / "m.png")
     truth = Mask(tmp_path / "m.png", tmp_path / "m.jpg", Coding((0, 1, 2))) if with_truth else None
-    drawn = TASK.draw(picture, result().of("m.jpg", size), truth, CLASSES)
+    drawn = TASK.draw(image, result().of("m.jpg", size), truth, CLASSES)
     assert drawn.mode == "RGB"
     assert max(drawn.size) <= 1280 * 2 + 400
     assert min(drawn.size) >= 60
-    assert picture.getextrema() == ((128, 128),) * 3  # untouched
+    assert image.getextrema() == ((128, 128),) * 3  # untouched
 
 
 def test_classes_are_tinted_and_the_background_is_not() -> None:
     drawn = TASK.draw(Image.new("RGB", (400, 400), "#808080"), result().of("a", (400, 400)))
     assert drawn.getpixel((350, 50)) == (128, 128, 128)
-    expected = tuple(round((128 + part) / 2) for part in colour_of(1, CLASSES))
+    expected = tuple(round((128 + part) / 2) for part in color_of(1, CLASSES))
     assert drawn.getpixel((100, 100)) == pytest.approx(expected, abs=1)
     roads = labels(["road", "sky"])
     assert "road" not in BACKGROUND
-    assert colour_of(0, roads) == colour_of(1, CLASSES)
+    assert color_of(0, roads) == color_of(1, CLASSES)
 
 
 def test_mistakes_are_striped(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((400, 600), np.uint8)).save(tmp_path / "m.png")
     truth = Mask(tmp_path / "m.png", tmp_path / "m.jpg", Coding((0, 1, 2)))
-    picture = Image.new("RGB", (600, 400), "#808080")
-    wrong = TASK.draw(picture, result().of("a", (600, 400)), truth, CLASSES)
+    image = Image.new("RGB", (600, 400), "#808080")
+    wrong = TASK.draw(image, result().of("a", (600, 400)), truth, CLASSES)
     pixels = np.asarray(wrong.crop((50, 100, 250, 180))).astype(int)
     assert (pixels.max(axis=2) < 80).any() and (pixels.min(axis=2) > 180).any()  # black and white
     below = np.asarray(wrong.crop((50, 520, 250, 700)))

@@ -1,4 +1,4 @@
-"""Scores against a plain reference, at the size of each mask, however the pictures are divided."""
+"""Scores against a plain reference, at the size of each mask, however the images are divided."""
 
 import json
 
@@ -17,7 +17,7 @@ from mobilevit.tasks.segmentation.task import SegmentationTask
 CLASSES = labels(["background", "cat", "dog", "never"])
 
 
-def random_pictures(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.ndarray]]:
+def random_images(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.ndarray]]:
     """Class maps (B, 12, 12) and masks of all sizes; the last class is never there."""
     rng = np.random.default_rng(seed)
     maps = torch.from_numpy(rng.integers(0, 3, (count, 12, 12), dtype=np.int32))
@@ -32,15 +32,15 @@ def random_pictures(seed: int, count: int = 5) -> tuple[torch.Tensor, list[np.nd
 def measured(maps: torch.Tensor, masks: list[np.ndarray], indices: range | None = None) -> SegmentationMetric:
     metric = SegmentationTask().metric(ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES))
     order = torch.arange(len(masks)) if indices is None else torch.tensor(list(indices))
-    metric.update({"classes": maps}, masks, order)
+    metric.update({"class_map": maps}, masks, order)
     return metric
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_scores_are_the_textbooks(seed: int) -> None:
-    """Pixel by pixel: each takes the class that its centre falls upon, and sets are counted one by one."""
-    small, masks = random_pictures(seed)
+    """Pixel by pixel: each takes the class that its center falls upon, and sets are counted one by one."""
+    small, masks = random_images(seed)
     predicted, true = [], []
     for coarse, mask in zip(small.tolist(), masks, strict=True):
         height, width = mask.shape
@@ -82,13 +82,13 @@ def test_nothing_but_ignored_pixels() -> None:
 
 
 def test_parts_that_are_merged_are_the_whole() -> None:
-    small, masks = random_pictures(3, count=100)
+    small, masks = random_images(3, count=100)
     whole = measured(small, masks)
     parts = [measured(small[i::3], masks[i::3], range(i, 100, 3)) for i in range(3)]
     for other in parts[1:]:
         parts[0].merge(other)
     np.testing.assert_array_equal(parts[0].compute().confusion, whole.compute().confusion)
-    assert parts[0].compute().pictures == 100
+    assert parts[0].compute().images == 100
     for chosen in ("worst", "examples"):
         one, two = (getattr(metric, chosen)(1000) for metric in (parts[0], whole))
         assert [index for index, _ in one] == [index for index, _ in two]
@@ -102,15 +102,15 @@ def test_the_worst_come_first_and_keep_their_maps() -> None:
     small[2, :2] = 1
     worst = measured(small, [truth] * 3).worst(5)
     assert [index for index, _ in worst] == [1, 2]
-    torch.testing.assert_close(worst[0][1]["classes"], small[1:2].to(torch.uint8))
+    torch.testing.assert_close(worst[0][1]["class_map"], small[1:2].to(torch.uint8))
 
 
 def test_scores_for_machines_and_people() -> None:
-    small, masks = random_pictures(1)
+    small, masks = random_images(1)
     scores = measured(small, masks).compute()
     plain = json.loads(json.dumps(scores.to_dict()))
     assert plain["pixels"] == sum(int((mask != 255).sum()) for mask in masks)
-    assert [row["id"] for row in plain["classes"]] == ["background", "cat", "dog"]
+    assert [row["id"] for row in plain["class_map"]] == ["background", "cat", "dog"]
     assert scores.files()["confusion.csv"].splitlines()[0] == "truth \\ prediction,background,cat,dog"
     assert list(scores.plots()) == ["IoU", "Confusion"]
 
@@ -125,7 +125,7 @@ def test_nearest_is_pillows_and_areas_are_its_counts(shape: tuple[int, int], siz
     classes = np.random.default_rng(seed).integers(0, 5, shape, dtype=np.uint8)
     grown = maps.resized(classes, size)
     pillows = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST))
-    # Where a centre falls upon an edge, the floats of Pillow may say otherwise.
+    # Where a center falls upon an edge, the floats of Pillow may say otherwise.
     if not any((2 * i + 1) * a % (2 * b) == 0 for a, b in zip(shape, size[::-1], strict=True) for i in range(b)):
         np.testing.assert_array_equal(grown, pillows)
     np.testing.assert_array_equal(maps.areas(classes, size, 5), np.bincount(grown.ravel(), minlength=5))

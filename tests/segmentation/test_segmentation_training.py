@@ -1,4 +1,4 @@
-"""What training sees and minimises."""
+"""What training sees and minimizes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from mobilevit.data.loader import PictureDataset
+from mobilevit.data.loader import ImageDataset
 from mobilevit.data.sample import Key
 from mobilevit.data.transforms import AugmentConfig, Geometry
-from mobilevit.errors import PictureError, UsageError
+from mobilevit.errors import ImageError, UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import Loss, LossOptions, ReadOptions
@@ -54,7 +54,7 @@ def test_the_papers_crops() -> None:
     assert len(np.unique(boxes[sides[:, 1] < 500, 1])) > 100
 
 
-def test_ratios_let_a_crop_be_the_whole_picture() -> None:
+def test_ratios_let_a_crop_be_the_whole_image() -> None:
     rng, config = np.random.default_rng(0), AugmentConfig()
     boxes = [random_crop(rng, (640, 480), config) for _ in range(300)]
     assert max((right - left) * (bottom - top) for left, top, right, bottom in boxes) > 0.95 * 640 * 480
@@ -62,40 +62,38 @@ def test_ratios_let_a_crop_be_the_whole_picture() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**31), size=st.tuples(st.integers(8, 90), st.integers(8, 90)))
-def test_a_mask_follows_its_picture(seed: int, size: tuple[int, int]) -> None:
-    """Of a picture that is its own mask, both are the same but for the rims, where colours mix."""
+def test_a_mask_follows_its_image(seed: int, size: tuple[int, int]) -> None:
+    """Of an image that is its own mask, both are the same but for the rims, where colors mix."""
     rng = np.random.default_rng(seed)
     classes = np.zeros((size[1], size[0]), np.uint8)
     classes[rng.integers(size[1] // 2) :, rng.integers(size[0] // 2) :] = 1
     geometry = train_geometry(rng, size, 64, AugmentConfig())
-    picture = np.asarray(geometry.picture(Image.fromarray(classes * 255)))
+    image = np.asarray(geometry.image(Image.fromarray(classes * 255)))
     mask = np.asarray(geometry.mask(Image.fromarray(classes)))
-    sure = (picture < 64) | (picture > 191)
-    np.testing.assert_array_equal(mask[sure], picture[sure] > 128)
+    sure = (image < 64) | (image > 191)
+    np.testing.assert_array_equal(mask[sure], image[sure] > 128)
 
 
-def test_pictures_are_never_mirrored_where_that_is_off() -> None:
+def test_images_are_never_mirrored_where_that_is_off() -> None:
     rng, config = np.random.default_rng(0), AugmentConfig(flip=False)
     assert not any(train_geometry(rng, (40, 30), 32, config).flip for _ in range(30))
 
 
-def test_the_loader_gives_picture_and_mask_together(squares: Callable[[Mapping[str, int]], Path]) -> None:
+def test_the_loader_gives_image_and_mask_together(squares: Callable[[Mapping[str, int]], Path]) -> None:
     dataset = TASK.read(squares({"train": 6, "val": 2}), ReadOptions())
-    preprocessing = Preprocessing(size_px=64, fit="stretch")
-    pictures = PictureDataset(
-        dataset.splits["train"], TASK, seed=3, augment=AugmentConfig(), preprocessing=preprocessing
-    )
-    items = [pictures[Key(index, 0, 96)] for index in range(6)]
-    masks = pictures.collate([item.target for item in items])
+    preprocessing = Preprocessing(image_size=64, fit="stretch")
+    images = ImageDataset(dataset.splits["train"], TASK, seed=3, augment=AugmentConfig(), preprocessing=preprocessing)
+    items = [images[Key(index, 0, 96)] for index in range(6)]
+    masks = images.collate([item.target for item in items])
     assert (masks.shape, masks.dtype) == ((6, 96, 96), torch.uint8)
     for item, mask in zip(items, masks, strict=True):
-        square = item.picture[0].float()[mask == 1]
-        around = item.picture[0].float()[mask == 0]
+        square = item.image[0].float()[mask == 1]
+        around = item.image[0].float()[mask == 0]
         assert square.numel() == 0 or square.mean() > around.mean() + 60
-    again = pictures[Key(2, 0, 96)]
-    torch.testing.assert_close(again.picture, items[2].picture)
+    again = images[Key(2, 0, 96)]
+    torch.testing.assert_close(again.image, items[2].image)
     np.testing.assert_array_equal(again.target, items[2].target)
-    truth = PictureDataset(dataset.splits["val"], TASK, seed=0, augment=None, preprocessing=preprocessing)
+    truth = ImageDataset(dataset.splits["val"], TASK, seed=0, augment=None, preprocessing=preprocessing)
     assert truth[Key(0, 0, 64)].target.shape == (36, 48)
 
 
@@ -105,10 +103,10 @@ def test_a_mask_of_another_size_stops_training_with_its_name(squares: Callable[[
     Image.open(path).resize((20, 20), Image.Resampling.NEAREST).save(path)
     sample = TASK.read(root, ReadOptions()).splits["train"][1]
     for look in (
-        lambda: TASK.seen(sample.target, Geometry((48, 36), (0, 0, 48, 36), (32, 32))),
-        lambda: TASK.truth(sample.target),
+        lambda: TASK.transform_target(sample.target, Geometry((48, 36), (0, 0, 48, 36), (32, 32))),
+        lambda: TASK.load_target(sample.target),
     ):
-        with pytest.raises(PictureError, match=r"train/masks/001\.png: is 20 x 20, its picture 48 x 36"):
+        with pytest.raises(ImageError, match=r"train/masks/001\.png: is 20 x 20, its image 48 x 36"):
             look()
 
 
@@ -180,5 +178,5 @@ def test_nothing_but_ignored_pixels_gives_zeros() -> None:
 
 def test_options_that_know_no_masks_are_refused() -> None:
     assert TASK.batch_augment(AugmentConfig(), 2) is None
-    with pytest.raises(UsageError, match="--mixup and --erasing would change pictures and not their masks"):
+    with pytest.raises(UsageError, match="--mixup and --erasing would change images and not their masks"):
         TASK.batch_augment(AugmentConfig(mixup=0.2, erasing=0.1), 2)

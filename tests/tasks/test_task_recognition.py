@@ -35,7 +35,7 @@ def masks(root: Path, folder: str, names: list[str]) -> None:
 
 def refused(root: Path, task: str | None = None, data_format: str | None = None) -> str:
     with pytest.raises((DataError, UsageError)) as caught:
-        tasks.recognise(root, task, data_format).read(root, ReadOptions(data_format=data_format))
+        tasks.recognize(root, task, data_format).read(root, ReadOptions(data_format=data_format))
     return str(caught.value)
 
 
@@ -69,12 +69,12 @@ def test_whoever_insists_gets_classes_and_a_warning(tmp_path: Path) -> None:
 def test_a_few_notes_beside_the_images_do_not_stop(tmp_path: Path) -> None:
     for path in images(tmp_path, *BOTH)[::3]:
         path.with_suffix(".txt").write_text("a photo of a pet")
-    assert tasks.recognise(tmp_path).name == "classification"
+    assert tasks.recognize(tmp_path).name == "classification"
 
 
 def test_classes_of_numbered_images_are_no_masks(tmp_path: Path) -> None:
     images(tmp_path, *BOTH)
-    assert tasks.recognise(tmp_path).name == "classification"
+    assert tasks.recognize(tmp_path).name == "classification"
 
 
 def test_masks_in_a_layout_that_nobody_reads_stop(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_projects_with_images_and_masks_of_their_own_are_no_classes(
 def test_folders_inside_classes_stay_classes(tmp_path: Path) -> None:
     """As in Tiny ImageNet, and with parts of the same names."""
     images(tmp_path, *(f"{name}/{part}" for name in BOTH for part in ("images", "more")))
-    assert tasks.recognise(tmp_path).name == "classification"
+    assert tasks.recognize(tmp_path).name == "classification"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_file_that_names_the_images_is_told(name: str, line: str, folder: str,
 def test_a_file_that_names_the_images_of_classes_stops_nothing(tmp_path: Path) -> None:
     paths = images(tmp_path, *BOTH)
     (tmp_path / "list.csv").write_text("".join(f"{path.name},0\n" for path in paths))
-    assert tasks.recognise(tmp_path).name == "classification"
+    assert tasks.recognize(tmp_path).name == "classification"
 
 
 def test_a_part_of_a_dataset_is_told_from_classes(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_images_beside_masks_are_never_classes(first: str, second: str, tmp_path
     paths = images(tmp_path, first, suffix=".png")
     masks(tmp_path, second, [path.name for path in paths])
     try:
-        assert tasks.recognise(tmp_path).name == "segmentation"
+        assert tasks.recognize(tmp_path).name == "segmentation"
     except DataError as error:
         assert "masks of the images" in str(error)
 
@@ -158,9 +158,9 @@ def labeled(root: Path) -> None:
 
 def test_text_files_of_yolo_in_groups_are_boxes(tmp_path: Path) -> None:
     labeled(tmp_path)
-    dataset = tasks.recognise(tmp_path).read(tmp_path, ReadOptions())
+    dataset = tasks.recognize(tmp_path).read(tmp_path, ReadOptions())
     assert dataset.task == "detection" and [label.name for label in dataset.classes] == ["cat", "dog"]
-    assert tasks.recognise(tmp_path, "detection", "yolo").name == "detection"
+    assert tasks.recognize(tmp_path, "detection", "yolo").name == "detection"
     (tmp_path / "classes.txt").unlink()
     assert "labels beside the images, and no names for them: write" in refused(tmp_path)
 
@@ -185,7 +185,7 @@ def test_a_task_is_never_ignored(tmp_path: Path) -> None:
 def test_two_splits_are_no_classes(tmp_path: Path) -> None:
     images(tmp_path, "train", "val", "extra")
     said = refused(tmp_path)
-    assert "train has no class folders, but 4 pictures directly in it" in said or "beside it" in said
+    assert "train has no class folders, but 4 images directly in it" in said or "beside it" in said
 
 
 def test_the_flat_folder_of_a_labeling_tool(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_flat_folder_of_a_labeling_tool(tmp_path: Path) -> None:
             "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
             "</bndbox></object></annotation>"
         )
-    assert tasks.recognise(tmp_path).name == "detection"
+    assert tasks.recognize(tmp_path).name == "detection"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Small data sets that a network can learn in seconds: stripes that run up or across, and squares in two colours."""
+"""Small datasets that a model can learn in seconds: stripes that run up or across, and squares in two colors."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilevit import figures
 from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.data.transforms import AugmentConfig
-from mobilevit.training.config import OptimiserConfig, TrainConfig
+from mobilevit.training.config import OptimizerConfig, TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +24,8 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir(parents=True)
             for i in range(count):
                 wave = 110 + 90 * np.sin(np.arange(48) / 2 + rng.uniform(0, 6))
-                picture = np.broadcast_to(np.expand_dims(wave, axis), (48, 48))[..., None] + rng.normal(
-                    0, 9, (48, 48, 3)
-                )
-                Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+                image = np.broadcast_to(np.expand_dims(wave, axis), (48, 48))[..., None] + rng.normal(0, 9, (48, 48, 3))
+                Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
     return root
 
 
@@ -40,11 +39,17 @@ def short(stripes: Path) -> TrainConfig:
         epochs=3,
         name="run",
         device="cpu",
-        workers=0,
-        optim=OptimiserConfig(lr=1e-3),
-        scale=MultiScaleConfig(size_px=32, size_min_px=32, size_max_px=48, sizes=2, divisor=16, batch_size=6),
+        num_workers=0,
+        optim=OptimizerConfig(lr=1e-3),
+        scale=MultiScaleConfig(image_size=32, image_size_min=32, image_size_max=48, sizes=2, divisor=16, batch_size=6),
         augment=AugmentConfig(flip=False, crop_area_min=0.6),
     )
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that do not look at the report: its plots take half of the time of so short a run."""
+    monkeypatch.setattr(figures.Figure, "png", lambda *_, **__: b"")
 
 
 @pytest.fixture
@@ -55,16 +60,16 @@ def config(short: TrainConfig, tmp_path: Path) -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def boxed_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One square in each picture, and its box."""
+    """One square in each image, and its box."""
     root = tmp_path_factory.mktemp("boxed_squares")
-    for split, pictures in squares().items():
+    for split, images in squares().items():
         (root / split).mkdir()
-        entries = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 64} for i in range(len(pictures))]
+        entries = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 64} for i in range(len(images))]
         boxes = []
-        for i, (picture, (left, top, side, colour)) in enumerate(pictures):
-            picture.save(root / split / f"{i}.png")
+        for i, (image, (left, top, side, color)) in enumerate(images):
+            image.save(root / split / f"{i}.png")
             box = [left, top, side, side]
-            boxes.append({"id": i, "image_id": i, "category_id": colour, "bbox": box, "area": side**2, "iscrowd": 0})
+            boxes.append({"id": i, "image_id": i, "category_id": color, "bbox": box, "area": side**2, "iscrowd": 0})
         classes = [{"id": 0, "name": "red"}, {"id": 1, "name": "blue"}]
         content = {"images": entries, "categories": classes, "annotations": boxes}
         (root / split / "_annotations.coco.json").write_text(json.dumps(content))
@@ -75,20 +80,20 @@ def boxed_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def masked_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, and its mask."""
     root = tmp_path_factory.mktemp("masked_squares")
-    for split, pictures in squares().items():
+    for split, images in squares().items():
         for name in ("images", "masks"):
             (root / split / name).mkdir(parents=True)
-        for i, (picture, (left, top, side, colour)) in enumerate(pictures):
+        for i, (image, (left, top, side, color)) in enumerate(images):
             mask = np.zeros((64, 64), np.uint8)
-            mask[top : top + side, left : left + side] = 1 + colour
-            picture.save(root / split / "images" / f"{i}.png")
+            mask[top : top + side, left : left + side] = 1 + color
+            image.save(root / split / "images" / f"{i}.png")
             Image.fromarray(mask).save(root / split / "masks" / f"{i}.png")
     (root / "classes.txt").write_text("background\nred\nblue\n")
     return root
 
 
 def squares() -> dict[str, list[tuple[Image.Image, tuple[int, int, int, int]]]]:
-    """Pictures by split, each with left, top and side of its square, and 0 for red or 1 for blue."""
+    """Images by split, each with left, top and side of its square, and 0 for red or 1 for blue."""
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[Image.Image, tuple[int, int, int, int]]]] = {"train": [], "val": []}
     for split, count in (("train", 12), ("val", 4)):

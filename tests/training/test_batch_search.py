@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleConfig, resolutions
 from mobilevit.errors import OutOfMemoryError, UsageError
 from mobilevit.training.batch_search import Trial, largest, largest_batch, must_be_searchable
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
 from mobilevit.training.lr_finder import find_lr
 from mobilevit.training.run import prepare, train
-from mobilevit.training.watching import Quiet
 
 
 @given(limit=st.integers(0, 5000), most=st.integers(1, 5000))
@@ -39,16 +39,16 @@ def with_limit(config: TrainConfig, limit: int) -> Parts:
             torch.empty(2**55)
 
     parts = prepare(replace(config, scale=replace(config.scale, batch_size=1)), Quiet(), Group())
-    parts.network.register_forward_pre_hook(refuse)
+    parts.model.register_forward_pre_hook(refuse)
     return parts
 
 
 def test_a_trial_takes_real_steps_of_each_task(task_config: TrainConfig) -> None:
     trial = Trial(with_limit(task_config, 3))
-    assert trial.size_px == 48
+    assert trial.image_size == 48
     at_base = [size for size in range(1, 10) if resolutions(replace(task_config.scale, batch_size=size))[-1][1] <= 3]
     assert [size for size in range(1, 10) if trial.fits(size)] == at_base
-    assert all(p.grad is None for p in trial.parts.network.parameters())
+    assert all(p.grad is None for p in trial.parts.model.parameters())
 
 
 def test_the_batch_at_the_largest_size_is_the_one_that_counts(config: TrainConfig) -> None:
@@ -61,7 +61,7 @@ def test_the_batch_at_the_largest_size_is_the_one_that_counts(config: TrainConfi
 
 def test_what_goes_wrong_otherwise_is_not_taken_for_memory(config: TrainConfig) -> None:
     parts = with_limit(config, 3)
-    parts.network.register_forward_pre_hook(lambda *_: 1 / 0)
+    parts.model.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         largest_batch(parts)
 
@@ -81,4 +81,4 @@ def test_a_gpu_that_is_shared_cannot_be_searched() -> None:
 
 def test_sizes_have_no_batch_before_it_is_found() -> None:
     with pytest.raises(UsageError, match="batch_size is auto"):
-        resolutions(MultiScaleConfig(size_px=64, batch_size=AUTO_BATCH))
+        resolutions(MultiScaleConfig(image_size=64, batch_size=AUTO_BATCH))

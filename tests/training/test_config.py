@@ -1,4 +1,4 @@
-"""Options, recipes and config.json: what is written is what is read, and what is misspelt stops."""
+"""Options, recipes and config.json: what is written is what is read, and what is misspelled stops."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +10,9 @@ from mobilevit import tasks
 from mobilevit.data.multiscale import resolutions
 from mobilevit.errors import UsageError
 from mobilevit.tasks.base import ReadOptions
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import (
-    OptimiserConfig,
+    OptimizerConfig,
     TrainConfig,
     checked,
     from_json,
@@ -23,7 +24,6 @@ from mobilevit.training.distributed import Group
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.lr_finder import find_lr
 from mobilevit.training.run import prepare, train
-from mobilevit.training.watching import Quiet
 
 
 def test_config_json_reads_back(config: TrainConfig) -> None:
@@ -32,9 +32,9 @@ def test_config_json_reads_back(config: TrainConfig) -> None:
 
 def test_the_papers_recipe_is_the_papers() -> None:
     config = with_recipe(TrainConfig(data=Path("imagenet")), "paper")
-    assert (config.epochs, config.scale.size_px, config.scale.batch_size) == (300, 256, 128)
+    assert (config.epochs, config.scale.image_size, config.scale.batch_size) == (300, 256, 128)
     assert (config.optim.lr, config.optim.lr_end, config.optim.warmup_steps) == (2e-3, 2e-4, 3000)
-    assert (config.optim.weight_decay, config.optim.clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
+    assert (config.optim.weight_decay, config.optim.grad_clip_norm, config.optim.label_smoothing) == (0.01, 0.0, 0.1)
     assert config.augment.crop_area_min == 0.08
     assert not config.optim.ema_warmup
 
@@ -54,15 +54,15 @@ SIZES_PX = {
 
 @pytest.mark.parametrize("recipe", SIZES_PX)
 def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
-    scale = with_recipe(TrainConfig(data=Path("pictures")), recipe).scale
-    assert [size.size_px for size in resolutions(scale)] == SIZES_PX[recipe]
-    assert scale.size_px is not None
-    doubled = [size.size_px for size in resolutions(replace(scale, size_px=2 * scale.size_px, divisor=1))]
+    scale = with_recipe(TrainConfig(data=Path("images")), recipe).scale
+    assert [size.image_size for size in resolutions(scale)] == SIZES_PX[recipe]
+    assert scale.image_size is not None
+    doubled = [size.image_size for size in resolutions(replace(scale, image_size=2 * scale.image_size, divisor=1))]
     assert doubled[0] >= 1.2 * SIZES_PX[recipe][0] and doubled[-1] >= 1.9 * SIZES_PX[recipe][-1]
 
 
 def test_a_rate_below_the_ends_of_its_recipe_is_refused() -> None:
-    paper = with_recipe(TrainConfig(data=Path("pictures")), "paper")
+    paper = with_recipe(TrainConfig(data=Path("images")), "paper")
     with pytest.raises(UsageError, match=r"--lr-start is 0.0002, above the peak of 0.0001"):
         replace(paper.optim, lr=1e-4)
 
@@ -85,7 +85,7 @@ def test_what_is_held_out_does_not_hang_on_the_seed_of_the_run(stripes: Path, co
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("pictures", r"expected a TrainConfig, not 'pictures': give mobilevit\.TrainConfig\(data="),
+        ("images", r"expected a TrainConfig, not 'images': give mobilevit\.TrainConfig\(data="),
         (TrainConfig(data=None), r"TrainConfig\.data is None: give the path"),  # type: ignore[arg-type]
         (TrainConfig(data=Path(), cache="memry"), r"unknown TrainConfig\.cache 'memry': did you mean memory"),  # type: ignore[arg-type]
         (TrainConfig(data=Path(), precision="half"), r"unknown TrainConfig\.precision 'half'"),  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_what_is_no_configuration(verb: Callable[[object], object], given: objec
 
 
 def test_folders_may_be_given_as_strings() -> None:
-    assert checked(TrainConfig(data="pictures", output="runs")) == TrainConfig(data=Path("pictures"))  # type: ignore[arg-type]
+    assert checked(TrainConfig(data="images", output="runs")) == TrainConfig(data=Path("images"))  # type: ignore[arg-type]
 
 
 def test_an_option_that_is_no_number() -> None:
@@ -105,7 +105,7 @@ def test_an_option_that_is_no_number() -> None:
         TrainConfig(data=Path(), epochs="5")  # type: ignore[arg-type]
 
 
-def test_a_misspelt_option_offers_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelled_option_offers_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[optim]\nweight_decey = 0.1\n")
     with pytest.raises(UsageError, match="weight_decay"):
@@ -130,8 +130,8 @@ def test_broken_toml_is_named(tmp_path: Path) -> None:
     [
         (lambda: TrainConfig(data=Path(), epochs=0), "--epochs"),
         (lambda: TrainConfig(data=Path(), resize_ratio=0.5), "--resize-ratio"),
-        (lambda: TrainConfig(data=Path(), optim=OptimiserConfig(lr=-1.0)), "--lr"),
-        (lambda: TrainConfig(data=Path(), optim=OptimiserConfig(ema_decay=1.0)), "--ema-decay"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(lr=-1.0)), "--lr"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(ema_decay=1.0)), "--ema-decay"),
     ],
 )
 def test_values_outside_their_range_are_refused(build: object, option: str) -> None:

@@ -8,11 +8,11 @@ import pytest
 import mobilevit
 from mobilevit.errors import MobileViTError, OutOfMemoryError
 from mobilevit.training import caching
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.dry_run import STEPS, DryRun, dry_run
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport
 
 
 class Sizes(Quiet):
@@ -20,7 +20,7 @@ class Sizes(Quiet):
         self.seen: list[int] = []
 
     def step(self, report: StepReport) -> None:
-        self.seen.append(report.size_px)
+        self.seen.append(report.image_size)
 
 
 def files(root: Path) -> set[Path]:
@@ -39,7 +39,7 @@ def test_says_what_the_run_would_be_and_writes_nothing(task_config: TrainConfig,
     steps = [schedule.steps(epoch) for epoch in range(config.epochs)]
     assert min(steps) <= seen.steps_per_epoch <= max(steps)
     assert len(sizes.seen) == STEPS + 1
-    assert {sizes.seen[0], sizes.seen[-1]} == {schedule.choices[0].size_px, schedule.choices[-1].size_px}
+    assert {sizes.seen[0], sizes.seen[-1]} == {schedule.choices[0].image_size, schedule.choices[-1].image_size}
     assert min(seen.step_seconds, seen.decode_seconds, seen.epoch_seconds) > 0
     assert seen.peak_bytes > 10**7
     assert (seen.cache_bytes > 0) == (cache == "memory")
@@ -49,8 +49,8 @@ def test_says_what_the_run_would_be_and_writes_nothing(task_config: TrainConfig,
 def test_decoding_beside_the_step_costs_only_what_the_step_does_not_hide() -> None:
     alone = DryRun("m", "cpu", 100, (), 2, 10, 2.0, 6.0, 0, 0, 0)
     assert alone.epoch_seconds == 80
-    assert replace(alone, workers=2).epoch_seconds == 30
-    assert replace(alone, workers=6).epoch_seconds == 20
+    assert replace(alone, num_workers=2).epoch_seconds == 30
+    assert replace(alone, num_workers=6).epoch_seconds == 20
     assert alone.facts()["memory"] == "unknown on this system"
     assert alone.facts()["steps"] == "10 an epoch, 2 epochs"
     told = replace(alone, epochs=1, peak_bytes=2 * 10**9, cache_bytes=4 * 10**6).facts()

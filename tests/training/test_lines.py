@@ -1,7 +1,7 @@
 """What a run says in lines, by a clock of the test's own."""
 
+from mobilevit.training.callbacks import StepReport
 from mobilevit.training.lines import LEAST_SECONDS, MOST_SECONDS, ProgressLines
-from mobilevit.training.watching import StepReport
 
 STEPS = 1000
 

@@ -14,13 +14,15 @@ import pytest
 import torch
 
 from mobilevit.errors import DataError, TrainingError, UsageError
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig, from_json, to_json
 from mobilevit.training.distributed import Group
 from mobilevit.training.run import RunResult, prepare, resume, train
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
 
-TIMING = {"seconds", "pictures_per_second"}
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+TIMING = {"seconds", "images_per_second"}
 
 
 class StopsAt(Quiet):
@@ -63,16 +65,16 @@ def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
     assert_same_run(resumed.folder, uninterrupted.folder)
 
 
-def test_a_picture_that_breaks_before_the_validation_costs_nothing(
+def test_a_image_that_breaks_before_the_validation_costs_nothing(
     config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
 ) -> None:
     data = shutil.copytree(config.data, tmp_path / "data")
-    picture = next((data / "val" / "up").iterdir())
-    content = picture.read_bytes()
+    image = next((data / "val" / "up").iterdir())
+    content = image.read_bytes()
     run = config.output / "run"
-    with pytest.raises(DataError, match=rf"{picture.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
-        train(replace(config, data=data), AtTheEndOf(1, lambda: picture.write_bytes(content[:-40])))
-    picture.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{image.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
+        train(replace(config, data=data), AtTheEndOf(1, lambda: image.write_bytes(content[:-40])))
+    image.write_bytes(content)
     heard = StepsHeard()
     assert_same_run(resume(run, heard).folder, uninterrupted.folder)
     assert {epoch for epoch, _ in heard.steps} == {2}, "no step of the first two epochs is taken again"
@@ -115,6 +117,7 @@ class StepsHeard(Quiet):
         self.notices.append(message)
 
 
+@pytest.mark.system
 def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -> None:
     """kill -9 at some moment after the first checkpoint: at most the steps since then are done again."""
     killed = replace(config, name="killed", checkpoint_minutes=0.0)
@@ -133,7 +136,7 @@ def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -
 
 
 def test_two_sittings_of_accumulated_steps_from_memory(config: TrainConfig) -> None:
-    accumulating = replace(config, cache="memory", optim=replace(config.optim, accumulate_steps=2))
+    accumulating = replace(config, cache="memory", optim=replace(config.optim, grad_accum_steps=2))
     whole = train(accumulating)
     stopped = train(replace(accumulating, name="stopped"), StopsAt(0, 1, signal.SIGINT))
     assert_same_run(resume(stopped.folder).folder, whole.folder)
@@ -202,13 +205,13 @@ def test_a_checkpoint_with_a_flipped_bit_is_named(uninterrupted: RunResult, tmp_
         resume(run)
 
 
-def test_a_changed_data_set_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_changed_dataset_is_noticed(config: TrainConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(config.data, tmp_path / "copy")
     run = train(replace(config, data=copy, epochs=1)).folder
-    picture = next((copy / "train" / "up").iterdir())
-    picture.rename(picture.with_name("another.png"))
+    image = next((copy / "train" / "up").iterdir())
+    image.rename(image.with_name("another.png"))
     with pytest.raises(TrainingError, match="has changed: its training images have other names"):
         resume(run)
-    picture.with_name("another.png").unlink()
+    image.with_name("another.png").unlink()
     with pytest.raises(TrainingError, match="has changed: 23 training images now, 24"):
         resume(run)

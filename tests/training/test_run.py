@@ -14,15 +14,15 @@ import torch
 from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError, UsageError
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.training import run
+from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
 from mobilevit.training.lines import ProgressLines
-from mobilevit.training.network import freeze, training_mode
+from mobilevit.training.model_setup import freeze, training_mode
 from mobilevit.training.resuming import started
 from mobilevit.training.run import prepare, resume, train
 from mobilevit.training.runfolder import RunFolder, new_run
-from mobilevit.training.watching import Quiet
 from mobilevit.weights import model_file
 from mobilevit.weights.creating import create, load
 
@@ -36,7 +36,7 @@ def test_learns_writes_its_folder_and_says_so(config: TrainConfig, capsys: pytes
     assert {"config.json", "metrics.csv", "best.safetensors", "last.safetensors", "checkpoint", "report.html"} <= names
     model = load(result.folder / "best.safetensors")
     assert [label.id for label in model.spec.classes] == ["across", "up"]
-    assert (model.spec.preprocessing.size_px, model.spec.preprocessing.resize_px) == (32, 36)
+    assert (model.spec.preprocessing.image_size, model.spec.preprocessing.resize_px) == (32, 36)
 
 
 def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None:
@@ -44,7 +44,7 @@ def test_every_task_has_its_run_and_its_scores(task_config: TrainConfig) -> None
     result = train(replace(task_config, epochs=1, augment=augment, cache="memory"))
     evaluation = json.loads((result.folder / "evaluation.json").read_text())
     page = (result.folder / "report.html").read_text()
-    assert evaluation["pictures"] >= 4
+    assert evaluation["images"] >= 4
     assert page.count("data:image") >= 4
     assert load(result.folder / "best.safetensors").spec.task == evaluation["task"]
 
@@ -60,7 +60,7 @@ def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
 
 @pytest.fixture
 def centered(config: TrainConfig, boxed_squares: Path, tmp_path: Path) -> TrainConfig:
-    """Of pictures whose object is always where an anchor is: some box is right, however little was learnt."""
+    """Of images whose object is always where an anchor is: some box is right, however little was learned."""
     root = Path(shutil.copytree(boxed_squares, tmp_path / "centered"))
     for path in root.glob("*/_annotations.coco.json"):
         known = json.loads(path.read_text())
@@ -85,10 +85,11 @@ def test_every_model_of_a_detector_has_its_score_threshold(centered: TrainConfig
     assert f"Objects above a score of {best.value:g}: the best F1 on val of centered, 4 images" in page
 
 
-def test_a_threshold_of_pictures_that_were_learnt_says_so(centered: TrainConfig) -> None:
+@pytest.mark.usefixtures("no_figures")
+def test_a_threshold_of_images_that_were_learnt_says_so(centered: TrainConfig) -> None:
     folder = train(replace(centered, train_on=("train", "val"))).folder
     stored = model_file.load(folder / "last.safetensors")[1].score_threshold
-    assert stored is not None and "has learnt from these images" in stored.reason
+    assert stored is not None and "has learned from these images" in stored.reason
     again = replace(centered, weights=str(folder / "last.safetensors"), name="again")
     assert prepare(again, Quiet(), Group()).spec.score_threshold is None, "the next training begins without"
 
@@ -120,27 +121,27 @@ def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(
 
 
 def broken_copy(data: Path, target: Path, split: str) -> Path:
-    """With a picture that is cut short behind its header."""
+    """With an image that is cut short behind its header."""
     copy = shutil.copytree(data, target)
-    picture = next((copy / split).rglob("*.png"))
-    picture.write_bytes(picture.read_bytes()[:-40])
+    image = next((copy / split).rglob("*.png"))
+    image.write_bytes(image.read_bytes()[:-40])
     return copy
 
 
 @pytest.mark.parametrize(("split", "epochs", "cache"), [("train", 3, "none"), ("val", 3, "none"), ("val", 1, "memory")])
-def test_every_picture_is_decoded_before_a_run_of_several_epochs_or_from_memory(
+def test_every_image_is_decoded_before_a_run_of_several_epochs_or_from_memory(
     split: str, epochs: int, cache: str, config: TrainConfig, tmp_path: Path
 ) -> None:
     heard = Notices()
     data = broken_copy(config.data, tmp_path / "broken", split)
     broken = replace(config, data=data, epochs=epochs, cache=cache)
-    with pytest.raises(DataError, match=r"1 picture cannot be read; .*--skip-broken"):
+    with pytest.raises(DataError, match=r"1 image cannot be read; .*--skip-broken"):
         train(broken, heard)
     assert not config.output.exists()
     assert heard.ended == 1
 
 
-def test_training_on_val_too_takes_its_pictures_and_says_so(config: TrainConfig) -> None:
+def test_training_on_val_too_takes_its_images_and_says_so(config: TrainConfig) -> None:
     heard = Notices()
     parts = prepare(replace(config, train_on=("train", "val")), heard, Group())
     assert len(parts.dataset.splits["train"]) == 32
@@ -162,6 +163,7 @@ class Notices(Quiet):
         self.notices.append(message)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> None:
     frozen = replace(config, epochs=9, patience=2, optim=replace(config.optim, lr=1e-12, lr_start=0.0, lr_end=0.0))
     result = train(frozen)
@@ -175,12 +177,14 @@ def test_early_stopping_ends_a_run_that_gets_no_better(config: TrainConfig) -> N
 
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(config: TrainConfig) -> None:
     torrent = replace(
-        config, optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, clip_norm=0.0, ema_decay=0.0)
+        config,
+        optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, grad_clip_norm=0.0, ema_decay=0.0),
     )
     with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*--lr"):
         train(torrent)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_name_that_is_taken_is_refused(config: TrainConfig) -> None:
     short = replace(config, epochs=1)
     train(short)
@@ -199,6 +203,7 @@ def test_a_folder_that_is_no_run_is_left_alone(config: TrainConfig) -> None:
     assert [path.name for path in kept.parent.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
     folder = train(replace(config, epochs=1)).folder
     with RunFolder(folder).held():
@@ -209,6 +214,7 @@ def test_two_processes_do_not_train_in_one_folder(config: TrainConfig) -> None:
     assert resume(str(folder)).finished
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +231,7 @@ def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     assert resume(run).finished
 
 
+@pytest.mark.system
 def test_two_processes_make_one_run(config: TrainConfig) -> None:
     """By gloo, each with its own cache; one of them writes."""
     command = [
@@ -237,8 +244,8 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
         "-m",
         "mobilevit",
     ]
-    options = ["--model", "mobilevit_xxs", "--weights", "none", "--size-px", "32", "--sampler", "single"]
-    options += ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--cache", "memory", "--device", "cpu"]
+    options = ["--model", "mobilevit_xxs", "--weights", "none", "--image-size", "32", "--sampler", "single"]
+    options += ["--batch-size", "6", "--epochs", "1", "--num-workers", "0", "--cache", "memory", "--device", "cpu"]
     options += ["--output", str(config.output), "--name", "run"]
     train_once = [*command, "train", str(config.data), *options]
     told = subprocess.run(train_once, check=True, timeout=300, capture_output=True, text=True).stderr
@@ -249,7 +256,7 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
     assert "RuntimeError" not in again.stderr, "no process fails by the end of another"
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())
-    assert float(dict(zip(header, row, strict=True))["pictures"]) == 24
+    assert float(dict(zip(header, row, strict=True))["images"]) == 24
     assert (config.output / "run" / "report.html").is_file()
 
 
@@ -265,6 +272,7 @@ def test_an_empty_folder_is_refused(config: TrainConfig, tmp_path: Path) -> None
         train(replace(config, data=tmp_path / "empty"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_class_weights_stronger_augmentation_and_bf16_run(config: TrainConfig) -> None:
     pytest.importorskip("kornia")
     strong = replace(
@@ -278,14 +286,12 @@ def test_class_weights_stronger_augmentation_and_bf16_run(config: TrainConfig) -
 
 
 def test_frozen_parts_stay_as_they_are(config: TrainConfig) -> None:
-    network = create("mobilevit_xxs", num_classes=2)
+    model = create("mobilevit_xxs", num_classes=2)
     freezing = replace(config, freeze_stages=2, freeze_norm=True)
-    freeze(network, freezing)
-    training_mode(network, freezing)
-    assert not any(
-        p.requires_grad for p in [*network.backbone.stem.parameters(), *network.backbone.stages[1].parameters()]
-    )
-    assert all(p.requires_grad for p in network.backbone.stages[2].parameters())
-    before = network.final.norm.running_mean.clone()
-    network(torch.rand(2, 3, 64, 64))
-    assert torch.equal(network.final.norm.running_mean, before)
+    freeze(model, freezing)
+    training_mode(model, freezing)
+    assert not any(p.requires_grad for p in [*model.backbone.stem.parameters(), *model.backbone.stages[1].parameters()])
+    assert all(p.requires_grad for p in model.backbone.stages[2].parameters())
+    before = model.final.norm.running_mean.clone()
+    model(torch.rand(2, 3, 64, 64))
+    assert torch.equal(model.final.norm.running_mean, before)

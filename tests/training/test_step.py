@@ -51,9 +51,9 @@ def test_processes_that_share_a_gpu_do_not_speak_by_nccl(local_size: int, gpus: 
 def test_clipping_keeps_the_direction_and_bounds_the_norm() -> None:
     whole = one_step("classification", WHOLE, Group())[1]
     norm = float(nn.utils.get_total_norm(list(whole.values())))
-    for clip_norm in (norm / 10, norm * 10):
-        clipped = one_step("classification", WHOLE, Group(), clip_norm=clip_norm)[1]
-        factor = min(1.0, clip_norm / norm)
+    for grad_clip_norm in (norm / 10, norm * 10):
+        clipped = one_step("classification", WHOLE, Group(), grad_clip_norm=grad_clip_norm)[1]
+        factor = min(1.0, grad_clip_norm / norm)
         for name, gradient in whole.items():
             torch.testing.assert_close(clipped[name], gradient * factor, atol=1e-6, rtol=0)
 
@@ -62,15 +62,15 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm() -> None:
 def test_what_is_not_finite_changes_no_parameter(what: str) -> None:
     """In turns with a good step, which goes on as if nothing had been between."""
     step, batch = a_step("classification", Group()), a_batch("classification", WHOLE[0])
-    before = {name: value.clone() for name, value in step.network.named_parameters()}
+    before = {name: value.clone() for name, value in step.model.named_parameters()}
     hooks = {
-        "loss": lambda: step.network.register_forward_hook(lambda *seen: seen[-1] / 0.0),
-        "gradient": lambda: next(step.network.parameters()).register_hook(lambda gradient: gradient / 0.0),
+        "loss": lambda: step.model.register_forward_hook(lambda *seen: seen[-1] / 0.0),
+        "gradient": lambda: next(step.model.parameters()).register_hook(lambda gradient: gradient / 0.0),
     }
     handle = hooks[what]()
     with pytest.raises(TrainingError, match=f"the {what} is not finite"):
         step([batch], lr=1.0, seed=0)
     handle.remove()
-    for name, value in step.network.named_parameters():
+    for name, value in step.model.named_parameters():
         assert torch.equal(value, before[name])
         assert value.grad is None

@@ -13,20 +13,22 @@ from PIL import Image
 import mobilevit
 from mobilevit.data import doctor
 from mobilevit.data.cache import Plan
-from mobilevit.data.loader import PictureDataset, train_loader
+from mobilevit.data.loader import ImageDataset, train_loader
 from mobilevit.data.sample import Key
 from mobilevit.data.transforms import AugmentConfig, Geometry
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.sources import expand
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.training import run
+from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.run import prepare, resume, train
-from mobilevit.training.watching import Quiet, StepReport
 from mobilevit.weights import model_file
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 WIDTH, HEIGHT = 48, 200
 
@@ -90,20 +92,20 @@ def test_named_counted_the_same_after_a_stop_and_never_evaluated(allowing: Train
     for result in (resumed, uninterrupted):
         page = (result.folder / "report.html").read_text(encoding="utf-8")
         assert "<dt>truncated training images</dt><dd>2</dd>" in page
-    with pytest.raises(PictureError, match=r"0\.png: is broken .*truncated"):
-        mobilevit.evaluate(resumed.folder / "last.safetensors", config.data, split="train", workers=0)
+    with pytest.raises(ImageError, match=r"0\.png: is broken .*truncated"):
+        mobilevit.evaluate(resumed.folder / "last.safetensors", config.data, split="train", num_workers=0)
 
 
 def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
-    task = recognise(data, None, None)
+    task = recognize(data, None, None)
     samples = task.read(data, ReadOptions()).splits["train"]
     indices = [index for index, sample in enumerate(samples) if Image.open(sample.path).format == "BMP"]
     keys = [[Key(index, epoch, 32)] for index in indices for epoch in range(2)]
     augment = AugmentConfig()
     crops = Plan.of(samples, lambda size: Geometry(size, (0, 0, *size), size), allow_truncated=True)
     seen = []
-    for workers, cache in ((0, None), (1, None), (0, crops.fill(shared=False)), (1, crops.fill(shared=True))):
-        images = PictureDataset(
+    for num_workers, cache in ((0, None), (1, None), (0, crops.fill(shared=False)), (1, crops.fill(shared=True))):
+        images = ImageDataset(
             samples,
             task,
             seed=0,
@@ -112,14 +114,14 @@ def test_a_worker_and_a_cache_see_the_same(data: Path) -> None:
             cache=cache,
             allow_truncated=True,
         )
-        seen.append(torch.cat([batch.pictures for batch in train_loader(images, keys, workers)]))
+        seen.append(torch.cat([batch.images for batch in train_loader(images, keys, num_workers)]))
     assert seen[0].shape == (4, 3, 32, 32)
     for other in seen[1:]:
         assert torch.equal(seen[0], other)
 
 
 def test_refused_unless_allowed(allowing: TrainConfig) -> None:
-    with pytest.raises(DataError, match=r"2 pictures cannot be read; .*is truncated"):
+    with pytest.raises(DataError, match=r"2 images cannot be read; .*is truncated"):
         train(replace(allowing, allow_truncated=False), Quiet())
     assert not allowing.output.exists()
 
@@ -128,13 +130,13 @@ def test_refused_unless_allowed(allowing: TrainConfig) -> None:
 def test_a_row_too_many_or_an_image_to_validate_on_is_refused(split: str, allowing: TrainConfig) -> None:
     write_truncated(allowing.data / split / "up" / "1.png", 3 if split == "train" else 1)
     reason = "3 of 200 rows are missing" if split == "train" else "truncated"
-    with pytest.raises(DataError, match=rf"1 picture cannot be read; .*{split}/up/1\.png .*{reason}"):
+    with pytest.raises(DataError, match=rf"1 image cannot be read; .*{split}/up/1\.png .*{reason}"):
         train(allowing, Quiet())
 
 
 def test_what_is_validated_on_too_is_refused(allowing: TrainConfig) -> None:
     write_truncated(allowing.data / "val" / "up" / "1.png", 1)
-    with pytest.raises(DataError, match=r"1 picture cannot be read; .*val/up/1\.png"):
+    with pytest.raises(DataError, match=r"1 image cannot be read; .*val/up/1\.png"):
         train(replace(allowing, train_on=("train", "val")), Quiet())
 
 
@@ -144,7 +146,7 @@ def test_left_out_is_only_what_is_not_allowed(allowing: TrainConfig) -> None:
     heard = Notices()
     parts = prepare(replace(allowing, epochs=1, skip_broken=True), heard, Group())
     assert run._begun(parts, heard).truncated == 2
-    assert any("left out 2 pictures of 32" in notice for notice in heard.notices)
+    assert any("left out 2 images of 32" in notice for notice in heard.notices)
     assert [notice.split(" is ")[0] for notice in heard.truncated if "trained on" in notice] == [
         "train/across/0.png",
         "train/up/0.png",
@@ -153,8 +155,8 @@ def test_left_out_is_only_what_is_not_allowed(allowing: TrainConfig) -> None:
 
 def test_never_in_a_prediction(data: Path) -> None:
     (image,) = expand(data / "train" / "up" / "0.png")
-    with pytest.raises(PictureError, match=r"0\.png: is broken .*truncated"):
-        image.picture()
+    with pytest.raises(ImageError, match=r"0\.png: is broken .*truncated"):
+        image.image()
 
 
 def test_a_check_says_how_many_could_be_used_and_finds_fault_all_the_same(data: Path) -> None:
@@ -170,7 +172,7 @@ def test_a_check_says_how_many_could_be_used_and_finds_fault_all_the_same(data: 
 def test_a_truncated_mask_is_broken(masked_squares: Path, tmp_path: Path) -> None:
     data = shutil.copytree(masked_squares, tmp_path / "data")
     image, mask = (write_truncated(data / "train" / name / "0.png", 1) for name in ("images", "masks"))
-    task = recognise(data, None, None)
+    task = recognize(data, None, None)
     broken, truncated = doctor.undecodable(task, task.read(data, ReadOptions()), allow_truncated=["train"])
     assert [each.path for each in truncated] == [image]
     assert [each.path for each in broken] == [mask]

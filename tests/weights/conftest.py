@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor
 
 from mobilevit.weights.layouts import Layout
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import from_ours
 
 Filled = Callable[..., dict[str, Tensor]]
@@ -32,4 +32,4 @@ def _filled(
     classes = official.num_classes(architecture) if num_classes is None else num_classes
     exact = official.state(architecture, classes)
     state = {key: value.float() if value.is_floating_point() else value for key, value in exact.items()}
-    return from_ours(state, Recognised(layout, architecture, classes))
+    return from_ours(state, Recognized(layout, architecture, classes))

@@ -20,7 +20,7 @@ class Site:
     status: int = 200
     location: str = ""  # of a redirect
     asked: list[str] = field(default_factory=list)  # the method and the Range header of each request
-    address: str = ""
+    url: str = ""
 
     @property
     def sha256(self) -> str:
@@ -29,7 +29,7 @@ class Site:
 
 @contextmanager
 def serve(site: Site) -> Iterator[Site]:
-    """Serve `site` under every path of `site.address`."""
+    """Serve `site` under every path of `site.URL`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -44,7 +44,7 @@ def serve(site: Site) -> Iterator[Site]:
     server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    site.address = f"http://127.0.0.1:{server.server_port}"
+    site.url = f"http://127.0.0.1:{server.server_port}"
     try:
         yield site
     finally:

@@ -142,7 +142,7 @@ def test_any_prefix_is_taken_off(filled: Filled, tmp_path: Path, layout: str, pr
     path = tmp_path / "prefixed.safetensors"
     save_file(_prefixed(prefix, filled(layout=layout, num_classes=2)), path)
     opened = checkpoint.open_checkpoint(path)
-    assert opened.recognised.layout == layout
+    assert opened.recognized.layout == layout
     assert opened.state["classifier.bias"].equal(filled(num_classes=2)["classifier.bias"])
 
 
@@ -157,13 +157,13 @@ def test_any_prefix_is_taken_off(filled: Filled, tmp_path: Path, layout: str, pr
 def test_a_prefix_of_other_tasks(filled: Filled, tmp_path: Path, architecture: str, layout: str) -> None:
     path = tmp_path / "prefixed.safetensors"
     save_file(_prefixed("student.", filled(architecture, layout)), path)
-    assert checkpoint.open_checkpoint(path).recognised.architecture == architecture
+    assert checkpoint.open_checkpoint(path).recognized.architecture == architecture
 
 
 def test_covers_inside_of_keys_are_taken_off(filled: Filled, tmp_path: Path) -> None:
     inside = {key.replace("backbone.", "backbone._orig_mod.module."): t for key, t in filled(num_classes=2).items()}
     save_file(inside, tmp_path / "compiled.safetensors")
-    assert checkpoint.open_checkpoint(tmp_path / "compiled.safetensors").recognised.layout == "ours"
+    assert checkpoint.open_checkpoint(tmp_path / "compiled.safetensors").recognized.layout == "ours"
 
 
 def test_two_models_in_one_file_are_not_guessed_between(filled: Filled, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_config_that_is_none_is_told_and_left(filled: Filled, tmp_path: Path, 
     assert checkpoint.read(tmp_path / "model.safetensors")[1].classes[0].name == "class_0"
 
 
-def test_transformers_network_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:
+def test_transformers_model_without_classifier_lacks_a_prefix(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     whole = filled(layout="transformers", num_classes=0)
     save_file({key.removeprefix("mobilevit."): tensor for key, tensor in whole.items()}, path)
@@ -302,7 +302,7 @@ def test_a_tensor_that_claims_to_be_huge_allocates_nothing(filled: Filled, tmp_p
         checkpoint.read(tmp_path / "huge.pt")
 
 
-def test_files_too_large_for_any_network_are_refused(tmp_path: Path) -> None:
+def test_files_too_large_for_any_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.pt"
     with path.open("wb") as file:
         file.write(b"PK\x03\x04")
@@ -315,7 +315,7 @@ def test_the_log_is_quiet_about_files_that_say_themselves_what_they_are(
     filled: Filled, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = OrderedDict(filled(num_classes=0))
-    spec = checkpoint.spec_for(checkpoint.Recognised("ours", "mobilevit_xxs", 0), "test")
+    spec = checkpoint.spec_for(checkpoint.Recognized("ours", "mobilevit_xxs", 0), "test")
     content.mobilevit_spec = spec.to_json()  # type: ignore[attr-defined]
     torch.save(content, tmp_path / "ours.pt")
     with caplog.at_level(logging.INFO):
@@ -324,7 +324,7 @@ def test_the_log_is_quiet_about_files_that_say_themselves_what_they_are(
 
 
 def test_a_spec_that_contradicts_the_tensors_is_an_error(filled: Filled, tmp_path: Path) -> None:
-    spec = checkpoint.spec_for(checkpoint.Recognised("ours", "mobilevit_xxs", 5), "test")
+    spec = checkpoint.spec_for(checkpoint.Recognized("ours", "mobilevit_xxs", 5), "test")
     save_file(filled(layout="timm", num_classes=4), tmp_path / "m.safetensors", {"mobilevit_spec": spec.to_json()})
     with pytest.raises(WeightsError, match="its spec says mobilevit_xxs, 5 classes, but the tensors are"):
         checkpoint.read(tmp_path / "m.safetensors")

@@ -29,10 +29,10 @@ def official(filled: Filled, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(filled: Filled) -> nn.Module:
-    """The network in that file."""
-    network = build("mobilevit_xxs", 1000).eval()
-    network.load_state_dict(filled())
-    return network
+    """The model in that file."""
+    model = build("mobilevit_xxs", 1000).eval()
+    model.load_state_dict(filled())
+    return model
 
 
 @pytest.mark.parametrize(("architecture", "layout"), [row for row in layouts() if row[1] != "ours"])
@@ -52,15 +52,15 @@ def test_there_and_back_over_files_changes_no_bit(
 @pytest.mark.parametrize(
     ("suffix", "order"), [(".safetensors", None), (".safetensors", "rgb"), (".safetensors", "bgr"), (".pth", "rgb")]
 )
-def test_outputs_agree_for_the_same_picture_in_every_layout_and_channel_order(
+def test_outputs_agree_for_the_same_image_in_every_layout_and_channel_order(
     official: Path, reference: nn.Module, layout: Layout, suffix: str, order: ChannelOrder | None
 ) -> None:
     target = official.with_name(f"converted{suffix}")
     convert(official, target, layout=layout, channel_order=order)
-    picture = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        expected = reference(picture.flip(1))
-    torch.testing.assert_close(_logits(target, picture), expected, rtol=0, atol=2e-6)
+        expected = reference(image.flip(1))
+    torch.testing.assert_close(_logits(target, image), expected, rtol=0, atol=2e-6)
     natural = "rgb" if layout == "timm" else "bgr"
     assert spec_of(load(target)).preprocessing.channel_order == (order or natural)
 
@@ -71,9 +71,9 @@ def test_half_is_half_as_large_and_nearly_the_same(official: Path, tmp_path: Pat
     convert(official, halved, layout="ours", channel_order="rgb", half=True)
     assert halved.stat().st_size < 0.51 * whole.stat().st_size
     assert all(value.dtype != torch.float16 for value in load(halved).state_dict().values())
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(load(halved)(picture), load(whole)(picture), rtol=0, atol=0.05)
+        torch.testing.assert_close(load(halved)(image), load(whole)(image), rtol=0, atol=0.05)
 
 
 def test_a_chain_over_all_layouts_comes_back(filled: Filled, official: Path) -> None:
@@ -127,7 +127,7 @@ def test_misuse_is_told_before_anything_is_read(
     assert official.read_bytes() == before
 
 
-def test_a_layout_that_the_network_does_not_have_is_misuse(filled: Filled, tmp_path: Path) -> None:
+def test_a_layout_that_the_model_does_not_have_is_misuse(filled: Filled, tmp_path: Path) -> None:
     save_file(filled("ssdlite_mobilevit_xxs", "cvnets"), tmp_path / "ssd.safetensors")
     with pytest.raises(UsageError, match="ssdlite_mobilevit_xxs has no timm layout"):
         convert(tmp_path / "ssd.safetensors", tmp_path / "out.safetensors", layout="timm")
@@ -140,7 +140,7 @@ def test_an_output_that_cannot_be_written_is_an_error(official: Path) -> None:
 
 
 def _logits(path: Path, rgb: Tensor) -> Tensor:
-    network = load(path)
-    order = spec_of(network).preprocessing.channel_order
+    model = load(path)
+    order = spec_of(model).preprocessing.channel_order
     with torch.inference_mode():
-        return network(rgb if order == "rgb" else rgb.flip(1))  # type: ignore[no-any-return]
+        return model(rgb if order == "rgb" else rgb.flip(1))  # type: ignore[no-any-return]

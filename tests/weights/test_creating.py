@@ -14,7 +14,7 @@ from mobilevit.models.anchors import PAPER_SIZES
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
 from mobilevit.weights import model_file, sources
-from mobilevit.weights.catalogue import Entry
+from mobilevit.weights.catalog import Entry
 from mobilevit.weights.checkpoint import USUAL
 from mobilevit.weights.creating import create, load, spec_of
 from mobilevit.weights.layouts import preprocessing, shapes
@@ -34,14 +34,14 @@ def animals(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_name_alone_gives_the_published_network(name: str) -> None:
-    network, row = create(name), MODELS[name]
-    assert {key: value.shape for key, value in network.state_dict().items()} == shapes(
+def test_a_name_alone_gives_the_published_model(name: str) -> None:
+    model, row = create(name), MODELS[name]
+    assert {key: value.shape for key, value in model.state_dict().items()} == shapes(
         name, official.num_classes(name), True
     )
-    assert network.training
+    assert model.training
     expected = ModelSpec(name, row.task, USUAL[row.task].classes(), preprocessing(name, "ours"))
-    assert spec_of(network) == expected
+    assert spec_of(model) == expected
     if row.task == "classification":
         assert expected == ModelSpec(name, "classification", class_tables.imagenet1k())
 
@@ -60,7 +60,7 @@ def test_finite_weights_with_an_output_that_is_not_are_damaged(filled: Filled, t
         create(name, weights=path)
 
 
-def test_aliases_and_misspelt_names() -> None:
+def test_aliases_and_misspelled_names() -> None:
     assert spec_of(create("apple/mobilevit-xx-small", num_classes=2)).architecture == "mobilevit_xxs"
     with pytest.raises(UsageError, match="did you mean mobilevit_xs"):
         create("mobilevit-xs")
@@ -76,17 +76,17 @@ def test_classes_by_number_and_by_label() -> None:
 
 def test_no_classes_give_pooled_features(animals: Path) -> None:
     for weights in ("none", animals):
-        network = create("mobilevit_xxs", num_classes=0, weights=weights).eval()
-        assert spec_of(network).classes == ()
-        assert network(torch.zeros(2, 3, 32, 48)).shape == (2, 320)
+        model = create("mobilevit_xxs", num_classes=0, weights=weights).eval()
+        assert spec_of(model).classes == ()
+        assert model(torch.zeros(2, 3, 32, 48)).shape == (2, 320)
 
 
 def test_pooled_features_are_those_that_the_classifier_sees(animals: Path) -> None:
-    picture = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 64, 64)
     whole = load(animals)
     with torch.inference_mode():
-        features = create("mobilevit_xxs", num_classes=0, weights=animals).eval()(picture)
-        torch.testing.assert_close(whole.classifier(features), whole(picture))  # type: ignore[operator]
+        features = create("mobilevit_xxs", num_classes=0, weights=animals).eval()(image)
+        torch.testing.assert_close(whole.classifier(features), whole(image))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -110,31 +110,31 @@ def test_contradictions_are_misuse(arguments: dict[str, object]) -> None:
 def test_the_weights_bring_their_classes_and_preprocessing(
     animals: Path, caplog: pytest.LogCaptureFixture, arguments: dict[str, object]
 ) -> None:
-    network = create("mobilevit_xxs", weights=animals, **arguments)  # type: ignore[arg-type]
-    assert network.training
-    assert spec_of(network) == spec_of(load(animals))
-    assert _equal(network, load(animals))
+    model = create("mobilevit_xxs", weights=animals, **arguments)  # type: ignore[arg-type]
+    assert model.training
+    assert spec_of(model) == spec_of(load(animals))
+    assert _equal(model, load(animals))
     assert caplog.text == ""
 
 
 def test_another_number_of_classes_starts_the_classifier_anew_and_says_so(
     animals: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network, trained = create("mobilevit_xxs", num_classes=7, weights=animals), load(animals)
-    assert network.classifier.weight.shape == (7, 320)  # type: ignore[union-attr]
-    assert _equal(network.backbone, trained.backbone) and _equal(network.final, trained.final)  # type: ignore[arg-type]
-    assert spec_of(network).preprocessing.channel_order == "bgr"
+    model, trained = create("mobilevit_xxs", num_classes=7, weights=animals), load(animals)
+    assert model.classifier.weight.shape == (7, 320)  # type: ignore[union-attr]
+    assert _equal(model.backbone, trained.backbone) and _equal(model.final, trained.final)  # type: ignore[arg-type]
+    assert spec_of(model).preprocessing.channel_order == "bgr"
     assert "new classifier for 7 classes: the weights have 4 others (bee, cow, dog, ...)" in caplog.text
 
 
 def test_classes_that_the_weights_know_keep_their_rows_in_the_new_order(
     animals: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    picture, wanted = torch.rand(1, 3, 64, 64), labels(["Dog", "bee"])
-    network = create("mobilevit_xxs", classes=wanted, weights=animals).eval()
+    image, wanted = torch.rand(1, 3, 64, 64), labels(["Dog", "bee"])
+    model = create("mobilevit_xxs", classes=wanted, weights=animals).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(network(picture), load(animals)(picture)[:, [2, 0]])
-    assert spec_of(network).classes == wanted
+        torch.testing.assert_close(model(image), load(animals)(image)[:, [2, 0]])
+    assert spec_of(model).classes == wanted
     assert "classifier kept: all 2 classes are among the 4 of the weights" in caplog.text
 
 
@@ -151,8 +151,8 @@ def test_folders_of_wnids_and_of_names_keep_the_same_rows_of_imagenet(filled: Fi
 def test_one_class_that_is_unknown_or_doubled_starts_the_classifier_anew(
     animals: Path, caplog: pytest.LogCaptureFixture, names: list[str]
 ) -> None:
-    network = create("mobilevit_xxs", classes=labels(names), weights=animals)
-    assert spec_of(network).classes == labels(names)
+    model = create("mobilevit_xxs", classes=labels(names), weights=animals)
+    assert spec_of(model).classes == labels(names)
     assert "new classifier" in caplog.text
 
 
@@ -163,8 +163,8 @@ def test_as_many_other_classes_start_the_classifier_anew(animals: Path, caplog: 
 
 def test_a_classifier_where_the_weights_have_none(filled: Filled, tmp_path: Path) -> None:
     save_file(filled(layout="timm", num_classes=0), tmp_path / "headless.safetensors")
-    network = create("mobilevit_xxs", num_classes=2, weights=tmp_path / "headless.safetensors")
-    assert spec_of(network).classes == labels(["class_0", "class_1"])
+    model = create("mobilevit_xxs", num_classes=2, weights=tmp_path / "headless.safetensors")
+    assert spec_of(model).classes == labels(["class_0", "class_1"])
 
 
 def test_weights_of_another_model_or_another_ablation_are_an_error(animals: Path) -> None:
@@ -181,24 +181,24 @@ def test_weights_of_another_model_or_another_ablation_are_an_error(animals: Path
 
 
 def test_ablations_survive_their_file(tmp_path: Path) -> None:
-    network = create("mobilevit_xxs", num_classes=2, patch_sizes=(8, 4, 2), fuse_input=False)
-    model_file.save(tmp_path / "ablation.safetensors", network.state_dict(), spec_of(network))
+    model = create("mobilevit_xxs", num_classes=2, patch_sizes=(8, 4, 2), fuse_input=False)
+    model_file.save(tmp_path / "ablation.safetensors", model.state_dict(), spec_of(model))
     again = load(tmp_path / "ablation.safetensors")
-    assert spec_of(again) == spec_of(network) and _equal(again, network)
-    picture = torch.rand(1, 3, 64, 64)
+    assert spec_of(again) == spec_of(model) and _equal(again, model)
+    image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(again(picture), network.eval()(picture))
+        torch.testing.assert_close(again(image), model.eval()(image))
 
 
-def test_a_loaded_network_is_ready_to_use_and_can_be_trained_on(animals: Path) -> None:
-    network = load(str(animals))
-    assert not network.training
-    assert not any(tensor.is_meta for tensor in network.state_dict().values())
-    assert all(parameter.requires_grad for parameter in network.parameters())
+def test_a_loaded_model_is_ready_to_use_and_can_be_trained_on(animals: Path) -> None:
+    model = load(str(animals))
+    assert not model.training
+    assert not any(tensor.is_meta for tensor in model.state_dict().values())
+    assert all(parameter.requires_grad for parameter in model.parameters())
     animals.with_name("copy.safetensors").write_bytes(animals.read_bytes())
     copy = load(animals.with_name("copy.safetensors"))
     animals.with_name("copy.safetensors").write_bytes(b"")  # what is loaded does not hang on the file
-    assert _equal(network, copy)
+    assert _equal(model, copy)
 
 
 @pytest.mark.parametrize("name", ["none", "imagenet", "imagenette2", "mobilevit_m"])
@@ -207,15 +207,15 @@ def test_names_that_mean_no_weights_by_themselves(name: str) -> None:
         load(name)
 
 
-def test_a_network_without_spec_is_told_apart() -> None:
+def test_a_model_without_spec_is_told_apart() -> None:
     with pytest.raises(UsageError, match="Linear carries no spec"):
         spec_of(nn.Linear(1, 1))
 
 
 def test_loading_draws_no_weights_that_the_file_replaces(tmp_path: Path) -> None:
     path = tmp_path / "saved.safetensors"
-    network = create("mobilevit_xxs")
-    model_file.save(path, network.state_dict(), spec_of(network))
+    model = create("mobilevit_xxs")
+    model_file.save(path, model.state_dict(), spec_of(model))
     before = torch.get_rng_state()
     load(path)
     assert torch.equal(torch.get_rng_state(), before)
@@ -243,11 +243,11 @@ def segmenter(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_other_tasks_start_on_the_backbone_of_a_classifier(
     animals: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    network = create(name, classes=labels("xy"), weights=animals)
-    assert _equal(network.backbone, load(animals).backbone)  # type: ignore[arg-type]
+    model = create(name, classes=labels("xy"), weights=animals)
+    assert _equal(model.backbone, load(animals).backbone)  # type: ignore[arg-type]
     expected = replace(preprocessing(name, "ours"), channel_order="bgr")
-    assert spec_of(network).preprocessing == expected
-    assert spec_of(network).classes == labels("xy")
+    assert spec_of(model).preprocessing == expected
+    assert spec_of(model).classes == labels("xy")
     assert f"only the backbone of weights '{animals}' is taken: they are of mobilevit_xxs" in caplog.text
     assert "classifier" not in caplog.text
 
@@ -259,12 +259,12 @@ def test_a_backbone_brings_its_terms_but_not_its_score(detector: Path) -> None:
 
 def test_the_packaged_weights_start_a_detector_offline() -> None:
     spec = spec_of(create("ssdlite_mobilevit_xxs", num_classes=3, weights="imagenette"))
-    assert (spec.preprocessing.size_px, spec.preprocessing.fit, len(spec.classes)) == (320, "stretch", 3)
+    assert (spec.preprocessing.image_size, spec.preprocessing.fit, len(spec.classes)) == (320, "stretch", 3)
 
 
 def test_a_backbone_of_another_size_is_an_error_before_anything_is_fetched(animals: Path) -> None:
     for weights in (animals, "timm/mobilevit_xs.cvnets_in1k"):
-        with pytest.raises(WeightsError, match=r"are of mobilevit_xx?s, not of ssdlite_mobilevit_s or another network"):
+        with pytest.raises(WeightsError, match=r"are of mobilevit_xx?s, not of ssdlite_mobilevit_s or another model"):
             create("ssdlite_mobilevit_s", weights=weights)
 
 
@@ -282,7 +282,7 @@ def test_keywords_mean_the_published_weights_of_the_same_size(
     monkeypatch: pytest.MonkeyPatch, name: str, weights: str, file: str
 ) -> None:
     def fetch(entry: Entry) -> Path:
-        raise WeightsError(entry.source.address)
+        raise WeightsError(entry.source.url)
 
     monkeypatch.setattr(sources.download, "fetch", fetch)
     with pytest.raises(WeightsError, match=file):
@@ -296,60 +296,60 @@ def test_only_a_classifier_can_do_without_classes() -> None:
 
 
 def test_a_detector_keeps_the_rows_of_classes_that_it_knows(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
-    network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "bee"]), weights=detector).eval()
+    image, trained = torch.rand(1, 3, 64, 64), load(detector)
+    model = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "bee"]), weights=detector).eval()
     with torch.inference_mode():
-        ours, theirs = network(picture), trained(picture)
+        ours, theirs = model(image), trained(image)
     torch.testing.assert_close(ours.scores, theirs.scores[..., [0, 3, 1]])  # the background is first
     torch.testing.assert_close(ours.locations, theirs.locations)
     assert "classifier kept: all 2 classes" in caplog.text
 
 
 def test_a_detector_of_other_classes_keeps_what_they_share(detector: Path, caplog: pytest.LogCaptureFixture) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(detector)
-    network = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "wolf"]), weights=detector).eval()
+    image, trained = torch.rand(1, 3, 64, 64), load(detector)
+    model = create("ssdlite_mobilevit_xxs", classes=labels(["dog", "wolf"]), weights=detector).eval()
     with torch.inference_mode():
-        ours, theirs = network(picture), trained(picture)
+        ours, theirs = model(image), trained(image)
     torch.testing.assert_close(ours.locations, theirs.locations)
     torch.testing.assert_close(ours.scores[..., 0], theirs.scores[..., 0])
     assert ours.scores.shape[-1] == 3 and not torch.allclose(ours.scores[..., 1], theirs.scores[..., 3])
     assert "new classifier for 2 classes: the weights have 4 others" in caplog.text
-    assert spec_of(network).preprocessing.channel_order == "bgr"
+    assert spec_of(model).preprocessing.channel_order == "bgr"
 
 
 def test_a_segmenter_keeps_the_rows_of_both_its_heads(segmenter: Path) -> None:
-    picture, trained = torch.rand(1, 3, 64, 64), load(segmenter)
-    network = create("deeplabv3_mobilevit_s_os8", classes=labels(["emu", "cow"]), weights=segmenter).eval()
+    image, trained = torch.rand(1, 3, 64, 64), load(segmenter)
+    model = create("deeplabv3_mobilevit_s_os8", classes=labels(["emu", "cow"]), weights=segmenter).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(network(picture).logits, trained(picture).logits[:, [3, 1]])
+        torch.testing.assert_close(model(image).logits, trained(image).logits[:, [3, 1]])
     rows = trained.auxiliary.classifier.weight[[3, 1]]  # type: ignore[union-attr]
-    assert torch.equal(network.auxiliary.classifier.weight, rows)  # type: ignore[union-attr]
+    assert torch.equal(model.auxiliary.classifier.weight, rows)  # type: ignore[union-attr]
 
 
 def test_anchors_of_ones_own_travel_with_the_model(tmp_path: Path) -> None:
     own = tuple(tuple((0.5 * w, 0.5 * h) for w, h in level) for level in PAPER_SIZES)
-    network, paper = create("ssdlite_mobilevit_xxs", num_classes=2, anchors=own), create("ssdlite_mobilevit_xxs")
-    assert spec_of(network).anchors == own
-    model_file.save(tmp_path / "own.safetensors", network.state_dict(), spec_of(network))
-    picture = torch.rand(1, 3, 320, 320)
+    model, paper = create("ssdlite_mobilevit_xxs", num_classes=2, anchors=own), create("ssdlite_mobilevit_xxs")
+    assert spec_of(model).anchors == own
+    model_file.save(tmp_path / "own.safetensors", model.state_dict(), spec_of(model))
+    image = torch.rand(1, 3, 320, 320)
     with torch.inference_mode():
-        expected = paper.eval()(picture).anchors
+        expected = paper.eval()(image).anchors
         for again in (
             load(tmp_path / "own.safetensors"),
             create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors"),
         ):
             assert spec_of(again).anchors == own
-            found = again.eval()(picture).anchors
+            found = again.eval()(image).anchors
             torch.testing.assert_close(found[:2400, 2:], 0.5 * expected[:2400, 2:])
             torch.testing.assert_close(found[:, :2], expected[:, :2])
         back = create("ssdlite_mobilevit_xxs", weights=tmp_path / "own.safetensors", anchors=PAPER_SIZES)
-        assert torch.equal(back.eval()(picture).anchors, expected)
+        assert torch.equal(back.eval()(image).anchors, expected)
 
 
 def test_anchors_that_cannot_be_are_misuse() -> None:
     with pytest.raises(UsageError, match="6, 6, 6, 6, 6, 4 pairs"):
         create("ssdlite_mobilevit_xxs", anchors=(((0.1, 0.1),),))
-    with pytest.raises(UsageError, match="mobilevit_xs is a network for classification: it has no anchors"):
+    with pytest.raises(UsageError, match="mobilevit_xs is a model for classification: it has no anchors"):
         create("mobilevit_xs", anchors=PAPER_SIZES)
 
 
@@ -361,5 +361,5 @@ def _equal(one: nn.Module, other: nn.Module) -> bool:
 def test_labels_with_names_are_matched_by_them_too(filled: Filled, tmp_path: Path) -> None:
     save_file(filled(layout="timm"), tmp_path / "timm.safetensors")
     wanted = (ClassLabel("fish-01", "tench"), ClassLabel("n03425413", "petrol station"))
-    network = create("mobilevit_xxs", classes=wanted, weights=tmp_path / "timm.safetensors")
-    assert torch.equal(network.classifier.bias, filled()["classifier.bias"][[0, 571]])  # type: ignore[union-attr,arg-type]
+    model = create("mobilevit_xxs", classes=wanted, weights=tmp_path / "timm.safetensors")
+    assert torch.equal(model.classifier.bias, filled()["classifier.bias"][[0, 571]])  # type: ignore[union-attr,arg-type]

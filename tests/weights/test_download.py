@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mobilevit.errors import DownloadError
 from mobilevit.weights import transfer
-from mobilevit.weights.catalogue import Entry, Https
+from mobilevit.weights.catalog import Entry, Https
 from mobilevit.weights.download import by_hand, fetch
 
 Filled = Callable[..., dict[str, Tensor]]
@@ -33,7 +33,7 @@ def entry(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
     """An entry whose file is on `site`, with a cache of its own."""
     monkeypatch.setenv("MOBILEVIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(transfer, "PAUSE_SECONDS", 0.0)
-    return Entry("test/weights", "mobilevit_xxs", Https(f"{site.address}/model.pt"), "cvnets", "", "")
+    return Entry("test/weights", "mobilevit_xxs", Https(f"{site.url}/model.pt"), "cvnets", "", "")
 
 
 def test_downloaded_once_and_kept(site: Site, entry: Entry) -> None:
@@ -123,15 +123,15 @@ def test_what_is_wrong_with_the_server_is_said_with_what_to_do(
         setattr(site, name, value)
     with pytest.raises(DownloadError) as caught:
         fetch(entry)
-    for text in (what, site.address, str(by_hand(entry)), "--weights none", "--weights imagenette"):
+    for text in (what, site.url, str(by_hand(entry)), "--weights none", "--weights imagenette"):
         assert text in str(caught.value)
     assert len(site.asked) == 1
     assert not by_hand(entry).exists()
 
 
 def test_a_redirect_is_followed(site: Site, entry: Entry) -> None:
-    with serve(Site(b"", status=302, location=f"{site.address}/model.pt")) as door:
-        assert fetch(replace(entry, source=Https(f"{door.address}/model.pt"))).read_bytes() == CONTENT
+    with serve(Site(b"", status=302, location=f"{site.url}/model.pt")) as door:
+        assert fetch(replace(entry, source=Https(f"{door.url}/model.pt"))).read_bytes() == CONTENT
 
 
 def test_a_server_that_says_nothing_is_given_up(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ sys.path.insert(0, os.environ["SERVERS"])
 from servers import Site, serve
 
 with serve(Site(Path(os.environ["WEIGHTS"]).read_bytes())) as hub:
-    os.environ["HF_ENDPOINT"] = hub.address
+    os.environ["HF_ENDPOINT"] = hub.URL
     from mobilevit.errors import DownloadError
     from mobilevit.weights.creating import load, spec_of
     online = spec_of(load("mobilevit_xxs"))
@@ -193,7 +193,7 @@ for name in ("mobilevit_xxs", "mobilevit_s"):
         load(name)
     except DownloadError as error:
         print(error)
-assert len(connections) == 1, f"{len(connections)} attempts at an address that does not answer; the hub's own take 23 s"
+assert len(connections) == 1, f"{len(connections)} attempts at a URL that does not answer; the hub's own take 23 s"
 """
 
 

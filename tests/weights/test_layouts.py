@@ -6,7 +6,7 @@ import pytest
 from mobilevit.errors import UsageError
 from mobilevit.models.table import MODELS, build
 from mobilevit.weights.layouts import LAYOUTS, Layout, key_map, preprocessing
-from mobilevit.weights.recognition import Recognised, expected
+from mobilevit.weights.recognition import Recognized, expected
 
 KEYS = Path(__file__).parents[2] / "../shared/reference/keys"
 CLASSIFIERS = {"mobilevit_xxs": "xx_small", "mobilevit_xs": "x_small", "mobilevit_s": "small"}
@@ -18,7 +18,7 @@ COUNTS = {  # tensors, by task and layout
     ("segmentation", "transformers"): 377,
 }
 
-# network and layout -> the list of its keys
+# model and layout -> the list of its keys
 REFERENCES: dict[tuple[str, Layout], str] = {
     ("deeplabv3_mobilevit_s_os8", "cvnets"): "keys_cvnets04_deeplabv3_small.txt",
     **{(name, "timm"): f"keys_timm_{name}.txt" for name in CLASSIFIERS},
@@ -74,7 +74,7 @@ ROWS = [
 ]
 
 
-# and of the heads: network, ours, cvnets, transformers
+# and of the heads: model, ours, cvnets, transformers
 HEAD_ROWS = [
     ("ssdlite_mobilevit_s", "backbone.stem.conv.weight", "encoder.conv_1.block.conv.weight", ""),
     ("ssdlite_mobilevit_s", "extras.1.depthwise.norm.bias", "extra_layers.os_128.dw_conv.block.norm.bias", ""),
@@ -113,18 +113,18 @@ def test_every_tensor_has_one_name_and_no_name_two_tensors(architecture: str, la
 
 
 @pytest.mark.parametrize("architecture", MODELS)
-def test_our_names_and_shapes_are_those_of_the_network(architecture: str) -> None:
+def test_our_names_and_shapes_are_those_of_the_model(architecture: str) -> None:
     state = build(architecture, 10).state_dict()
-    assert expected(Recognised("ours", architecture, 10)) == {key: tuple(value.shape) for key, value in state.items()}
+    assert expected(Recognized("ours", architecture, 10)) == {key: tuple(value.shape) for key, value in state.items()}
 
 
 @pytest.mark.parametrize("architecture", MODELS)
-def test_a_fresh_network_gets_the_pictures_of_its_row(architecture: str) -> None:
+def test_a_fresh_model_gets_the_images_of_its_row(architecture: str) -> None:
     row, usual = MODELS[architecture], preprocessing(architecture, "ours")
-    assert (usual.size_px, usual.fit, usual.channel_order) == (row.size_px, row.fit, "rgb")
+    assert (usual.image_size, usual.fit, usual.channel_order) == (row.image_size, row.fit, "rgb")
 
 
-def test_a_layout_that_a_network_does_not_have_is_misuse() -> None:
+def test_a_layout_that_a_model_does_not_have_is_misuse() -> None:
     with pytest.raises(UsageError, match="ssdlite_mobilevit_xs has no timm layout: choose one of ours, cvnets"):
         preprocessing("ssdlite_mobilevit_xs", "timm")
 
@@ -148,7 +148,7 @@ def test_transformers_keeps_query_key_and_value_apart() -> None:
     attention = "mobilevit.encoder.layer.2.transformer.layer.1.attention.attention"
     names = key_map("mobilevit_xxs", "transformers", 1000, True)[key]
     assert names == tuple(f"{attention}.{part}.bias" for part in ("query", "key", "value"))
-    assert expected(Recognised("transformers", "mobilevit_xxs", 1000))[names[0]] == (64,)
+    assert expected(Recognized("transformers", "mobilevit_xxs", 1000))[names[0]] == (64,)
 
 
 @pytest.mark.parametrize(("architecture", "layout"), REFERENCES)
@@ -157,7 +157,7 @@ def test_names_and_shapes_equal_the_reference(architecture: str, layout: Layout)
         pytest.skip(f"{KEYS} is not on this machine")
     text = (KEYS / REFERENCES[architecture, layout]).read_text()
     lines = [line.split("\t") for line in text.splitlines() if line and line[0] != "#"]
-    found = expected(Recognised(layout, architecture, official.num_classes(architecture)))
+    found = expected(Recognized(layout, architecture, official.num_classes(architecture)))
     assert {key: str(shape) for key, shape in found.items()} == {line[0]: line[1] for line in lines}
 
 

@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     "classification",
     (ClassLabel("n01440764", "tench"), ClassLabel("крыша", 'a "roof", 屋根')),
     Preprocessing(128, 144, interpolation="bicubic", channel_order="bgr"),
-    provenance=Provenance("mobilevit train pictures", "CC0", "93.1 % top-1", "a test"),
+    provenance=Provenance("mobilevit train images", "CC0", "93.1 % top-1", "a test"),
 )
 
 
@@ -84,7 +84,7 @@ def test_saving_leaves_the_old_file_or_the_new_one_and_no_other(filled: Filled, 
         model_file.save(tmp_path / "no folder" / "model.safetensors", filled(num_classes=2), SPEC)
 
 
-def test_a_missing_file_offers_its_neighbours(saved: Path) -> None:
+def test_a_missing_file_offers_its_neighbors(saved: Path) -> None:
     with pytest.raises(WeightsError, match=r"not found: .*bset\.safetensors: did you mean .*best\.safetensors\?"):
         model_file.load(saved.with_name("bset.safetensors"))
     with pytest.raises(WeightsError, match="not found"):
@@ -175,12 +175,12 @@ def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> 
         {"patch_sizes": ["2", "2", "2"]},
         {"patch_sizes": 2},
         {"fuse_input": "yes"},
-        {"preprocessing": {"size_px": 10**9}},
-        {"preprocessing": {"size_px": "256"}},
+        {"preprocessing": {"image_size": 10**9}},
+        {"preprocessing": {"image_size": "256"}},
         {"preprocessing": {"resize_px": True}},
         {"preprocessing": {"channel_order": "rbg"}},
         {"preprocessing": {"interpolation": ["bilinear"]}},
-        {"preprocessing": {"colour": "red"}},
+        {"preprocessing": {"color": "red"}},
         {"provenance": {"score": 3}},
         {"preprocessing": {"fit": "squeeze"}},
         {"anchors": [[[0.1, 0.1]]]},
@@ -219,12 +219,12 @@ def id_as_kept(label: tuple[str, str]) -> str:
     st.integers(32, 8192),
     st.text(),
 )
-def test_any_spec_survives_its_text(classes: list[tuple[str, str]], size_px: int, note: str) -> None:
+def test_any_spec_survives_its_text(classes: list[tuple[str, str]], image_size: int, note: str) -> None:
     spec = ModelSpec(
         "mobilevit_s",
         "classification",
         tuple(ClassLabel(*label) for label in classes),
-        Preprocessing(size_px=size_px),
+        Preprocessing(image_size=image_size),
         patch_sizes=(2, 4, 8),
         fuse_input=False,
         provenance=Provenance(note=note),
@@ -297,7 +297,7 @@ def test_the_packaged_file_carries_its_checksum() -> None:
     assert texts[containers.CHECKSUM_KEY] == containers.checksum(texts, tensors)
 
 
-def test_a_network_of_pooled_features_has_no_classes(filled: Filled, tmp_path: Path) -> None:
+def test_a_model_of_pooled_features_has_no_classes(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "features.safetensors"
     model_file.save(path, filled(num_classes=0), ModelSpec("mobilevit_xxs", "classification", labels([])))
     state, _ = model_file.load(path)

@@ -1,4 +1,4 @@
-"""The real networks of other packages, where they are installed: they load what we write, and agree with us."""
+"""The real models of other packages, where they are installed: they load what we write, and agree with us."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -27,43 +27,43 @@ TRANSFORMERS = {  # hidden sizes, neck, expansion
 
 
 @pytest.fixture
-def picture() -> Tensor:
+def image() -> Tensor:
     return torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
-def test_transformers_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+def test_transformers_agrees(filled: Filled, tmp_path: Path, image: Tensor, architecture: str) -> None:
     transformers = peer("transformers", "MobileViTConfig", "MobileViTForImageClassification")
-    network = transformers.MobileViTForImageClassification(_config(architecture)).eval()
-    network.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
+    model = transformers.MobileViTForImageClassification(_config(architecture)).eval()
+    model.load_state_dict(_converted(filled, tmp_path, architecture, "transformers"), strict=True)
     with torch.inference_mode():
-        theirs = network(pixel_values=picture.flip(1)).logits
-        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
+        theirs = model(pixel_values=image.flip(1)).logits
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
-def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+def test_transformers_segments_the_same(filled: Filled, tmp_path: Path, image: Tensor, architecture: str) -> None:
     """Theirs stops at a 16th of the size."""
     transformers = peer("transformers", "MobileViTConfig", "MobileViTForSemanticSegmentation")
     config = _config(architecture)
     config.output_stride = 16
-    network = transformers.MobileViTForSemanticSegmentation(config).eval()
+    model = transformers.MobileViTForSemanticSegmentation(config).eval()
     segmenter = for_task(architecture, "segmentation")
-    network.load_state_dict(_converted(filled, tmp_path, segmenter, "transformers"), strict=True)
+    model.load_state_dict(_converted(filled, tmp_path, segmenter, "transformers"), strict=True)
     with torch.inference_mode():
-        theirs = network(pixel_values=picture.flip(1)).logits
-        theirs = F.interpolate(theirs, size=picture.shape[2:], mode="bilinear", align_corners=False)
-        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture).logits, rtol=0, atol=1e-5)
+        theirs = model(pixel_values=image.flip(1)).logits
+        theirs = F.interpolate(theirs, size=image.shape[2:], mode="bilinear", align_corners=False)
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image).logits, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", TRANSFORMERS)
-def test_timm_agrees(filled: Filled, tmp_path: Path, picture: Tensor, architecture: str) -> None:
+def test_timm_agrees(filled: Filled, tmp_path: Path, image: Tensor, architecture: str) -> None:
     timm = peer("timm", "create_model")
-    network = timm.create_model(architecture, num_classes=10).eval()
-    network.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
+    model = timm.create_model(architecture, num_classes=10).eval()
+    model.load_state_dict(_converted(filled, tmp_path, architecture, "timm"), strict=True)
     with torch.inference_mode():
-        theirs = network(picture)
-        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(picture), rtol=0, atol=1e-5)
+        theirs = model(image)
+        torch.testing.assert_close(theirs, load(tmp_path / "ours.safetensors")(image), rtol=0, atol=1e-5)
 
 
 def peer(package: str, *names: str) -> Any:

@@ -112,13 +112,13 @@ def test_the_made_files_would_load_without_their_claims(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zipped", [True, False])
 def test_what_torch_writes_is_read(tmp_path: Path, zipped: bool) -> None:
     """With all that training programs keep beside the weights."""
-    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = torch.optim.AdamW(network.parameters())
-    network(torch.ones(4, 3)).sum().backward()
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(4, 3)).sum().backward()
     optimizer.step()
     whole = torch.arange(12.0)
     content: dict[str, Any] = {
-        "state_dict": network.state_dict(),
+        "state_dict": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "args": argparse.Namespace(lr=0.1, sizes=(1, 2)),
         "epoch": 3,

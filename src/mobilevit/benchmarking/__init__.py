@@ -1,1 +1,1 @@
-"""How fast a network runs here, in every runtime."""
+"""How fast a model runs here, in every runtime."""

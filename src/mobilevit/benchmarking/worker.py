@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,7 @@ from typing import Any, Self
 import torch
 
 from mobilevit.errors import MobileViTError
-from mobilevit.formats.table import open_artefact
+from mobilevit.formats.table import open_exported
 from mobilevit.inference import runner_for
 from mobilevit.text import words_of
 
@@ -31,7 +32,7 @@ class Job:
     runtime: str
     path: Path  # a model file for PyTorch, else an exported file
     threads: int
-    size_px: int
+    image_size: int
 
 
 class Worker:
@@ -39,14 +40,14 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        context = get_context("spawn")  # a fork would inherit the threads of this process, and its memory
+        context = _context()
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(job, theirs), daemon=True)
         self._process.start()
         self.load_ms: float = self._answer()
 
     def run(self, batch_size: int, passes: int) -> list[float]:
-        """Milliseconds of each pass over a batch of pictures."""
+        """Milliseconds of each pass over a batch of images."""
         self._ours.send((batch_size, passes))
         times: list[float] = self._answer()
         return times
@@ -75,14 +76,24 @@ class Worker:
         self._process.terminate()
 
 
+def _context() -> SpawnContext | ForkServerContext:
+    """Processes that inherit neither the threads of this one nor its memory. On Linux they are forks of a server that
+    has imported PyTorch and done nothing since: else each would take seconds to import it again."""
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def _serve(job: Job, connection: Connection) -> None:
     try:
         torch.set_num_threads(job.threads)
         started = time.perf_counter()
         if job.runtime == "torch":
-            runner = runner_for(job.path, device="cpu", size_px=job.size_px)
+            runner = runner_for(job.path, device="cpu", image_size=job.image_size)
         else:
-            runner = open_artefact(job.path, threads=job.threads, size_px=job.size_px)
+            runner = open_exported(job.path, threads=job.threads, image_size=job.image_size)
         connection.send((time.perf_counter() - started) * 1000)
         warm: set[int] = set()
         while True:
@@ -91,14 +102,14 @@ def _serve(job: Job, connection: Connection) -> None:
                 connection.send(_peak_mib())
                 continue
             batch_size, passes = asked
-            pictures = _pictures(batch_size, job.size_px)
+            images = _images(batch_size, job.image_size)
             for _ in range(0 if batch_size in warm else WARM_UP):
-                runner(pictures)
+                runner(images)
             warm.add(batch_size)
             times = []
             for _ in range(passes):
                 began = time.perf_counter()
-                runner(pictures)
+                runner(images)
                 times.append((time.perf_counter() - began) * 1000)
             connection.send(times)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
@@ -107,8 +118,8 @@ def _serve(job: Job, connection: Connection) -> None:
         connection.send(words_of(error))
 
 
-def _pictures(count: int, size_px: int) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, size_px, size_px), dtype=torch.uint8)
+def _images(count: int, image_size: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, image_size, image_size), dtype=torch.uint8)
 
 
 def _peak_mib() -> float:

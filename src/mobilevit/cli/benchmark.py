@@ -1,14 +1,13 @@
-"""`mobilevit benchmark MODEL [ARTEFACTS...]`."""
+"""`mobilevit benchmark MODEL [EXPORTED MODELS...]`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from mobilevit.benchmarking.benchmark import Benchmark, Row, benchmark
+from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
@@ -18,17 +17,17 @@ from mobilevit.text import to_json
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """Time a network in PyTorch and in every runtime that it was exported for, in turns."""
+    """Time a model in PyTorch and in every runtime that it was exported for, in turns."""
 
-    model: Model  # a model file, or a name of the catalogue
-    artefacts: Annotated[  # exported files; without, those beside the model file
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARTEFACTS")
+    model: Model  # a model file, or a name of the catalog
+    exported_models: Annotated[  # exported files; without, those beside the model file
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPORTED MODELS")
     ] = ()
     threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
-    batch_sizes: str = "1,8"  # pictures at a time for the throughput, with commas between
+    batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
     runs: int = 100  # timed passes of each
-    size_px: Annotated[int | None, SIDE] = None  # side of the pictures; None: that of the files, or the model's own
-    save: Path | None = None  # folder for benchmark.json and the chart
+    image_size: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
+    output: Path | None = None  # folder for benchmark.json and the chart
     json: bool = False  # everything as JSON on standard output
 
 
@@ -38,19 +37,19 @@ def run(arguments: Sequence[str]) -> int:
         shown = bar.add_task("timing", total=None)
         found = benchmark(
             options.model,
-            options.artefacts,
+            options.exported_models,
             threads=numbers("threads", options.threads),
             runs=options.runs,
             batch_sizes=numbers("batch-sizes", options.batch_sizes),
-            size_px=options.size_px,
+            image_size=options.image_size,
             progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     if options.json:
         console.print_json(found.to_dict())
     else:
         _show(found)
-    if options.save:
-        console.wrote(_save(found, options.save))
+    if options.output:
+        console.wrote(_save(found, options.output))
     if Path(options.model).is_file():
         console.wrote([write_ranking(Path(options.model), found.ranking())])
     return 0
@@ -60,11 +59,11 @@ def _show(found: Benchmark) -> None:
     out = console.results()
     out.print(console.table([_cells(row) for row in found.rows]))
     machine = ", ".join(f"{name} {value}" for name, value in found.machine.items() if name != "node")
-    out.print(f"\n{found.size_px} px, {found.runs} passes each, in turns; {machine}")
+    out.print(f"\n{found.image_size} px, {found.runs} passes each, in turns; {machine}")
     out.print(found.recommendation)
 
 
-def _cells(row: Row) -> dict[str, object]:
+def _cells(row: RuntimeTiming) -> dict[str, object]:
     return {
         "runtime": row.runtime,
         "precision": row.precision,
@@ -72,7 +71,7 @@ def _cells(row: Row) -> dict[str, object]:
         "median ms": f"{row.median_ms:.2f}",
         "p90": f"{row.p90_ms:.2f}",
         "p99": f"{row.p99_ms:.2f}",
-        **{f"pictures/s, {size} at a time": f"{rate:.1f}" for size, rate in row.pictures_per_second.items()},
+        **{f"images/s, {size} at a time": f"{rate:.1f}" for size, rate in row.images_per_second.items()},
         "load ms": f"{row.load_ms:.0f}",
         "peak MB": f"{row.peak_mib:.0f}",
         "file MB": f"{row.file_mib:.1f}",
@@ -83,11 +82,9 @@ def _save(found: Benchmark, folder: Path) -> list[Path]:
     from mobilevit.benchmarking.chart import chart  # and with it matplotlib, which takes a second
 
     make_folder(folder)
-    plot = BytesIO()
-    chart(found).savefig(plot, format="png", dpi=150)
     contents: dict[str, str | bytes] = {
         "benchmark.json": to_json(found.to_dict(), indent=2),
-        "benchmark.png": plot.getvalue(),
+        "benchmark.png": chart(found).png(150),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)

@@ -10,29 +10,29 @@ from rich.text import Text
 from mobilevit.cli import console
 from mobilevit.cli.options import Data, parse
 from mobilevit.data.report import DataReport
-from mobilevit.files import picture_format, write_atomically
+from mobilevit.files import image_format, write_atomically
 from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
-COLOURS = {"error": "bold red", "warning": "yellow", "info": "dim"}
+COLORS = {"error": "bold red", "warning": "yellow", "info": "dim"}
 LONGEST_TABLE = 40  # classes that people still read; --json has them all
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """Say what is wrong with a data set before any training. The exit code is 1 where training would not start."""
+    """Say what is wrong with a dataset before any training. The exit code is 1 where training would not start."""
 
-    data: Data  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
-    task: str | None = None  # None: recognised from the data
+    data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
+    task: str | None = None  # None: recognized from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
-    grid: Path | None = None  # picture to write: samples of every class on one sheet
+    output: Path | None = None  # image to write: samples of every class on one sheet
     json: bool = False  # everything as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(CheckOptions, "check", arguments)
-    if options.grid:
-        picture_format(options.grid)  # before the work
+    if options.output:
+        image_format(options.output)  # before the work
     with console.bar() as bar:
         shown = bar.add_task("checking", total=None)
         report = check(
@@ -45,8 +45,8 @@ def run(arguments: Sequence[str]) -> int:
         console.print_json(report.to_dict())
     else:
         _show(report)
-    if options.grid:
-        _write_grid(report, options.grid)
+    if options.output:
+        _write_grid(report, options.output)
     return 0 if report.ok else 1
 
 
@@ -60,7 +60,7 @@ def _show(report: DataReport) -> None:
     out.print(console.facts(_facts(report)))
     out.print()
     for finding in report.findings:
-        out.print(Text.assemble((f"{finding.severity}: ", COLOURS[finding.severity]), finding.message))
+        out.print(Text.assemble((f"{finding.severity}: ", COLORS[finding.severity]), finding.message))
     if not report.findings:
         out.print("nothing to complain about")
 
@@ -69,18 +69,18 @@ def _facts(report: DataReport) -> dict[str, object]:
     splits = report.dataset.splits
     facts: dict[str, object] = {
         "data": f"{report.dataset.root} ({report.dataset.task}, {len(report.dataset.classes):,} classes)",
-        "pictures": ", ".join(f"{len(samples):,} {split}" for split, samples in splits.items()),
+        "images": ", ".join(f"{len(samples):,} {split}" for split, samples in splits.items()),
     }
     if report.sizes is not None:
         short, long = report.sizes.short_side_px, report.sizes.long_side_px
         facts["short side"] = f"{short.min} to {short.max} px, median {short.median}"
         facts["long side"] = f"{long.min} to {long.max} px, median {long.median}"
-        facts["train at"] = f"{report.suggested_size_px} px"
-    return facts | {"greyscale": f"{report.grey_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
+        facts["train at"] = f"{report.suggested_image_size} px"
+    return facts | {"grayscale": f"{report.gray_share:.0%}", "checked in": f"{report.seconds:.1f} s"}
 
 
 def _write_grid(report: DataReport, path: Path) -> None:
     encoded = BytesIO()
-    report.grid().save(encoded, picture_format(path))
+    report.grid().save(encoded, image_format(path))
     write_atomically(path, encoded.getvalue())
     console.wrote([path])

@@ -18,7 +18,7 @@ PLAIN = "default"  # the recipe that is nothing but the defaults of the options
 class RunOptions(TrainConfig):
     """A TrainConfig as a command line has it."""
 
-    data: Data  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
+    data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     # other defaults: paper, paper-detection, paper-segmentation, imagenette, bccd, pets, digits, or a TOML file
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN
 

@@ -1,6 +1,6 @@
 """How the commands speak: results on standard output, everything else on standard error.
 
-Where an output is not a terminal it has no colours, no bars, and lines as long as they need to be.
+Where an output is not a terminal it has no colors, no bars, and lines as long as they need to be.
 """
 
 import json
@@ -36,7 +36,7 @@ def results() -> Console:
 
 
 class Printer(Console):
-    """A console on which no name can move the cursor or change a colour."""
+    """A console on which no name can move the cursor or change a color."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)
@@ -60,7 +60,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 def show_log() -> None:
     """The package's log on standard error, without the warnings of libraries that the documents answer."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache is no concern of the user's
-    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/pictures.md
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/images.md
     log = logging.getLogger("mobilevit")
     if not log.handlers:
         log.addHandler(Lines())

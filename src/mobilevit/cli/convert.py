@@ -16,9 +16,9 @@ from mobilevit.weights.layouts import Layout
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """Rewrite weights for another package, or for input in another channel order. The layout of IN is recognised."""
+    """Rewrite weights for another package, or for input in another channel order. The layout of IN is recognized."""
 
-    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a weight file, or a catalogue name
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a weight file, or a catalog name
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # file to write
     layout: Layout = "ours"  # whose names the tensors get
     channel_order: ChannelOrder | None = None  # of the input, by flipping the stem; None: what the layout expects

@@ -18,15 +18,15 @@ from mobilevit.tasks.base import ReadOptions
 class ConvertDataOptions:
     """Rewrite a dataset of boxes or masks in another format, images and all splits included, in a new folder."""
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the data set
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the dataset
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
     to: DataFormat  # format of OUT
-    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognised
-    task: str | None = None  # what IN is read as, detection or segmentation; None: recognised, COCO's files as boxes
+    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognized
+    task: str | None = None  # what IN is read as, detection or segmentation; None: recognized, COCO's files as boxes
     instances: str | None = None  # class of the objects that the values of IN's masks are: boxes of them, or one class
-    val_fraction: float = 0.2  # share of the pictures that becomes val, where IN has no splits
-    split_seed: int = 0  # decides which pictures those are
-    link: bool = False  # give the pictures a second name in place of a copy: no room is taken, a change changes both
+    val_fraction: float = 0.2  # share of the images that becomes val, where IN has no splits
+    split_seed: int = 0  # decides which images those are
+    link: bool = False  # give the images a second name in place of a copy: no room is taken, a change changes both
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,9 +49,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _report(converted: Converted) -> None:
     for finding in converted.findings:
-        if finding.severity != "error":  # such as "no training pictures", which keeps nobody from converting
+        if finding.severity != "error":  # such as "no training images", which keeps nobody from converting
             console.say(f"note: {finding.message}")
-    splits = ", ".join(f"{count:,} {split}" for split, count in converted.pictures.items())
+    splits = ", ".join(f"{count:,} {split}" for split, count in converted.images.items())
     console.wrote([converted.folder])
     what = counted(converted.masks, "mask") + " of" if converted.masks else counted(converted.boxes, "box") + " in"
-    console.say(f"{what} pictures: {splits}")
+    console.say(f"{what} images: {splits}")

@@ -17,26 +17,26 @@ from mobilevit.errors import MobileViTError, unknown
 class Example:
     """What the demo of a task consists of."""
 
-    write: Callable[[Path], Path]  # the data set, into a folder
+    write: Callable[[Path], Path]  # the dataset, into a folder
     data: str  # name of that folder
     about: str  # what is in it
     recipe: str
     run: str  # name of the run folder
-    pictures: str  # to predict, below the folder of the data
-    own: str  # what the same looks like for own pictures
+    images: str  # to predict, below the folder of the data
+    own: str  # what the same looks like for own images
 
 
 EXAMPLES = {
     "classification": Example(
         write_digits, "digits", "1,797 handwritten digits", "digits", "demo", "val/*/00[0-3]*.png",
-        "mobilevit train FOLDER, with your own pictures in FOLDER/<class>/",
+        "mobilevit train FOLDER, with your own images in FOLDER/<class>/",
     ),
     "detection": Example(
-        write_boxes, "digit-boxes", "600 pictures of several handwritten digits and their boxes", "digits-detection",
+        write_boxes, "digit-boxes", "600 images of several handwritten digits and their boxes", "digits-detection",
         "demo-detection", "val/000*.png", "mobilevit train FOLDER, with boxes as COCO json, Pascal VOC or YOLO",
     ),
     "segmentation": Example(
-        write_masks, "digit-masks", "600 pictures of several handwritten digits and their masks",
+        write_masks, "digit-masks", "600 images of several handwritten digits and their masks",
         "digits-segmentation", "demo-segmentation", "val/images/000*.png",
         "mobilevit train FOLDER, with FOLDER/images/, FOLDER/masks/ and FOLDER/classes.txt",
     ),
@@ -45,7 +45,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """The whole path on handwritten digits: check the data, train a small network, evaluate it, predict, export."""
+    """The whole path on handwritten digits: check the data, train a small model, evaluate it, predict, export."""
 
     task: str = "classification"  # classification, detection or segmentation
     output: Path = Path("runs")  # folder for the digits and the run
@@ -78,8 +78,8 @@ def demo(output: str | Path = "runs", epochs: int | None = None, task: str = "cl
     run_options = ["--recipe", example.recipe, "--output", output, "--name", folder.name, "--overwrite"]
     _type("train", data, *run_options, *([] if epochs is None else ["--epochs", epochs]))
     _type("evaluate", model, data)
-    _type("predict", model, data / example.pictures, "--output", folder / "predictions")
-    _type("export", model, "--format", "onnx", "--verify", data / example.pictures)
+    _type("predict", model, data / example.images, "--output", folder / "predictions")
+    _type("export", model, "--format", "onnx", "--verify", data / example.images)
     return folder / "report.html"
 
 

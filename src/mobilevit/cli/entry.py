@@ -18,18 +18,18 @@ from mobilevit.text import printable, printable_lines
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
     "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
-    "check": ("check", "what is wrong with a data set, before any training"),
-    "train": ("train", "train a network on a folder of pictures, or go on with a run"),
-    "evaluate": ("evaluate", "how good a network is on a data set"),
-    "predict": ("predict", "what is in pictures: files, folders, addresses, standard input"),
-    "explain": ("explain", "where a network looks, as a picture"),
-    "export": ("export", "files for other runtimes, compared with the network"),
+    "check": ("check", "what is wrong with a dataset, before any training"),
+    "train": ("train", "train a model on a folder of images, or go on with a run"),
+    "evaluate": ("evaluate", "how good a model is on a dataset"),
+    "predict": ("predict", "what is in images: files, folders, URLs, standard input"),
+    "explain": ("explain", "where a model looks, as an image"),
+    "export": ("export", "files for other runtimes, compared with the model"),
     "quantize": ("quantize", "a file in 8 bits: choices tried, measured, the best kept"),
-    "benchmark": ("benchmark", "how fast a network is here, in every runtime"),
-    "info": ("info", "a network's stages, shapes, parameters and operations"),
+    "benchmark": ("benchmark", "how fast a model is here, in every runtime"),
+    "info": ("info", "a model's stages, shapes, parameters and operations"),
     "find-lr": ("find_lr", "the learning rate to start from"),
     "convert": ("convert", "rewrite weights for another package, or for RGB input"),
-    "convert-data": ("convert_data", "rewrite a data set of boxes as COCO, Pascal VOC or YOLO"),
+    "convert-data": ("convert_data", "rewrite a dataset of boxes as COCO, Pascal VOC or YOLO"),
 }
 
 
@@ -120,13 +120,13 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {printable(error.filename)}" if error.filename else "")
     if is_out_of_memory(error):
-        return "there is too little memory for this: try a smaller --batch-size or --size-px"
+        return "there is too little memory for this: try a smaller --batch-size or --image-size"
     return None
 
 
 def _print_help() -> None:
     width = max(map(len, COMMANDS))
-    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of pictures to a trained network.\n")
+    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of images to a trained model.\n")
     for verb, (_, line) in COMMANDS.items():
         print(f"  {verb:<{width}}  {line}")
     print("\n`mobilevit COMMAND --help` explains every option. --debug shows where an error comes from.")

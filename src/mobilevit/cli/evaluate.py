@@ -12,32 +12,32 @@ from mobilevit.files import make_folder
 from mobilevit.runtimes import TORCH, faster_beside, thresholds_beside
 from mobilevit.tasks.base import ReadOptions
 
-LONGEST_TABLE = 40  # rows that people still read; --save and --json have them all
+LONGEST_TABLE = 40  # rows that people still read; --output and --json have them all
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Measure how good a network is on a data set: scores, one row a class, pictures per second."""
+    """Measure how good a model is on a dataset: scores, one row a class, images per second."""
 
-    model: Model  # a model file, or a name of the catalogue
-    data: Data  # folder of the data set, with the network's classes
-    split: str = "val"  # part of the data set: train, val, test where there is one, or all
+    model: Model  # a model file, or a name of the catalog
+    data: Data  # folder of the dataset, with the model's classes
+    split: str = "val"  # part of the dataset: train, val, test where there is one, or all
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
-    batch_size: int = 64  # pictures at a time
-    workers: int | None = None  # processes that decode pictures; None: from the number of cores
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    batch_size: int = 64  # images at a time
+    num_workers: int | None = None  # processes that decode images; None: from the number of cores
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
     store_threshold: str | None = None  # detection: f1, precision=0.95, recall=0.9; kept in the model file
-    skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
-    save: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
+    skip_broken: bool = False  # leave out images that cannot be decoded, and count them
+    output: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
     json: bool = False  # everything as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(EvaluateOptions, "evaluate", arguments)
-    if options.save:
-        make_folder(options.save)  # before the work
+    if options.output:
+        make_folder(options.output)  # before the work
     if options.runtime == TORCH and (faster := faster_beside(options.model)):
         console.say(f"note: {faster}")
     try:
@@ -62,8 +62,8 @@ def _evaluated(options: EvaluateOptions) -> Evaluation:
             split=options.split,
             device=options.device,
             batch_size=options.batch_size,
-            workers=options.workers,
-            size_px=options.size_px,
+            num_workers=options.num_workers,
+            image_size=options.image_size,
             runtime=options.runtime,
             read_options=options.reading,
             skip_broken=options.skip_broken,
@@ -78,8 +78,8 @@ def _tell(evaluation: Evaluation, options: EvaluateOptions) -> None:
         console.print_json(evaluation.to_dict())
     else:
         _show(evaluation)
-    if options.save:
-        console.wrote(evaluation.save(options.save))
+    if options.output:
+        console.wrote(evaluation.save(options.output))
 
 
 def _show(evaluation: Evaluation) -> None:
@@ -87,7 +87,7 @@ def _show(evaluation: Evaluation) -> None:
     for title, rows in evaluation.scores.tables().items():
         out.print(console.table(rows[:LONGEST_TABLE], title=title))
         if len(rows) > LONGEST_TABLE:
-            out.print(f"... and {len(rows) - LONGEST_TABLE:,} more: --json or --save FOLDER has them all")
+            out.print(f"... and {len(rows) - LONGEST_TABLE:,} more: --json or --output FOLDER has them all")
         out.print()
     out.print(console.facts(evaluation.scores.scalars()))
     out.print(f"\n{evaluation.summary}")

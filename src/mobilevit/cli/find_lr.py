@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
-from mobilevit.cli.watcher import TerminalWatcher
-from mobilevit.files import picture_format, write_atomically
+from mobilevit.cli.training_progress import TerminalCallback
+from mobilevit.files import image_format, write_atomically
 from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 
@@ -23,12 +23,12 @@ class FindLrOptions(RunOptions):
 
 def run(arguments: Sequence[str]) -> int:
     options = parse_run(FindLrOptions, "find-lr", arguments)
-    form = picture_format(options.save)  # before the work
-    watcher = TerminalWatcher()
+    form = image_format(options.save)  # before the work
+    callback = TerminalCallback()
     try:
-        curve = find_lr(options.config, options.search, watcher)
+        curve = find_lr(options.config, options.search, callback)
     finally:
-        watcher.end()
+        callback.end()
     plot = BytesIO()
     curve.plot().savefig(plot, format=form.lower(), dpi=150)
     write_atomically(options.save, plot.getvalue())

@@ -18,19 +18,19 @@ from mobilevit.spec import ModelSpec, Preprocessing
 
 @dataclass(frozen=True)
 class InfoOptions:
-    """Show a network's stages, output shapes, parameters and multiply-adds. Without MODEL: every network by name."""
+    """Show a model's stages, output shapes, parameters and multiply-adds. Without MODEL: every model by name."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
-        ""  # a name of a network or of weights, or a model file
+        ""  # a name of a model or of weights, or a model file
     )
-    size_px: Annotated[int | None, SIDE] = None  # side of the square picture; None: what the network is made for
+    image_size: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
     json: bool = False  # print plain values for machines instead
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(InfoOptions, "info", arguments)
     names = [options.model] if options.model else list_models()
-    summaries = [info(name, options.size_px) for name in names]
+    summaries = [info(name, options.image_size) for name in names]
     spec = summaries[0].spec if options.model else None
     if options.json:
         described = [summary.to_dict() for summary in summaries]
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
             out.print(line)
         out.print()
     if options.model:
-        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].size_px} px"))
+        out.print(console.table(summaries[0].rows(), title=f"{names[0]} at {summaries[0].image_size} px"))
         out.print()
     out.print(console.table(_compared(summaries)))
     out.print("\nMACs are multiply-adds of convolutions, linear layers and attention products.")
@@ -57,11 +57,11 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
         "architecture": spec.architecture,
         "task": spec.task,
         "classes": f"{len(spec.classes):,}: {listed(label.name for label in spec.classes)}",
-        "pictures": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
+        "images": f"{_fitted(before)}, {before.interpolation}, {before.channel_order.upper()}, 0-1",
         "anchors": "its own" if spec.anchors else "",
         "score threshold": f"{threshold.value:g}, {threshold.reason}" if threshold else "",
         "source": origin.source,
-        "licence": origin.licence,
+        "license": origin.license,
         "score": origin.score,
         "note": origin.note,
     }
@@ -70,8 +70,8 @@ def _facts(spec: ModelSpec) -> dict[str, str]:
 
 def _fitted(before: Preprocessing) -> str:
     if before.fit == "stretch":
-        return f"stretched to {before.size_px} x {before.size_px} px"
-    return f"short side to {before.resize_px} px, centre of {before.size_px} px"
+        return f"stretched to {before.image_size} x {before.image_size} px"
+    return f"short side to {before.resize_px} px, center of {before.image_size} px"
 
 
 def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
@@ -79,7 +79,7 @@ def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
     return [
         {
             "model": summary.name,
-            "size": f"{summary.size_px} px",
+            "size": f"{summary.image_size} px",
             "parameters": summary.parameters,
             "MACs M": f"{summary.macs.total / 1e6:.2f}",
         }

@@ -13,7 +13,7 @@ Options = TypeVar("Options")
 INTERRUPTED = 130  # what a shell expects of a command that was asked to stop
 
 Model = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-SIDE = tyro.conf.arg(aliases=["--size"])  # of a size_px: what people type first
+SIDE = tyro.conf.arg(aliases=["--image-size"])  # of a image_size: what people type first
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Data = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 

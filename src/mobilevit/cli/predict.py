@@ -1,4 +1,4 @@
-"""`mobilevit predict MODEL PICTURES...`."""
+"""`mobilevit predict MODEL IMAGES...`."""
 
 import csv
 import sys
@@ -15,10 +15,10 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.data.finding import counted
-from mobilevit.errors import PictureError, UsageError, unknown
+from mobilevit.errors import ImageError, UsageError, unknown
 from mobilevit.files import clear_abandoned_files, make_folder
 from mobilevit.images.video import Video, is_video, locate
-from mobilevit.inference import MOMENT, Failure, Predictor
+from mobilevit.inference import MOMENT, ImageFailure, Predictor
 from mobilevit.interrupts import StopRequest
 from mobilevit.runtimes import TORCH, faster_beside
 from mobilevit.sources import STANDARD_INPUT, expand
@@ -28,25 +28,25 @@ from mobilevit.sources import STANDARD_INPUT, expand
 class PredictOptions:
     """Say what is in images and videos. Broken ones are reported and the rest goes on; the exit code is 1 then."""
 
-    model: Model  # a model file, or a name of the catalogue
-    pictures: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
+    model: Model  # a model file, or a name of the catalog
+    images: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES")
     ]
     top_k: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
     score_threshold: float | None = None  # leave out what is less likely, 0-1; None: the model's own, 0.3 for objects
     device: Device = "auto"  # where to run
     runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
-    batch_size: int = 32  # pictures at a time
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
-    json: bool = False  # a JSON list on standard output, one entry a picture
-    csv: bool = False  # CSV, a line a picture; segmentation: a class; detection: an object (no object, no line)
+    batch_size: int = 32  # images at a time
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    json: bool = False  # a JSON list on standard output, one entry an image
+    csv: bool = False  # CSV, a line an image; segmentation: a class; detection: an object (no object, no line)
     output: Path | None = None  # folder to write to what --format names
     format: str | None = None  # with commas between: image (drawn, videos stay videos), mask, jsonl, csv; None: image
     every: int = 1  # of a video: only each so-many-th frame
 
 
 def run(arguments: Sequence[str]) -> int:
-    options = parse(PredictOptions, "predict", _pictures_last(arguments))
+    options = parse(PredictOptions, "predict", _images_last(arguments))
     formats = _checked(options)
     if options.runtime == TORCH and (faster := faster_beside(options.model)):
         console.say(f"note: {faster}")
@@ -56,18 +56,18 @@ def run(arguments: Sequence[str]) -> int:
         batch_size=options.batch_size,
         top_k=options.top_k,
         score_threshold=options.score_threshold,
-        size_px=options.size_px,
+        image_size=options.image_size,
         runtime=options.runtime,
     )
     _say_threshold(predictor, options)
-    has_video = any(is_video(source.name) for source in expand(options.pictures))
+    has_video = any(is_video(source.name) for source in expand(options.images))
     columns = [*(MOMENT if has_video else ()), *predictor.columns]
     failures = Failures()
     with Outputs(options.output, formats, columns) as outputs:
         answers = _answers(predictor, options, draw=options.output is not None and "image" in formats)
         _tell(outputs.watch(failures.watch(answers)), _total(options), columns, options)
     if failures.count:
-        count = sum(1 for _ in expand(options.pictures))
+        count = sum(1 for _ in expand(options.images))
         console.say(f"{failures.count:,} of {counted(count, 'image')} could not be read")
     return 1 if failures.count else 0
 
@@ -77,13 +77,13 @@ Answer = tuple[Outcome, Image | None]  # what is said, and drawn where that is a
 
 def _answers(predictor: Predictor, options: PredictOptions, *, draw: bool) -> Iterator[Answer]:
     """Of each image, and of each frame of a video, in the order of the names."""
-    for of_video, sources in groupby(expand(options.pictures), lambda source: is_video(source.name)):
+    for of_video, sources in groupby(expand(options.images), lambda source: is_video(source.name)):
         if of_video:
             for source in sources:
                 yield from _of_video(predictor, source.name, options.every, draw=draw)
         elif draw:
             for outcome in predictor.drawn(sources):
-                yield (outcome, None) if isinstance(outcome, Failure) else outcome
+                yield (outcome, None) if isinstance(outcome, ImageFailure) else outcome
         else:
             yield from ((outcome, None) for outcome in predictor.stream(sources))
 
@@ -92,17 +92,17 @@ def _of_video(predictor: Predictor, name: str, every: int, *, draw: bool) -> Ite
     try:
         for said in predictor.frames(name, every=every):
             yield said, predictor.task.draw(said.frame.image, said.result) if draw else None
-    except PictureError as error:
-        yield Failure(name, str(error)), None
+    except ImageError as error:
+        yield ImageFailure(name, str(error)), None
 
 
 def _total(options: PredictOptions) -> int | None:
     """How many answers there will be; None where a camera or a video does not know."""
     total = 0
-    for source in expand(options.pictures):
+    for source in expand(options.images):
         try:
             count = Video(locate(source.name), options.every).count if is_video(source.name) else 1
-        except PictureError:
+        except ImageError:
             count = 1  # the line that says so
         if count is None:
             return None
@@ -110,8 +110,8 @@ def _total(options: PredictOptions) -> int | None:
     return total
 
 
-def _pictures_last(arguments: Sequence[str]) -> list[str]:
-    """Options first: the parser takes no pictures after an option that follows the model."""
+def _images_last(arguments: Sequence[str]) -> list[str]:
+    """Options first: the parser takes no images after an option that follows the model."""
     switches = {"-h", "--help", *(f"--{option.name}" for option in fields(PredictOptions) if option.type is bool)}
     options: list[str] = []
     names: list[str] = []
@@ -130,8 +130,8 @@ def _checked(options: PredictOptions) -> list[str]:
     """The formats of --output; UsageError where options do not fit together."""
     if options.json and options.csv:
         raise UsageError("--json and --csv exclude each other")
-    if not options.pictures:
-        raise UsageError("no images: name files, folders, patterns, addresses or videos, or - for standard input")
+    if not options.images:
+        raise UsageError("no images: name files, folders, patterns, URLs or videos, or - for standard input")
     if options.every < 1:
         raise UsageError(f"--every is {options.every}: it must be 1 or more")
     formats = [name.strip() for name in (options.format or "image").split(",") if name.strip()]
@@ -161,7 +161,7 @@ def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str]
         elif options.csv:
             _write_csv(outcomes, columns)
         else:
-            rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, Failure)]
+            rows = [outcome.row() for outcome in outcomes if not isinstance(outcome, ImageFailure)]
     if rows:
         console.results().print(console.table(rows))
 
@@ -174,7 +174,7 @@ class Failures:
 
     def watch(self, answers: Iterable[Answer]) -> Iterator[Answer]:
         for outcome, drawn in answers:
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, ImageFailure):
                 self.count += 1
                 console.say(f"error: {outcome.message}")
             yield outcome, drawn
@@ -195,7 +195,7 @@ class Outputs:
 
     def watch(self, answers: Iterable[Answer]) -> Iterator[Outcome]:
         for outcome, drawn in answers:
-            if self.folder is not None and not isinstance(outcome, Failure):
+            if self.folder is not None and not isinstance(outcome, ImageFailure):
                 self.begun = self.begun or self._begin(self.folder, outcome)
                 for output in self.begun:
                     output.add(outcome, drawn)
@@ -229,11 +229,11 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
 
 
 def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
-    """A heading and lines, written as they come; a picture that could not be read has none, and is told of on standard
+    """A heading and lines, written as they come; an image that could not be read has none, and is told of on standard
     error."""
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     for number, outcome in enumerate(outcomes):
-        if number == 0:  # not before: the first may show that the options do not fit the network
+        if number == 0:  # not before: the first may show that the options do not fit the model
             writer.writeheader()
-        if not isinstance(outcome, Failure):
+        if not isinstance(outcome, ImageFailure):
             writer.writerows(records_of(outcome))

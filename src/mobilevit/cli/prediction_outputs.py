@@ -13,12 +13,12 @@ from mobilevit.data.finding import counted
 from mobilevit.errors import OutputError
 from mobilevit.files import PartialFile, unused, write_atomically
 from mobilevit.images.video_writer import VideoWriter
-from mobilevit.inference import Failure, FrameResult
+from mobilevit.inference import FrameResult, ImageFailure
 from mobilevit.tasks.base import Result
 from mobilevit.text import printable, to_json
 
 Said = Result | FrameResult
-Outcome = Said | Failure
+Outcome = Said | ImageFailure
 
 
 class Output(Protocol):
@@ -166,7 +166,7 @@ def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
 
 
 def stem(source: str) -> str:
-    """A file name for what was made of `source`: a path, an address, "<stdin>" or "camera:0"."""
+    """A file name for what was made of `source`: a path, a URL, "<stdin>" or "camera:0"."""
     name = Path(source.strip("<>").replace(":", "-")).stem or "image"
     return os.fsencode(name)[:LONGEST_STEM].decode("utf-8", "ignore")
 

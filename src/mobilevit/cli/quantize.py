@@ -12,19 +12,19 @@ from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Model, parse
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, quantize
-from mobilevit.quantization.trial import Variant
+from mobilevit.quantization.variants import Variant
 
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """Write a network in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
+    """Write a model in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
 
-    model: Model  # a model file, or a name of the catalogue
-    calibrate: Path  # data set whose training pictures give the ranges, and choose
-    evaluate: Path  # data set with pictures that training has not seen; may be the same one
+    model: Model  # a model file, or a name of the catalog
+    calibrate: Path  # dataset whose training images give the ranges, and choose
+    evaluate: Path  # dataset with images that training has not seen; may be the same one
     format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
     output: Path | None = None  # folder for the file; None: that of the model file
-    size_px: Annotated[int | None, SIDE] = None  # side of the network's input; None: the model's own
+    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
     config: QuantizeConfig = field(default_factory=QuantizeConfig)
     json: bool = False  # everything as JSON on standard output
 
@@ -54,7 +54,7 @@ def _quantized(options: QuantizeOptions) -> Quantized:
             calibrate=options.calibrate,
             evaluate=options.evaluate,
             output=options.output,
-            size_px=options.size_px,
+            image_size=options.image_size,
             config=options.config,
             progress=lambda what, done, total: bar.update(shown, description=what, completed=done, total=total),
         )
@@ -78,9 +78,9 @@ def _row(variant: Variant, base: Variant) -> dict[str, object]:
 
 
 def _sentence(found: Quantized) -> str:
-    judged = found.judgement
+    judged = found.judgment
     return (
-        f"Kept '{found.kept.choice}'. On {judged.pictures:,} held-out pictures: {judged.metric} {judged.int8:.2%}, the "
-        f"network {judged.network:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
+        f"Kept '{found.kept.choice}'. On {judged.images:,} held-out images: {judged.metric} {judged.int8:.2%}, the "
+        f"model {judged.model:.2%}; difference {judged.difference:+.2f} points, 95 % interval {judged.low:+.2f} to "
         f"{judged.high:+.2f}."
     )

@@ -13,7 +13,7 @@ import tyro
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
 from mobilevit.cli.options import INTERRUPTED, parse
-from mobilevit.cli.watcher import TerminalWatcher
+from mobilevit.cli.training_progress import TerminalCallback
 from mobilevit.errors import UsageError
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.dry_run import dry_run
@@ -22,7 +22,7 @@ from mobilevit.training.run import RunResult, resume, train
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """Train a network on a folder of pictures and write a run folder. `--resume RUN` goes on with one instead."""
+    """Train a model on a folder of images and write a run folder. `--resume RUN` goes on with one instead."""
 
     dry_run: bool = False  # take a few steps, say how long an epoch takes and how much memory; write nothing
 
@@ -37,15 +37,15 @@ class ResumeOptions:
 
 
 def run(arguments: Sequence[str]) -> int:
-    watcher = TerminalWatcher()
+    callback = TerminalCallback()
     if any(argument.partition("=")[0] == "--resume" for argument in arguments):
         resumed = _options_to_resume(arguments)
-        result = resume(resumed.resume, watcher, data=resumed.data, epochs=resumed.epochs)
+        result = resume(resumed.resume, callback, data=resumed.data, epochs=resumed.epochs)
     else:
         options = parse_run(TrainOptions, "train", arguments)
         if options.dry_run:
-            return _try_out(options.config, watcher)
-        result = train(options.config, watcher)
+            return _try_out(options.config, callback)
+        result = train(options.config, callback)
     if _leads():
         _tell(result)
     return 0 if result.finished else INTERRUPTED
@@ -56,11 +56,11 @@ def _leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _try_out(config: TrainConfig, watcher: TerminalWatcher) -> int:
+def _try_out(config: TrainConfig, callback: TerminalCallback) -> int:
     try:
-        seen = dry_run(config, watcher)
+        seen = dry_run(config, callback)
     finally:
-        watcher.end()
+        callback.end()
     if _leads():
         console.results().print(console.facts(seen.facts()))
     return 0

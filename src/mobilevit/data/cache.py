@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mobilevit.data.decoding import PictureHeader, header, opened
+from mobilevit.data.decoding import ImageHeader, header, opened
 from mobilevit.data.sample import Sample
 from mobilevit.data.threads import Progress, in_threads
 from mobilevit.data.transforms import Geometry, Size
@@ -26,9 +26,9 @@ KEPT_SHARE = 0.8  # of the free memory that caches may take: the model, its work
 
 @dataclass(frozen=True)
 class KeptImage:
-    """An image of a cache; like an `OpenPicture`, whose `header` it has."""
+    """An image of a cache; like an `OpenImage`, whose `header` it has."""
 
-    header: PictureHeader  # of the file
+    header: ImageHeader  # of the file
     image: Image.Image  # what is kept of it
 
     def decode(self, *, draft_px: int | None = None, allow_truncated: bool = False) -> Image.Image:  # noqa: ARG002
@@ -37,7 +37,7 @@ class KeptImage:
 
 
 class ImageCache:
-    """The images of some samples by index, as `Geometry.picture` makes them; made by `Plan.fill`."""
+    """The images of some samples by index, as `Geometry.image` makes them; made by `Plan.fill`."""
 
     def __init__(self, pixels: Tensor, starts: Sequence[int], sources: Sequence[Size], sizes: Sequence[Size]) -> None:
         """`pixels` (bytes,) uint8: all images one after the other, (H, W, 3) each, from `starts` on."""
@@ -52,7 +52,7 @@ class ImageCache:
         start, (width, height) = int(self.starts[index]), self.sizes[index].tolist()
         pixels = self.pixels[start : start + 3 * width * height].numpy().reshape(height, width, 3)
         source_width, source_height = self.sources[index].tolist()
-        return KeptImage(PictureHeader((source_width, source_height), "RGB", ""), Image.fromarray(pixels))
+        return KeptImage(ImageHeader((source_width, source_height), "RGB", ""), Image.fromarray(pixels))
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Plan:
 
     samples: Sequence[Sample]
     geometries: Sequence[Geometry]
-    allow_truncated: bool = False  # as for `OpenPicture.decode`
+    allow_truncated: bool = False  # as for `OpenImage.decode`
 
     @classmethod
     def of(
         cls, samples: Sequence[Sample], geometry_of: Callable[[Size], Geometry], *, allow_truncated: bool = False
     ) -> "Plan":
-        """`geometry_of` says from an image's (width, height) what is kept of it. PictureError for a broken file."""
+        """`geometry_of` says from an image's (width, height) what is kept of it. ImageError for a broken file."""
         sizes = in_threads(lambda sample: header(sample.path).size, samples)
         return cls(samples, [geometry_of(size) for size in sizes], allow_truncated)
 
@@ -81,7 +81,7 @@ class Plan:
         return [3 * geometry.output[0] * geometry.output[1] for geometry in self.geometries]
 
     def fill(self, *, shared: bool, progress: Progress | None = None) -> ImageCache:
-        """Decode every image, in threads; PictureError at the first that is broken, in the order of the samples.
+        """Decode every image, in threads; ImageError at the first that is broken, in the order of the samples.
 
         `shared` puts the pixels where worker processes find them, however these are started. `progress` is called with
         (images done, images in all).
@@ -96,7 +96,7 @@ class Plan:
             with opened(self.samples[index].path) as source:
                 geometry = self.geometries[index]
                 decoded = source.decode(draft_px=geometry.draft_px, allow_truncated=self.allow_truncated)
-                image = geometry.picture(decoded)
+                image = geometry.image(decoded)
             target[ends[index] : ends[index + 1]] = np.asarray(image).reshape(-1)
 
         in_threads(keep, range(len(self.samples)), progress)

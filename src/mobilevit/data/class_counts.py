@@ -6,30 +6,30 @@ from typing import Any
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.targets import Targets
 from mobilevit.data.threads import in_threads
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.spec import ClassLabel
 
-Occurrences = Callable[[Any], Mapping[int, int]]  # of the classes in a target, such as `Task.occurrences`
+CountsOf = Callable[[Any], Mapping[int, int]]  # of the classes in a target, such as `Task.occurrences`
 
 
-def readable_occurrences(task: Targets) -> Occurrences:
-    """`task.occurrences`, none where the target's file is broken: the task's own check speaks of it."""
+def readable_occurrences(task: Targets) -> CountsOf:
+    """`task.class_counts`, none where the target's file is broken: the task's own check speaks of it."""
 
     def occurrences(target: Any) -> Mapping[int, int]:
         try:
-            return task.occurrences(target)
-        except PictureError:
+            return task.class_counts(target)
+        except ImageError:
             return {}
 
     return occurrences
 
 
-def class_counts(dataset: Dataset, occurrences: Occurrences) -> dict[str, list[int]]:
+def class_counts(dataset: Dataset, occurrences: CountsOf) -> dict[str, list[int]]:
     """For each split how often each class occurs, in the order of `dataset.classes`."""
     return {split: count(samples, len(dataset.classes), occurrences) for split, samples in dataset.splits.items()}
 
 
-def count(samples: Sequence[Sample], num_classes: int, occurrences: Occurrences) -> list[int]:
+def count(samples: Sequence[Sample], num_classes: int, occurrences: CountsOf) -> list[int]:
     """How often each of `num_classes` classes occurs."""
     return total(in_threads(occurrences, [sample.target for sample in samples]), num_classes)
 

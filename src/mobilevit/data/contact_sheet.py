@@ -1,4 +1,4 @@
-"""Sample pictures of every class on one sheet, to see at a glance what a data set holds."""
+"""Sample images of every class on one sheet, to see at a glance what a dataset holds."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -11,7 +11,7 @@ from mobilevit.data.class_counts import readable_occurrences
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.targets import Targets
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.spec import ClassLabel
 
 MAX_CLASSES = 20  # on one sheet; of more, an even choice
@@ -23,7 +23,7 @@ TITLE_PX = 64  # height of the heading of the sheet
 HEADING_PX = 34  # height of the heading of a class
 PAPER, INK, PALE = "#ffffff", "#1c1f24", "#6b7280"
 GROUND = "#eef0f3"  # around an image that is no square
-RIM = "#e2e5ea"  # so that pictures with a white edge end somewhere
+RIM = "#e2e5ea"  # so that images with a white edge end somewhere
 
 
 def contact_sheet(
@@ -57,7 +57,7 @@ def contact_sheet(
 def _chosen(
     dataset: Dataset, task: Targets, shown: Sequence[int], left_out: Collection[Path]
 ) -> dict[int, list[Sample]]:
-    """An even choice of each class's training pictures; where they fill no row, of the next split's too."""
+    """An even choice of each class's training images; where they fill no row, of the next split's too."""
     occurrences = readable_occurrences(task)
     chosen: dict[int, list[Sample]] = {index: [] for index in shown}
     for samples in dataset.splits.values():
@@ -76,7 +76,7 @@ def _write_title(sheet: Image.Image, dataset: Dataset, classes_shown: int) -> No
     classes = f"{total:,} classes" if classes_shown == total else f"{classes_shown} of {total:,} classes"
     splits = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
     name = dataset.root.resolve().name
-    _write(sheet, (MARGIN_PX, 22), [(name, 24, INK), (f"{classes} · pictures: {splits}", 15, PALE)])
+    _write(sheet, (MARGIN_PX, 22), [(name, 24, INK), (f"{classes} · images: {splits}", 15, PALE)])
 
 
 def _write_heading(sheet: Image.Image, top: int, label: ClassLabel, counts: str) -> None:
@@ -85,13 +85,13 @@ def _write_heading(sheet: Image.Image, top: int, label: ClassLabel, counts: str)
 
 
 def _write(sheet: Image.Image, start: tuple[int, int], texts: Sequence[tuple[str, int, str]]) -> None:
-    """Texts of (words, size in px, colour) on one line, the first in bold; cut short at the right margin."""
+    """Texts of (words, size in px, color) on one line, the first in bold; cut short at the right margin."""
     draw, (x, y) = ImageDraw.Draw(sheet), start
     baseline = y + texts[0][1]
-    for place, (words, size_px, colour) in enumerate(texts):
-        face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", size_px)
+    for place, (words, image_size, color) in enumerate(texts):
+        face = _face("DejaVuSans-Bold.ttf" if place == 0 else "DejaVuSans.ttf", image_size)
         words = _cut(words, face, sheet.width - MARGIN_PX - x)
-        draw.text((x, baseline), words, fill=colour, font=face, anchor="ls")
+        draw.text((x, baseline), words, fill=color, font=face, anchor="ls")
         x += int(face.getlength(words)) + 12
 
 
@@ -105,11 +105,11 @@ def _cut(words: str, face: ImageFont.FreeTypeFont, room_px: int) -> str:
 
 
 @cache
-def _face(name: str, size_px: int) -> ImageFont.FreeTypeFont:
+def _face(name: str, image_size: int) -> ImageFont.FreeTypeFont:
     """A font that comes with matplotlib, so that every machine draws the same."""
     from mobilevit.figures import get_data_path  # takes a second to import, and most checks draw nothing
 
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), size_px)
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), image_size)
 
 
 def _paste_tiles(sheet: Image.Image, top: int, tiles: Sequence[Image.Image]) -> None:
@@ -126,11 +126,11 @@ def _tiles(samples: Sequence[Sample], task: Targets, classes: Sequence[ClassLabe
 def _tile(sample: Sample, task: Targets, classes: Sequence[ClassLabel]) -> Image.Image | None:
     """A square: the center of the image, or all of it on a ground of its own."""
     try:
-        picture = decoding.decode(sample.path, draft_px=2 * TILE_PX)
-        scale = TILE_PX / (min(picture.size) if task.cuts_images else max(picture.size))
-        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-        drawn = task.draw_target(picture.resize(size, Image.Resampling.BICUBIC), sample.target, classes)
-    except PictureError:
+        image = decoding.decode(sample.path, draft_px=2 * TILE_PX)
+        scale = TILE_PX / (min(image.size) if task.cuts_images else max(image.size))
+        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        drawn = task.draw_target(image.resize(size, Image.Resampling.BICUBIC), sample.target, classes)
+    except ImageError:
         return None  # the doctor's findings speak of it
     if task.cuts_images:
         return ImageOps.fit(drawn, (TILE_PX, TILE_PX), Image.Resampling.BICUBIC)

@@ -1,6 +1,6 @@
-"""From a file, bytes, an array or a Pillow picture to 8-bit RGB, upright; or a PictureError that says why not.
+"""From a file, bytes, an array or a Pillow image to 8-bit RGB, upright; or a ImageError that says why not.
 
-`docs/pictures.md` has the table of every kind of file and what becomes of it. Safe in threads: Pillow's global settings
+`docs/images.md` has the table of every kind of file and what becomes of it. Safe in threads: Pillow's global settings
 are neither changed nor relied upon.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images.effort import afforded
 from mobilevit.images.opening import Opened, Source, decoder_errors, opened_image
 from mobilevit.images.png import metadata_follows_pixels
@@ -24,42 +24,42 @@ from mobilevit.images.truncation import decoded_part, few_enough, is_truncation
 
 
 def decode(source: Source, *, draft_px: int | None = None) -> Image.Image:
-    """The picture in mode RGB, EXIF orientation applied, transparent parts on white; the first frame of several.
+    """The image in mode RGB, EXIF orientation applied, transparent parts on white; the first frame of several.
 
-    An array is (H, W, 3) uint8 RGB or (H, W) uint8. `draft_px`: as for `OpenPicture.decode`. PictureError where the
+    An array is (H, W, 3) uint8 RGB or (H, W) uint8. `draft_px`: as for `OpenImage.decode`. ImageError where the
     source cannot be decoded, or is refused because decoding it would be unsafe.
     """
-    with opened(source) as picture:
-        return picture.decode(draft_px=draft_px)
+    with opened(source) as image:
+        return image.decode(draft_px=draft_px)
 
 
 @dataclass(frozen=True)
-class PictureHeader:
-    """What a picture says of itself before its pixels are decoded."""
+class ImageHeader:
+    """What an image says of itself before its pixels are decoded."""
 
     size: tuple[int, int]  # (width, height), EXIF orientation applied
     mode: str  # Pillow's name: RGB, L, P, RGBA, CMYK, I;16, ...
     format: str  # one of FORMATS, or MPO; empty for arrays
 
 
-def header(source: Source) -> PictureHeader:
-    """Fast, and no promise that the pixels can be decoded; PictureError as from `decode`."""
-    with opened(source) as picture:
-        return picture.header
+def header(source: Source) -> ImageHeader:
+    """Fast, and no promise that the pixels can be decoded; ImageError as from `decode`."""
+    with opened(source) as image:
+        return image.header
 
 
 @contextmanager
-def opened(source: Source) -> Iterator["OpenPicture"]:
-    """The picture with its header read and its pixels not decoded yet; PictureError as from `decode`.
+def opened(source: Source) -> Iterator["OpenImage"]:
+    """The image with its header read and its pixels not decoded yet; ImageError as from `decode`.
 
     The memory that its pixels take counts as used until the end: what is large is made smaller inside.
     """
     with quiet(), ExitStack() as held, opened_image(source) as found:
-        yield OpenPicture(found, held)
+        yield OpenImage(found, held)
 
 
-class OpenPicture:
-    """A picture whose size is known and whose pixels can be had, once."""
+class OpenImage:
+    """An image whose size is known and whose pixels can be had, once."""
 
     def __init__(self, found: Opened, held: ExitStack) -> None:
         """`held` keeps what the pixels need."""
@@ -68,13 +68,13 @@ class OpenPicture:
         self._found, self._held = found, held
 
     @property
-    def header(self) -> PictureHeader:
+    def header(self) -> ImageHeader:
         width, height = self.image.size
         size = (height, width) if self._orientation() in SIDEWAYS else (width, height)
-        return PictureHeader(size, self.image.mode, self.image.format or "")
+        return ImageHeader(size, self.image.mode, self.image.format or "")
 
     def decode(self, *, draft_px: int | None = None, allow_truncated: bool = False) -> Image.Image:
-        """A picture of its own in mode RGB, upright.
+        """An image of its own in mode RGB, upright.
 
         `draft_px` is the smallest short side that is still of use: a JPEG may then come out smaller than it is, by a
         factor of 2, 4 or 8, and sooner. With `allow_truncated`, one whose file was cut short is decoded too where it
@@ -93,18 +93,18 @@ class OpenPicture:
                 self._take_part(error)
             image = self.image
             upright = _upright(rgb(image, self.name), self._orientation())
-            plain = upright.copy() if upright is image else upright  # neither the caller's picture nor an open file
+            plain = upright.copy() if upright is image else upright  # neither the caller's image nor an open file
             plain.info = {}  # the orientation it speaks of has been applied
             return plain
 
     def values(self) -> NDArray[Any]:
-        """What is stored, upright: (H, W) integers, those of a palette picture its indices, or (H, W, 3) uint8 RGB.
+        """What is stored, upright: (H, W) integers, those of a palette image its indices, or (H, W, 3) uint8 RGB.
 
-        For masks, whose values are no colours: nothing is scaled, converted or laid on white. PictureError where it is
+        For masks, whose values are no colors: nothing is scaled, converted or laid on white. ImageError where it is
         broken, or of floating-point numbers.
         """
         if self.image.mode == "F":
-            raise PictureError(f"{self.name}: is of floating-point numbers: store whole ones, as an 8-bit PNG")
+            raise ImageError(f"{self.name}: is of floating-point numbers: store whole ones, as an 8-bit PNG")
         with decoder_errors(self.name):
             step = PNG_STEPS.get(_png_raw_mode(self.image), 1)
             self._load(self.image.size)
@@ -136,7 +136,7 @@ class OpenPicture:
 
 
 INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
-PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads greyscale of 2 and 4 bits over 0 to 255
+PNG_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads grayscale of 2 and 4 bits over 0 to 255
 
 
 def _png_raw_mode(image: Image.Image) -> str:
@@ -146,7 +146,7 @@ def _png_raw_mode(image: Image.Image) -> str:
 
 
 def _orientation(image: Image.Image, getexif: Callable[..., Image.Exif]) -> int:
-    """EXIF orientation, 1 to 8. A broken EXIF block says nothing, and the picture is taken as it is stored."""
+    """EXIF orientation, 1 to 8. A broken EXIF block says nothing, and the image is taken as it is stored."""
     if image.format in TURNED_ALREADY:
         return 1
     try:

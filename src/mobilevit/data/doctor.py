@@ -1,6 +1,6 @@
-"""Says what is wrong with a data set before any training: the fast part, the whole, and what to do about it.
+"""Says what is wrong with a dataset before any training: the fast part, the whole, and what to do about it.
 
-Knows no task: it is handed the one that read the data set, and asks it about the targets.
+Knows no task: it is handed the one that read the dataset, and asks it about the targets.
 """
 
 import time
@@ -13,24 +13,24 @@ import numpy as np
 
 from mobilevit.data import class_counts
 from mobilevit.data.duplicates import duplicate_findings, shared_findings
-from mobilevit.data.examination import Broken, Truncated, decodes, examine, read_header
 from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.oddities import (
+from mobilevit.data.image_findings import (
     broken_findings,
     first_reasons,
-    picture_findings,
+    image_findings,
     truncated_findings,
     unused_findings,
 )
-from mobilevit.data.report import DataReport, PictureSizes
+from mobilevit.data.image_inspection import Broken, Truncated, decodes, examine, read_header
+from mobilevit.data.report import DataReport, ImageSizes
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.data.similarity import same_pictures
+from mobilevit.data.similarity import same_images
 from mobilevit.data.splitting import evenly
 from mobilevit.data.targets import Targets
 from mobilevit.data.threads import Progress, in_threads
 from mobilevit.errors import DataError
 
-QUICK_PICTURES = 20_000  # headers that the fast part reads at most: about three seconds
+QUICK_IMAGES = 20_000  # headers that the fast part reads at most: about three seconds
 SIZE_STEP_PX, SIZE_MIN_PX = 32, 32  # of the training sizes that are suggested
 SEVERITIES = ("error", "warning", "info")  # in the order of a report
 
@@ -41,11 +41,11 @@ def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
     Of a larger set, 20,000 headers are read, evenly chosen, and a finding says so.
     """
     paths = _paths(dataset)
-    chosen = evenly(paths, QUICK_PICTURES)
+    chosen = evenly(paths, QUICK_IMAGES)
     broken, _ = _sorted_out(in_threads(read_header, chosen))
     findings = [*broken_findings(dataset, broken), *shared_findings(dataset), *task.check(dataset, thorough=False)]
     if len(chosen) < len(paths):
-        message = f"looked at {len(chosen):,} of {len(paths):,} pictures: `mobilevit check` looks at all of them"
+        message = f"looked at {len(chosen):,} of {len(paths):,} images: `mobilevit check` looks at all of them"
         findings.append(Finding("info", "sampled", message))
     return in_order(findings)
 
@@ -69,13 +69,13 @@ def undecodable(
 
 
 def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
-    """Decode every picture and say everything there is to say about the data set.
+    """Decode every image and say everything there is to say about the dataset.
 
-    `progress` is called with (pictures done, pictures in all). A core looks at about 900 JPEGs of 224 px a second.
+    `progress` is called with (images done, images in all). A core looks at about 900 JPEGs of 224 px a second.
     """
     start = time.perf_counter()
-    broken, pictures = _sorted_out(in_threads(examine, _paths(dataset), progress))
-    groups = [[pictures[index] for index in group] for group in same_pictures(pictures)]
+    broken, images = _sorted_out(in_threads(examine, _paths(dataset), progress))
+    groups = [[images[index] for index in group] for group in same_images(images)]
     readable, occurrences = _without(dataset, broken, task), class_counts.readable_occurrences(task)
     findings = [
         *broken_findings(dataset, broken),
@@ -83,7 +83,7 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
         *task.check(readable, thorough=True),
         *shared_findings(dataset),
         *duplicate_findings(dataset, groups, occurrences),
-        *picture_findings(dataset, pictures),
+        *image_findings(dataset, images),
         *unused_findings(dataset, task),
     ]
     return DataReport(
@@ -92,10 +92,10 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
         class_counts=class_counts.class_counts(readable if task.counts_images else dataset, occurrences),
         findings=in_order(findings),
         broken=broken,
-        duplicates=[[picture.path for picture in group] for group in groups],
-        sizes=PictureSizes.of([picture.header.size for picture in pictures]) if pictures else None,
-        suggested_size_px=_size_for([min(picture.header.size) for picture in pictures], task) if pictures else None,
-        grey_share=sum(picture.is_grey for picture in pictures) / max(1, len(pictures)),
+        duplicates=[[image.path for image in group] for group in groups],
+        sizes=ImageSizes.of([image.header.size for image in images]) if images else None,
+        suggested_image_size=_size_for([min(image.header.size) for image in images], task) if images else None,
+        gray_share=sum(image.is_gray for image in images) / max(1, len(images)),
         seconds=time.perf_counter() - start,
     )
 
@@ -103,10 +103,10 @@ def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> 
 def without_broken(
     task: Targets, dataset: Dataset, progress: Progress | None = None, *, allow_truncated: Sequence[str] = ()
 ) -> tuple[Dataset, list[Finding]]:
-    """The data set without what cannot be decoded, and a warning that counts the pictures (and masks).
+    """The dataset without what cannot be decoded, and a warning that counts the images (and masks).
 
-    Decodes every picture; `allow_truncated` as for `undecodable`. DataError where a class loses its last training
-    picture, or a split its last.
+    Decodes every image; `allow_truncated` as for `undecodable`. DataError where a class loses its last training
+    image, or a split its last.
     """
     paths = _files(task, dataset)
     broken, _ = undecodable(task, dataset, progress, allow_truncated=allow_truncated)
@@ -114,13 +114,13 @@ def without_broken(
         return dataset, []
     readable = _without(dataset, broken, task)
     _must_be_whole(task, dataset, readable)
-    count = f"{counted(len(broken), 'picture')} of {len(paths):,}"
+    count = f"{counted(len(broken), 'image')} of {len(paths):,}"
     message = f"left out {count} that cannot be read: {first_reasons(dataset, broken)}"
-    return readable, [Finding("warning", "unreadable", message, tuple(picture.path for picture in broken))]
+    return readable, [Finding("warning", "unreadable", message, tuple(image.path for image in broken))]
 
 
-def suggest_size_px(task: Targets, dataset: Dataset, sample: int = 200) -> int:
-    """A training size that the pictures can fill: the median short side of `sample` training pictures.
+def suggest_image_size(task: Targets, dataset: Dataset, sample: int = 200) -> int:
+    """A training size that the images can fill: the median short side of `sample` training images.
 
     Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them
     can be read.
@@ -129,7 +129,7 @@ def suggest_size_px(task: Targets, dataset: Dataset, sample: int = 200) -> int:
     broken, headers = _sorted_out(in_threads(read_header, chosen))
     if not headers:
         raise DataError(
-            f"no picture of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
+            f"no image of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
         )
     return _size_for([min(header.size) for header in headers], task)
 
@@ -140,7 +140,7 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _paths(dataset: Dataset) -> list[Path]:
-    """Every picture once, in however many splits it is."""
+    """Every image once, in however many splits it is."""
     return list(dict.fromkeys(sample.path for samples in dataset.splits.values() for sample in samples))
 
 
@@ -173,11 +173,11 @@ def _sorted_out(outcomes: Sequence[Fine | Broken | None]) -> tuple[list[Broken],
 
 def _size_for(short_sides: Sequence[int], task: Targets) -> int:
     steps = int(np.median(short_sides)) // SIZE_STEP_PX
-    return min(task.size_px, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
+    return min(task.image_size, max(SIZE_MIN_PX, steps * SIZE_STEP_PX))
 
 
 def _without(dataset: Dataset, broken: Sequence[Broken], task: Targets) -> Dataset:
-    paths = {picture.path for picture in broken}
+    paths = {image.path for image in broken}
 
     def whole(sample: Sample) -> bool:
         return sample.path not in paths and paths.isdisjoint(task.files(sample.target))
@@ -189,7 +189,7 @@ def _without(dataset: Dataset, broken: Sequence[Broken], task: Targets) -> Datas
 def _must_be_whole(task: Targets, before: Dataset, after: Dataset) -> None:
     empty = [split for split, samples in after.splits.items() if before.splits[split] and not samples]
     if empty:
-        raise DataError(f"no picture of {listed(empty)} can be read in {before.root}: copy the data again")
+        raise DataError(f"no image of {listed(empty)} can be read in {before.root}: copy the data again")
     if "train" not in after.splits:
         return
     remaining = {sample.path for sample in after.splits["train"]}
@@ -201,4 +201,4 @@ def _must_be_whole(task: Targets, before: Dataset, after: Dataset) -> None:
     )
     if lost - kept:
         names = listed([before.classes[index].name for index in sorted(lost - kept)])
-        raise DataError(f"no training picture of {names} can be read in {before.root}: copy them again")
+        raise DataError(f"no training image of {names} can be read in {before.root}: copy them again")

@@ -16,15 +16,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.data.class_counts import Occurrences
-from mobilevit.data.examination import Examined
+from mobilevit.data.class_counts import CountsOf
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed
+from mobilevit.data.image_inspection import Examined
 from mobilevit.data.sample import Dataset
 from mobilevit.data.similarity import MAX_STEP
 from mobilevit.data.splitting import evenly
 
 Key = TypeVar("Key")  # what is compared: a split, or classes
-Group = Sequence[Examined]  # the same picture, or nearly
+Group = Sequence[Examined]  # the same image, or nearly
 
 LEAKAGE = "data leakage, which makes the score too good"
 VIDEO = "where they are frames of one video, put the whole video into one split"
@@ -49,12 +49,12 @@ def shared_findings(dataset: Dataset) -> Iterator[Finding]:
             splits[sample.path] += 1
     shared = tuple(path for path, count in splits.items() if count > 1)
     if shared:
-        what = f"{counted(len(shared), 'picture')} listed in more than one split"
+        what = f"{counted(len(shared), 'image')} listed in more than one split"
         some = listed([inside(dataset.root, path) for path in shared], 3)
-        yield Finding("warning", "shared-picture", f"{what}: {LEAKAGE}; keep each in one: {some}", shared)
+        yield Finding("warning", "shared-image", f"{what}: {LEAKAGE}; keep each in one: {some}", shared)
 
 
-def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: Occurrences) -> Iterator[Finding]:
+def duplicate_findings(dataset: Dataset, groups: Sequence[Group], occurrences: CountsOf) -> Iterator[Finding]:
     """One finding for each of MEANINGS that some groups have; a group may have several.
 
     The same file contradicts itself where other classes occur in its targets. Images that are nearly the same do where

@@ -1,4 +1,4 @@
-"""What is said about a data set, by the doctor and by a task's own checks."""
+"""What is said about a dataset, by the doctor and by a task's own checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say about a data set. `message` is one line for people, with what to do where that helps."""
+    """One thing to say about a dataset. `message` is one line for people, with what to do where that helps."""
 
     severity: Severity  # "error": training would stop; "warning": worth a look; "info"
     kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...
@@ -37,5 +37,5 @@ def listed(names: Iterable[object], most: int = 5, between: str = ", ") -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 picture", "1,204 pictures"."""
+    """ "1 image", "1,204 images"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"

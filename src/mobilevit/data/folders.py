@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures, by name alone: nothing is opened.
+"""What lies in a folder of images, by name alone: nothing is opened.
 
 Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed, except to what is
 listed at its own place. One `scandir` a folder: 100,000 files take about a second.
@@ -12,7 +12,7 @@ from pathlib import Path
 from mobilevit.errors import DataError
 from mobilevit.files import expanded
 
-PICTURE_SUFFIXES = frozenset(  # of images.opening.FORMATS, and HEIC
+IMAGE_SUFFIXES = frozenset(  # of images.opening.FORMATS, and HEIC
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".mpo"}
     | {".avif", ".heic", ".heif", ".hif"}
 )
@@ -20,9 +20,9 @@ LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$rec
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar"})
 
 
-def is_picture(path: Path | str) -> bool:
-    """Whether the name ends like a picture's; the content is the doctor's to judge."""
-    return os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 (three times as fast as Path)
+def is_image(path: Path | str) -> bool:
+    """Whether the name ends like an image's; the content is the doctor's to judge."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (three times as fast as Path)
 
 
 def require_folder(path: Path | str) -> Path:
@@ -30,13 +30,13 @@ def require_folder(path: Path | str) -> Path:
     folder = expanded(Path(path))
     if os.path.isdir(folder):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         if not list_folder(folder):
-            raise DataError(f"{folder} is empty: give a folder of pictures")
+            raise DataError(f"{folder} is empty: give a folder of images")
         return folder
     there = os.path.exists(folder)  # noqa: PTH110
     if there and folder.suffix.lower() in ARCHIVE_SUFFIXES:
         raise DataError(f"{folder} is an archive: unpack it and give the folder")
     if there:
-        raise DataError(f"{folder} is a file: give the folder that holds the pictures")
+        raise DataError(f"{folder} is a file: give the folder that holds the images")
     raise DataError(f"there is no folder {folder}{_nearest(folder)}")
 
 
@@ -72,12 +72,12 @@ def files_below(folder: Path | str) -> Iterator[Path]:
     return map(Path, _walk(os.fspath(folder), None))
 
 
-def pictures_below(folder: Path | str, *, refused: Callable[[DataError], None] | None = None) -> list[Path]:
-    """The files of `files_below` whose names end like a picture's.
+def images_below(folder: Path | str, *, refused: Callable[[DataError], None] | None = None) -> list[Path]:
+    """The files of `files_below` whose names end like an image's.
 
     A folder that cannot be listed is a DataError; with `refused` that is told, and the others go on.
     """
-    return [Path(path) for path in _walk(os.fspath(folder), refused) if is_picture(path)]
+    return [Path(path) for path in _walk(os.fspath(folder), refused) if is_image(path)]
 
 
 def _walk(root: str, refused: Callable[[DataError], None] | None) -> Iterator[str]:

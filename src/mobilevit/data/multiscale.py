@@ -1,6 +1,6 @@
-"""The multi-scale sampler (paper, section 3.2): every step draws a picture size, and a batch that fits it.
+"""The multi-scale sampler (paper, section 3.2): every step draws an image size, and a batch that fits it.
 
-Small pictures come in large batches and large ones in small batches, so that a step costs about the same at every
+Small images come in large batches and large ones in small batches, so that a step costs about the same at every
 size; the epoch takes fewer steps. What is drawn is a pure function of (seed, epoch, step): any step can be asked for
 in any order, every process gets the same answer, and a run goes on inside an epoch where it stopped.
 `docs/sampler.md` has the rules, their sets of sizes, and what they save.
@@ -27,34 +27,38 @@ AUTO_BATCH = 0  # in place of a batch size: the largest that fits, which a run f
 
 @dataclass(frozen=True)
 class MultiScaleConfig:
-    """The sizes of the pictures that training draws from, and how many of each make a batch."""
+    """The sizes of the images that training draws from, and how many of each make a batch."""
 
     sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
-    size_px: int | None = None  # base side of the (square) pictures; None: from the data
+    image_size: int | None = None  # base side of the (square) images; None: from the data
     size_min_ratio: float = 0.625  # smallest side over the base, which it follows
     size_max_ratio: float = 1.25  # largest side over the base
-    size_min_px: int | None = None  # smallest side, whatever the base; None: by its ratio
-    size_max_px: int | None = None  # largest side, whatever the base; None: by its ratio
+    image_size_min: int | None = None  # smallest side, whatever the base; None: by its ratio
+    image_size_max: int | None = None  # largest side, whatever the base; None: by its ratio
     sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
     divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
-    batch_size: int = 32  # pictures in a batch at the base size, in each process; auto or 0: the most a GPU takes
+    batch_size: int = 32  # images in a batch at the base size, in each process; auto or 0: the most a GPU takes
 
     def __post_init__(self) -> None:
         """Refuses what no sampler can mean; UsageError."""
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
-        check_ranges(self, size_px=(32.0, 4096.0), size_min_px=side, size_max_px=side)  # the network halves five times
+        check_ranges(
+            self, image_size=(32.0, 4096.0), image_size_min=side, image_size_max=side
+        )  # the model halves five times
         check_ranges(self, size_min_ratio=(0.1, 1.0), size_max_ratio=(1.0, 10.0))
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
-        if self.size_min_px and self.size_max_px and self.size_min_px > self.size_max_px:
-            raise UsageError(f"--size-min-px {self.size_min_px} is larger than --size-max-px {self.size_max_px}")
+        if self.image_size_min and self.image_size_max and self.image_size_min > self.image_size_max:
+            raise UsageError(
+                f"--image-size-min {self.image_size_min} is larger than --image-size-max {self.image_size_max}"
+            )
 
 
 class Resolution(NamedTuple):
-    """One choice of the sampler: the side of square pictures, and how many of them one process takes."""
+    """One choice of the sampler: the side of square images, and how many of them one process takes."""
 
-    size_px: int
+    image_size: int
     batch_size: int
 
 
@@ -91,25 +95,25 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
 
 def base_size(config: MultiScaleConfig) -> int:
     """The base size of a config in which it is set; UsageError where it is not."""
-    if config.size_px is None:
-        raise UsageError("the base size of the pictures is not set: give --size-px")
-    return config.size_px
+    if config.image_size is None:
+        raise UsageError("the base size of the images is not set: give --image-size")
+    return config.image_size
 
 
 def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
-    smallest = config.size_min_px or base_px * config.size_min_ratio
-    largest = config.size_max_px or base_px * config.size_max_ratio
+    smallest = config.image_size_min or base_px * config.size_min_ratio
+    largest = config.image_size_max or base_px * config.size_max_ratio
     if not smallest <= base_px <= largest:
         raise UsageError(
             f"the base size of {base_px} px lies outside the sizes to train at, {smallest:g} to {largest:g} px: "
-            "give --size-min-px and --size-max-px that fit it, or neither"
+            "give --image-size-min and --image-size-max that fit it, or neither"
         )
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]
     return sorted({_to_multiple(side, divisor) for side in sides})
 
 
-# The paper's 32 is an eighth of its 256 px. Smaller pictures keep its five sizes with a smaller divisor: in steps of
+# The paper's 32 is an eighth of its 256 px. Smaller images keep its five sizes with a smaller divisor: in steps of
 # 32, a base of 64 px would leave 64 and 96, and an epoch would cost more than without the sampler.
 DIVISORS = ((192, 32), (96, 16), (0, 8))
 
@@ -121,7 +125,7 @@ def _to_multiple(value: float, divisor: int) -> int:
 
 
 def _batch_size(pixels: int, area: int, base_batch: int, rule: Rule, world_size: int) -> int:
-    """How many pictures of `area` hold `pixels` together: b_t = H_n W_n b / (H_t W_t), cut to a whole number."""
+    """How many images of `area` hold `pixels` together: b_t = H_n W_n b / (H_t W_t), cut to a whole number."""
     batch = max(base_batch if rule.at_least_base else 1, pixels // area)
     return _to_multiple(batch, world_size) if rule.divisible else batch
 
@@ -129,11 +133,11 @@ def _batch_size(pixels: int, area: int, base_batch: int, rule: Rule, world_size:
 def expected_epoch(choices: tuple[Resolution, ...], base_px: int) -> float:
     """Pixels of a multi-scale epoch over those of an epoch at the base size.
 
-    A step takes b pictures of s x s pixels, each choice equally often, so an epoch of N pictures has N / E[b] steps
+    A step takes b images of s x s pixels, each choice equally often, so an epoch of N images has N / E[b] steps
     and N E[b s^2] / E[b] pixels.
     """
-    pictures = sum(choice.batch_size for choice in choices)
-    return sum(choice.batch_size * choice.size_px**2 for choice in choices) / (pictures * base_px**2)
+    images = sum(choice.batch_size for choice in choices)
+    return sum(choice.batch_size * choice.image_size**2 for choice in choices) / (images * base_px**2)
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ class MultiScaleSampler(Sampler[list[Key]]):
     ) -> None:
         """`start_step` goes on inside an epoch: the batches before it are left out. DataError without samples."""
         if num_samples < 1:
-            raise DataError("there are no pictures to train on")
+            raise DataError("there are no images to train on")
         assert 0 <= rank < world_size
         self.schedule = Schedule(resolutions(config, world_size), -(-num_samples // world_size), seed)
         self.num_samples, self.seed, self.rank, self.world_size = num_samples, seed, rank, world_size
@@ -206,10 +210,10 @@ class MultiScaleSampler(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, share = self.epoch, self._share(self.epoch)
         for step in range(self.start_step, self.schedule.steps(epoch)):
-            size_px, batch_size = self.schedule.step(epoch, step)
+            image_size, batch_size = self.schedule.step(epoch, step)
             start = self.schedule.taken(epoch, step)
             indices = share.take(range(start, start + batch_size), mode="wrap").tolist()
-            yield [Key(index, epoch, size_px) for index in indices]
+            yield [Key(index, epoch, image_size) for index in indices]
 
     def _share(self, epoch: int) -> NDArray[np.int64]:
         """The samples of this process in the order of the epoch."""

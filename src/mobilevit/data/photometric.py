@@ -1,4 +1,4 @@
-"""Photometric distortion of SSD (Liu et al., ECCV 2016), as the paper trains its detectors with: colours only."""
+"""Photometric distortion of SSD (Liu et al., ECCV 2016), as the paper trains its detectors with: colors only."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +10,18 @@ HUE = 0.05  # largest turn, of the whole circle
 CHANCE = 0.5  # of each change, by itself
 
 
-def distorted(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An RGB picture with other contrast, brightness, saturation, hue and order of channels, each by half a chance.
+def distorted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """An RGB image with other contrast, brightness, saturation, hue and order of channels, each by half a chance.
 
-    The contrast changes before the colours or after them, by a fair coin (official code, v0.1).
+    The contrast changes before the colors or after them, by a fair coin (official code, v0.1).
     """
     contrast_first = rng.random() < CHANCE
-    pixels = np.asarray(picture, np.float32)
+    pixels = np.asarray(image, np.float32)
     if contrast_first:
         pixels = _contrast(pixels, rng)
     if rng.random() < CHANCE:
         pixels = pixels + np.float32(rng.uniform(-BRIGHTNESS, BRIGHTNESS) * 255)
-    pixels = _colours(pixels, rng)
+    pixels = _colors(pixels, rng)
     if not contrast_first:
         pixels = _contrast(pixels, rng)
     if rng.random() < CHANCE:
@@ -33,7 +33,7 @@ def _contrast(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     return pixels * np.float32(rng.uniform(*CONTRAST)) if rng.random() < CHANCE else pixels
 
 
-def _colours(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _colors(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Saturation and hue, in HSV of eight bits."""
     saturated, turned = rng.random(2) < CHANCE
     factor, turn = rng.uniform(*SATURATION), rng.uniform(-HUE, HUE)

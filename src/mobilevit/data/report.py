@@ -1,4 +1,4 @@
-"""DataReport: what the doctor found, for people, for machines and as a picture."""
+"""DataReport: what the doctor found, for people, for machines and as an image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,18 +10,18 @@ from PIL import Image
 
 from mobilevit.data.class_counts import class_weights, imbalance
 from mobilevit.data.contact_sheet import contact_sheet
-from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, printable
+from mobilevit.data.image_inspection import Broken
 from mobilevit.data.sample import Dataset
 from mobilevit.data.targets import Targets
 
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Of a length in pixels over all pictures."""
+    """Of a length in pixels over all images."""
 
     min: int
-    p05: int  # a twentieth of the pictures is smaller
+    p05: int  # a twentieth of the images is smaller
     median: int
     p95: int
     max: int
@@ -32,30 +32,30 @@ class Quantiles:
 
 
 @dataclass(frozen=True)
-class PictureSizes:
-    """How large the pictures are, upright."""
+class ImageSizes:
+    """How large the images are, upright."""
 
     short_side_px: Quantiles
     long_side_px: Quantiles
 
     @classmethod
-    def of(cls, sizes: Sequence[tuple[int, int]]) -> "PictureSizes":
+    def of(cls, sizes: Sequence[tuple[int, int]]) -> "ImageSizes":
         return cls(Quantiles.of([min(size) for size in sizes]), Quantiles.of([max(size) for size in sizes]))
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """The whole check of a data set."""
+    """The whole check of a dataset."""
 
     dataset: Dataset
     task: Targets
     class_counts: Mapping[str, Sequence[int]]  # for each split how often each class occurs, where its files can be read
     findings: Sequence[Finding]  # errors first
-    broken: Sequence[Broken]  # pictures that cannot be decoded, and why
-    duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same picture
-    sizes: PictureSizes | None  # of the pictures that can be decoded; None where there are none
-    suggested_size_px: int | None  # for training
-    grey_share: float  # of the pictures, 0-1
+    broken: Sequence[Broken]  # images that cannot be decoded, and why
+    duplicates: Sequence[Sequence[Path]]  # groups of the same or nearly the same image
+    sizes: ImageSizes | None  # of the images that can be decoded; None where there are none
+    suggested_image_size: int | None  # for training
+    gray_share: float  # of the images, 0-1
     seconds: float  # that the check took
 
     @property
@@ -78,8 +78,8 @@ class DataReport:
         return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
     def grid(self) -> Image.Image:
-        """Sample pictures of the classes on one sheet."""
-        return contact_sheet(self.dataset, self.task, self.class_counts, {picture.path for picture in self.broken})
+        """Sample images of the classes on one sheet."""
+        return contact_sheet(self.dataset, self.task, self.class_counts, {image.path for image in self.broken})
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values for JSON."""
@@ -89,7 +89,7 @@ class DataReport:
             "root": printable(self.dataset.root),
             "task": self.dataset.task,
             "ok": self.ok,
-            "pictures": {split: len(samples) for split, samples in self.dataset.splits.items()},
+            "images": {split: len(samples) for split, samples in self.dataset.splits.items()},
             "counted": self.task.counted,
             "classes": [
                 {**asdict(label), **{split: counts[split][index] for split in counts}, "weight": weights[index]}
@@ -97,12 +97,12 @@ class DataReport:
             ],
             "imbalance": imbalance(counts["train"]),
             "sizes": asdict(self.sizes) if self.sizes else None,
-            "suggested_size_px": self.suggested_size_px,
-            "grey_share": self.grey_share,
+            "suggested_image_size": self.suggested_image_size,
+            "gray_share": self.gray_share,
             "findings": [
                 {**asdict(finding), "paths": [printable(path) for path in finding.paths]} for finding in self.findings
             ],
-            "broken": [{"path": printable(picture.path), "reason": picture.reason} for picture in self.broken],
+            "broken": [{"path": printable(image.path), "reason": image.reason} for image in self.broken],
             "duplicates": [[printable(path) for path in group] for group in self.duplicates],
             "seconds": round(self.seconds, 3),
         }

@@ -1,4 +1,4 @@
-"""What a data set is, before and after decoding. Every task fills the same shapes with its own targets."""
+"""What a dataset is, before and after decoding. Every task fills the same shapes with its own targets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from mobilevit.spec import ClassLabel
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture on disk and what is known about it: a class index, boxes, or the path of a mask."""
+    """An image on disk and what is known about it: a class index, boxes, or the path of a mask."""
 
     path: Path
     target: Any
@@ -21,14 +21,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
+    """A dataset as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
 
     root: Path
     task: str
     classes: tuple[ClassLabel, ...]
     splits: Mapping[str, tuple[Sample, ...]]
     notes: tuple[Finding, ...] = ()  # what the reader found and mended
-    files: tuple[Path, ...] = ()  # that the reader used beside pictures and masks: annotations, lists, names of classes
+    files: tuple[Path, ...] = ()  # that the reader used beside images and masks: annotations, lists, names of classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Key:
 
     index: int
     epoch: int
-    size_px: int
+    image_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One transformed sample: (3, H, W) uint8 RGB, the target as the task sees it, and its index in the split."""
 
-    picture: Tensor
+    image: Tensor
     target: Any
     index: int
 
@@ -53,11 +53,11 @@ class Item:
 class Batch:
     """(B, 3, H, W) uint8 RGB, targets (collated by the task to train on, a list to evaluate), (B,) int64 indices."""
 
-    pictures: Tensor
+    images: Tensor
     targets: Any
     indices: Tensor
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory; the loader asks for it where it is for a GPU."""
         targets = self.targets if isinstance(self.targets, list) else self.targets.pin_memory()
-        return replace(self, pictures=self.pictures.pin_memory(), targets=targets)
+        return replace(self, images=self.images.pin_memory(), targets=targets)

@@ -7,35 +7,35 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.data.examination import Examined
+from mobilevit.data.image_inspection import Examined
 
 MAX_BITS = 3  # of 64 in which the fingerprints of copies may differ; found by four bands of 16 bits, one of them equal
 MAX_STEP = 8  # of 255, in any pixel of the thumbnails. A copy of half the size at JPEG quality 75 stays below 5
-MAX_NEIGHBOURS = 250  # pictures of one band that each is compared with: bounds the work where thousands are alike
+MAX_NEIGHBORS = 250  # images of one band that each is compared with: bounds the work where thousands are alike
 
 
-def same_pictures(pictures: Sequence[Examined]) -> list[list[int]]:
-    """Groups of indices into `pictures`, two or more in each, in order: the same file or nearly the same picture."""
-    if not pictures:
+def same_images(images: Sequence[Examined]) -> list[list[int]]:
+    """Groups of indices into `images`, two or more in each, in order: the same file or nearly the same image."""
+    if not images:
         return []
     equal: dict[bytes, list[int]] = defaultdict(list)
-    for index, picture in enumerate(pictures):
-        equal[picture.digest].append(index)
+    for index, image in enumerate(images):
+        equal[image.digest].append(index)
     links = [(group[0], other) for group in equal.values() for other in group[1:]]
     firsts = np.array([group[0] for group in equal.values()])
     near = near_pairs(
-        np.array([pictures[index].fingerprint for index in firsts], dtype=np.uint64),
-        np.array([list(pictures[index].thumbnail) for index in firsts], dtype=np.uint8),
+        np.array([images[index].fingerprint for index in firsts], dtype=np.uint64),
+        np.array([list(images[index].thumbnail) for index in firsts], dtype=np.uint8),
     )
-    return _join(len(pictures), [*links, *((int(firsts[a]), int(firsts[b])) for a, b in near)])
+    return _join(len(images), [*links, *((int(firsts[a]), int(firsts[b])) for a, b in near)])
 
 
 def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> set[tuple[int, int]]:
-    """Index pairs of nearly equal pictures, from (N,) fingerprints and (N, 192) thumbnails.
+    """Index pairs of nearly equal images, from (N,) fingerprints and (N, 192) thumbnails.
 
     Two numbers of 64 bits that differ in at most three bits agree in one of four bands of 16: sort by each band, and
-    compare neighbours at growing distance while their band is the same. Where thousands share a band, those of like
-    brightness are neighbours.
+    compare neighbors at growing distance while their band is the same. Where thousands share a band, those of like
+    brightness are neighbors.
     """
     pairs: set[tuple[int, int]] = set()
     brightness = thumbnails.mean(axis=1)
@@ -43,7 +43,7 @@ def near_pairs(fingerprints: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) 
         keys = (fingerprints >> np.uint64(16 * band)) & np.uint64(0xFFFF)
         order = np.lexsort((brightness, fingerprints, keys))
         places = np.arange(len(order))
-        for distance in range(1, min(MAX_NEIGHBOURS, len(order))):
+        for distance in range(1, min(MAX_NEIGHBORS, len(order))):
             places = places[: np.searchsorted(places, len(order) - distance)]
             places = places[keys[order[places]] == keys[order[places + distance]]]
             if not len(places):

@@ -1,4 +1,4 @@
-"""Which pictures are which split, by name or chosen by seed; and a few that stand for all."""
+"""Which images are which split, by name or chosen by seed; and a few that stand for all."""
 
 import hashlib
 import os
@@ -26,10 +26,10 @@ def split_named(name: str) -> str | None:
 def split_by_seed(
     groups: Mapping[str, Sequence[Path]], root: Path, fraction: float, seed: int
 ) -> tuple[Groups, Groups]:
-    """Training and val pictures of every group (a class): a function of names and seed alone.
+    """Training and val images of every group (a class): a function of names and seed alone.
 
-    A picture's rank is the hash of the seed and its path below `root`, so neither the order of files nor where the
-    folder lies matters. A group keeps at least one picture for training, and has one in val where it has two.
+    An image's rank is the hash of the seed and its path below `root`, so neither the order of files nor where the
+    folder lies matters. A group keeps at least one image for training, and has one in val where it has two.
     `fraction` goes to val, 0-1, both excluded.
     """
     train: Groups = {}

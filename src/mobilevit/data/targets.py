@@ -12,19 +12,19 @@ from mobilevit.spec import ClassLabel
 
 
 class Targets(Protocol):
-    """The part of `tasks.base.Task` that speaks of a data set's targets; see there."""
+    """The part of `tasks.base.Task` that speaks of a dataset's targets; see there."""
 
     counted: str
     counts_images: bool
-    size_px: int
+    image_size: int
     cuts_images: bool
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]: ...
 
-    def occurrences(self, target: Any) -> Mapping[int, int]: ...
+    def class_counts(self, target: Any) -> Mapping[int, int]: ...
 
     def files(self, target: Any) -> Sequence[Path]: ...
 
     def legend(self, dataset: Dataset, width: int) -> Image.Image | None: ...
 
-    def draw_target(self, picture: Image.Image, target: Any, classes: Sequence[ClassLabel]) -> Image.Image: ...
+    def draw_target(self, image: Image.Image, target: Any, classes: Sequence[ClassLabel]) -> Image.Image: ...

@@ -10,7 +10,7 @@ from mobilevit.datasets import mask_look
 from mobilevit.datasets.pairs import LOOKED_AT, MASK_ENDINGS, SAME_NAMES, Matched
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether nearly all images have a mask beside them, which also looks like one."""
     found = list(matched_splits(root).values())
     pairs = [pair for part in found for pair in part.masks.items()]
@@ -29,7 +29,7 @@ def matched_splits(root: Path) -> dict[str | None, Matched]:
 
 def _matched(folder: Path) -> Matched:
     """By the first of MASK_ENDINGS with which there are any."""
-    images = [path for path in folders.files_in(folder) if folders.is_picture(path)]
+    images = [path for path in folders.files_in(folder) if folders.is_image(path)]
     for ending in MASK_ENDINGS[1:]:
         found = dict(_with_ending(images, ending))
         if found:

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import yaml
 
-from mobilevit.datasets.annotation import TRAINVAL
+from mobilevit.datasets.annotation_records import TRAINVAL
 from mobilevit.datasets.placing import Placed, Splits, Writer, lines, plain, write
 from mobilevit.tasks.detection import voc
 from mobilevit.tasks.detection.target import Boxes

@@ -17,7 +17,7 @@ IMAGE_ENDINGS = ("", "image", "images", "img", "imgs")
 BETWEEN = "_- ."  # that may stand before the ending
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     return bool(folder_pairs(root))
 
 

@@ -58,14 +58,14 @@ HASHTAG = re.compile(r"#\w\S*\Z")  # a comment of one word: perhaps a class
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ClassRow:
     number: int  # of the line
     name: str
     color: Color | None = None
     value: int | None = None  # of pixels to leave out
 
 
-def _parsed(path: Path, number: int, line: str) -> _Row:
+def _parsed(path: Path, number: int, line: str) -> _ClassRow:
     """Name and color of a line. It is taken apart into words first, in time that grows with its length alone."""
     where, line = f"{path}, line {number}", line.strip()
     spaced = line.translate(SEPARATORS)
@@ -82,7 +82,7 @@ def _parsed(path: Path, number: int, line: str) -> _Row:
     head = texts[: len(texts) - taken]
     if IGNORE in head and all(word == IGNORE or NUMBER.fullmatch(word) for word in head):
         return _left_out(where, number, [int(word) for word in head if word != IGNORE], color)
-    return _Row(number, line[: _end_of_name(spaced, texts[len(texts) - taken :])], color)
+    return _ClassRow(number, line[: _end_of_name(spaced, texts[len(texts) - taken :])], color)
 
 
 SEPARATORS = str.maketrans(dict.fromkeys(",:", " "))  # beside blanks
@@ -141,19 +141,19 @@ def color_of(words: Sequence[str], where: str) -> Color:
     return parts[0], parts[1], parts[2]
 
 
-def _left_out(where: str, number: int, values: Sequence[int], color: Color | None) -> _Row:
+def _left_out(where: str, number: int, values: Sequence[int], color: Color | None) -> _ClassRow:
     """The line of what is left out: "ignore 11", "11 ignore", "ignore 224 224 192"."""
     if color is not None:
-        return _Row(number, IGNORE, color)
+        return _ClassRow(number, IGNORE, color)
     if len(values) != 1:
         hint = f"add one, such as '{IGNORE} 11' or '{IGNORE} 224 224 192'; {IGNORED} is left out without such a line"
         raise DataError(f"{where}: '{IGNORE}' has {'several values' if values else 'no value and no color'}: {hint}")
     if values[0] > IGNORED:
         raise DataError(f"{where}: {values[0]} cannot be left out: the values of masks lie between 0 and {IGNORED}")
-    return _Row(number, IGNORE, value=values[0])
+    return _ClassRow(number, IGNORE, value=values[0])
 
 
-def _ignored_color(path: Path, ignored: Sequence[_Row]) -> Color | None:
+def _ignored_color(path: Path, ignored: Sequence[_ClassRow]) -> Color | None:
     colors = [row.color for row in ignored if row.color is not None]
     if len(colors) > 1:
         raise DataError(f"{path} has the line '{IGNORE}' twice: one color can be left out")

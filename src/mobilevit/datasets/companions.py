@@ -103,7 +103,7 @@ def _masks_in(listing: Listing, place: Path) -> str | None:
 def _stem(path: Path | str) -> str:
     """The name without the suffix, case aside; of "a.jpg.json" as of "a.json"."""
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122 (a tenth of the time)
-    return (os.path.splitext(name)[0] if folders.is_picture(name) else name).casefold()  # noqa: PTH122
+    return (os.path.splitext(name)[0] if folders.is_image(name) else name).casefold()  # noqa: PTH122
 
 
 def _groups(listing: Listing, place: Path) -> list[Sequence[str]]:

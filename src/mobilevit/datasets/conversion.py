@@ -37,7 +37,7 @@ class Converted:
     """What was written, and what was mended or left out on the way."""
 
     folder: Path
-    pictures: Mapping[str, int]  # of each split
+    images: Mapping[str, int]  # of each split
     boxes: int
     findings: tuple[Finding, ...]
     masks: int = 0
@@ -63,7 +63,7 @@ def convert_data(
     The images are copied; with `link` they get a second name instead, which takes no room: then changing an image
     in one place changes it in the other. `target` is there as a whole or not at all. What is mended at reading stays
     mended, and is in the findings, with what the format cannot hold. `progress` is called with (images done, in all).
-    DataError where the source cannot be read, PictureError where a mask cannot, OutputError where the target is not
+    DataError where the source cannot be read, ImageError where a mask cannot, OutputError where the target is not
     empty or cannot be written.
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
@@ -108,16 +108,16 @@ def _task_for(source: Path, to: str, data_format: str | None) -> str:
     if data_format is not None:
         able = [name for name in able if data_format in READERS[name].FORMATS] or able
     if len(able) > 1:
-        name = tasks.recognise(source, data_format=data_format).name
+        name = tasks.recognize(source, data_format=data_format).name
         if name not in able:
             raise DataError(f"{source} has images of classes: boxes or masks are expected")
         return name
-    if able == ["segmentation"] and box_reader.recognises(source) and not mask_reader.recognises(source, asked=True):
+    if able == ["segmentation"] and box_reader.recognizes(source) and not mask_reader.recognizes(source, asked=True):
         raise DataError(
             f"{source} has boxes, and {to} holds masks, which cannot be made from boxes: outlines are needed, as "
             f"COCO's segmentation has them. Boxes can be written as {listed(list(box_writers.WRITERS))}"
         )
-    if able == ["detection"] and mask_reader.recognises(source) and not tasks.get("detection").recognises(source):
+    if able == ["detection"] and mask_reader.recognizes(source) and not tasks.get("detection").recognizes(source):
         raise DataError(
             f"{source} has masks, and {to} holds boxes: give a format of masks, or say that the masks are instances"
         )
@@ -143,13 +143,13 @@ def _boxed(dataset: Dataset) -> Dataset:
 
 def _refuse_target(source: Path, target: Path) -> None:
     if target.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{target} lies inside {source}: the two data sets would be read as one; choose another place")
+        raise UsageError(f"{target} lies inside {source}: the two datasets would be read as one; choose another place")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"{target} exists and is not empty: choose another folder, or remove it")
 
 
 def _readable(dataset: Dataset) -> tuple[Dataset, list[Finding]]:
-    """Without the pictures that cannot be read, of which no one knows the size."""
+    """Without the images that cannot be read, of which no one knows the size."""
     broken = [sample.path for some in dataset.splits.values() for sample in some if sample.target.size == UNREADABLE]
     if not broken:
         return dataset, []
@@ -158,7 +158,7 @@ def _readable(dataset: Dataset) -> tuple[Dataset, list[Finding]]:
         for split, some in dataset.splits.items()
     }
     shown = listed([inside(dataset.root, path) for path in broken], 3)
-    message = f"{counted(len(broken), 'picture')} that cannot be read, left out: {shown}"
+    message = f"{counted(len(broken), 'image')} that cannot be read, left out: {shown}"
     return replace(dataset, splits=splits), [Finding("warning", "unreadable", message, tuple(broken))]
 
 

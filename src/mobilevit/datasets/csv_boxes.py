@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_SIZE_PX, WHOLE, Corners, Size, Statements
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, WHOLE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_text
 from mobilevit.errors import DataError
@@ -57,7 +57,7 @@ def read(listing: Listing) -> Statements:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _BoxRow:
     number: int  # of its line
     image: str
     name: str
@@ -96,7 +96,7 @@ def _split_of(listing: Listing, path: Path) -> str | None:
     return listing.split_of(path) or next(filter(None, map(split_named, words)), None)
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Path) -> Iterator[_BoxRow]:
     text = read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]))
     columns = _columns(next(reader, [])) or {}
@@ -108,7 +108,7 @@ def _rows(path: Path) -> Iterator[_Row]:
         raise DataError(f"{path}, line {reader.line_num}: {words_of(error)}: export the table again") from error
 
 
-def _row(cells: Sequence[str], columns: Mapping[str, int], number: int, where: str) -> _Row:
+def _row(cells: Sequence[str], columns: Mapping[str, int], number: int, where: str) -> _BoxRow:
     if len(cells) <= max(columns.values()):
         raise DataError(f"{where}: {len(cells)} columns, fewer than the header has")
     values = {column: cells[place].strip() for column, place in columns.items()}
@@ -116,7 +116,7 @@ def _row(cells: Sequence[str], columns: Mapping[str, int], number: int, where: s
         raise DataError(f"{where}: no image is named")
     sides = [values[side] for side in SIDES]
     corners = None if not any(sides) else tuple(_number(values[side], side, where) for side in SIDES)
-    return _Row(number, values["image"], values.get("class", ""), corners, _size(values, where))  # type: ignore[arg-type]
+    return _BoxRow(number, values["image"], values.get("class", ""), corners, _size(values, where))  # type: ignore[arg-type]
 
 
 def _number(text: str, what: str, where: str) -> float:
@@ -131,12 +131,12 @@ def _size(values: Mapping[str, str], where: str) -> Size | None:
     if not values.get("width") or not values.get("height"):
         return None
     width, height = (_number(values[side], side, where) for side in ("width", "height"))
-    if not (0 <= width <= MAX_SIZE_PX and 0 <= height <= MAX_SIZE_PX):
+    if not (0 <= width <= MAX_IMAGE_SIZE and 0 <= height <= MAX_IMAGE_SIZE):
         raise DataError(f"{where}: the size is {width:g} x {height:g}: pixels are expected")
     return (round(width), round(height)) if width >= 1 and height >= 1 else None
 
 
-def _images(images: ImagePaths, path: Path, rows: Sequence[_Row]) -> list[StatedImage]:
+def _images(images: ImagePaths, path: Path, rows: Sequence[_BoxRow]) -> list[StatedImage]:
     """The images of one table, in the order in which it names them."""
     named: dict[str, StatedImage] = {}
     stated: dict[Path, StatedImage] = {}

@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Corners, Size, Statements
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_xml
 from mobilevit.errors import DataError
@@ -94,7 +94,7 @@ def _size(element: Element, where: str) -> Size | None:
     if element.get("width") is None or element.get("height") is None:
         return None
     width, height = _numbers(element, ("width", "height"), where)
-    if not (1 <= width <= MAX_SIZE_PX and 1 <= height <= MAX_SIZE_PX):
+    if not (1 <= width <= MAX_IMAGE_SIZE and 1 <= height <= MAX_IMAGE_SIZE):
         raise DataError(f"{where} has the size {width:g} x {height:g}: pixels are expected")
     return round(width), round(height)
 

@@ -57,8 +57,8 @@ def listed_images(images: ImagePaths, path: Path, split: str) -> list[Path]:
     found = []
     for number, line in numbered(read_text(path)):
         where = f"{path}, line {number}"
-        if not folders.is_picture(line):
-            raise DataError(f"{where}: '{quoted(line)}' has no picture's name: one path a line is expected")
+        if not folders.is_image(line):
+            raise DataError(f"{where}: '{quoted(line)}' has no image's name: one path a line is expected")
         base = path.parent if line.startswith(".") else images.listing.root
         found.append(images.find(line, base, where, split))
     return found
@@ -151,4 +151,4 @@ def _list_of(path: Path) -> str | None:
     """The split that a list such as train.txt names the images of."""
     split = split_named(path.stem) if path.suffix.lower() == ".txt" else None
     first = head(path, HEAD_BYTES).split(b"\n")[0].strip() if split else b""
-    return split if folders.is_picture(first.decode("utf-8", "replace")) else None
+    return split if folders.is_image(first.decode("utf-8", "replace")) else None

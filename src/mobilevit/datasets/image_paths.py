@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import joined_inside, leads_out
+from mobilevit.datasets.annotation_records import joined_inside, leads_out
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Corners, Size, Statements, written
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_points, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError
@@ -22,7 +22,7 @@ END_BYTES = 2**16  # at either end of a file: images that are not annotated may 
 WORDS = re.compile(rb'"((rectangle|polygon|brush|ellipse|keypoint)labels|original_width|file_upload)"\s*:')
 LIST = re.compile(rb"\s*\[")
 SIDES, RADII = ("x", "y", "width", "height"), ("x", "y", "radiusX", "radiusY")
-IMAGE_KEYS = ("image", "img", "photo", "picture", "url")  # of a task's data
+IMAGE_KEYS = ("image", "img", "photo", "image", "url")  # of a task's data
 LABELS = "labels"  # how the key of a region's classes ends
 MOST_PERCENT = 1e6
 
@@ -90,7 +90,7 @@ def _name(task: Mapping[str, Any], where: str) -> str:
     data = task.get("data", task)
     texts = {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
     named = [texts[key] for key in IMAGE_KEYS if key in texts]
-    others = [text for text in texts.values() if folders.is_picture(re.split(r"[?#](?!d=)", text, maxsplit=1)[0])]
+    others = [text for text in texts.values() if folders.is_image(re.split(r"[?#](?!d=)", text, maxsplit=1)[0])]
     found = named[:1] or others
     if len(found) != 1:
         raise DataError(f"{where} has the data {written(data)}: the path of one image is expected, as 'image'")
@@ -120,7 +120,7 @@ def _results(task: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]
     annotations = task.get("annotations", task.get("completions", []))
     if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
         raise DataError(f"{where} has the annotations {written(annotations)}: a list of objects is expected")
-    kept = [one for one in annotations if not one.get("was_cancelled")]
+    kept = [one for one in annotations if not one.get("was_canceled")]
     kept = [one for one in kept if one.get("ground_truth")] or kept
     if len(kept) > 1:
         raise DataError(
@@ -147,7 +147,7 @@ def _label(region: Region, where: str) -> str:
 
 def _size(region: Region, where: str) -> Size:
     sides = [region.get("original_width"), region.get("original_height")]
-    if not all(is_number(side) and 1 <= as_float(side) <= MAX_SIZE_PX for side in sides):
+    if not all(is_number(side) and 1 <= as_float(side) <= MAX_IMAGE_SIZE for side in sides):
         raise DataError(f"{where} has the original size {' x '.join(map(written, sides))}: pixels are expected")
     if region.get("image_rotation"):
         raise DataError(

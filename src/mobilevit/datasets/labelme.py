@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mobilevit.data import folders
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Corners, Size, Statements, written
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_points, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import MAX_BYTES_OF_ONE, head, read_json
 from mobilevit.errors import DataError
@@ -55,7 +55,7 @@ def _looks_like_labelme(path: Path) -> bool:
 def _beside(stated: Mapping[Path, StatedImage]) -> list[Path]:
     """Images in the folders of those that are annotated, without a file of their own."""
     places = dict.fromkeys(path.parent for path in stated if path.parent.is_dir())
-    found = (path for folder in places for path in folders.files_in(folder) if folders.is_picture(path))
+    found = (path for folder in places for path in folders.files_in(folder) if folders.is_image(path))
     return [path for path in found if path not in stated]
 
 
@@ -126,7 +126,7 @@ def _around_circle(points: Any, where: str) -> Corners:
 def _size(path: Path, content: Mapping[str, Any]) -> Size | None:
     """As stated; None where it is not."""
     sides = [content.get("imageWidth") or 0, content.get("imageHeight") or 0]
-    if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+    if not all(is_number(side) and 0 <= side <= MAX_IMAGE_SIZE for side in sides):
         raise DataError(f"{path}: the size is {' x '.join(map(written, sides))}: pixels are expected")
     width, height = map(round, sides)
     return (width, height) if width and height else None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import WHOLE
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.annotation_records import WHOLE
+from mobilevit.datasets.repairs import Notes
 
 
 class Listing:
@@ -25,7 +25,7 @@ class Listing:
     @cached_property
     def images(self) -> Sequence[str]:
         """The files whose names end like an image's."""
-        return [path for path in self.paths if folders.is_picture(path)]
+        return [path for path in self.paths if folders.is_image(path)]
 
     def below(self, folder: Path, *suffixes: str) -> list[Path]:
         """The files of these suffixes, in any case (".json"), in a folder and the folders inside it."""
@@ -39,7 +39,7 @@ class Listing:
     def _suffixes(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         for path in self.paths:
-            found.setdefault(os.path.splitext(path)[1].lower(), []).append(path)  # noqa: PTH122 (as in is_picture)
+            found.setdefault(os.path.splitext(path)[1].lower(), []).append(path)  # noqa: PTH122 (as in is_image)
         return found
 
     @cached_property

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilevit.data import decoding
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 MOST_VALUES = 64  # values or colors of a mask; a photograph has thousands
 NEAR = 24  # of 255: from black or white, which a mask of two values is after JPEG has blurred it
@@ -22,7 +22,7 @@ def are_pairs(pairs: Sequence[tuple[Path, Path]]) -> bool:
     """
     try:
         looks = [(_look(image), _look(mask)) for image, mask in pairs]
-    except PictureError:
+    except ImageError:
         return False
     return bool(looks) and all(
         image.size == mask.size and mask.few and (not image.few or (image.in_color and not mask.in_color))

@@ -11,7 +11,7 @@ from PIL import Image
 from mobilevit.data import decoding
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files
-from mobilevit.datasets.annotation import TRAINVAL
+from mobilevit.datasets.annotation_records import TRAINVAL
 from mobilevit.datasets.placing import Placed, Splits, Writer, lines, write
 from mobilevit.datasets.polygons import outlines
 from mobilevit.datasets.runs import Where, packed, runs_of
@@ -54,7 +54,7 @@ def _store(mask: Image.Image, path: Path) -> None:
 
 
 def _read(one: Placed) -> Classes:
-    """(H, W) uint8; PictureError where the mask is broken, or of another size than the image."""
+    """(H, W) uint8; ImageError where the mask is broken, or of another size than the image."""
     target: Mask = one.target
     return target.read_for(decoding.header(one.source).size)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from mobilevit.datasets.annotation import Corners
+from mobilevit.datasets.annotation_records import Corners
 
 
 def around_points(points: Sequence[object]) -> Corners | None:

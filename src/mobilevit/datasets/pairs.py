@@ -17,7 +17,7 @@ from mobilevit.datasets import mask_look
 from mobilevit.errors import DataError
 
 IMAGES, MASKS = ("images", "image", "imgs"), ("masks", "mask")
-IMAGE_WORDS, MASK_WORDS = ("image", "img", "photo", "picture"), ("mask", "label", "annot", "segment", "gt")
+IMAGE_WORDS, MASK_WORDS = ("image", "img", "photo", "image"), ("mask", "label", "annot", "segment", "gt")
 MASK_ENDINGS = ("", "_mask", "_label", "_labels", "_seg", "_gt", "_L", "_P")  # of a mask's name beyond its image's
 SAME_NAMES = 0.9  # of the images and of the masks that have a partner, where nothing but names says that they are pairs
 LOOKED_AT = 5  # pairs that are opened
@@ -50,7 +50,7 @@ def are_named(root: Path) -> bool:
     return False
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether there are folders that are such by their names, or by what they hold.
 
     Also where two folders could be the masks: `matched_splits` then says so."""
@@ -117,7 +117,7 @@ def _by_look(inside: Sequence[Path]) -> list[Pair]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(folders.is_picture(path) for path in folders.files_below(folder))
+    return any(folders.is_image(path) for path in folders.files_below(folder))
 
 
 def is_called(folder: Path, words: Sequence[str]) -> bool:
@@ -147,7 +147,7 @@ def matched(pair: Pair, *, strict: bool = True) -> Matched:
     masks = _by_name(pair.masks, strict=strict)
     found: dict[Path, Path] = {}
     no_mask = []
-    for image in folders.pictures_below(pair.images):
+    for image in folders.images_below(pair.images):
         name = _name(image, pair.images)
         mask = next((masks[name + ending] for ending in MASK_ENDINGS if name + ending in masks), None)
         if mask is None:
@@ -160,7 +160,7 @@ def matched(pair: Pair, *, strict: bool = True) -> Matched:
 
 def _by_name(folder: Path, *, strict: bool) -> dict[str, Path]:
     masks: dict[str, Path] = {}
-    for mask in folders.pictures_below(folder):
+    for mask in folders.images_below(folder):
         name = _name(mask, folder)
         if strict and name in masks:
             raise DataError(f"{masks[name]} and {mask} could both be the mask of an image: keep one")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.datasets import class_names
-from mobilevit.datasets.annotation import Annotation, Corners, Size, Statements, checked_names, class_name
+from mobilevit.datasets.annotation_records import Annotation, Corners, Size, Statements, checked_names, class_name
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 
@@ -67,7 +67,7 @@ def statements(
 def _note_unlisted(listed: Collection[Path], notes: Notes) -> None:
     """What lies beside the images that the files name, and is not named."""
     places = (folder for folder in dict.fromkeys(path.parent for path in listed) if folder.is_dir())
-    for path in (path for folder in places for path in folders.files_in(folder) if folders.is_picture(path)):
+    for path in (path for folder in places for path in folders.files_in(folder) if folders.is_image(path)):
         if path not in listed:
             notes.add("not-listed", path)
 

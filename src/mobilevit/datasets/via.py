@@ -8,11 +8,11 @@ from typing import Any
 
 from mobilevit.data.finding import listed
 from mobilevit.datasets import via_table
-from mobilevit.datasets.annotation import Corners, Statements, written
+from mobilevit.datasets.annotation_records import Corners, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_points, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError

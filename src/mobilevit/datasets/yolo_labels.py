@@ -10,11 +10,11 @@ from pathlib import Path
 
 from mobilevit.data import folders
 from mobilevit.data.finding import inside
-from mobilevit.datasets.annotation import Annotation
+from mobilevit.datasets.annotation_records import Annotation
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import head, read_text
-from mobilevit.datasets.yolo_rows import BOX, Row, corners, kind_of, parsed, place_of
+from mobilevit.datasets.yolo_rows import BOX, LabelRow, corners, kind_of, parsed, place_of
 from mobilevit.errors import DataError
 
 NAMES = ("classes.txt", "obj.names", "_darknet.labels")  # of the classes, one a line, where there is no data.yaml
@@ -54,7 +54,7 @@ class Labels:
         self._note_unused(rows.keys())
         return {split: [stated[image] for image in images] for split, images in splits.items()}
 
-    def _rows(self, image: Path) -> tuple[Path, list[Row]] | None:
+    def _rows(self, image: Path) -> tuple[Path, list[LabelRow]] | None:
         """The label file of an image and its rows."""
         path = self._file(image)
         if path is None:
@@ -96,7 +96,7 @@ class Labels:
             found.setdefault(os.fspath(path).casefold(), []).append(path)
         return found
 
-    def _kinds(self, rows: Iterator[Row]) -> dict[int, str]:
+    def _kinds(self, rows: Iterator[LabelRow]) -> dict[int, str]:
         """What rows of each length are: one decision for all of them, since a single row may look like another kind."""
         lengths: dict[int, list[tuple[float, ...]]] = defaultdict(list)
         for row in rows:
@@ -104,7 +104,9 @@ class Labels:
         are_alike = len(lengths.keys() - {4}) == 1
         return {length: kind_of(some, self.keypoint_values, are_alike=are_alike) for length, some in lengths.items()}
 
-    def _annotation(self, image: Path, found: tuple[Path, list[Row]] | None, kinds: Mapping[int, str]) -> Annotation:
+    def _annotation(
+        self, image: Path, found: tuple[Path, list[LabelRow]] | None, kinds: Mapping[int, str]
+    ) -> Annotation:
         if found is None:
             return Annotation(image, image)
         path, rows = found
@@ -129,7 +131,7 @@ class Labels:
     def _note_unused(self, images: Collection[Path]) -> None:
         """What lies beside the `images` and is not listed, and labels whose image is not there."""
         places = [folder for folder in dict.fromkeys(path.parent for path in images) if folder.is_dir()]
-        beside = [path for folder in places for path in folders.files_in(folder) if folders.is_picture(path)]
+        beside = [path for folder in places for path in folders.files_in(folder) if folders.is_image(path)]
         for path in beside:
             if path not in images:
                 self.notes.add("not-listed", path)
@@ -144,7 +146,7 @@ class Labels:
                 bare, split = self._bare.get(path.stem, []), self.listing.split_of(path)
                 image = next((one for one in bare if self.listing.split_of(one) == split), next(iter(bare), None))
                 place = f"(of the name of {inside(self.listing.root, image)}, in another folder)" if image else ""
-                self.notes.add("missing-picture", path, places=[place])
+                self.notes.add("missing-image", path, places=[place])
 
 
 def holds_rows(path: Path) -> bool:

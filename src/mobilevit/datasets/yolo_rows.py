@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilevit.data.splitting import evenly
-from mobilevit.datasets.annotation import Corners
+from mobilevit.datasets.annotation_records import Corners
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 
@@ -28,7 +28,7 @@ Table = NDArray[np.float64]  # (N, values of a row)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LabelRow:
     """A line of a label file; `values` are what follows the class number."""
 
     number: int
@@ -36,7 +36,7 @@ class Row:
     values: tuple[float, ...]
 
 
-def parsed(number: int, line: str, where: str) -> Row:
+def parsed(number: int, line: str, where: str) -> LabelRow:
     """DataError naming `where` if the line is no class and numbers."""
     try:
         label, *values = map(float, line.split())
@@ -44,7 +44,7 @@ def parsed(number: int, line: str, where: str) -> Row:
         raise DataError(f"{where}: '{quoted(line)}' is no row of numbers") from None
     if not (label >= 0 and label.is_integer()):
         raise DataError(f"{where}: the class is {label:g}: a whole number from 0 is expected")
-    return Row(number, int(label), tuple(values))
+    return LabelRow(number, int(label), tuple(values))
 
 
 def kind_of(rows: Sequence[tuple[float, ...]], keypoint_values: int | None, *, are_alike: bool) -> str:
@@ -132,13 +132,13 @@ def _side(first: Table, last: Table, point: Table) -> Table:
     return np.asarray(np.sign(x * v - y * u))
 
 
-def place_of(row: Row, kind: str) -> str:
+def place_of(row: LabelRow, kind: str) -> str:
     """What a note calls a row."""
     is_turned = kind == POLYGON and len(row.values) == OF_TURNED_BOX
     return f"line {row.number}{' (four corners, as of a turned box)' if is_turned else ''}"
 
 
-def corners(row: Row, kind: str, where: str) -> Corners:
+def corners(row: LabelRow, kind: str, where: str) -> Corners:
     """The box of a row, or around its outline. DataError naming `where` for what is not read."""
     values = row.values
     if kind in REFUSALS:

@@ -1,4 +1,4 @@
-"""What one pixel attends to inside each MobileViT block, put back where it lies in the picture.
+"""What one pixel attends to inside each MobileViT block, put back where it lies in the image.
 
 A block cuts its map into patches, and a pixel attends to the pixels at its own place in every patch, to no others
 (paper, section 3.1). So a row of attention weights, over N patches, belongs on every p-th row and column of the map,
@@ -33,7 +33,7 @@ class PixelAttention:
 
 @dataclass
 class BlockRecord:
-    """What the attention layers of one block read in the last forward pass (of a single picture)."""
+    """What the attention layers of one block read in the last forward pass (of a single image)."""
 
     patch_size: int
     map_size: tuple[int, int] = (0, 0)
@@ -41,7 +41,7 @@ class BlockRecord:
 
     @torch.no_grad()
     def at(self, x: float, y: float) -> PixelAttention:
-        """The attention of the pixel at `x` from the left and `y` from the top of the picture, both 0-1."""
+        """The attention of the pixel at `x` from the left and `y` from the top of the image, both 0-1."""
         p = self.patch_size
         height, width = (math.ceil(side / p) * p for side in self.map_size)
         row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
@@ -72,9 +72,9 @@ def _place(values: Tensor, sequence: int, patch_size: int, height: int, width: i
 
 
 @contextmanager
-def recording(network: nn.Module) -> Iterator[list[BlockRecord]]:
-    """Within it, a forward pass of one picture (1, 3, H, W) fills one record for each MobileViT block, in order."""
-    blocks = [module for module in network.modules() if isinstance(module, MobileViTBlock)]
+def recording(model: nn.Module) -> Iterator[list[BlockRecord]]:
+    """Within it, a forward pass of one image (1, 3, H, W) fills one record for each MobileViT block, in order."""
+    blocks = [module for module in model.modules() if isinstance(module, MobileViTBlock)]
     records = [BlockRecord(block.patch_size) for block in blocks]
     with ExitStack() as hooks:
         for block, record in zip(blocks, records, strict=True):
@@ -85,7 +85,7 @@ def recording(network: nn.Module) -> Iterator[list[BlockRecord]]:
 
 def _watch(block: MobileViTBlock, record: BlockRecord) -> Iterator[Any]:
     def enter(_block: nn.Module, inputs: tuple[Tensor]) -> None:
-        assert len(inputs[0]) == 1, "one picture at a time"
+        assert len(inputs[0]) == 1, "one image at a time"
         record.map_size = (inputs[0].shape[2], inputs[0].shape[3])
         record.layers.clear()
 

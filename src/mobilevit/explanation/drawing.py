@@ -1,18 +1,18 @@
-"""The evidence as one picture: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
+"""The evidence as one image: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.explanation.attention import PixelAttention
-from mobilevit.explanation.evidence import Evidence, Pixel
+from mobilevit.explanation.attributions import Evidence, Pixel
 from mobilevit.explanation.sheet import Sheet
 from mobilevit.figures import Axes, AxesImage, Rectangle, withStroke
 
-# Both rise evenly in lightness, so a step of colour is a step of value, for the colour-blind and in print too.
-HEAT_COLOURS = "inferno"
-ATTENTION_COLOURS = "viridis"
-MARK = "#ff2d2d"  # of the chosen pixel: a hue that the attention's colours lack, and rimmed in white
+# Both rise evenly in lightness, so a step of color is a step of value, for the color-blind and in print too.
+HEAT_COLORS = "inferno"
+ATTENTION_COLORS = "viridis"
+MARK = "#ff2d2d"  # of the chosen pixel: a hue that the attention's colors lack, and rimmed in white
 RIM = withStroke(linewidth=4.5, foreground="white")
 
 
@@ -24,12 +24,12 @@ def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
     for row, attention in enumerate(evidence.attention, start=1):
         _attention_row(sheet, row, attention, evidence.crop)
     sheet.footer(how_to_read)
-    return sheet.picture()
+    return sheet.image()
 
 
 def _class_row(sheet: Sheet, evidence: Evidence) -> None:
     sheet.heading(0, _short(evidence.question.heading, 96))
-    _crop(sheet.panel(0, 0, f"what the network saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
+    _crop(sheet.panel(0, 0, f"what the model saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
     _heat(sheet, evidence)
     _bars(sheet.panel(0, 2.45, evidence.question.bars_title), evidence)
 
@@ -47,7 +47,7 @@ WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
 
 
 def _outline(axes: Axes, evidence: Evidence) -> None:
-    """Around what is explained, where that is not the whole picture."""
+    """Around what is explained, where that is not the whole image."""
     region = evidence.question.region
     if region is None or region.all():
         return
@@ -67,28 +67,28 @@ def _cross(axes: Axes, pixel: Pixel) -> None:
 def _heat(sheet: Sheet, evidence: Evidence) -> None:
     says = "Grad-CAM" if evidence.heat.any() else "Grad-CAM: nothing here speaks for"
     axes = sheet.panel(0, 1, _short(f"{says}: {evidence.question.name}", 42))
-    axes.imshow(_grey(evidence.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
+    axes.imshow(_gray(evidence.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
     smooth = Image.fromarray(evidence.heat.numpy()).resize(evidence.crop.size, Image.Resampling.BICUBIC)
     heat = np.asarray(smooth).clip(0, 1)
-    colours = axes.imshow(heat, cmap=HEAT_COLOURS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
+    colors = axes.imshow(heat, cmap=HEAT_COLORS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
     _outline(axes, evidence)
     _cross(axes, evidence.pixel)
-    sheet.colour_scale(axes, colours, "share of the strongest place")
+    sheet.color_scale(axes, colors, "share of the strongest place")
 
 
 def _short(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
-def _grey(picture: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(picture.convert("L"))
+def _gray(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("L"))
 
 
 def _bars(axes: Axes, evidence: Evidence) -> None:
     question = evidence.question
     for place, (name, share) in enumerate(question.bars):
-        colour = BAR_EXPLAINED if place == question.bar else BAR
-        axes.barh(place, share, height=0.32, color=colour)
+        color = BAR_EXPLAINED if place == question.bar else BAR
+        axes.barh(place, share, height=0.32, color=color)
         axes.text(0, place - 0.24, _short(name, 36), fontsize=10, va="bottom", parse_math=False)
         axes.text(share + 0.02, place, f"{share:.1%}", fontsize=9, va="center")
     axes.set(xlim=(0, 1.2), ylim=(MOST_BARS - 0.5, -0.75))
@@ -106,8 +106,8 @@ def _attention_row(sheet: Sheet, row: int, attention: PixelAttention, crop: Imag
     for layer, values in enumerate(times_even.numpy()):
         axes = sheet.panel(row, layer, f"layer {layer + 1} of {len(times_even)}")
         cells = np.ma.masked_array(values, ~attention.seen.numpy())
-        colours = paint(axes, cells, top, attention, crop)
-    sheet.colour_scale(axes, colours, "times the even share")
+        colors = paint(axes, cells, top, attention, crop)
+    sheet.color_scale(axes, colors, "times the even share")
 
 
 def _block_text(row: int, attention: PixelAttention, crop: Image.Image) -> str:
@@ -123,20 +123,20 @@ def _block_text(row: int, attention: PixelAttention, crop: Image.Image) -> str:
 def paint(
     axes: Axes, cells: NDArray[np.float32], top: float, attention: PixelAttention, crop: Image.Image
 ) -> AxesImage:
-    """One layer over the crop: the seen pixels coloured, the others dark, patches framed, the chosen one marked."""
+    """One layer over the crop: the seen pixels colored, the others dark, patches framed, the chosen one marked."""
     height, width = cells.shape
     extent, p = (0, width, height, 0), attention.patch_size
-    axes.imshow(_grey(crop) * 0.45, cmap="gray", vmin=0, vmax=255, extent=extent)
-    colours = axes.imshow(cells, cmap=ATTENTION_COLOURS, vmin=0, vmax=top, extent=extent, interpolation="nearest")
+    axes.imshow(_gray(crop) * 0.45, cmap="gray", vmin=0, vmax=255, extent=extent)
+    colors = axes.imshow(cells, cmap=ATTENTION_COLORS, vmin=0, vmax=top, extent=extent, interpolation="nearest")
     axes.vlines(np.arange(p, width, p), 0, height, color="white", alpha=0.25, linewidth=0.6)
     axes.hlines(np.arange(p, height, p), 0, width, color="white", alpha=0.25, linewidth=0.6)
     axes.add_patch(_frame(attention.column, attention.row, margin=0.012 * width))
     axes.set(xlim=(0, width), ylim=(height, 0))  # a frame at the border would widen them
-    return colours
+    return colors
 
 
 def _frame(column: int, row: int, margin: float) -> Rectangle:
-    """Around the pixel, so that its own colour stays to be seen."""
+    """Around the pixel, so that its own color stays to be seen."""
     side = 1 + 2 * margin
     corner = (column - margin, row - margin)
     frame = Rectangle(corner, side, side, fill=False, edgecolor=MARK, linewidth=2, path_effects=[RIM], zorder=3)

@@ -1,4 +1,4 @@
-"""Why a network says what it says about one picture, as a picture."""
+"""Why a model says what it says about one image, as an image."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,9 +13,9 @@ from torch import nn
 from mobilevit import class_tables
 from mobilevit.data.transforms import eval_geometry
 from mobilevit.errors import UsageError, unknown
+from mobilevit.explanation.attributions import Evidence, Pixel, gather
 from mobilevit.explanation.drawing import draw
-from mobilevit.explanation.evidence import Evidence, Pixel, gather
-from mobilevit.files import picture_format, write_atomically
+from mobilevit.files import image_format, write_atomically
 from mobilevit.inference import device_for, without_lost_threads
 from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec, at_size
@@ -24,13 +24,13 @@ from mobilevit.weights.creating import load, spec_of
 
 @dataclass(frozen=True)
 class Explanation:
-    """A picture that shows where a network looks, and the numbers behind it."""
+    """An image that shows where a model looks, and the numbers behind it."""
 
     evidence: Evidence
 
     @cached_property
     def image(self) -> Image.Image:
-        """The picture; drawn when it is first asked for."""
+        """The image; drawn when it is first asked for."""
         return draw(self.evidence, self.text)
 
     @property
@@ -40,59 +40,59 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """One line that says how to read the picture."""
+        """One line that says how to read the image."""
         return HOW_TO_READ.format(name=self.evidence.question.name)
 
     @property
     def result(self) -> Any:
-        """What the network says of the picture; a classifier all its classes, the likeliest first."""
+        """What the model says of the image; a classifier all its classes, the likeliest first."""
         return self.evidence.question.result
 
     def save(self, path: str | Path) -> None:
-        """Write the picture, whole or not at all; OutputError where `path` is not a picture's name or not writable."""
+        """Write the image, whole or not at all; OutputError where `path` is not an image's name or not writable."""
         path = Path(path)
         encoded = BytesIO()
-        self.image.save(encoded, picture_format(path))
+        self.image.save(encoded, image_format(path))
         write_atomically(path, encoded.getvalue())
 
 
 def explain(
     model: str | Path | nn.Module,
-    picture: AnySource,
+    image: AnySource,
     *,
     pixel: Pixel | None = None,
     class_name: str | None = None,
     number: int = 1,
-    size_px: int | None = None,
+    image_size: int | None = None,
     device: str = "auto",
 ) -> Explanation:
     """Grad-CAM of a class, an object or a region, and what one pixel attends to in each MobileViT block.
 
-    `model` is a file, a name of the catalogue, or the network itself, which stays as it is. Explained is what is
+    `model` is a file, a name of the catalog, or the model itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
-    detector the `number`-th object, the surest first. The pixel is the one that speaks most for it, or `pixel`: x from
-    the left and y from the top of what the network sees, each 0-1. `size_px` is the side of that, the model's own by
+    detector the `number`-th object, highest score first. The pixel is the one that speaks most for it, or `pixel`: x from
+    the left and y from the top of what the model sees, each 0-1. `image_size` is the side of that, the model's own by
     default.
 
-    UsageError for a class, an object or a pixel that is not there, a size out of range, a network without classes,
-    more than one picture; PictureError; WeightsError.
+    UsageError for a class, an object or a pixel that is not there, a size out of range, a model without classes,
+    more than one image; ImageError; WeightsError.
     """
     _check_pixel(pixel)
     without_lost_threads()
-    source = _only(picture)
-    network = model if isinstance(model, nn.Module) else load(model)
-    spec = spec_of(network) if size_px is None else at_size(spec_of(network), size_px)
+    source = _only(image)
+    loaded = model if isinstance(model, nn.Module) else load(model)
+    spec = spec_of(loaded) if image_size is None else at_size(spec_of(loaded), image_size)
     index = _class_index(class_name, spec)
-    whole = source.picture()
-    crop = eval_geometry(whole.size, spec.preprocessing).picture(whole)
-    evidence = gather(network, spec, crop, index, number, pixel, device_for(device))
+    whole = source.image()
+    crop = eval_geometry(whole.size, spec.preprocessing).image(whole)
+    evidence = gather(loaded, spec, crop, index, number, pixel, device_for(device))
     result = evidence.question.result.of(source.name, whole.size)
     return Explanation(replace(evidence, question=replace(evidence.question, result=result)))
 
 
 HOW_TO_READ = (
-    "How to read: Grad-CAM is bright where the picture speaks for {name}. In each MobileViT block the pixel marked red "
-    "attends only to the pixels at its own place in every patch, coloured by how much; those left dark reach it "
+    "How to read: Grad-CAM is bright where the image speaks for {name}. In each MobileViT block the pixel marked red "
+    "attends only to the pixels at its own place in every patch, colored by how much; those left dark reach it "
     "only indirectly, through the convolutions."
 )
 
@@ -100,16 +100,16 @@ HOW_TO_READ = (
 def _check_pixel(pixel: Pixel | None) -> None:
     if pixel is not None and not all(0 <= share <= 1 for share in pixel):
         raise UsageError(
-            f"the pixel {pixel[0]:g},{pixel[1]:g} lies outside the picture: give x from the left and y from the top, "
+            f"the pixel {pixel[0]:g},{pixel[1]:g} lies outside the image: give x from the left and y from the top, "
             "each between 0 and 1"
         )
 
 
-def _only(picture: AnySource) -> Source:
+def _only(image: AnySource) -> Source:
     """One source; a folder, a pattern or standard input may stand for it, as in predictions."""
-    sources = list(islice(expand(picture), 2))
+    sources = list(islice(expand(image), 2))
     if len(sources) > 1:
-        raise UsageError(f"give one picture: {sources[0].name} and {sources[1].name} are explained one at a time")
+        raise UsageError(f"give one image: {sources[0].name} and {sources[1].name} are explained one at a time")
     return sources[0]
 
 

@@ -1,9 +1,9 @@
-"""Grad-CAM (Selvaraju et al., ICCV 2017), without its mean over places: where in the picture a score comes from.
+"""Grad-CAM (Selvaraju et al., ICCV 2017), without its mean over places: where in the image a score comes from.
 
 The mean blurs what belongs to one box or region. Without it (HiResCAM, Draelos and Carin, 2020) each place has its own
 gradient; where a mean over the map follows, as in a classifier, all gradients are equal, and so are the two.
 
-Knows a network and a scalar score of its raw output; knows no task, class name, file or drawing.
+Knows a model and a scalar score of its raw output; knows no task, class name, file or drawing.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Score = Callable[[Any], Tensor]  # the network's raw output -> one number with a gradient, as a tensor
+Score = Callable[[Any], Tensor]  # the model's raw output -> one number with a gradient, as a tensor
 
 
-def grad_cam(network: nn.Module, picture: Tensor, layer: nn.Module, score: Score) -> tuple[Tensor, Any]:
-    """What each place of `layer`'s output adds to the score, and the network's raw output.
+def grad_cam(model: nn.Module, image: Tensor, layer: nn.Module, score: Score) -> tuple[Tensor, Any]:
+    """What each place of `layer`'s output adds to the score, and the model's raw output.
 
-    `picture` is (1, 3, H, W) as the network expects it, `layer` a module of the network with an output of
+    `image` is (1, 3, H, W) as the model expects it, `layer` a module of the model with an output of
     (1, C, h, w); the map is (h, w), signed, in units of the score: gradient times value, summed over the channels.
     """
     activation: Tensor | None = None
@@ -31,7 +31,7 @@ def grad_cam(network: nn.Module, picture: Tensor, layer: nn.Module, score: Score
     handle = layer.register_forward_hook(cut)
     try:
         with torch.enable_grad():
-            raw = network(picture)
+            raw = model(image)
             total = score(raw)
     finally:
         handle.remove()

@@ -14,7 +14,7 @@ GAP = 0.25
 HEAD = 1.05  # above each row, for its heading and the titles of its panels
 MARGIN = 0.45
 FOOT = 0.85
-BAR = 0.7  # right of the last panel, for its colour scale
+BAR = 0.7  # right of the last panel, for its color scale
 
 DPI = 110
 CHARACTERS_PER_INCH = 11.5  # of the footer's font
@@ -48,14 +48,14 @@ class Sheet:
         axes.set(xticks=(), yticks=())
         return axes
 
-    def colour_scale(self, axes: Axes, colours: AxesImage, label: str) -> None:
+    def color_scale(self, axes: Axes, colors: AxesImage, label: str) -> None:
         """The scale of an image, right of its panel."""
         bar = axes.inset_axes((1.03, 0, 0.045, 1))
-        self.figure.colorbar(colours, cax=bar)
+        self.figure.colorbar(colors, cax=bar)
         bar.set_ylabel(label, fontsize=9)
         bar.tick_params(labelsize=8)
 
-    def picture(self) -> Image.Image:
+    def image(self) -> Image.Image:
         canvas = FigureCanvasAgg(self.figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         pixels = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""From a network to files for other runtimes, each compared with the network on real pictures."""
+"""From a model to files for other runtimes, each compared with the model on real images."""

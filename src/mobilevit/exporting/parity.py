@@ -1,4 +1,4 @@
-"""Does the exported file give the same answers? Its outputs beside those of the network, on the same pictures."""
+"""Does the exported file give the same answers? Its outputs beside those of the model, on the same images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ from torch import Tensor
 from mobilevit.errors import ParityError
 from mobilevit.exporting.views import Views
 from mobilevit.formats import Runner
-from mobilevit.formats.running import ArtefactRunner
+from mobilevit.formats.running import ExportedRunner
 from mobilevit.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How far a file may be from its network."""
+class Tolerances:
+    """How far a file may be from its model."""
 
     agreement: float  # least share of results that are the same
     largest: float | None = None  # difference of any output
-    cosine: float | None = None  # least, of any picture
+    cosine: float | None = None  # least, of any image
 
 
 LIMITS = {
-    "fp32": Limits(agreement=0.999, largest=1e-4),
-    "fp16": Limits(agreement=0.99, cosine=0.999),
+    "fp32": Tolerances(agreement=0.999, largest=1e-4),
+    "fp16": Tolerances(agreement=0.99, cosine=0.999),
 }
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Between the values of one output, over all pictures."""
+    """Between the values of one output, over all images."""
 
     largest: float
     mean: float
-    cosine: float  # the least of any picture
+    cosine: float  # the least of any image
 
 
 @dataclass(frozen=True)
@@ -43,32 +43,32 @@ class Parity:
     """What was found; what the manifest records."""
 
     runtime: str  # that the file ran in
-    pictures: int
-    generated: int  # of these, made up because there were too few in colour
+    images: int
+    generated: int  # of these, made up because there were too few in color
     outputs: Mapping[str, Difference]  # of the outputs that are no integers
     agreement_of: str  # what was the same: "top-1", "objects" or "pixels"
-    agreement: float  # mean over the pictures, 0-1
-    agreement_plain_resize: float  # with the network on the usual resize, the file on a plain bilinear one
+    agreement: float  # mean over the images, 0-1
+    agreement_plain_resize: float  # with the model on the usual resize, the file on a plain bilinear one
 
 
-def compare(runner: ArtefactRunner, reference: Runner, views: Views, task: Task) -> Parity:
+def compare(runner: ExportedRunner, reference: Runner, views: Views, task: Task) -> Parity:
     """The outputs of both, for the same pixels and for pixels that were resized as phones do."""
-    outputs, expected = runner(views.pictures), reference(views.pictures)
+    outputs, expected = runner(views.images), reference(views.images)
     return Parity(
         runtime=runner.runtime,
-        pictures=len(views.pictures),
+        images=len(views.images),
         generated=views.generated,
         outputs={
             name: difference(outputs[name], values) for name, values in expected.items() if values.is_floating_point()
         },
         agreement_of=task.interface.agreement,
-        agreement=float(task.agree(outputs, expected, reference.spec).mean()),
-        agreement_plain_resize=float(task.agree(runner(views.plain), expected, reference.spec).mean()),
+        agreement=float(task.agreement(outputs, expected, reference.spec).mean()),
+        agreement_plain_resize=float(task.agreement(runner(views.plain), expected, reference.spec).mean()),
     )
 
 
 def difference(values: Tensor, expected: Tensor) -> Difference:
-    """Between two tensors whose first axis is that of the pictures; of different shapes it is infinite."""
+    """Between two tensors whose first axis is that of the images; of different shapes it is infinite."""
     if values.shape != expected.shape:
         return Difference(float("inf"), float("inf"), -1.0)
     apart = (values.double() - expected.double()).abs()
@@ -92,4 +92,4 @@ def faults(parity: Parity, precision: str) -> list[str]:
 def refusal(path: Path, parity: Parity, precision: str, where: str) -> ParityError:
     """The error for an exported file with `faults`; `where` says for people where the difference begins."""
     found = "; ".join(faults(parity, precision))
-    return ParityError(f"{path.name} does not give the network's answers in {parity.runtime}: {found}. {where}")
+    return ParityError(f"{path.name} does not give the model's answers in {parity.runtime}: {found}. {where}")

@@ -1,4 +1,4 @@
-"""Formats that a network can run in. Each opens as a Runner; whoever runs one need not know which it is."""
+"""Formats that a model can run in. Each opens as a Runner; whoever runs one need not know which it is."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from mobilevit.spec import ModelSpec
 
 
 class Runner(Protocol):
-    """A network that is ready to run: pictures in, named outputs out."""
+    """A model that is ready to run: images in, named outputs out."""
 
     @property
     def spec(self) -> ModelSpec: ...
 
-    def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) uint8 RGB, wherever it lies -> the task's outputs in float32, or in integers, on the CPU."""
         ...

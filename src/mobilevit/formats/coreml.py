@@ -1,4 +1,4 @@
-"""Core ML: iPhones, iPads and Macs, from iOS 17 and macOS 14 on. The artefact is a package, which is a folder.
+"""Core ML: iPhones, iPads and Macs, from iOS 17 and macOS 14 on. The exported model is a package, which is a folder.
 
 Apple's runtime exists on macOS alone. Elsewhere the saved package is read again and its program is evaluated with
 torch; what is found there is said of the program and not of the runtime.
@@ -16,27 +16,27 @@ import torch
 from numpy.typing import NDArray
 
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.formats.mil_program import MilProgram
-from mobilevit.formats.running import ArtefactRunner, Pictures
-from mobilevit.formats.silence import silent
+from mobilevit.formats.quiet_libraries import silent
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.spec import ModelSpec
 
 PROBABILITIES = "probabilities"  # the output that Core ML turns into a label and a dictionary
 LABEL = "classLabel"  # what Apple's own models call the name of the likeliest class
 
-Predict = Callable[[Pictures], dict[str, Any]]  # one picture -> the outputs by name
+Predict = Callable[[Images], dict[str, Any]]  # one image -> the outputs by name
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """For one picture of the spec's size. A classifier knows the names of its classes."""
+    """For one image of the spec's size. A classifier knows the names of its classes."""
     import coremltools as ct
 
     classifies = graph.outputs == (PROBABILITIES,) and bool(graph.spec.classes)
     program = graph.captured.run_decompositions({})  # the converter knows nothing that is done in place
     model = ct.convert(
         program,
-        inputs=[ct.ImageType("pictures", tuple(graph.example.shape), color_layout=ct.colorlayout.RGB)],
+        inputs=[ct.ImageType("images", tuple(graph.example.shape), color_layout=ct.colorlayout.RGB)],
         outputs=_outputs(program, graph.outputs, named=not classifies),
         classifier_config=ct.ClassifierConfig(class_names(graph.spec), LABEL) if classifies else None,
         minimum_deployment_target=ct.target.iOS17,
@@ -82,26 +82,26 @@ def _renamed(model: Any, old: str, new: str) -> Any:
 def _describe(model: Any, spec: ModelSpec) -> None:
     """What Xcode shows of the package; the whole spec is in it as JSON."""
     model.short_description = f"{spec.architecture}, {spec.task} of {len(spec.classes)} classes"
-    model.license = spec.provenance.licence
+    model.license = spec.provenance.license
     model.user_defined_metadata["spec"] = spec.to_json()
-    side = spec.preprocessing.size_px
-    model.input_description["pictures"] = f"An RGB image of {side} x {side}"
+    side = spec.preprocessing.image_size
+    model.input_description["images"] = f"An RGB image of {side} x {side}"
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:  # noqa: ARG001
-    """One picture at a time; how many threads that takes is Core ML's own affair."""
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:  # noqa: ARG001
+    """One image at a time; how many threads that takes is Core ML's own affair."""
     on_mac = sys.platform == "darwin"
     predict, runtime = _core_ml(path) if on_mac else _checked(path)
     labels = class_names(manifest.spec)
 
-    def run(pictures: Pictures) -> list[NDArray[Any]]:
-        found = predict(pictures)
+    def run(images: Images) -> list[NDArray[Any]]:
+        found = predict(images)
         return [_values(found[port.name], port, labels) for port in manifest.outputs]
 
-    return ArtefactRunner(manifest, runtime, run)
+    return ExportedRunner(manifest, runtime, run)
 
 
-def _values(output: Any, port: Port, labels: list[str]) -> NDArray[Any]:
+def _values(output: Any, port: TensorInfo, labels: list[str]) -> NDArray[Any]:
     """An output as an array: a dictionary of classes as a row of their probabilities."""
     if isinstance(output, dict):
         return np.array([[output[label] for label in labels]], np.float32)
@@ -117,9 +117,9 @@ def _core_ml(path: Path) -> tuple[Predict, str]:
 
         model = ct.models.MLModel(str(path))
 
-    def predict(pictures: Pictures) -> dict[str, Any]:
-        image = Image.fromarray(pictures[0].transpose(1, 2, 0).astype(np.uint8))
-        found: dict[str, Any] = model.predict({"pictures": image})
+    def predict(images: Images) -> dict[str, Any]:
+        image = Image.fromarray(images[0].transpose(1, 2, 0).astype(np.uint8))
+        found: dict[str, Any] = model.predict({"images": image})
         return found
 
     return predict, f"Core ML of macOS {platform.mac_ver()[0]}"
@@ -135,8 +135,8 @@ def _checked(path: Path) -> tuple[Predict, str]:
         description = model.get_spec()
         program = MilProgram(load(description, description.specificationVersion, model.weights_dir))
 
-    def predict(pictures: Pictures) -> dict[str, Any]:
+    def predict(images: Images) -> dict[str, Any]:
         with torch.inference_mode():
-            return program(pictures=torch.from_numpy(pictures))
+            return program(images=torch.from_numpy(images))
 
     return predict, "torch (Core ML program checked, runtime not run)"

@@ -1,6 +1,6 @@
 """ExecuTorch: PyTorch's own runtime on phones. One .pte file, computed by XNNPACK but for what `calls` counts.
 
-What XNNPACK lacks is said in operations that it has, so that a network is one piece of it: every seam between its
+What XNNPACK lacks is said in operations that it has, so that a model is one piece of it: every seam between its
 kernels and the others costs copies, and those others are slow.
 """
 
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.quiet_libraries import silent
 from mobilevit.formats.rewriting import Replacements, rewritten
-from mobilevit.formats.running import ArtefactRunner, Pictures
-from mobilevit.formats.silence import silent
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
 aten = torch.ops.aten
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """For one picture of the spec's size."""
+    """For one image of the spec's size."""
     assert precision == "fp32"
     path.write_bytes(lowered(spelled_out(graph)))
 
@@ -45,7 +45,7 @@ def lowered(program: torch.export.ExportedProgram) -> bytes:
     return buffer
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     """The number of threads is that of all files of this format in the process: the last one opened says it."""
     with silent("ExecuTorch"):
         from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
@@ -57,14 +57,14 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         program = Runtime.get().load_program(path)
         method = program.load_method("forward")
 
-    def run(pictures: Pictures) -> list[NDArray[Any]]:
-        return [output.numpy() for output in method.execute([torch.from_numpy(pictures)])]
+    def run(images: Images) -> list[NDArray[Any]]:
+        return [output.numpy() for output in method.execute([torch.from_numpy(images)])]
 
-    return ArtefactRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
+    return ExportedRunner(manifest, f"ExecuTorch {__version__.partition('+')[0]}", run)
 
 
 def calls(path: Path) -> dict[str, int]:
-    """How often a file calls XNNPACK, a piece of the network each time, and every operation that is not in a piece."""
+    """How often a file calls XNNPACK, a piece of the model each time, and every operation that is not in a piece."""
     from executorch.exir._serialize._program import deserialize_pte_binary
     from executorch.exir.schema import DelegateCall, KernelCall
 

@@ -13,23 +13,23 @@ from torch import Tensor, nn
 
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
+from mobilevit.formats.quiet_libraries import silent
 from mobilevit.formats.rewriting import Replacements, rewritten
-from mobilevit.formats.running import ArtefactRunner, Pictures
-from mobilevit.formats.silence import silent
+from mobilevit.formats.running import ExportedRunner, Images
 from mobilevit.formats.xnnpack import attention, layer_norm_by
 
 aten = torch.ops.aten
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """For one picture of the spec's size, (1, size, size, 3)."""
+    """For one image of the spec's size, (1, size, size, 3)."""
     import litert_torch
 
     assert precision == "fp32"
-    pictures = graph.example.permute(0, 2, 3, 1).contiguous()
+    images = graph.example.permute(0, 2, 3, 1).contiguous()
     program = ChannelsLast(rewritten(graph.captured, REPLACEMENTS), graph.outputs)
     # not `export`, whose library ends the process where the disk is full
-    path.write_bytes(litert_torch.convert(program.eval(), sample_kwargs={"pictures": pictures}).model_content())
+    path.write_bytes(litert_torch.convert(program.eval(), sample_kwargs={"images": images}).model_content())
 
 
 class ChannelsLast(nn.Module):
@@ -39,11 +39,11 @@ class ChannelsLast(nn.Module):
         super().__init__()
         self.module, self.names = module, names
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.names, self.module(pictures.permute(0, 3, 1, 2)), strict=True))
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.module(images.permute(0, 3, 1, 2)), strict=True))
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     """With as many threads as torch takes, where it is not said: LiteRT itself would take one."""
     with silent("LiteRT"):
         from ai_edge_litert.interpreter import Interpreter
@@ -52,11 +52,11 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
         interpreter.allocate_tensors()
     signature = interpreter.get_signature_runner()
 
-    def run(pictures: Pictures) -> list[NDArray[Any]]:
-        found = signature(pictures=np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)))
+    def run(images: Images) -> list[NDArray[Any]]:
+        found = signature(images=np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
         return [found[port.name] for port in manifest.outputs]
 
-    return ArtefactRunner(manifest, f"LiteRT {_version()}", run)
+    return ExportedRunner(manifest, f"LiteRT {_version()}", run)
 
 
 def _variance(x: Tensor, _dim: int, eps: float) -> Tensor:

@@ -25,8 +25,8 @@ BY_CLASS = ("probabilities", "scores")  # outputs with a value for each class, a
 
 
 @dataclass(frozen=True)
-class Port:
-    """An input or output of an exported network."""
+class TensorInfo:
+    """An input or output of an exported model."""
 
     name: str
     shape: tuple[int | str, ...]  # a name where any number will do
@@ -40,12 +40,12 @@ class Manifest:
 
     format: str  # a name of formats.table.FORMATS
     precision: str
-    file: str  # name of the artefact, which lies beside
+    file: str  # name of the exported model, which lies beside
     sha256: str
     spec: ModelSpec
-    sizes_px: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    image_sizes: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
     left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
     thresholds: dict[str, float] = field(default_factory=dict)  # the numbers in those words, by name
     parity: dict[str, Any] | str = NOT_RUN
@@ -77,14 +77,14 @@ class Manifest:
             raise WeightsError(f"the manifest cannot be read: {reason}. Export the model again.") from error
         return manifest
 
-    def at(self, size_px: int | None) -> "Manifest":
+    def at(self, image_size: int | None) -> "Manifest":
         """The same for another of its sizes (None: its own); UsageError for one that it was not exported for."""
-        if size_px is None:
+        if image_size is None:
             return self
-        if size_px not in self.sizes_px:
-            sizes = ", ".join(map(str, sorted(self.sizes_px)))
-            raise UsageError(f"{self.file} takes pictures of {sizes} px, not of {size_px}: no other was exported")
-        return replace(self, spec=at_size(self.spec, size_px))
+        if image_size not in self.image_sizes:
+            sizes = ", ".join(map(str, sorted(self.image_sizes)))
+            raise UsageError(f"{self.file} takes images of {sizes} px, not of {image_size}: no other was exported")
+        return replace(self, spec=at_size(self.spec, image_size))
 
 
 CHECKSUM_KEY = "checksum"  # of the document; over all the other keys
@@ -105,21 +105,21 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     """What cannot be, or contradicts something else in the manifest, each with its key."""
     spec, classes = manifest.spec, len(manifest.spec.classes)
     sides = {"spec.preprocessing.resize_px": spec.preprocessing.resize_px}
-    sides |= {f"sizes_px[{place}]": side for place, side in enumerate(manifest.sizes_px)}
+    sides |= {f"image_sizes[{place}]": side for place, side in enumerate(manifest.image_sizes)}
     for key, side in sides.items():
         if not SMALLEST_PX <= side <= 2 * LARGEST_PX:
             yield f"{key} is {side}, expected {SMALLEST_PX} to {2 * LARGEST_PX}"
-    own_px = spec.preprocessing.size_px
-    if manifest.sizes_px[:1] != (own_px,):
-        yield f"spec.preprocessing.size_px is {own_px}, but sizes_px {[*manifest.sizes_px]}, whose first is the same"
+    own_px = spec.preprocessing.image_size
+    if manifest.image_sizes[:1] != (own_px,):
+        yield f"spec.preprocessing.image_size is {own_px}, but image_sizes {[*manifest.image_sizes]}, whose first is the same"
     if not re.fullmatch("[0-9a-f]{64}", manifest.sha256):
         yield f"sha256 is {manifest.sha256[:80]!r}, expected 64 hexadecimal digits"
-    if [port.name for port in manifest.inputs] != ["pictures"]:
-        yield f"inputs are {[port.name[:40] for port in manifest.inputs]}, expected one, 'pictures'"
+    if [port.name for port in manifest.inputs] != ["images"]:
+        yield f"inputs are {[port.name[:40] for port in manifest.inputs]}, expected one, 'images'"
     for port in manifest.inputs:
         sizes = {extent for extent in port.shape if isinstance(extent, int)} - {1, 3, own_px}
         if sizes or not port.shape:
-            yield f"inputs.shape is {[*port.shape]}, which is no picture of {own_px} px"
+            yield f"inputs.shape is {[*port.shape]}, which is no image of {own_px} px"
     names = [port.name for port in manifest.outputs]
     if not names or len({*names}) < len(names):
         yield f"outputs are {names}, expected one or more of different names"
@@ -132,43 +132,43 @@ def _faults(manifest: Manifest) -> Iterator[str]:
             yield f"spec.classes are {classes}, but the output {port.name} is of shape {[*port.shape]}"
 
 
-def manifest_path(artefact: Path) -> Path:
-    """Where the manifest of an artefact lies."""
-    return artefact.with_name(artefact.name + ".json")
+def manifest_path(exported: Path) -> Path:
+    """Where the manifest of an exported model lies."""
+    return exported.with_name(exported.name + ".json")
 
 
-def read_manifest(artefact: Path) -> Manifest:
-    """The manifest of the file or folder `artefact`.
+def read_manifest(exported: Path) -> Manifest:
+    """The manifest of the file or folder `exported`.
 
-    WeightsError where either is missing, the manifest was changed, or the artefact is not the one that it was written
+    WeightsError where either is missing, the manifest was changed, or the exported model is not the one that it was written
     for, which is found out before any runtime opens it.
     """
-    if not artefact.exists():
-        raise WeightsError(f"exported model not found: {artefact}")
-    text = _text_beside(artefact)
+    if not exported.exists():
+        raise WeightsError(f"exported model not found: {exported}")
+    text = _text_beside(exported)
     try:
         manifest = Manifest.from_json(text)
     except WeightsError as error:
-        raise WeightsError(f"{manifest_path(artefact)}: {error}") from error
-    if manifest.sha256 != sha256_of(artefact):
+        raise WeightsError(f"{manifest_path(exported)}: {error}") from error
+    if manifest.sha256 != sha256_of(exported):
         raise WeightsError(
-            f"{artefact} is not what its manifest was written for (sha256): it is damaged, cut short or another file. "
+            f"{exported} is not what its manifest was written for (sha256): it is damaged, cut short or another file. "
             "Copy both again, or remove it and export the model again."
         )
     return manifest
 
 
-def has_its_sum(artefact: Path) -> bool:
-    """Whether the manifest beside `artefact`, changed or not, is of it: then it is as an export wrote it."""
+def has_its_sum(exported: Path) -> bool:
+    """Whether the manifest beside `exported`, changed or not, is of it: then it is as an export wrote it."""
     try:
-        return bool(parsed(_text_beside(artefact))["sha256"] == sha256_of(artefact))
+        return bool(parsed(_text_beside(exported))["sha256"] == sha256_of(exported))
     except (WeightsError, KeyError, TypeError, IndexError):
         return False
 
 
-def _text_beside(artefact: Path) -> str:
-    """What the manifest of `artefact` holds; WeightsError where it is missing, or no text of its size."""
-    path = manifest_path(artefact)
+def _text_beside(exported: Path) -> str:
+    """What the manifest of `exported` holds; WeightsError where it is missing, or no text of its size."""
+    path = manifest_path(exported)
     try:
         if path.stat().st_size > 4 * MOST_CHARACTERS:
             raise WeightsError(
@@ -177,19 +177,19 @@ def _text_beside(artefact: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
-            f"{artefact} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
+            f"{exported} has no manifest beside it that can be read ({path.name}): keep them together, or export again"
         ) from error
 
 
-def sha256_of(artefact: Path) -> str:
+def sha256_of(exported: Path) -> str:
     """Of a file; of a folder that of the names and contents of all files in it. WeightsError where one is not read."""
     digest = hashlib.sha256()
     try:
-        for path in [artefact] if artefact.is_file() else sorted(artefact.rglob("*")):
+        for path in [exported] if exported.is_file() else sorted(exported.rglob("*")):
             if path.is_file():
-                if path != artefact:
-                    digest.update(path.relative_to(artefact).as_posix().encode() + b"\0")
+                if path != exported:
+                    digest.update(path.relative_to(exported).as_posix().encode() + b"\0")
                 digest.update(path.read_bytes())
     except OSError as error:
-        raise WeightsError(f"{artefact} cannot be read: {error.strerror}") from error
+        raise WeightsError(f"{exported} cannot be read: {error.strerror}") from error
     return digest.hexdigest()

@@ -1,6 +1,6 @@
-"""OpenVINO: Intel's and ARM's processors. The artefact is a folder with model.xml and model.bin.
+"""OpenVINO: Intel's and ARM's processors. The exported model is a folder with model.xml and model.bin.
 
-It is made of the ONNX model and left open for any number of pictures: with that number fixed to one, OpenVINO 2026.4
+It is made of the ONNX model and left open for any number of images: with that number fixed to one, OpenVINO 2026.4
 gives other answers where a map has four tokens (stage 5 at 128 px), by 0.1 in a probability.
 """
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
 from mobilevit.formats.onnx_model import onnx_model
-from mobilevit.formats.running import ArtefactRunner, Pictures
+from mobilevit.formats.running import ExportedRunner, Images
 
 
 def write(graph: Graph, path: Path, precision: str) -> None:
-    """For any number of pictures. `precision` fp16 halves the file; processors that compute in float32 still do."""
+    """For any number of images. `precision` fp16 halves the file; processors that compute in float32 still do."""
     import onnx
     import openvino
 
@@ -28,7 +28,7 @@ def write(graph: Graph, path: Path, precision: str) -> None:
     source.unlink()
 
 
-def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
+def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:
     import openvino
 
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -38,8 +38,8 @@ def open(path: Path, manifest: Manifest, threads: int | None) -> ArtefactRunner:
     request = compiled.create_infer_request()
     names = [port.name for port in manifest.outputs]
 
-    def run(pictures: Pictures) -> list[NDArray[Any]]:
-        results = request.infer([pictures], share_inputs=True)
+    def run(images: Images) -> list[NDArray[Any]]:
+        results = request.infer([images], share_inputs=True)
         return [results[name] for name in names]
 
-    return ArtefactRunner(manifest, f"openvino {openvino.__version__.partition('-')[0]}", run)
+    return ExportedRunner(manifest, f"openvino {openvino.__version__.partition('-')[0]}", run)

@@ -1,4 +1,4 @@
-"""What all runtimes of exported files share: pictures in as 8-bit RGB, named outputs back as tensors."""
+"""What all runtimes of exported files share: images in as 8-bit RGB, named outputs back as tensors."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobilevit.errors import WeightsError
-from mobilevit.formats.manifest import Manifest, Port
+from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.spec import ModelSpec
 from mobilevit.text import words_of
 
-Pictures = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
-Run = Callable[[Pictures], Sequence[NDArray[np.generic]]]  # the outputs of the manifest, in its order
+Images = NDArray[np.float32]  # (B, 3, H, W) RGB, 0-255, in one piece of memory
+Run = Callable[[Images], Sequence[NDArray[np.generic]]]  # the outputs of the manifest, in its order
 
 
-class ArtefactRunner:
-    """Runs an exported file by a function that takes `at_a_time` pictures at most."""
+class ExportedRunner:
+    """Runs an exported file by a function that takes `at_a_time` images at most."""
 
     def __init__(self, manifest: Manifest, runtime: str, run: Run, at_a_time: int = 1) -> None:
         """`runtime` says for people what runs it, with its version."""
@@ -27,13 +27,13 @@ class ArtefactRunner:
     def spec(self) -> ModelSpec:
         return self.manifest.spec
 
-    def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers, all finite.
 
         WeightsError where they are not, or where the runtime cannot run the file.
         """
         try:
-            parts = [self._run(_floats(part)) for part in torch.split(pictures, self._at_a_time)]
+            parts = [self._run(_floats(part)) for part in torch.split(images, self._at_a_time)]
         except Exception as error:  # each runtime has its own kinds
             message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {words_of(error)}"
             raise WeightsError(f"{message}. Export it again.") from error
@@ -57,7 +57,7 @@ class ArtefactRunner:
                 )
         return outputs
 
-    def _check_shape(self, port: Port, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, port: TensorInfo, shape: tuple[int, ...]) -> None:
         """WeightsError where an output is not what the manifest says: then its classes are not the model's either."""
         said = (1, *port.shape) if port.dtype == "dictionary" else port.shape
         if len(said) != len(shape) or [
@@ -69,8 +69,8 @@ class ArtefactRunner:
             )
 
 
-def _floats(pictures: Tensor) -> Pictures:
-    return np.ascontiguousarray(pictures.cpu().numpy(), dtype=np.float32)
+def _floats(images: Tensor) -> Images:
+    return np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
 
 
 def _tensor(values: NDArray[np.generic]) -> Tensor:

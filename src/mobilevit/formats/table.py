@@ -17,20 +17,20 @@ Precision = Literal["fp32", "fp16"]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One row."""
 
     title: str  # for people
     module: str  # of this package
-    suffix: str  # of the artefact, a file or a folder
+    suffix: str  # of the exported model, a file or a folder
     packages: tuple[str, ...]  # that have to be importable, all of the extra "export"
     precisions: tuple[Precision, ...] = ("fp32",)  # the first unless asked otherwise
     layout: str = "NCHW"  # of the input
-    any_batch: bool = False  # whether it takes several pictures at a time
-    any_size: bool = False  # whether one artefact may take pictures of several sizes
+    any_batch: bool = False  # whether it takes several images at a time
+    any_size: bool = False  # whether one exported model may take images of several sizes
     system: str = ""  # sys.platform of the only one that has the runtime; elsewhere the file is checked, and not run
     counts_calls: bool = False  # whether its adapter is a Counting one
-    dictionary: str = ""  # the output that it hands out as a dictionary, where the network has classes
+    dictionary: str = ""  # the output that it hands out as a dictionary, where the model has classes
 
     @property
     def runs_here(self) -> bool:
@@ -39,12 +39,12 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True, any_size=True),
-    "openvino": Format(
+    "onnx": ExportFormat("ONNX", "onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), any_batch=True, any_size=True),
+    "openvino": ExportFormat(
         "OpenVINO", "openvino", ".openvino", ("openvino", "onnx", "onnxscript"), ("fp32", "fp16"), any_batch=True
     ),
-    "executorch": Format("ExecuTorch", "executorch", ".pte", ("executorch",), counts_calls=True),
-    "coreml": Format(
+    "executorch": ExportFormat("ExecuTorch", "executorch", ".pte", ("executorch",), counts_calls=True),
+    "coreml": ExportFormat(
         "Core ML",
         "coreml",
         ".mlpackage",
@@ -54,7 +54,7 @@ FORMATS = {
         system="darwin",
         dictionary="probabilities",
     ),
-    "litert": Format("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
+    "litert": ExportFormat("LiteRT", "litert", ".tflite", ("litert_torch", "ai_edge_litert"), layout="NHWC"),
 }
 
 
@@ -62,16 +62,16 @@ class Adapter(Protocol):
     """What the module of a format offers. Nothing of its packages is imported before it is called."""
 
     def write(self, graph: Graph, path: Path, precision: Precision) -> None:
-        """Write the artefact at `path`, where nothing is yet."""
+        """Write the exported model at `path`, where nothing is yet."""
         ...
 
     def open(self, path: Path, manifest: Manifest, threads: int | None) -> Runner:
-        """The artefact in its own runtime; `threads` None: as many as the runtime likes."""
+        """The exported model in its own runtime; `threads` None: as many as the runtime likes."""
         ...
 
 
 class Counting(Adapter, Protocol):
-    """The module of a format whose files leave the network to another library, in one piece or in several."""
+    """The module of a format whose files leave the model to another library, in one piece or in several."""
 
     def calls(self, path: Path) -> dict[str, int]:
         """How often a file calls that library, and every operation in between."""
@@ -89,18 +89,18 @@ def adapter(name: str) -> Adapter:
     return cast(Adapter, import_module(f"mobilevit.formats.{row.module}"))
 
 
-def is_artefact(path: str | Path) -> bool:
+def is_exported(path: str | Path) -> bool:
     """Whether the name is that of an exported file or folder."""
     return Path(path).suffix in {row.suffix for row in FORMATS.values()}
 
 
-def open_artefact(path: str | Path, *, threads: int | None = None, size_px: int | None = None) -> Runner:
+def open_exported(path: str | Path, *, threads: int | None = None, image_size: int | None = None) -> Runner:
     """An exported file, ready to run by its manifest; WeightsError where they do not belong together.
 
-    `size_px` None: its own size; UsageError for one that it was not exported for.
+    `image_size` None: its own size; UsageError for one that it was not exported for.
     """
     path = Path(path)
-    manifest = read_manifest(path).at(size_px)
+    manifest = read_manifest(path).at(image_size)
     if manifest.format not in FORMATS or FORMATS[manifest.format].suffix != path.suffix:
         raise WeightsError(f"{path}: its manifest speaks of another format, '{manifest.format}'")
     try:

@@ -1,4 +1,4 @@
-"""What a picture takes to decode, judged before it is: a tiny file can take minutes, or gigabytes."""
+"""What an image takes to decode, judged before it is: a tiny file can take minutes, or gigabytes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import (
     TiffImageFile,
 )
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images.memory import MAX_DECODING_BYTES, MEMORY, decoding_bytes
 from mobilevit.images.opening import MAX_PIXELS, Opened
 
@@ -26,7 +26,7 @@ MAX_RUN_LENGTH_PIXELS = 2**24  # Pillow decodes such BMP files in Python
 def afforded(opened: Opened, full_size: tuple[int, int]) -> Iterator[None]:
     """The memory to decode `opened` is taken inside, after waiting for it where other threads have it.
 
-    `full_size` is its size before it was asked to come out smaller. PictureError, before anything is decoded, where it
+    `full_size` is its size before it was asked to come out smaller. ImageError, before anything is decoded, where it
     would take too long, or more memory than there may be in all.
     """
     image, pixels, scans = opened.image, full_size[0] * full_size[1], _scans(opened)
@@ -45,7 +45,7 @@ def afforded(opened: Opened, full_size: tuple[int, int]) -> Iterator[None]:
 
 
 def _refuse(name: str, reason: str) -> NoReturn:
-    raise PictureError(f"{name}: refused, because {reason}: resize it, or save it as PNG")
+    raise ImageError(f"{name}: refused, because {reason}: resize it, or save it as PNG")
 
 
 def _scans(opened: Opened) -> int:

@@ -1,10 +1,10 @@
-"""HEIC, the pictures of iPhones, by pillow-heif, which is an extra: knows which files are such, and opens them."""
+"""HEIC, the images of iPhones, by pillow-heif, which is an extra: knows which files are such, and opens them."""
 
 from typing import BinaryIO
 
 from PIL import ImageFile
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}  # ISO/IEC 23008-12, annex B
 STILL_BRANDS = {b"mif1", b"msf1", b"mif2", b"avif", b"avis", b"crx "}  # the last: raw photos
@@ -12,7 +12,7 @@ START_BYTES = 64  # enough for the list of brands, with which the file begins
 
 
 def is_heif(start: bytes) -> bool:
-    """Whether a file that begins like this has pictures in HEVC. One of brand mif1 alone may be AVIF."""
+    """Whether a file that begins like this has images in HEVC. One of brand mif1 alone may be AVIF."""
     return not BRANDS.isdisjoint(_brands(start))
 
 
@@ -29,13 +29,13 @@ def _brands(start: bytes) -> list[bytes]:
 
 
 def open_heif(file: BinaryIO, name: str) -> ImageFile.ImageFile:
-    """The main picture, its header read; it is upright already: libheif turns it as the file says, EXIF or not.
+    """The main image, its header read; it is upright already: libheif turns it as the file says, EXIF or not.
 
-    Pillow's own table of formats stays as it is. PictureError where pillow-heif is missing.
+    Pillow's own table of formats stays as it is. ImageError where pillow-heif is missing.
     """
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
-        raise PictureError(f'{name}: is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG') from None
+        raise ImageError(f'{name}: is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG') from None
     image: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
     return image

@@ -5,7 +5,7 @@ Every step of a parser in Python begins with a read: to bound the reads bounds t
 
 from typing import Any, BinaryIO
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 MAX_READS = 2_000_000  # a PNG of 500 MB in the usual pieces of 8 KB takes 200,000
 SLACK_BYTES = 2**24
@@ -28,15 +28,15 @@ class Metered:
         self._reads_left, self._bytes_left = MAX_READS, REREADS * size_bytes + SLACK_BYTES
 
     def read(self, size: int = -1, /) -> bytes:
-        """As of the file; PictureError where it is too much."""
+        """As of the file; ImageError where it is too much."""
         data = self._file.read(size)
         self._reads_left -= 1
         self._bytes_left -= len(data)
         if self._reads_left < 0 or self._bytes_left < 0:
-            raise PictureError(f"{self._name}: refused, because it is made of too many pieces: save it anew")
+            raise ImageError(f"{self._name}: refused, because it is made of too many pieces: save it anew")
         if self._header_bytes is not None and self._file.tell() > self._header_bytes:
             limit = f"{self._header_bytes // 2**20} MB"
-            raise PictureError(f"{self._name}: refused, because more than {limit} come before its pixels: save it anew")
+            raise ImageError(f"{self._name}: refused, because more than {limit} come before its pixels: save it anew")
         return data
 
     def header_is_read(self) -> None:

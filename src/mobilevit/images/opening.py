@@ -1,4 +1,4 @@
-"""From whatever is called a picture to an open one: its header read and judged, its pixels not decoded yet."""
+"""From whatever is called an image to an open one: its header read and judged, its pixels not decoded yet."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.images.heif import START_BYTES, is_heif, is_still, open_heif
 from mobilevit.images.metering import Metered
 from mobilevit.text import words_of
@@ -25,12 +25,12 @@ Source = os.PathLike[str] | str | bytes | bytearray | memoryview | BinaryIO | Im
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # Pillow opens MPO as the JPEG that it begins with
 MAX_PIXELS = 2**27  # 134 million: a phone's 108 megapixels pass
 TOO_MANY_PIXELS = f"more than {MAX_PIXELS // 10**6} million pixels"
-MAX_FILE_BYTES = 2**29  # no picture of so many pixels needs more
+MAX_FILE_BYTES = 2**29  # no image of so many pixels needs more
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture whose header was read."""
+    """An image whose header was read."""
 
     image: Image.Image
     name: str  # what messages call it
@@ -46,11 +46,11 @@ VIDEO_START = re.compile(
 
 @contextmanager
 def opened_image(source: Source) -> Iterator[Opened]:
-    """`source` with its header read; PictureError where it is no picture, or unsafe to decode."""
+    """`source` with its header read; ImageError where it is no image, or unsafe to decode."""
     if isinstance(source, np.ndarray):
         yield _checked(Opened(_from_array(source), "the array"))
     elif isinstance(source, Image.Image):
-        yield _checked(Opened(source, str(getattr(source, "filename", "")) or "the picture"))
+        yield _checked(Opened(source, str(getattr(source, "filename", "")) or "the image"))
     elif isinstance(source, str | os.PathLike):
         path = Path(os.fsdecode(source))
         with _open_file(path) as file:
@@ -62,31 +62,31 @@ def opened_image(source: Source) -> Iterator[Opened]:
 
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside is the picture's fault, and becomes a PictureError.
+    """Whatever goes wrong inside is the image's fault, and becomes a ImageError.
 
     Pillow's decoders raise what malformed bytes lead them to: OSError, SyntaxError, ValueError, struct.error,
     MemoryError and more, hence the wide net.
     """
     try:
         yield
-    except PictureError:
+    except ImageError:
         raise
     except UnidentifiedImageError:
         kinds = ", ".join((*FORMATS, "HEIC"))
-        raise PictureError(
-            f"{name}: is no picture of a kind that is read here ({kinds}): convert it to JPEG or PNG"
+        raise ImageError(
+            f"{name}: is no image of a kind that is read here ({kinds}): convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: refused, because it has {TOO_MANY_PIXELS}: resize it") from error
+        raise ImageError(f"{name}: refused, because it has {TOO_MANY_PIXELS}: resize it") from error
     except Exception as error:
-        raise PictureError(f"{name}: is broken ({words_of(error)}): copy it again or leave it out") from error
+        raise ImageError(f"{name}: is broken ({words_of(error)}): copy it again or leave it out") from error
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
     shape = pixels.shape
     if pixels.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
-        raise PictureError(
-            f"an array of shape {shape} and type {pixels.dtype} is no picture: "
+        raise ImageError(
+            f"an array of shape {shape} and type {pixels.dtype} is no image: "
             "give uint8 of shape (height, width, 3), RGB, or (height, width)"
         )
     return Image.fromarray(pixels)
@@ -97,26 +97,24 @@ def _open_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise PictureError(f"{path}: is a folder: give the path of a picture")
+            raise ImageError(f"{path}: is a folder: give the path of an image")
         if not stat.S_ISREG(mode):
-            raise PictureError(f"{path}: is no ordinary file: give the path of a picture")
+            raise ImageError(f"{path}: is no ordinary file: give the path of an image")
         return path.open("rb")
     except FileNotFoundError:
-        raise PictureError(f"{path}: not found: check the path") from None
+        raise ImageError(f"{path}: not found: check the path") from None
     except (OSError, ValueError) as error:
-        raise PictureError(
-            f"{path}: cannot be opened ({words_of(error)}): check the path and its permissions"
-        ) from error
+        raise ImageError(f"{path}: cannot be opened ({words_of(error)}): check the path and its permissions") from error
 
 
 def _content(source: object) -> tuple[bytes, str]:
     """All bytes of what holds bytes in memory, or of an open file from its beginning; and what to call it."""
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
-        return content, f"the picture of {len(content)} bytes"
+        return content, f"the image of {len(content)} bytes"
     if not hasattr(source, "read"):
-        raise PictureError(
-            f"{type(source).__name__} is no picture: give a path, bytes, an open file, a Pillow picture or an array"
+        raise ImageError(
+            f"{type(source).__name__} is no image: give a path, bytes, an open file, a Pillow image or an array"
         )
     name = str(getattr(source, "name", "")) or "the open file"
     return _read_all(cast(BinaryIO, source), name), name
@@ -128,24 +126,24 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
             file.seek(0)  # as Pillow does: what has just been written stands at its end
         content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:
-        raise PictureError(f"{name}: cannot be read ({words_of(error)})") from error
+        raise ImageError(f"{name}: cannot be read ({words_of(error)})") from error
     if not isinstance(content, bytes):
-        raise PictureError(f'{name}: is open as text: open it with mode "rb"')
+        raise ImageError(f'{name}: is open as text: open it with mode "rb"')
     return content
 
 
 def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
-    """The picture in an open file."""
+    """The image in an open file."""
     if size_bytes == 0:
-        raise PictureError(f"{name}: is empty (0 bytes): copy or download it again")
+        raise ImageError(f"{name}: is empty (0 bytes): copy or download it again")
     if size_bytes > MAX_FILE_BYTES:
-        raise PictureError(f"{name}: refused, because it is larger than {MAX_FILE_BYTES // 2**20} MB: resize it")
+        raise ImageError(f"{name}: refused, because it is larger than {MAX_FILE_BYTES // 2**20} MB: resize it")
     metered = Metered(file, size_bytes, name)
     with decoder_errors(name):
         start = file.read(START_BYTES)
         file.seek(0)
         if VIDEO_START.match(start) and not is_still(start):
-            raise PictureError(
+            raise ImageError(
                 f"{name}: is a video, and no image: give it a name that ends like a video's, such as .mp4, "
                 "to have its frames read"
             )
@@ -166,7 +164,7 @@ def _checked(opened: Opened) -> Opened:
     width, height = opened.image.size
     if width * height > MAX_PIXELS:
         size = f"({width} x {height})"
-        raise PictureError(f"{opened.name}: refused, because it has {TOO_MANY_PIXELS} {size}: resize it")
+        raise ImageError(f"{opened.name}: refused, because it has {TOO_MANY_PIXELS} {size}: resize it")
     if 0 in (width, height):
-        raise PictureError(f"{opened.name}: has no pixels ({width} x {height}): leave it out")
+        raise ImageError(f"{opened.name}: has no pixels ({width} x {height}): leave it out")
     return opened

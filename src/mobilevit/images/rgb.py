@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 
 Box = tuple[int, int, int, int]
 
 
 def rgb(image: Image.Image, name: str) -> Image.Image:
-    """`image` itself where it is RGB, else a new picture; transparent parts on white. `name` is for PictureError."""
+    """`image` itself where it is RGB, else a new image; transparent parts on white. `name` is for ImageError."""
     if image.mode in WHITE:
         _check_range(image, name)
         return _converted(image, _eight_bit)
@@ -21,7 +21,7 @@ def rgb(image: Image.Image, name: str) -> Image.Image:
     return image if image.mode == "RGB" else _converted(image, lambda band: band.convert("RGB"))
 
 
-# The value of white in pictures of more than 8 bits. It is never taken from the picture, so that two pictures from one
+# The value of white in images of more than 8 bits. It is never taken from the image, so that two images from one
 # camera keep their difference in brightness.
 WHITE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
 BAND_PIXELS = 2**18
@@ -35,7 +35,7 @@ def _converted(image: Image.Image, convert: Callable[[Image.Image], Image.Image]
 
 
 def _bands(size: tuple[int, int]) -> Iterator[Box]:
-    """Boxes that cover a picture of `size`, none with many pixels."""
+    """Boxes that cover an image of `size`, none with many pixels."""
     width, height = size
     columns = min(width, BAND_PIXELS)
     rows = max(1, BAND_PIXELS // columns)
@@ -53,14 +53,14 @@ def _check_range(image: Image.Image, name: str) -> None:
     ranges = np.array([(band.min(), band.max()) for band in bands])
     low, high, white = ranges[:, 0].min(), ranges[:, 1].max(), WHITE[image.mode]
     if not (low >= 0 and high <= white):  # so written that NaN fails
-        raise PictureError(
-            f"{name}: has values from {low:g} to {high:g}, where greyscale of its kind "
+        raise ImageError(
+            f"{name}: has values from {low:g} to {high:g}, where grayscale of its kind "
             f"({image.mode}) goes from 0 to {white}: convert it to 8 or 16 bits"
         )
 
 
 def _eight_bit(band: Image.Image) -> Image.Image:
-    """Greyscale of 16 or 32 bits, or of floats, scaled to 8 bits."""
+    """Grayscale of 16 or 32 bits, or of floats, scaled to 8 bits."""
     scaled = np.rint(_values(band) * (255 / WHITE[band.mode])).astype(np.uint8)
     return Image.fromarray(scaled).convert("RGB")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from mobilevit.errors import MissingExtraError, PictureError, UsageError
+from mobilevit.errors import ImageError, MissingExtraError, UsageError
 from mobilevit.images.opening import MAX_PIXELS, TOO_MANY_PIXELS, opened_image
 
 SUFFIXES = frozenset(
@@ -84,7 +84,7 @@ class Video:
     """An opened video: iterate over it once for its frames.
 
     `count` is how many frames it should give, None where nobody knows, as with a camera; `rate` how many there are in a
-    second, on average. PictureError, when it is opened, where it is no video that can be read.
+    second, on average. ImageError, when it is opened, where it is no video that can be read.
     """
 
     def __init__(self, location: Location, every: int = 1) -> None:
@@ -100,7 +100,7 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         """Frames in the order in which they are shown.
 
-        What cannot be decoded is left out, and a PictureError at the end says that something was.
+        What cannot be decoded is left out, and a ImageError at the end says that something was.
         """
         index = damaged = 0
         with self._container, _named(self.name, lambda: f"broken off after {index:,} frames"):
@@ -115,7 +115,7 @@ class Video:
                         yield Frame(index, self._seconds(frame), self.rate, _upright(frame, self.name))
                     index += 1
         if damaged or not index:
-            raise PictureError(f"{self.name}: {damaged:,} packets of it are damaged; {index:,} frames could be decoded")
+            raise ImageError(f"{self.name}: {damaged:,} packets of it are damaged; {index:,} frames could be decoded")
 
     def _seconds(self, frame: Any) -> float | None:
         if frame.pts is None:
@@ -129,15 +129,15 @@ DEFAULT_RATE = 25  # frames per second, where a stream does not say
 def _opened(location: Location) -> tuple[Any, Any]:
     av = pyav()
     if location.reader is None and not Path(location.target).is_file():
-        raise PictureError(f"{location.name}: not found: check the path")
+        raise ImageError(f"{location.name}: not found: check the path")
     options = {} if location.reader else {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     with _named(location.name, lambda: "no such camera here" if location.reader else _no_video(location.target)):
         container = av.open(location.target, format=location.reader, options=options)
         if not container.streams.video:
-            raise PictureError(f"{location.name}: has no images, only sound")
+            raise ImageError(f"{location.name}: has no images, only sound")
         stream = container.streams.video[0]
         if stream.codec_context is None:
-            raise PictureError(f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264")
+            raise ImageError(f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264")
         stream.thread_type = "AUTO"
         _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
         return container, stream
@@ -148,7 +148,7 @@ def _no_video(path: str) -> str:
     try:
         with opened_image(path) as found:
             kind = found.image.format or ""
-    except PictureError:
+    except ImageError:
         return "cannot be read as a video"
     return f"is an image ({kind}), and no video: give it a name that ends like an image's, such as .{kind.lower()}"
 
@@ -159,7 +159,7 @@ def _named(name: str, problem: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (pyav().error.FFmpegError, ValueError) as error:
-        raise PictureError(f"{name}: {problem()} ({getattr(error, 'strerror', None) or error})") from error
+        raise ImageError(f"{name}: {problem()} ({getattr(error, 'strerror', None) or error})") from error
 
 
 def pyav() -> ModuleType:
@@ -173,7 +173,7 @@ def pyav() -> ModuleType:
 
 def _refuse_huge(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise PictureError(f"{name}: refused, because its frames have {TOO_MANY_PIXELS}: make them smaller")
+        raise ImageError(f"{name}: refused, because its frames have {TOO_MANY_PIXELS}: make them smaller")
 
 
 def _frames(stream: Any, duration_us: int | None, rate: Fraction) -> int | None:

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobilevit.models.layers import ConvNormAct, initialise
+from mobilevit.models.layers import ConvNormAct, initialize
 from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
 
 
 @dataclass(frozen=True)
-class Head:
+class DeepLabSize:
     """What stands behind the backbone, and how fine a map the backbone gives it."""
 
     output_stride: int
@@ -26,12 +26,12 @@ class Head:
     auxiliary_channels: int = 0  # of the head on stage 4 that helps the training; 0: there is none
 
 
-PAPER = Head(output_stride=16, channels=256, rates=(6, 12, 18), dropout=nn.Dropout)
-FINE = Head(output_stride=8, channels=512, rates=(12, 24, 36), dropout=nn.Dropout2d, auxiliary_channels=128)
+PAPER = DeepLabSize(output_stride=16, channels=256, rates=(6, 12, 18), dropout=nn.Dropout)
+FINE = DeepLabSize(output_stride=8, channels=512, rates=(12, 24, 36), dropout=nn.Dropout2d, auxiliary_channels=128)
 
 
 class SegmentationOutput(NamedTuple):
-    """What the network says about each pixel."""
+    """What the model says about each pixel."""
 
     logits: Tensor  # (B, K, H, W), at the input's size
     auxiliary: Tensor | None  # (B, K, H / 16, W / 16) or finer, in training, where the head has such a part
@@ -45,7 +45,7 @@ class DeepLabv3(nn.Module):
         variant: Variant,
         num_classes: int = 21,
         *,
-        head: Head = PAPER,
+        head: DeepLabSize = PAPER,
         patch_sizes: PatchSizes = (2, 2, 2),
         fuse_input: bool = True,
     ) -> None:
@@ -58,7 +58,7 @@ class DeepLabv3(nn.Module):
         self.dropout = nn.Sequential(head.dropout(0.1), nn.Dropout2d(0.1))
         self.classifier = nn.Conv2d(head.channels, num_classes, 1)
         self.auxiliary = Auxiliary(stage4, head.auxiliary_channels, num_classes) if head.auxiliary_channels else None
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> SegmentationOutput:
         *_, stage4, stage5 = self.backbone.pyramid(x)

@@ -1,4 +1,4 @@
-"""The same network, faster: norms folded into the layers beside them, and the memory layout that costs no reordering.
+"""The same model, faster: norms folded into the layers beside them, and the memory layout that costs no reordering.
 
 Measured by benchmarks/eager.py. What did not pay there, and is therefore not here: oneDNN's packed weights and its
 convolution with SiLU inside (4 to 7 %, by operators that torch keeps private).
@@ -15,11 +15,11 @@ from mobilevit.models.layers import ConvNormAct
 from mobilevit.models.mobilevit import MobileViTBlock
 from mobilevit.models.transformer import Attention, EncoderLayer
 
-Network = TypeVar("Network", bound=nn.Module)
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def fuse(model: Network) -> Network:
-    """An equal network for inference: a copy in evaluation mode; the original stays as it is."""
+def fuse(model: Model) -> Model:
+    """An equal model for inference: a copy in evaluation mode; the original stays as it is."""
     fused = fold_norms(model)
     for module in [*fused.modules()]:
         for name, child in module.named_children():
@@ -31,11 +31,11 @@ def fuse(model: Network) -> Network:
     return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def fold_norms(model: Network) -> Network:
-    """An equal network that calculates with its weights once what others do with every picture.
+def fold_norms(model: Model) -> Model:
+    """An equal model that calculates with its weights once what others do with every image.
 
     Convolutions do the work of the BatchNorms behind them, linear layers that of the LayerNorms' scale and shift and of
-    attention's scale. Tokens have a mean of zero wherever a MobileViT block normalises them, so that a runtime may
+    attention's scale. Tokens have a mean of zero wherever a MobileViT block normalizes them, so that a runtime may
     leave out that part of a LayerNorm. A copy in evaluation mode.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
@@ -50,7 +50,7 @@ def fold_norms(model: Network) -> Network:
             _fold_scale(module.attention)
         elif isinstance(module, MobileViTBlock):
             _fold_affine(cast(nn.LayerNorm, module.transformer[-1]), module.project_out.conv)
-            _centre(module)
+            _center(module)
     return folded
 
 
@@ -74,7 +74,7 @@ def _fold_scale(attention: Attention) -> None:
     attention.scale = 1.0
 
 
-def _centre(block: MobileViTBlock) -> None:
+def _center(block: MobileViTBlock) -> None:
     """Take the mean out of everything that is added up to tokens.
 
     Only LayerNorms read those sums, and they do not see what all channels of a token have in common.

@@ -1,4 +1,4 @@
-"""The convolutional layers of MobileViT, and the paper's initialisation."""
+"""The convolutional layers of MobileViT, and the paper's initialization."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ class ConvNormAct(nn.Module):
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm that also trains on one value a channel, which has no deviation: it takes the running statistics.
 
-    One picture in the last batch of an epoch is enough for that, wherever a map is pooled or has shrunk to a pixel.
+    One image in the last batch of an epoch is enough for that, wherever a map is pooled or has shrunk to a pixel.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ def make_divisible(value: float, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def initialise(module: nn.Module) -> None:
-    """The paper's initialisation of one module; use with `nn.Module.apply`.
+def initialize(module: nn.Module) -> None:
+    """The paper's initialization of one module; use with `nn.Module.apply`.
 
     Convolutions: Kaiming normal by fan-out. For a depth-wise convolution torch does not divide the fan by the
     groups, so its deviation is sqrt(2 / 9C): other packages differ here. Linear layers: normal, deviation 0.02.

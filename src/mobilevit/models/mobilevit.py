@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobilevit.models.layers import ConvNormAct, InvertedResidual, SiLU, initialise
+from mobilevit.models.layers import ConvNormAct, InvertedResidual, SiLU, initialize
 from mobilevit.models.patches import fold, unfold
 from mobilevit.models.transformer import EncoderLayer
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One size of the network (paper, Table 4)."""
+    """One size of the model (paper, Table 4)."""
 
     channels: tuple[int, int, int, int, int, int]  # after the stem and after each of the five stages
     dims: tuple[int, int, int]  # of the transformers in stages 3, 4 and 5
@@ -53,7 +53,7 @@ class MobileViT(nn.Module):
         self.final = ConvNormAct(variant.channels[-1], variant.final_channels, 1)
         self.dropout = nn.Dropout(classifier_dropout if num_classes else 0.0)
         self.classifier = nn.Linear(variant.final_channels, num_classes) if num_classes else nn.Identity()
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = self.final(self.backbone(x)).mean(dim=(2, 3))
@@ -67,7 +67,7 @@ class Backbone(nn.Module):
     depth-wise convolution of a MobileNetv2 block is dilated, and by the dilation of the stage before it: at stride 16
     nothing is dilated, at stride 8 only stage 5, by 2.
 
-    Of pictures whose sides are multiples of `step_px` (64; at strides 16 and 8 of 32 and 16) no block resizes a map.
+    Of images whose sides are multiples of `step_px` (64; at strides 16 and 8 of 32 and 16) no block resizes a map.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Backbone(nn.Module):
                 dropout=variant.dropout,
             )
             self.stages.append(nn.Sequential(down, block))
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pyramid(x)[-1]

@@ -10,7 +10,7 @@ from torch import Tensor
 def unfold(x: Tensor, patch_height: int, patch_width: int) -> Tensor:
     """(B, C, H, W) -> (P*B, N, C), with P = patch_height * patch_width pixels in a patch and N patches.
 
-    Sequence `(i * patch_width + j) * B + b` holds the pixels at row i, column j of every patch of picture b, patches
+    Sequence `(i * patch_width + j) * B + b` holds the pixels at row i, column j of every patch of image b, patches
     in row-major order. H and W must be multiples of the patch.
     """
     batch, channels, height, width = x.shape

@@ -16,19 +16,19 @@ from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
 
 
 class SSDOutput(NamedTuple):
-    """What the network says about each of its A anchors (3,232 at 320 px)."""
+    """What the model says about each of its A anchors (3,232 at 320 px)."""
 
     scores: Tensor  # (B, A, K + 1) logits, the background first
     locations: Tensor  # (B, A, 4): the box relative to the anchor, as `boxes.encode` writes it
-    anchors: Tensor  # (A, 4): centre x, centre y, width, height of the picture, 0-1; the same for every picture
+    anchors: Tensor  # (A, 4): center x, center y, width, height of the image, 0-1; the same for every image
 
 
 class SSDLite(nn.Module):
     """The detector of `num_classes` kinds of object. (B, 3, H, W) -> SSDOutput.
 
-    Six levels: the maps of stages 4 and 5, three further ones of half the side each, and one of the whole picture.
-    `anchors` are the (width, height) of each level's anchors, of the picture; empty for the paper's. How many a level
-    has is part of the network and stays.
+    Six levels: the maps of stages 4 and 5, three further ones of half the side each, and one of the whole image.
+    `anchors` are the (width, height) of each level's anchors, of the image; empty for the paper's. How many a level
+    has is part of the model and stays.
     """
 
     def __init__(
@@ -43,21 +43,21 @@ class SSDLite(nn.Module):
         super().__init__()
         if anchors and not are_valid(anchors):
             counts = ", ".join(str(len(sizes)) for sizes in PAPER_SIZES)
-            raise UsageError(f"anchors are {counts} pairs of width and height, parts of the picture above 0")
+            raise UsageError(f"anchors are {counts} pairs of width and height, parts of the image above 0")
         self.anchor_sizes = anchors or PAPER_SIZES
         self.backbone = Backbone(variant, patch_sizes=patch_sizes, fuse_input=fuse_input)
         stage4, stage5 = variant.channels[-2:]
         self.extras = nn.ModuleList([Halving(stage5, 256), Halving(256, 128), Halving(128, 128), Pooling(128, 64)])
         self.heads = nn.ModuleList(
-            Head(channels_in, channels, kernel, anchors=len(sizes), values=4 + 1 + num_classes)
+            SSDHead(channels_in, channels, kernel, anchors=len(sizes), values=4 + 1 + num_classes)
             for (channels_in, channels, kernel), sizes in zip(
                 ((stage4, 512, 3), (stage5, 256, 3), (256, 256, 3), (128, 128, 3), (128, 128, 3), (64, 64, 1)),
                 PAPER_SIZES,
                 strict=True,
             )
         )
-        self.extras.apply(_initialise)
-        self.heads.apply(_initialise)
+        self.extras.apply(_initialize)
+        self.heads.apply(_initialize)
 
     def forward(self, x: Tensor) -> SSDOutput:
         maps = self.backbone.pyramid(x)[-2:]
@@ -91,7 +91,7 @@ class Pooling(nn.Module):
         return self.activation(self.conv(x.mean(dim=(2, 3), keepdim=True)))  # type: ignore[no-any-return]
 
 
-class Head(nn.Module):
+class SSDHead(nn.Module):
     """Box and classes of every anchor of one level, in one convolution. (B, C, H, W) -> (B, H * W * anchors, values).
 
     It works on `channels`; a map of another number is projected to them first. With a `kernel` of 1 there is no
@@ -113,7 +113,7 @@ class Head(nn.Module):
         return said.reshape(x.shape[0], -1, self.values)  # type: ignore[no-any-return]
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     """As the official code starts what stands behind the backbone of a detector."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""Every network by its name: one literal table."""
+"""Every model by its name: one literal table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from mobilevit.models.ssdlite import SSDLite
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelRow:
     """What a name stands for."""
 
     task: str
-    network: Callable[..., nn.Module]  # its class, or that with the head chosen
+    model: Callable[..., nn.Module]  # its class, or that with the head chosen
     variant: Variant
-    size_px: int  # side of the pictures that the paper gives it
-    fit: Literal["crop", "stretch"]  # how a picture becomes square there
+    image_size: int  # side of the images that the paper gives it
+    fit: Literal["crop", "stretch"]  # how an image becomes square there
 
 
 MODELS = {
-    "mobilevit_xxs": Row("classification", MobileViT, XXS, 256, "crop"),
-    "mobilevit_xs": Row("classification", MobileViT, XS, 256, "crop"),
-    "mobilevit_s": Row("classification", MobileViT, S, 256, "crop"),
-    "ssdlite_mobilevit_xxs": Row("detection", SSDLite, XXS, 320, "stretch"),
-    "ssdlite_mobilevit_xs": Row("detection", SSDLite, XS, 320, "stretch"),
-    "ssdlite_mobilevit_s": Row("detection", SSDLite, S, 320, "stretch"),
-    "deeplabv3_mobilevit_xxs": Row("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
-    "deeplabv3_mobilevit_xs": Row("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
-    "deeplabv3_mobilevit_s": Row("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
-    "deeplabv3_mobilevit_s_os8": Row("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
+    "mobilevit_xxs": ModelRow("classification", MobileViT, XXS, 256, "crop"),
+    "mobilevit_xs": ModelRow("classification", MobileViT, XS, 256, "crop"),
+    "mobilevit_s": ModelRow("classification", MobileViT, S, 256, "crop"),
+    "ssdlite_mobilevit_xxs": ModelRow("detection", SSDLite, XXS, 320, "stretch"),
+    "ssdlite_mobilevit_xs": ModelRow("detection", SSDLite, XS, 320, "stretch"),
+    "ssdlite_mobilevit_s": ModelRow("detection", SSDLite, S, 320, "stretch"),
+    "deeplabv3_mobilevit_xxs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
+    "deeplabv3_mobilevit_xs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
+    "deeplabv3_mobilevit_s": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
+    "deeplabv3_mobilevit_s_os8": ModelRow("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
 }
 
 ALIASES = {
@@ -52,7 +52,7 @@ ALIASES = {
 
 
 def list_models() -> list[str]:
-    """The names of all networks."""
+    """The names of all models."""
     return list(MODELS)
 
 
@@ -65,7 +65,7 @@ def resolve(name: str) -> str:
 
 
 def for_task(name: str, task: str) -> str:
-    """The network for `task` on the backbone of `name`; `name` itself where that is its task.
+    """The model for `task` on the backbone of `name`; `name` itself where that is its task.
 
     "mobilevit_xs", "detection" -> "ssdlite_mobilevit_xs". Of several the first in the table. UsageError for an unknown
     name or task.
@@ -88,9 +88,9 @@ def build(
     fuse_input: bool = True,
     anchors: AnchorSizes = (),
 ) -> nn.Module:
-    """The network with the paper's initialisation, in training mode. Only a detector has `anchors`; UsageError else."""
+    """The model with the paper's initialization, in training mode. Only a detector has `anchors`; UsageError else."""
     row = MODELS[resolve(name)]
-    network = partial(row.network, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+    model = partial(row.model, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
     if anchors and row.task != "detection":
-        raise UsageError(f"{name} is a network for {row.task}: it has no anchors")
-    return network(anchors=anchors) if anchors else network()
+        raise UsageError(f"{name} is a model for {row.task}: it has no anchors")
+    return model(anchors=anchors) if anchors else model()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Multi-head self-attention, softmax(Q K^T / sqrt(d / heads)) V. (S, N, d) -> (S, N, d).
 
-    The fused kernel, by measurement (CPU, benchmarks/eager.py): 5 % of a picture's time, a third of the time of
+    The fused kernel, by measurement (CPU, benchmarks/eager.py): 5 % of an image's time, a third of the time of
     attention in training at 256 px, and no (N, N) map in memory. Most runtimes take it or split it well; for one that
     does not (ExecuTorch: 134 ms against 88), decompose the captured program into the two products of `weights`.
     """

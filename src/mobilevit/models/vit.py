@@ -22,15 +22,15 @@ DEIT_TINY = ViTVariant(dim=192, depth=12, heads=3)
 
 
 class ViT(nn.Module):
-    """(B, 3, size_px, size_px), 0-1 -> (B, num_classes) logits, or (B, dim) where `num_classes` is 0.
+    """(B, 3, image_size, image_size), 0-1 -> (B, num_classes) logits, or (B, dim) where `num_classes` is 0.
 
-    Unlike MobileViT it has position embeddings, so its picture size is fixed when it is built.
+    Unlike MobileViT it has position embeddings, so its image size is fixed when it is built.
     """
 
-    def __init__(self, variant: ViTVariant, num_classes: int = 1000, *, size_px: int = 224) -> None:
+    def __init__(self, variant: ViTVariant, num_classes: int = 1000, *, image_size: int = 224) -> None:
         super().__init__()
         dim, patch_px = variant.dim, variant.patch_px
-        patches = (size_px // patch_px) ** 2
+        patches = (image_size // patch_px) ** 2
         self.patch_embedding = nn.Conv2d(3, dim, patch_px, stride=patch_px)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.positions = nn.Parameter(torch.zeros(1, patches + 1, dim))

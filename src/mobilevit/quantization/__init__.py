@@ -1,1 +1,1 @@
-"""A network in 8 bits: several ways of it tried, measured on pictures, and the best one kept."""
+"""A model in 8 bits: several ways of it tried, measured on images, and the best one kept."""

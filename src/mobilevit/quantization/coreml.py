@@ -1,4 +1,4 @@
-"""8-bit weights in Core ML, by coremltools; computed in float16. They need no pictures."""
+"""8-bit weights in Core ML, by coremltools; computed in float16. They need no images."""
 
 from collections.abc import Mapping
 from functools import partial

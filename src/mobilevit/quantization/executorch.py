@@ -1,4 +1,4 @@
-"""8 bits in ExecuTorch, by torchao and the quantiser of XNNPACK."""
+"""8 bits in ExecuTorch, by torchao and the quantizer of XNNPACK."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ class Rule(NamedTuple):
     """What becomes of one kind of operation."""
 
     kind: Any  # of torch.ops.aten
-    dynamic: bool  # by the range of each input; else by the ranges that the pictures have
+    dynamic: bool  # by the range of each input; else by the ranges that the images have
 
 
 def _by(source: Source, path: Path, rules: Sequence[Rule]) -> None:
@@ -35,8 +35,8 @@ def _by(source: Source, path: Path, rules: Sequence[Rule]) -> None:
         quantizer.set_operator_type(rule.kind, config)
     with torch.no_grad():
         prepared = prepare_pt2e(spelled_out(source.graph).module(), quantizer)
-        for picture in source.pictures:
-            prepared(picture[None].float())
+        for image in source.images:
+            prepared(image[None].float())
         converted = torch.export.export(convert_pt2e(prepared), (source.graph.example,))
     path.write_bytes(lowered(converted))
 

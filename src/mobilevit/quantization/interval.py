@@ -1,4 +1,4 @@
-"""How sure is the difference between two scores of the same pictures?"""
+"""How sure is the difference between two scores of the same images?"""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Where the main score of `mine` minus that of `theirs` lies, of metrics of the same `count` samples.
 
-    The bootstrap (Efron & Tibshirani 1993, chapter 13): as many pictures as there are, drawn with replacement, the same
+    The bootstrap (Efron & Tibshirani 1993, chapter 13): as many images as there are, drawn with replacement, the same
     for both; then the percentiles of the differences.
     """
     rng = np.random.default_rng(0)

@@ -22,13 +22,13 @@ class Rule(NamedTuple):
 
 def _by(source: Source, path: Path, rules: Sequence[Rule]) -> None:
     """Each kind in 8 bits by one of the modes: its weights alone, with the arithmetic in float32; by the range of each
-    input; by the ranges that the pictures have; or not at all."""
+    input; by the ranges that the images have; or not at all."""
     from ai_edge_quantizer import quantizer
 
     made = quantizer.Quantizer(str(source.file))
     for rule in rules:
         _add(made, rule)
-    ranges = made.calibrate(_pictures(source)) if made.need_calibration else None
+    ranges = made.calibrate(_images(source)) if made.need_calibration else None
     made.quantize(ranges).export_model(str(path))
 
 
@@ -43,10 +43,10 @@ def _add(quantizer: Any, rule: Rule) -> None:
         quantizer.add_static_config(".*", rule.kind, activation_num_bits=8, weight_num_bits=8)
 
 
-def _pictures(source: Source) -> dict[str, list[dict[str, Any]]]:
+def _images(source: Source) -> dict[str, list[dict[str, Any]]]:
     """One by one, by the name of the file's only signature."""
-    pixels = source.pictures.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32)
-    return {"serving_default": [{"pictures": picture[None]} for picture in pixels]}
+    pixels = source.images.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32)
+    return {"serving_default": [{"images": image[None]} for image in pixels]}
 
 
 CHOICES: Mapping[str, Choice] = {

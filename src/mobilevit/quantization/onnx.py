@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mobilevit.quantization.table import Choice, Source
 
-BATCH = 8  # pictures that are calibrated on at a time
+BATCH = 8  # images that are calibrated on at a time
 AXES = {"Conv": 0, "Gemm": 0, "MatMul": 1}  # of the outputs, in the weights of each operation
 LEAST = 256  # numbers: fewer are not worth a scale
 
@@ -28,7 +28,7 @@ def _weights(source: Source, path: Path) -> None:
 
 
 def _linear(source: Source, path: Path) -> None:
-    """Products with weights in 8 bits, each picture by its own range."""
+    """Products with weights in 8 bits, each image by its own range."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -45,14 +45,14 @@ def _linear(source: Source, path: Path) -> None:
 
 
 def _calibrated(source: Source, path: Path, kinds: Sequence[str] | None) -> None:
-    """Operations of some `kinds` (None: of all) in 8 bits, by the ranges that the pictures have in them."""
+    """Operations of some `kinds` (None: of all) in 8 bits, by the ranges that the images have in them."""
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(
         _model(source),
         path,
-        _Pictures(source.pictures),
+        _Images(source.images),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=kinds,
         activation_type=QuantType.QUInt8,
@@ -73,15 +73,15 @@ CHOICES: Mapping[str, Choice] = {
 }
 
 
-class _Pictures:
-    """The pictures as onnxruntime asks for them while it calibrates."""
+class _Images:
+    """The images as onnxruntime asks for them while it calibrates."""
 
-    def __init__(self, pictures: Tensor) -> None:
-        self._batches: Iterator[Tensor] = iter(torch.split(pictures, BATCH))
+    def __init__(self, images: Tensor) -> None:
+        self._batches: Iterator[Tensor] = iter(torch.split(images, BATCH))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self._batches, None)
-        return None if batch is None else {"pictures": batch.numpy().astype(np.float32)}
+        return None if batch is None else {"images": batch.numpy().astype(np.float32)}
 
 
 def _model(source: Source) -> Any:
@@ -114,7 +114,7 @@ def _save(model: Any, path: Path) -> None:
 def _in_8_bits(tensor: Any, axis: int) -> tuple[Any, Any, list[Any]]:
     """The numbers of a tensor, a scale for each place along `axis`, and what makes the tensor of them.
 
-    No DequantizeLinear: onnxruntime would compute that at every picture, and these two once.
+    No DequantizeLinear: onnxruntime would compute that at every image, and these two once.
     """
     import onnx
 

@@ -18,18 +18,18 @@ def _weights(source: Source, path: Path) -> None:
 
 
 def _calibrated(source: Source, path: Path, except_kinds: Sequence[str] = (), *, transformer: bool = True) -> None:
-    """All operations but some kinds in 8 bits, by the ranges that the pictures have in them.
+    """All operations but some kinds in 8 bits, by the ranges that the images have in them.
 
     `transformer` leaves what NNCF knows to be sensitive in attention in float32.
     """
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
-    pictures = [picture[None].numpy().astype(np.float32) for picture in source.pictures]
+    images = [image[None].numpy().astype(np.float32) for image in source.images]
     quantized = nncf.quantize(
         _model(source),
-        nncf.Dataset(pictures),
-        subset_size=len(pictures),
+        nncf.Dataset(images),
+        subset_size=len(images),
         preset=nncf.QuantizationPreset.MIXED,
         model_type=nncf.ModelType.TRANSFORMER if transformer else None,
         ignored_scope=nncf.IgnoredScope(types=[*except_kinds], validate=False),

@@ -18,10 +18,10 @@ from mobilevit.formats import Runner
 from mobilevit.formats.manifest import Manifest, read_manifest
 from mobilevit.formats.table import FORMATS
 from mobilevit.inference import runner_for
+from mobilevit.quantization.images import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.interval import paired_interval
-from mobilevit.quantization.pictures import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.table import Choice, choices_of
-from mobilevit.quantization.trial import INT8, Progress, Trial, Variant
+from mobilevit.quantization.variants import INT8, Progress, Trial, Variant
 from mobilevit.weights.creating import load, spec_of
 
 log = logging.getLogger("mobilevit")
@@ -44,14 +44,14 @@ class QuantizeConfig:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The kept choice beside the network, on pictures that nothing was chosen by."""
+class Judgment:
+    """The kept choice beside the model, on images that nothing was chosen by."""
 
     metric: str
-    pictures: int
-    network: float  # 0-1
+    images: int
+    model: float  # 0-1
     int8: float  # 0-1
-    difference: float  # points, int8 minus network
+    difference: float  # points, int8 minus model
     low: float  # of the difference, in points: the paired interval of 95 %
     high: float
 
@@ -64,7 +64,7 @@ class Quantized:
     manifest: Manifest
     variants: tuple[Variant, ...]  # the first is the file that the others were made of
     kept: Variant
-    judgement: Judgement
+    judgment: Judgment
 
 
 class LossError(ParityError):
@@ -82,36 +82,36 @@ def quantize(
     calibrate: str | Path,
     evaluate: str | Path,
     output: str | Path | None = None,
-    size_px: int | None = None,
+    image_size: int | None = None,
     config: QuantizeConfig = QuantizeConfig(),
     progress: Progress | None = None,
 ) -> Quantized:
-    """Write a network in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
+    """Write a model in 8 bits for one format, as `<model>.int8.<suffix>` with its manifest.
 
-    Calibrates and chooses on training pictures of the data set `calibrate`, and judges what is kept once, on a split of
-    `evaluate`. `model`, `output` and `size_px` are those of `export`.
+    Calibrates and chooses on training images of the dataset `calibrate`, and judges what is kept once, on a split of
+    `evaluate`. `model`, `output` and `image_size` are those of `export`.
 
     LossError where every choice loses too much: then nothing is written. UsageError, MissingExtraError, DataError,
-    PictureError, OutputError.
+    ImageError, OutputError.
     """
     choices = _asked_for(format, config.choices)
-    network = load(model) if isinstance(model, str | Path) else model.eval()
-    reference = runner_for(network, device="cpu", size_px=size_px)
+    loaded = load(model) if isinstance(model, str | Path) else model.eval()
+    reference = runner_for(loaded, device="cpu", image_size=image_size)
     task = tasks.get(reference.spec.task)
     data = divided(task, reference.spec.classes, Path(calibrate), Path(evaluate), config.division)
-    folder, stem = place(model, output, spec_of(network).architecture, keep=False)
+    folder, stem = place(model, output, spec_of(loaded).architecture, keep=False)
     path = folder / f"{stem}.{INT8}{FORMATS[format].suffix}"
     require_ours(path)
     with temporary_folder(folder, "quantize") as temporary:
-        trial = Trial(format, task, graph_of(network, task, size_px), data, temporary, progress)
+        trial = Trial(format, task, graph_of(loaded, task, image_size), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
-        judgement = _judged(trial, reference, kept)
+        judgment = _judged(trial, reference, kept)
         made = trial.path(kept.choice)
-        manifest = replace(read_manifest(made), file=path.name, parity=_proof(trial, variants, kept, judgement, config))
+        manifest = replace(read_manifest(made), file=path.name, parity=_proof(trial, variants, kept, judgment, config))
         put(made, path, manifest)
-    _warn(variants, kept, judgement, config)
-    return Quantized(path, manifest, tuple(variants), kept, judgement)
+    _warn(variants, kept, judgment, config)
+    return Quantized(path, manifest, tuple(variants), kept, judgment)
 
 
 def _asked_for(format: str, names: Sequence[str]) -> Mapping[str, Choice]:
@@ -139,31 +139,31 @@ def _kept(variants: Sequence[Variant], config: QuantizeConfig, title: str) -> Va
     return min(within, key=lambda variant: variant.size_bytes)
 
 
-def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgement:
-    """Both on the held-out pictures; the only time that these are looked at."""
-    network = trial.score(reference, JUDGING, "the network, held out")
+def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgment:
+    """Both on the held-out images; the only time that these are looked at."""
+    loaded = trial.score(reference, JUDGING, "the model, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
-    low, high = paired_interval(int8.metric, network.metric, int8.pictures, partial(trial.tell, "the interval"))
-    metric, score, mine = network.scores.primary[0], network.score, int8.score
-    return Judgement(metric, int8.pictures, score, mine, 100 * (mine - score), 100 * low, 100 * high)
+    low, high = paired_interval(int8.metric, loaded.metric, int8.images, partial(trial.tell, "the interval"))
+    metric, score, mine = loaded.scores.primary[0], loaded.score, int8.score
+    return Judgment(metric, int8.images, score, mine, 100 * (mine - score), 100 * low, 100 * high)
 
 
 def _proof(
-    trial: Trial, variants: Sequence[Variant], kept: Variant, judgement: Judgement, config: QuantizeConfig
+    trial: Trial, variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig
 ) -> dict[str, Any]:
     """What the manifest records."""
     return {
         "limits": {"loss": config.max_loss},
         "runtime": trial.runner(kept.choice).runtime,
         "choice": kept.choice,
-        "calibration_pictures": len(trial.data.splits[CALIBRATING]),
-        "choosing_pictures": len(trial.data.splits[CHOOSING]),
+        "calibration_images": len(trial.data.splits[CALIBRATING]),
+        "choosing_images": len(trial.data.splits[CHOOSING]),
         "tried": [asdict(variant) for variant in variants],
-        "held_out": asdict(judgement),
+        "held_out": asdict(judgment),
     }
 
 
-def _warn(variants: Sequence[Variant], kept: Variant, judgement: Judgement, config: QuantizeConfig) -> None:
+def _warn(variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig) -> None:
     """What should not be overlooked in the table."""
     base = variants[0]
     slower = [v for v in variants[1:] if v.latency_ms and base.latency_ms and v.latency_ms > base.latency_ms]
@@ -177,10 +177,10 @@ def _warn(variants: Sequence[Variant], kept: Variant, judgement: Judgement, conf
         )
     if kept in slower:
         log.warning("the file that is kept saves space here and no time")
-    if -judgement.difference > config.max_loss:
+    if -judgment.difference > config.max_loss:
         log.warning(
-            "on the held-out pictures the loss is %.2f points, more than --max-loss %g: so it is with few pictures to "
+            "on the held-out images the loss is %.2f points, more than --max-loss %g: so it is with few images to "
             "choose on, or by chance (see the interval)",
-            -judgement.difference,
+            -judgment.difference,
             config.max_loss,
         )

@@ -29,13 +29,13 @@ class Source:
 
     graph: Graph
     file: Path  # the graph as it is exported, in the format's first precision
-    pictures: Tensor  # (N, 3, S, S) uint8 RGB, to calibrate on
+    images: Tensor  # (N, 3, S, S) uint8 RGB, to calibrate on
 
 
-Choice = Callable[[Source, Path], None]  # writes the artefact at a path where nothing is yet
+Choice = Callable[[Source, Path], None]  # writes the exported model at a path where nothing is yet
 
 
-class Quantiser(Protocol):
+class Quantizer(Protocol):
     """What the module of a format offers. Nothing of its packages is imported before a choice is called."""
 
     CHOICES: Mapping[str, Choice]
@@ -50,4 +50,4 @@ def choices_of(name: str) -> Mapping[str, Choice]:
     if missing:
         needed = " and ".join(missing)
         raise MissingExtraError(f'{FORMATS[name].title} in 8 bits needs {needed}: pip install "mobilevit[quantize]"')
-    return cast(Quantiser, import_module(f"mobilevit.quantization.{name}")).CHOICES
+    return cast(Quantizer, import_module(f"mobilevit.quantization.{name}")).CHOICES

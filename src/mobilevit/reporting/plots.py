@@ -13,18 +13,18 @@ SCORES_SHOWN = 2  # of the task's scores; the first decides which epoch was best
 
 
 def curves(history: History) -> Figure:
-    """Loss, score, learning rate and picture size over the epochs; a row of `history` is one of metrics.csv."""
+    """Loss, score, learning rate and image size over the epochs; a row of `history` is one of metrics.csv."""
     measured = [name for name in history[0] if not all(isnan(value) for value in _column(history, name))]
     losses = [name for name in LOSSES if name in measured]
     scores = [name for name in measured if name.startswith("val_") and name not in LOSSES][:SCORES_SHOWN]
-    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "picture size, px": ["size_px"]}
+    panels = {"loss": losses, "score": scores, "learning rate": ["lr"], "image size, px": ["image_size"]}
     shown = {title: [name for name in names if name in measured] for title, names in panels.items()}
     shown = {title: names for title, names in shown.items() if names}
     figure = Figure(figsize=(4.2 * len(shown), 3.0), layout="constrained")
     for place, (title, names) in enumerate(shown.items(), start=1):
         axes = figure.add_subplot(1, len(shown), place)
-        for name, colour in zip(names, (FIRST, SECOND, QUIET), strict=False):
-            _line(axes, history, name, colour)
+        for name, color in zip(names, (FIRST, SECOND, QUIET), strict=False):
+            _line(axes, history, name, color)
         _finish(axes, title, legend=len(names) > 1)
         if title == "score":
             _mark_best(axes, history, names[0])
@@ -49,11 +49,11 @@ def lr_curve(lrs: Sequence[float], losses: Sequence[float], suggestion: float | 
 NO_RATE = "the loss never falls clearly: no rate is suggested"
 
 
-def _line(axes: Axes, history: History, name: str, colour: str) -> None:
+def _line(axes: Axes, history: History, name: str, color: str) -> None:
     """One column; a marker on each epoch where there are few enough to tell apart."""
     marker = "o" if len(history) <= MARKED_EPOCHS else None
     epochs, values = _column(history, "epoch"), _column(history, name)
-    axes.plot(epochs, values, color=colour, linewidth=2, marker=marker, markersize=3, label=_words(name))
+    axes.plot(epochs, values, color=color, linewidth=2, marker=marker, markersize=3, label=_words(name))
 
 
 MARKED_EPOCHS = 30

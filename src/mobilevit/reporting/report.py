@@ -17,22 +17,22 @@ from mobilevit import __version__
 from mobilevit.data.decoding import decode
 from mobilevit.data.finding import counted
 from mobilevit.data.sample import Dataset, Sample
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.evaluation import Evaluation, in_order_of, samples_of
 from mobilevit.files import write_atomically
 from mobilevit.models.table import build
 from mobilevit.reporting import markup
-from mobilevit.reporting.pictures import figure_image, picture_image
+from mobilevit.reporting.images import figure_image, image_image
 from mobilevit.reporting.plots import History, curves
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Outputs, Task
 
 COMMAND, TIME = "command", "training time"  # facts that stand at the head of the page
 TRAINED_ON = "trained on"  # splits, with commas between
-SIZE_NOTE = "The picture size is the mean of each epoch, as the sampler drew it: a setting, no result."
+SIZE_NOTE = "The image size is the mean of each epoch, as the sampler drew it: a setting, no result."
 TERMS = {  # of scores whose names do not say what they are
     "nll": "nll: mean of -log(probability of the true class). 0 is perfect, log(number of classes) is guessing.",
-    "ece": "ece: expected calibration error, how far confidence and accuracy lie apart. 0 is perfect; of few pictures "
+    "ece": "ece: expected calibration error, how far confidence and accuracy lie apart. 0 is perfect; of few images "
     "it is mostly noise.",
 }
 
@@ -88,9 +88,9 @@ def _examples_note(spec: ModelSpec) -> str:
 
 
 def _about(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
-    measured_on = f"{counted(evaluation.pictures, 'picture')} of {evaluation.data} ({evaluation.split})"
+    measured_on = f"{counted(evaluation.images, 'image')} of {evaluation.data} ({evaluation.split})"
     known = evaluation.split in facts.get(TRAINED_ON, "").split(", ")
-    warning = ". It was trained on these pictures too: its scores say nothing of new ones" if known else ""
+    warning = ". It was trained on these images too: its scores say nothing of new ones" if known else ""
     return f"{measured_on}, {counted(len(evaluation.spec.classes), 'class')}{warning}"
 
 
@@ -105,24 +105,24 @@ def _key_figures(folder: Path, spec: ModelSpec, evaluation: Evaluation, facts: M
         "model": spec.architecture,
         "parameters": f"{parameters / 1e6:.2f} M",
         "file": f"{size_bytes / 1e6:.1f} MB",
-        "picture": f"{spec.preprocessing.size_px} px",
+        "image": f"{spec.preprocessing.image_size} px",
         **({"shown above": f"{spec.score_threshold.value:g}"} if spec.score_threshold else {}),
         **time,
-        "evaluated a second": f"{evaluation.pictures_per_second:,.0f}",
+        "evaluated a second": f"{evaluation.images_per_second:,.0f}",
     }
 
 
 def _parameters(spec: ModelSpec) -> int:
     with torch.device("meta"):  # shapes without memory
-        network = build(spec.architecture, len(spec.classes), patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
-    return sum(parameter.numel() for parameter in network.parameters())
+        model = build(spec.architecture, len(spec.classes), patch_sizes=spec.patch_sizes, fuse_input=spec.fuse_input)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _curves(history: History) -> str:
     if len(history) < 2:  # a single point is no curve
         return ""
     image = figure_image(curves(history), "Loss, score and learning rate over the epochs")
-    about = SIZE_NOTE if "size_px" in history[0] else ""
+    about = SIZE_NOTE if "image_size" in history[0] else ""
     return markup.section("Curves", f'<div class="wide">{image}</div>', about=about)
 
 
@@ -136,7 +136,7 @@ def _scores(evaluation: Evaluation) -> str:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of a split with results drawn on them."""
+    """Images of a split with results drawn on them."""
 
     task: Task
     spec: ModelSpec
@@ -152,12 +152,12 @@ class Gallery:
             sample = self.samples[index]
             name = str(sample.path.relative_to(self.root) if sample.path.is_relative_to(self.root) else sample.path)
             try:
-                picture = decode(sample.path)
-            except PictureError:  # gone since it was evaluated
+                image = decode(sample.path)
+            except ImageError:  # gone since it was evaluated
                 continue
-            result = self.task.decode(outputs, self.spec)[0].of(str(sample.path), picture.size)
-            drawn = self.task.draw(picture, result, sample.target, self.spec.classes)
-            yield picture_image(drawn, name), name
+            result = self.task.decode(outputs, self.spec)[0].of(str(sample.path), image.size)
+            drawn = self.task.draw(image, result, sample.target, self.spec.classes)
+            yield image_image(drawn, name), name
 
 
 def _configuration(path: Path) -> str:

@@ -25,7 +25,7 @@ def get(name: str) -> Task:
     return TASKS[name]
 
 
-def recognise(root: Path, task: str | None = None, data_format: str | None = None) -> Task:
+def recognize(root: Path, task: str | None = None, data_format: str | None = None) -> Task:
     """The task that the dataset at `root` is for: `task` where it is given, else one that has `data_format`.
 
     DataError where no task knows the layout, where two do, or where `task` is not what the layout is of. UsageError for
@@ -34,7 +34,7 @@ def recognise(root: Path, task: str | None = None, data_format: str | None = Non
     chosen = None if task is None else get(task)
     root = folders.require_folder(root)
     candidates = [chosen] if chosen else _with_format(data_format)
-    fitting = [candidate for candidate in candidates if candidate.recognises(root, asked=chosen is not None)]
+    fitting = [candidate for candidate in candidates if candidate.recognizes(root, asked=chosen is not None)]
     # Folders in a folder can always be taken for classes: that counts where they are nothing else.
     fitting = [candidate for candidate in fitting if candidate is not TASKS["classification"]] or fitting
     if len(fitting) > 1:
@@ -70,7 +70,7 @@ def _with_format(name: str | None) -> list[Task]:
 
 def _refuse_another(root: Path, chosen: Task, *, is_fitting: bool) -> None:
     """DataError where the dataset is laid out for another task and not for the one that is asked for."""
-    others = [] if is_fitting else [task for task in TASKS.values() if task is not chosen and task.recognises(root)]
+    others = [] if is_fitting else [task for task in TASKS.values() if task is not chosen and task.recognizes(root)]
     named = [task.name for task in others if task is not TASKS["classification"]]
     if named:
         raise DataError(

@@ -50,11 +50,11 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a data set on disk is understood."""
+    """How a dataset on disk is understood."""
 
     val_fraction: float = 0.2  # taken from training where the folder has no split of its own
-    split_seed: int = 0  # decides which pictures those are
-    data_format: str | None = None  # of the annotations; None: recognised from what is there
+    split_seed: int = 0  # decides which images those are
+    data_format: str | None = None  # of the annotations; None: recognized from what is there
 
     def __post_init__(self) -> None:
         """UsageError for a share that leaves nothing for training or for val."""
@@ -63,7 +63,7 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResultOptions:
     """How much a result says."""
 
     top_k: int | None = None  # likeliest classes or objects; None: five classes, a hundred objects
@@ -75,15 +75,15 @@ class Limits:
 
 
 class Result(Protocol):
-    """What is said about one picture."""
+    """What is said about one image."""
 
     @property
     def source(self) -> str:
-        """Where the picture came from: a path, an address, or "<array>"."""
+        """Where the image came from: a path, a URL, or "<array>"."""
         ...
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
-        """The same result, said of the picture at `source`, (width, height) in pixels."""
+        """The same result, said of the image at `source`, (width, height) in pixels."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,37 +95,37 @@ class Result(Protocol):
         ...
 
     def records(self) -> list[dict[str, Any]]:
-        """Rows of a CSV file: one a picture, or one an object in it; keys are among the task's `columns`."""
+        """Rows of a CSV file: one an image, or one an object in it; keys are among the task's `columns`."""
         ...
 
     def mask(self) -> Image | None:
-        """The class of every pixel as a palette picture of the size of the original; None where pixels have none."""
+        """The class of every pixel as a palette image of the size of the original; None where pixels have none."""
         ...
 
 
 @dataclass(frozen=True)
-class Question:
-    """A part of a result, and the number behind it that is traced back to the picture."""
+class ExplanationTarget:
+    """A part of a result, and the number behind it that is traced back to the image."""
 
-    result: Any  # of the whole picture
+    result: Any  # of the whole image
     name: str  # of the class that it is about
     heading: str  # for people: what was predicted, and which part of it this is
-    score: Callable[[Any], Tensor]  # the network's raw output -> one number, with its gradient
-    layer: str  # module of the network whose map is looked at, (1, C, h, w)
+    score: Callable[[Any], Tensor]  # the model's raw output -> one number, with its gradient
+    layer: str  # module of the model whose map is looked at, (1, C, h, w)
     bars_title: str
     bars: tuple[tuple[str, float], ...]  # the parts of the result and how much of it they are, 0-1
     bar: int  # which of them is asked about
-    region: NDArray[np.bool_] | None = None  # (H, W) of what the network saw: where that part is; None: everywhere
+    region: NDArray[np.bool_] | None = None  # (H, W) of what the model saw: where that part is; None: everywhere
 
 
 @dataclass(frozen=True)
 class Interface:
-    """What a program around an exported network has to know."""
+    """What a program around an exported model has to know."""
 
     outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
-    left_to_do: tuple[str, ...]  # after the network, in words; {score_threshold} stands for the model's own
+    left_to_do: tuple[str, ...]  # after the model, in words; {score_threshold} stands for the model's own
     thresholds: Mapping[str, float]  # the numbers in those words, of a model that has none of its own
-    agreement: str  # what `agree` counts: "top-1", "objects" or "pixels"
+    agreement: str  # what `agreement` counts: "top-1", "objects" or "pixels"
 
 
 class Scores(Protocol):
@@ -169,7 +169,7 @@ class Metric(Protocol):
     """Gathers what the scores need, batch by batch; `merge` joins the parts that several processes gathered."""
 
     def update(self, outputs: Outputs, targets: Sequence[Any], indices: Tensor) -> None:
-        """`targets` are those of `Task.truth`, one a picture."""
+        """`targets` are those of `Task.load_target`, one an image."""
         ...
 
     def merge(self, other: "Metric") -> None: ...
@@ -193,38 +193,38 @@ class Task(Protocol):
     """Everything that makes a task."""
 
     name: str
-    counted: str  # what `occurrences` counts: "pictures", "boxes" or "pixels"
+    counted: str  # what `class_counts` counts: "images", "boxes" or "pixels"
     counts_images: bool  # whether that is the images themselves, so that one that cannot be read does not count
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
-    size_px: int  # side of the pictures that the paper gives its networks
+    image_size: int  # side of the images that the paper gives its models
     label_smoothing: float  # of the loss in the paper; a run may have another
-    layouts: str  # of its data sets, for people: "train/<class>/*.jpg"
+    layouts: str  # of its datasets, for people: "train/<class>/*.jpg"
     data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
-    # -- the data set
+    # -- the dataset
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
         """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
         ...
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        """The data set at `root`; DataError where it is missing, empty or inconsistent."""
+        """The dataset at `root`; DataError where it is missing, empty or inconsistent."""
         ...
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        """What is wrong with the targets (the pictures themselves are checked by the doctor).
+        """What is wrong with the targets (the images themselves are checked by the doctor).
 
         Within seconds, unless `thorough`: then every file of the targets is read.
         """
         ...
 
-    def occurrences(self, target: Any) -> Mapping[int, int]:
+    def class_counts(self, target: Any) -> Mapping[int, int]:
         """How often each class occurs in a target; a class that does not may be left out. May read a file."""
         ...
 
     def files(self, target: Any) -> Sequence[Path]:
-        """Pictures that belong to the target, such as its mask."""
+        """Images that belong to the target, such as its mask."""
         ...
 
     def relabel(self, target: Any, mapping: Sequence[int]) -> Any:
@@ -238,21 +238,21 @@ class Task(Protocol):
         ...
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Any, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Any, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        """The random part of a picture of `size` that training sees, as a square of `size_px`."""
+        """The random part of an image of `size` that training sees, as a square of `image_size`."""
         ...
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         """The least side that such a part of an image of `size` can have, in pixels of it."""
         ...
 
-    def seen(self, target: Any, geometry: Geometry) -> Any:
-        """What is left of a target in the picture that `geometry` makes."""
+    def transform_target(self, target: Any, geometry: Geometry) -> Any:
+        """What is left of a target in the image that `geometry` makes."""
         ...
 
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Targets of a batch that are `seen`, as something with `.to(device, non_blocking=...)` and
+        """Targets of a batch that are `transform_target`, as something with `.to(device, non_blocking=...)` and
         `.pin_memory()`."""
         ...
 
@@ -261,36 +261,36 @@ class Task(Protocol):
         ...
 
     def loss(self, raw: Any, targets: Any, options: LossOptions) -> Loss:
-        """The training loss of the network's raw output for collated targets."""
+        """The training loss of the model's raw output for collated targets."""
         ...
 
     # -- results
 
-    def finish(self, raw: Any) -> dict[str, Tensor]:
+    def postprocess(self, raw: Any) -> dict[str, Tensor]:
         """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
         ...
 
-    def decode(self, outputs: Outputs, spec: ModelSpec, limits: Limits = Limits()) -> list[Any]:
-        """Named outputs of a batch to one Result a picture."""
+    def decode(self, outputs: Outputs, spec: ModelSpec, limits: ResultOptions = ResultOptions()) -> list[Any]:
+        """Named outputs of a batch to one Result an image."""
         ...
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
-        """(B,) of each picture how far the results of two sets of outputs are the same, 0-1."""
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+        """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
-        """What is to be explained in the outputs of one picture.
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
+        """What is to be explained in the outputs of one image.
 
         The `number`-th part (from 1, the best first) of class `class_index`, of any class where that is None.
         UsageError where there is no such part.
         """
         ...
 
-    def truth(self, target: Any) -> Any:
+    def load_target(self, target: Any) -> Any:
         """The whole target, as the metric wants it. May read a file."""
         ...
 
@@ -298,14 +298,14 @@ class Task(Protocol):
         """An empty one, for the results of a model with that spec."""
         ...
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        """The picture with the result, and a sample's target where it is known, drawn on it."""
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        """The image with the result, and a sample's target where it is known, drawn on it."""
         ...
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         """What the colors of `draw_target` mean, as an RGB strip of that width; None where it draws none."""
         ...
 
-    def draw_target(self, picture: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
-        """The picture with a sample's target alone, for an overview of a data set."""
+    def draw_target(self, image: Image, target: Any, classes: Sequence[ClassLabel]) -> Image:
+        """The image with a sample's target alone, for an overview of a dataset."""
         ...

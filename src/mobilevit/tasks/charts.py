@@ -1,6 +1,6 @@
 """Figures that tasks share. They stand alone: nothing here touches matplotlib's global state.
 
-Blue is right and orange is wrong, everywhere. Texts outside the axes may be recoloured, for a dark page.
+Blue is right and orange is wrong, everywhere. Texts outside the axes may be recolored, for a dark page.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mobilevit.figures import Axes, Figure, LinearSegmentedColormap, PercentFormatter
 
-BLUE, ORANGE, GREY, INK, PAPER = "#3d74b8", "#d9822b", "#76808c", "#1d2733", "#ffffff"
+BLUE, ORANGE, GRAY, INK, PAPER = "#3d74b8", "#d9822b", "#76808c", "#1d2733", "#ffffff"
 DARK_BLUE = "#234a7c"
 RIGHT = LinearSegmentedColormap.from_list("right", ["#f7f9fb", "#9dbbdc", BLUE, DARK_BLUE])
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#f7f9fb", "#f4c897", ORANGE, "#a3501a"])
@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 Cell = Literal["count", "share"]
 
 
-def confusion(counts: Counts, names: Sequence[str], *, counted: str = "pictures", cell: Cell = "count") -> Figure:
+def confusion(counts: Counts, names: Sequence[str], *, counted: str = "images", cell: Cell = "count") -> Figure:
     """(K, K) counts of what is `counted`, rows the true class, for 2 to 1000 classes.
 
     A cell says its count, or its share of the true class in percents.
@@ -66,10 +66,10 @@ def _named_confusion(counts: Counts, rows: Sequence[str], columns: Sequence[str]
     size = max(4.2, side * len(columns) + margin), max(3.6, side * len(rows) + margin)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    colours = _cells(counts, faintest=0.0)
-    axes.imshow(colours, interpolation="nearest")
+    colors = _cells(counts, faintest=0.0)
+    axes.imshow(colors, interpolation="nearest")
     if len(columns) <= COUNTED_CLASSES:
-        _write_cells(axes, counts, colours, cell, font_size=9 if side == 0.5 else 8)
+        _write_cells(axes, counts, colors, cell, font_size=9 if side == 0.5 else 8)
     axes.set_xticks(range(len(columns)), [short(name) for name in columns], rotation=90 if letters > 4 else 0)
     axes.set_yticks(range(len(rows)), [short(name) for name in rows])
     axes.tick_params(length=0, labelsize=9)
@@ -77,10 +77,10 @@ def _named_confusion(counts: Counts, rows: Sequence[str], columns: Sequence[str]
     return figure
 
 
-def _write_cells(axes: Axes, counts: Counts, colours: npt.NDArray[np.float64], cell: Cell, *, font_size: int) -> None:
+def _write_cells(axes: Axes, counts: Counts, colors: npt.NDArray[np.float64], cell: Cell, *, font_size: int) -> None:
     """Into every cell but the empty ones, light on dark."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    lightness = colours @ (0.3, 0.59, 0.11)
+    lightness = colors @ (0.3, 0.59, 0.11)
     for row, column in np.argwhere(counts).tolist():
         ink = PAPER if lightness[row, column] < 0.6 else INK
         text = f"{counts[row, column]:,}" if cell == "count" else _percent(shares[row, column])
@@ -103,8 +103,8 @@ def _large_confusion(counts: Counts, names: Sequence[str]) -> Figure:
     beside.set(xlim=(0, 1), ylim=(LISTED, 0))
     for place, (row, column) in enumerate(_commonest(counts)):
         share = f"{counts[row, column]:,} of {counts[row].sum():,}"
-        beside.text(0.0, place + 0.5, share, fontsize=9, color=GREY)
-        beside.text(0.3, place + 0.5, f"{short(names[row])} → {short(names[column])}", fontsize=9, color=GREY)
+        beside.text(0.0, place + 0.5, share, fontsize=9, color=GRAY)
+        beside.text(0.3, place + 0.5, f"{short(names[row])} → {short(names[column])}", fontsize=9, color=GRAY)
     return figure
 
 
@@ -120,7 +120,7 @@ def _commonest(counts: Counts) -> list[tuple[int, int]]:
 
 
 def _cells(counts: Counts, *, faintest: float) -> npt.NDArray[np.float64]:
-    """(R, C, 3) colours: the share of the true class, blue on the diagonal; errors by its root, to be seen at all,
+    """(R, C, 3) colors: the share of the true class, blue on the diagonal; errors by its root, to be seen at all,
     and none but zero below `faintest`, 0-1."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     errors = np.where(shares > 0, faintest + (1 - faintest) * np.sqrt(shares), 0.0)
@@ -157,7 +157,7 @@ def bars(rows: Sequence[Bar], *, share: str, mark: str) -> Figure:
     x, y = [at for at, _ in marked], [place for _, place in marked]
     axes.plot(x, y, "D", markersize=4.5, color=PAPER, markeredgecolor=DARK_BLUE, clip_on=False, label=mark)
     for place, row in enumerate(lowest):
-        axes.text(1.03, place, row.text, va="center", fontsize=9, color=GREY)
+        axes.text(1.03, place, row.text, va="center", fontsize=9, color=GRAY)
     axes.set_yticks(range(len(lowest)), [short(row.name) for row in lowest])
     axes.set(xlim=(0, 1), ylim=(len(lowest) - 0.4, -0.6))
     title = "classes, the hardest first" if len(lowest) == len(rows) else f"the {len(lowest)} hardest of {len(rows):,}"
@@ -174,7 +174,7 @@ def finish(axes: Axes, *, grid: Literal["x", "y"]) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color=GREY, alpha=0.25)
+    axes.grid(axis=grid, color=GRAY, alpha=0.25)
     axes.set_axisbelow(True)
 
 

@@ -5,19 +5,19 @@ from pathlib import Path
 from mobilevit.data import doctor
 from mobilevit.data.report import DataReport
 from mobilevit.data.threads import Progress
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions
 
 
 def check(
     path: str | Path, *, task: str | None = None, options: ReadOptions | None = None, progress: Progress | None = None
 ) -> DataReport:
-    """Everything that can be said about the data set at `path` before any training.
+    """Everything that can be said about the dataset at `path` before any training.
 
-    `task` is recognised from the data unless given; `progress` is called with (pictures done, pictures in all).
-    DataError where the folder cannot be read as a data set at all; what is wrong inside one is in the report.
+    `task` is recognized from the data unless given; `progress` is called with (images done, images in all).
+    DataError where the folder cannot be read as a dataset at all; what is wrong inside one is in the report.
     """
     root = Path(path)
     options = options or ReadOptions()
-    reader = recognise(root, task, options.data_format)
+    reader = recognize(root, task, options.data_format)
     return doctor.check(reader, reader.read(root, options), progress)

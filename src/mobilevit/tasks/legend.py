@@ -1,4 +1,4 @@
-"""What the colours of a drawn picture mean, in a strip below it."""
+"""What the colors of a drawn image mean, in a strip below it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

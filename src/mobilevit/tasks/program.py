@@ -1,4 +1,4 @@
-"""From 8-bit pictures to named outputs in one module: what is evaluated and used for predictions."""
+"""From 8-bit images to named outputs in one module: what is evaluated and used for predictions."""
 
 from torch import Tensor, nn
 
@@ -9,20 +9,20 @@ from mobilevit.tasks.outputs import require_finite
 
 
 class Program(nn.Module):
-    """(B, 3, H, W) uint8 RGB -> outputs by name; the channel order of the network is its own business.
+    """(B, 3, H, W) uint8 RGB -> outputs by name; the channel order of the model is its own business.
 
     WeightsError where they are not finite.
     """
 
-    def __init__(self, network: nn.Module, spec: ModelSpec, task: Task) -> None:
+    def __init__(self, model: nn.Module, spec: ModelSpec, task: Task) -> None:
         super().__init__()
-        self.network = network
+        self.model = model
         self.channel_order = spec.preprocessing.channel_order
-        self.finish = task.finish
+        self.postprocess = task.postprocess
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        raw = self.network(prepare(pictures, self.channel_order))
-        outputs = self.finish(raw)
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        raw = self.model(prepare(images, self.channel_order))
+        outputs = self.postprocess(raw)
         # of both: the class of a pixel is an integer, whatever its logits are
         tensors = raw if isinstance(raw, tuple) else (raw,)
         require_finite([*outputs.values(), *(tensor for tensor in tensors if tensor is not None)])

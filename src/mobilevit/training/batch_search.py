@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import torch
 
-from mobilevit.data.loader import Failure
+from mobilevit.data.loader import LoadFailure
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Batch, Key
 from mobilevit.data.splitting import evenly
-from mobilevit.errors import OutOfMemoryError, PictureError, UsageError, is_out_of_memory
+from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
-from mobilevit.training.network import training_mode
+from mobilevit.training.model_setup import training_mode
 
 # Of the memory that is free: sizes alternate, and the blocks that torch's allocator keeps of one do not serve another.
 FILLED = 0.9
@@ -33,13 +33,13 @@ def must_be_searchable(device: torch.device, group: Group) -> None:
 def largest_batch(parts: Parts) -> int:
     """The largest batch at the base size whose step at the largest size fits; OutOfMemoryError where not even 1 does.
 
-    Trains the network of `parts`, so they are of no use afterwards.
+    Trains the model of `parts`, so they are of no use afterwards.
     """
     trial = Trial(parts)
     found = largest(trial.fits, parts.sampler.schedule.samples)
     if not found:
         raise OutOfMemoryError(
-            f"not even one image of {trial.size_px} px fits: train a smaller model or smaller images"
+            f"not even one image of {trial.image_size} px fits: train a smaller model or smaller images"
         )
     return found
 
@@ -61,12 +61,12 @@ class Trial:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.size_px = parts.sampler.schedule.choices[-1].size_px
+        self.image_size = parts.sampler.schedule.choices[-1].image_size
         dataset = parts.loader.dataset
         self.items = [
-            dataset[Key(index, 0, self.size_px)] for index in evenly(range(parts.sampler.num_samples), IMAGES)
+            dataset[Key(index, 0, self.image_size)] for index in evenly(range(parts.sampler.num_samples), IMAGES)
         ]
-        training_mode(parts.network, parts.config)
+        training_mode(parts.model, parts.config)
         self.available_bytes = _available_bytes(parts.device)
 
     def fits(self, batch_size: int) -> bool:
@@ -74,7 +74,7 @@ class Trial:
         parts = self.parts
         scale = replace(parts.config.scale, batch_size=batch_size)
         batches = [self._batch(resolutions(scale, parts.group.world_size)[-1].batch_size)]
-        if parts.config.optim.accumulate_steps > 1:
+        if parts.config.optim.grad_accum_steps > 1:
             batches *= 2
         forget_peak(parts.device)
         try:
@@ -88,14 +88,14 @@ class Trial:
             fitted = False
         else:
             fitted = peak_bytes(parts.device) <= FILLED * self.available_bytes
-        parts.optimiser.zero_grad(set_to_none=True)
+        parts.optimizer.zero_grad(set_to_none=True)
         return fitted
 
     def _batch(self, count: int) -> Batch:
         collate = self.parts.loader.collate_fn
-        batch: Batch | Failure = collate([self.items[place % len(self.items)] for place in range(count)])
-        if isinstance(batch, Failure):
-            raise PictureError(batch.message)
+        batch: Batch | LoadFailure = collate([self.items[place % len(self.items)] for place in range(count)])
+        if isinstance(batch, LoadFailure):
+            raise ImageError(batch.message)
         return batch
 
 

@@ -4,32 +4,32 @@ from dataclasses import replace
 from functools import partial
 
 from mobilevit.data.cache import Plan, in_unit, must_fit
-from mobilevit.data.loader import PictureDataset
+from mobilevit.data.loader import ImageDataset
 from mobilevit.data.multiscale import resolutions
 from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import Geometry, Size, eval_geometry, kept_geometry
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import Task
+from mobilevit.training.callbacks import Callback
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
-from mobilevit.training.watching import Watcher
 
 
-def keep_images(parts: Parts, watcher: Watcher) -> Parts:
+def keep_images(parts: Parts, callback: Callback) -> Parts:
     """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
 
-    PictureError where a file is broken, OutOfMemoryError where the images do not fit into memory.
+    ImageError where a file is broken, OutOfMemoryError where the images do not fit into memory.
     """
-    config = replace(parts.config, workers=parts.workers)
+    config = replace(parts.config, num_workers=parts.num_workers)
     plans = fitting_plans(config, parts.task, parts.dataset, parts.spec.preprocessing, parts.group)
     if not plans:
         return parts
     count, total = sum(len(plan.samples) for plan in plans.values()), sum(plan.bytes for plan in plans.values())
-    watcher.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
-    caches = {name: plan.fill(shared=parts.workers > 0, progress=watcher.checking) for name, plan in plans.items()}
+    callback.notice(f"decoding {count:,} images into {in_unit(total)} of memory")
+    caches = {name: plan.fill(shared=parts.num_workers > 0, progress=callback.checking) for name, plan in plans.items()}
     dataset = parts.loader.dataset
-    assert isinstance(dataset, PictureDataset), "a run's loader is over images"
+    assert isinstance(dataset, ImageDataset), "a run's loader is over images"
     dataset.cache = caches["train"]
     return replace(parts, val_cache=caches["val"])
 
@@ -50,14 +50,14 @@ def fitting_plans(
         ),
         "val": Plan.of(dataset.splits["val"], partial(eval_geometry, preprocessing=preprocessing)),
     }
-    must_fit(list(plans.values()), processes=group.local_size, shared=config.workers != 0)
+    must_fit(list(plans.values()), processes=group.local_size, shared=config.num_workers != 0)
     group.gather(None)  # every process has looked at the free memory before the first one takes of it
     return plans
 
 
 def training_geometry(config: TrainConfig, task: Task) -> "partial[Geometry]":
     """What a run keeps of a training image, by the image's (width, height)."""
-    return partial(_kept, task=task, config=config, largest_px=resolutions(config.scale)[-1].size_px)
+    return partial(_kept, task=task, config=config, largest_px=resolutions(config.scale)[-1].image_size)
 
 
 def _kept(size: Size, *, task: Task, config: TrainConfig, largest_px: int) -> Geometry:

@@ -16,7 +16,7 @@ from mobilevit.weights.containers import read_safetensors, safetensors_bytes
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
 
     samples: int  # in the training split: a resumed run must find as many
@@ -25,14 +25,14 @@ class Progress:
     truncated: int = 0  # images of these whose files were cut short
     epoch: int = 0
     step: int = 0
-    updates: int = 0  # steps of the optimiser taken
-    pictures: int = 0  # trained on in this epoch so far
+    updates: int = 0  # steps of the optimizer taken
+    images: int = 0  # trained on in this epoch so far
     loss_total: float = 0.0  # of this epoch so far, summed
     loss_count: float = 0.0
     best_score: float | None = None  # None: no epoch has been measured
     best_epoch: int = -1
     worse_epochs: int = 0  # measured since the best one
-    seconds: float = 0.0  # of training, over all sittings
+    seconds: float = 0.0  # of training, over all attempts
     grad_scaler: dict[str, float] = field(default_factory=dict)  # of fp16 training; empty without it
     history: list[dict[str, float | None]] = field(default_factory=list)  # the rows of metrics.csv
 
@@ -41,35 +41,35 @@ class Progress:
 class Checkpoint:
     """What `read_checkpoint` found: where the run stands, what it trains, and all tensors by name."""
 
-    progress: Progress
+    progress: TrainingProgress
     spec: ModelSpec
     tensors: dict[str, Tensor]
 
-    def restore(self, network: nn.Module, ema: Ema | None, optimiser: torch.optim.Optimizer) -> None:
+    def restore(self, model: nn.Module, ema: Ema | None, optimizer: torch.optim.Optimizer) -> None:
         """Put the tensors back; TrainingError where they are of another run."""
         try:
-            network.load_state_dict(_below(self.tensors, "network."))
+            model.load_state_dict(_below(self.tensors, "model."))
             if ema is not None:
                 ema.model.load_state_dict(_below(self.tensors, "ema."))
-            _load_optimiser(optimiser, _below(self.tensors, "optimiser."))
+            _load_optimizer(optimizer, _below(self.tensors, "optimizer."))
         except (RuntimeError, IndexError, ValueError) as error:
             raise TrainingError(f"the checkpoint does not fit the run's config.json: {words_of(error)}") from error
 
 
 def write_checkpoint(
     path: Path,
-    progress: Progress,
+    progress: TrainingProgress,
     spec: ModelSpec,
-    network: nn.Module,
+    model: nn.Module,
     ema: Ema | None,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the state of a run; an older checkpoint stays until the new one is complete on disk."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if ema is not None:
         tensors |= {f"ema.{name}": tensor for name, tensor in ema.model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     make_folder(path.parent)
     texts = {"progress": json.dumps(asdict(progress)), "spec": spec.to_json()}
     write_atomically(path, safetensors_bytes(texts, tensors))
@@ -79,7 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a saved state; TrainingError where the file is damaged or of another version."""
     try:
         texts, tensors = read_safetensors(path)
-        progress = Progress(**json.loads(texts["progress"]))
+        progress = TrainingProgress(**json.loads(texts["progress"]))
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
     except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
@@ -92,13 +92,13 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put the moments back in the memory layout of their parameters, and all state beside them: the fused AdamW takes
     no mixed layouts, and counts its steps on the device."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
         parameter = parameters[int(index)]
         is_moment = tensor.shape == parameter.shape and tensor.dim()
         target = torch.empty_like(parameter) if is_moment else tensor.to(parameter.device, copy=True)
-        optimiser.state[parameter][key] = target.copy_(tensor)
+        optimizer.state[parameter][key] = target.copy_(tensor)

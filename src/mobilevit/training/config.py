@@ -1,6 +1,6 @@
 """What a training run is told. Every default stands here once; a recipe file or a flag replaces it.
 
-The defaults fine-tune on a few hundred to a few thousand own pictures; `recipes/paper.toml` is the paper's recipe.
+The defaults fine-tune on a few hundred to a few thousand own images; `recipes/paper.toml` is the paper's recipe.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
+class OptimizerConfig:
     """AdamW, linear warm-up, cosine decay by the step; moving average of the weights."""
 
     lr: float = 1e-3  # peak learning rate
@@ -30,8 +30,8 @@ class OptimiserConfig:
     lr_end: float = 1e-5  # at the last step
     warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
     weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
-    clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
-    accumulate_steps: int = 1  # batches to one step of the optimiser
+    grad_clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
+    grad_accum_steps: int = 1  # batches to one step of the optimizer
     label_smoothing: float | None = None  # share of the target spread over all classes; None: the task's, as the paper
     class_weights: bool = False  # weigh classes by their inverse frequency
     anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
@@ -39,7 +39,7 @@ class OptimiserConfig:
     ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
 
     def __post_init__(self) -> None:
-        """Refuses what no optimiser can mean; UsageError."""
+        """Refuses what no optimizer can mean; UsageError."""
         check_ranges(
             self,
             lr=(1e-12, 1e3),
@@ -48,8 +48,8 @@ class OptimiserConfig:
             lr_end=(0.0, 1e3),
             warmup_steps=(0, float("inf")),
             weight_decay=(0.0, 10.0),
-            clip_norm=(0.0, float("inf")),
-            accumulate_steps=(1, 10_000),
+            grad_clip_norm=(0.0, float("inf")),
+            grad_accum_steps=(1, 10_000),
             label_smoothing=(0.0, 0.99),
             anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
@@ -63,35 +63,35 @@ class OptimiserConfig:
 class TrainConfig:
     """One training run."""
 
-    data: Path  # folder of the data set: class folders, pictures with boxes, or with masks (docs/data.md)
+    data: Path  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
     model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
-    weights: str = "imagenet"  # to start from: imagenet, none, a catalogue name or a file
-    task: str | None = None  # None: recognised from the data
-    data_format: str | None = None  # of the annotations; None: recognised from the data
-    epochs: int = 40  # passes over the training pictures
+    weights: str = "imagenet"  # to start from: imagenet, none, a catalog name or a file
+    task: str | None = None  # None: recognized from the data
+    data_format: str | None = None  # of the annotations; None: recognized from the data
+    epochs: int = 40  # passes over the training images
     patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
     output: Path = Path("runs")  # where run folders go
     name: str | None = None  # of the run folder; None: the model's name and a number
     overwrite: bool = False  # replace an existing run of that name
-    val_fraction: float = 0.2  # share of the pictures to validate on, where the data has no split of its own
-    split_seed: int = 0  # decides which pictures those are; evaluate needs the same two
+    val_fraction: float = 0.2  # share of the images to validate on, where the data has no split of its own
+    split_seed: int = 0  # decides which images those are; evaluate needs the same two
     train_on: tuple[str, ...] = ("train",)  # splits to learn from; a score on val means little where val is among them
-    skip_broken: bool = False  # leave out pictures that cannot be decoded, and count them
+    skip_broken: bool = False  # leave out images that cannot be decoded, and count them
     allow_truncated: bool = False  # train on images whose files lack at most 1 % of their rows, and count them
     resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
-    seed: int = 0  # of the order, the augmentation, the initialisation and the dropout
+    seed: int = 0  # of the order, the augmentation, the initialization and the dropout
     device: Device = "auto"  # where to train
     precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
-    compile: bool = False  # torch.compile the network: slow to start, once for every resolution
-    workers: int | None = None  # processes that decode pictures; None: from the number of cores
+    compile: bool = False  # torch.compile the model: slow to start, once for every resolution
+    num_workers: int | None = None  # processes that decode images; None: from the number of cores
     cache: Literal["none", "memory"] = "none"  # memory: keep decoded images there; every file is decoded once
     anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
-    dropout: float | None = None  # of every dropout in the network; None: the paper's
+    dropout: float | None = None  # of every dropout in the model; None: the paper's
     freeze_stages: int = 0  # keep the stem and the first stages (1 to 5) as they are
     freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are
     sync_norm: bool = False  # BatchNorm statistics over all GPUs
     checkpoint_minutes: float = 5.0  # at most so much work is lost when the machine goes down
-    optim: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optim: OptimizerConfig = field(default_factory=OptimizerConfig)
     scale: MultiScaleConfig = field(default_factory=MultiScaleConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -105,7 +105,7 @@ class TrainConfig:
             resize_ratio=(1.0, 4.0),
             seed=(0, 2**63 - 1),
             split_seed=(0, 2**63 - 1),
-            workers=(0, 256),
+            num_workers=(0, 256),
             dropout=(0.0, 0.95),
             freeze_stages=(0, 5),
             checkpoint_minutes=(0.0, float("inf")),

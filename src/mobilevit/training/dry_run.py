@@ -11,19 +11,19 @@ import numpy as np
 
 from mobilevit.data.cache import Plan, in_unit
 from mobilevit.data.finding import counted
-from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import Resolution
 from mobilevit.data.sample import Batch, Key
 from mobilevit.data.splitting import evenly
 from mobilevit.errors import memory_errors
 from mobilevit.training.batch_search import forget_peak, peak_bytes
 from mobilevit.training.caching import fitting_plans, training_geometry
+from mobilevit.training.callbacks import Callback, Quiet, StepReport
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import joined
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.network import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport, Watcher
 
 STEPS = 5  # that are timed, after one that is not: the first one sets up what later ones find
 
@@ -40,15 +40,15 @@ class DryRun:
     steps_per_epoch: int  # the mean over the epochs
     step_seconds: float  # the mean step of one process, its images decoded
     decode_seconds: float  # to decode the images of such a step, in one process
-    workers: int  # processes that decode while the step runs; with none the times add up
+    num_workers: int  # processes that decode while the step runs; with none the times add up
     peak_bytes: int  # of the GPU, or else of this process; 0 where the system does not say
     cache_bytes: int  # of decoded images; 0 without a cache
 
     @property
     def epoch_seconds(self) -> float:
         """Of training; validation comes on top."""
-        decoding = self.decode_seconds / max(1, self.workers)
-        step = max(self.step_seconds, decoding) if self.workers else self.step_seconds + decoding
+        decoding = self.decode_seconds / max(1, self.num_workers)
+        step = max(self.step_seconds, decoding) if self.num_workers else self.step_seconds + decoding
         return self.steps_per_epoch * step
 
     def facts(self) -> dict[str, str]:
@@ -62,27 +62,31 @@ class DryRun:
             "sizes": sizes,
             "steps": f"{self.steps_per_epoch:,} an epoch, {counted(self.epochs, 'epoch')}",
             "a step": f"{self.step_seconds:.3f} s, and {self.decode_seconds:.3f} s of decoding, by "
-            + (f"{self.workers} workers" if self.workers else "the same process"),
+            + (f"{self.num_workers} workers" if self.num_workers else "the same process"),
             "time": f"{seconds[0]} an epoch, {seconds[1]} in all; validation comes on top",
             "memory": f"{in_unit(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
         } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
 
-def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
+def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
     """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
 
     MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
     """
     config = checked(config)
     with joined(config.device) as group:
-        watcher = watcher if watcher and group.leads else Quiet()
-        parts = prepare(replace(config, workers=0), watcher, group)
+        callback = callback if callback and group.leads else Quiet()
+        parts = prepare(replace(config, num_workers=0), callback, group)
         scale = parts.config.scale
         plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
-        with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller size_max_px"):
+        with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller image_size_max"):
             forget_peak(parts.device)
-            decoding, stepping = _timed(parts, config.cache == "memory", watcher)
-        workers = auto_workers(group.local_size, device=parts.device.type) if config.workers is None else config.workers
+            decoding, stepping = _timed(parts, config.cache == "memory", callback)
+        num_workers = (
+            auto_workers(group.local_size, device=parts.device.type)
+            if config.num_workers is None
+            else config.num_workers
+        )
         schedule = parts.sampler.schedule
         return DryRun(
             model=parts.config.model,
@@ -93,7 +97,7 @@ def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
             steps_per_epoch=round(np.mean([schedule.steps(epoch) for epoch in range(min(config.epochs, EPOCHS))])),
             step_seconds=float(np.mean(stepping)),
             decode_seconds=float(np.mean(decoding)),
-            workers=workers,
+            num_workers=num_workers,
             peak_bytes=peak_bytes(parts.device) or _peak_of_process(),
             cache_bytes=sum(plan.bytes for plan in plans.values()),
         )
@@ -102,9 +106,9 @@ def dry_run(config: TrainConfig, watcher: Watcher | None = None) -> DryRun:
 EPOCHS = 50  # whose steps are counted for the mean
 
 
-def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], list[float]]:
+def _timed(parts: Parts, cached: bool, callback: Callback) -> tuple[list[float], list[float]]:
     """Seconds of decoding and of stepping, of each of STEPS."""
-    training_mode(parts.network, parts.config)
+    training_mode(parts.model, parts.config)
     decoding: list[float] = []
     stepping: list[float] = []
     batches = _batches(parts, cached)
@@ -118,8 +122,8 @@ def _timed(parts: Parts, cached: bool, watcher: Watcher) -> tuple[list[float], l
             parts.ema.update(place + 1)
         decoding.append(decoded - started)
         stepping.append(time.perf_counter() - decoded)
-        loss, size_px = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.pictures.shape[-1]
-        watcher.step(StepReport(0, 1, place, STEPS + 1, size_px, loss, parts.config.optim.lr_start))
+        loss, image_size = outcome.loss_total / max(outcome.loss_count, 1e-12), batch.images.shape[-1]
+        callback.step(StepReport(0, 1, place, STEPS + 1, image_size, loss, parts.config.optim.lr_start))
     return decoding[1:], stepping[1:]
 
 
@@ -130,13 +134,13 @@ def _batches(parts: Parts, cached: bool) -> Iterator[Batch]:
     samples = evenly(parts.dataset.splits["train"], sum(counts))
     indices = cycle(range(len(samples)))
     keys = [
-        [Key(index, 0, choice.size_px) for index in islice(indices, count)]
+        [Key(index, 0, choice.image_size) for index in islice(indices, count)]
         for choice, count in zip(choices, counts, strict=True)
     ]
     config, preprocessing = parts.config, parts.spec.preprocessing
     allowed = config.allow_truncated
     plan = Plan.of(samples, training_geometry(config, parts.task), allow_truncated=allowed) if cached else None
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         samples,
         parts.task,
         seed=config.seed,

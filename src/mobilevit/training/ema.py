@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """`model` holds the average: average += (weights - average) * (1 - decay), after every step of the optimiser.
+    """`model` holds the average: average += (weights - average) * (1 - decay), after every step of the optimizer.
 
     With `warmup` the decay grows as (1 + t) / (10 + t) up to its value, so that a short run does not end with the
     weights that it began with. The paper has no such thing; its runs are long.
@@ -21,7 +21,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, steps_done: int) -> None:
-        """Follow the model after its optimiser step number `steps_done` (from 1)."""
+        """Follow the model after its optimizer step number `steps_done` (from 1)."""
         decay = min(self.decay, (1 + steps_done) / (10 + steps_done)) if self.warmup else self.decay
         torch._foreach_lerp_(*self._averaged, 1.0 - decay)
         if self._counted[0]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from mobilevit.text import printable
-from mobilevit.training.watching import StepReport
+from mobilevit.training.callbacks import StepReport
 
 TOLD_SCORES = 3  # columns of scores in the line of an epoch; metrics.csv has them all
 LEAST_SECONDS, MOST_SECONDS = 30.0, 600.0  # from one line to the next within an epoch

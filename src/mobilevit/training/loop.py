@@ -18,23 +18,23 @@ from torch.utils.data import DataLoader
 from mobilevit.data.cache import ImageCache
 from mobilevit.data.multiscale import MultiScaleSampler
 from mobilevit.data.sample import Batch, Dataset
-from mobilevit.errors import DataError, PictureError, TrainingError
+from mobilevit.errors import DataError, ImageError, TrainingError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.interrupts import StopRequest
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program
-from mobilevit.training.checkpoint import Progress, write_checkpoint
+from mobilevit.training.callbacks import Callback, StepReport
+from mobilevit.training.checkpoint import TrainingProgress, write_checkpoint
 from mobilevit.training.config import TrainConfig
 from mobilevit.training.distributed import Group
 from mobilevit.training.ema import Ema
-from mobilevit.training.network import training_mode
-from mobilevit.training.optimiser import LearningRate
+from mobilevit.training.model_setup import training_mode
+from mobilevit.training.optimizer import LearningRate
 from mobilevit.training.runfolder import RunFolder
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import StepReport, Watcher
 from mobilevit.weights import model_file
 
 
@@ -46,38 +46,38 @@ class Parts:
     task: Task
     dataset: Dataset
     spec: ModelSpec
-    network: nn.Module
+    model: nn.Module
     ema: Ema | None
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     step: TrainStep
     sampler: MultiScaleSampler
     loader: DataLoader[Batch]
     learning_rate: LearningRate
     group: Group
     device: torch.device
-    workers: int
+    num_workers: int
     val_cache: ImageCache | None = None  # the images of val as they are evaluated; None: from their files
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network whose score counts: the averaged one where there is an average."""
-        return self.network if self.ema is None else self.ema.model
+        """The model whose score counts: the averaged one where there is an average."""
+        return self.model if self.ema is None else self.ema.model
 
 
 class Loop:
-    """One sitting of a run, from `progress` on."""
+    """One attempt of a run, from `progress` on."""
 
     def __init__(
         self,
         parts: Parts,
         folder: RunFolder,
-        progress: Progress,
-        watcher: Watcher,
+        progress: TrainingProgress,
+        callback: Callback,
         stop: StopRequest,
         log: ScalarLog,
     ) -> None:
         self.parts, self.folder, self.progress = parts, folder, progress
-        self.watcher, self.stop, self.log = watcher, stop, log
+        self.callback, self.stop, self.log = callback, stop, log
         self.checkpoint_time = time.monotonic()
         self.steps = 0  # of the present epoch
 
@@ -85,7 +85,7 @@ class Loop:
         """Train until the last epoch, or until `patience` epochs were measured and none was better.
 
         False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a PictureError or DataError. TrainingError where the loss is not finite.
+        read, which is a ImageError or DataError. TrainingError where the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
@@ -93,7 +93,7 @@ class Loop:
                     return False
                 self._save_checkpoint()  # before anything of the validation can fail
                 self._finish_epoch(self._validate())
-        except (PictureError, DataError):
+        except (ImageError, DataError):
             self._save_checkpoint()
             raise
         return True
@@ -104,11 +104,11 @@ class Loop:
     def _train_epoch(self) -> bool:
         """The steps of an epoch that are left; False where a signal stopped them."""
         parts, progress = self.parts, self.progress
-        training_mode(parts.network, parts.config)
+        training_mode(parts.model, parts.config)
         parts.sampler.set_epoch(progress.epoch, progress.step)
         self.steps = progress.step + len(parts.sampler)
         started = time.monotonic()
-        for batches in _grouped(parts.loader, parts.config.optim.accumulate_steps):
+        for batches in _grouped(parts.loader, parts.config.optim.grad_accum_steps):
             stopping = self._take_step(batches)
             progress.seconds += time.monotonic() - started
             started = time.monotonic()
@@ -122,7 +122,7 @@ class Loop:
     def _take_step(self, batches: list[Batch]) -> bool:
         """Train on some batches; whether the run was asked to stop."""
         parts, progress = self.parts, self.progress
-        accumulate = parts.config.optim.accumulate_steps
+        accumulate = parts.config.optim.grad_accum_steps
         lr = parts.learning_rate.at(progress.epoch, progress.step // accumulate)
         seed = step_seed(parts.config.seed, progress.epoch, progress.step, parts.group.rank)
         try:
@@ -131,12 +131,12 @@ class Loop:
             raise TrainingError(self._advice(str(error), lr)) from error
         progress.step += len(batches)
         progress.updates += 1
-        progress.pictures += outcome.pictures
+        progress.images += outcome.images
         progress.loss_total += outcome.loss_total
         progress.loss_count += outcome.loss_count
         if parts.ema is not None:
             parts.ema.update(progress.updates)
-        self._report_step(batches[-1].pictures.shape[-1], lr)
+        self._report_step(batches[-1].images.shape[-1], lr)
         return outcome.stop
 
     def _advice(self, problem: str, lr: float) -> str:
@@ -144,19 +144,19 @@ class Loop:
         kept = "the last good one is best.safetensors" if progress.best_epoch >= 0 else "no epoch was finished yet"
         return (
             f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
-            f"The network was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
-            "more --warmup-steps, a smaller --clip-norm, or --precision fp32."
+            f"The model was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
+            "more --warmup-steps, a smaller --grad-clip-norm, or --precision fp32."
         )
 
-    def _report_step(self, size_px: int, lr: float) -> None:
+    def _report_step(self, image_size: int, lr: float) -> None:
         progress, parts = self.progress, self.parts
         mean = progress.loss_total / max(progress.loss_count, 1e-12)
         epochs = parts.config.epochs
-        self.watcher.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, size_px, mean, lr))
-        self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/size_px": size_px})
+        self.callback.step(StepReport(progress.epoch, epochs, progress.step - 1, self.steps, image_size, mean, lr))
+        self.log.write(progress.updates, {"step/loss": mean, "step/lr": lr, "step/image_size": image_size})
 
     def _validate(self) -> Evaluation:
-        """The evaluated network on the whole validation split, each process taking its share."""
+        """The evaluated model on the whole validation split, each process taking its share."""
         parts = self.parts
         parts.group.copy_from_leader(parts.evaluated)
         parts.evaluated.eval()
@@ -166,16 +166,16 @@ class Loop:
             parts.dataset,
             "val",
             batch_size=parts.config.scale.batch_size,
-            workers=parts.workers,
+            num_workers=parts.num_workers,
             rank=parts.group.rank,
             world_size=parts.group.world_size,
             cache=parts.val_cache,
-            progress=self.watcher.validating,
+            progress=self.callback.validating,
         )
         first, *others = parts.group.gather(evaluation.metric)
         for other in others:
             first.merge(other)
-        return replace(evaluation, metric=first, pictures=len(parts.dataset.splits["val"]))
+        return replace(evaluation, metric=first, images=len(parts.dataset.splits["val"]))
 
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         """Keep what the epoch brought: its row, the last model, the best one, a checkpoint."""
@@ -187,9 +187,9 @@ class Loop:
             self.folder.write_metrics(progress.history)
             self._save_models(evaluation)
         self.log.write(progress.updates, row)
-        self.watcher.epoch(row)
+        self.callback.epoch(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
-        progress.pictures, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
+        progress.images, progress.loss_total, progress.loss_count = 0, 0.0, 0.0
         self._save_checkpoint()
 
     def _compare(self, score: float | None) -> None:
@@ -207,24 +207,26 @@ class Loop:
         before = (progress.history[-1]["seconds"] if progress.history else None) or 0.0
         schedule = parts.sampler.schedule
         steps = schedule.steps(progress.epoch)
-        sides_px = [schedule.step(progress.epoch, step).size_px for step in range(steps)]
+        sides_px = [schedule.step(progress.epoch, step).image_size for step in range(steps)]
         return {
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
-            "size_px": round(sum(sides_px) / len(sides_px), 1),
-            "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.accumulate_steps),
+            "image_size": round(sum(sides_px) / len(sides_px), 1),
+            "lr": parts.learning_rate.at(progress.epoch, (steps - 1) // parts.config.optim.grad_accum_steps),
             "train_loss": progress.loss_total / max(progress.loss_count, 1e-12),
             **{f"val_{name}": value for name, value in scores.scalars().items()},
-            "pictures": progress.pictures,
+            "images": progress.images,
             "seconds": round(progress.seconds, 2),
-            "pictures_per_second": round(progress.pictures / max(progress.seconds - before, 1e-9), 1),
+            "images_per_second": round(progress.images / max(progress.seconds - before, 1e-9), 1),
         }
 
     def _threshold(self, evaluation: Evaluation) -> ScoreThreshold | None:
         """Above which score predictions tell an object: the best F1 of this very model."""
         threshold = evaluation.threshold(Criterion("f1"))
-        learnt = "val" in self.parts.config.train_on
-        return replace(threshold, note="the model has learnt from these images") if threshold and learnt else threshold
+        learned = "val" in self.parts.config.train_on
+        return (
+            replace(threshold, note="the model has learned from these images") if threshold and learned else threshold
+        )
 
     def _save_models(self, evaluation: Evaluation) -> None:
         parts = self.parts
@@ -243,9 +245,7 @@ class Loop:
         parts = self.parts
         self.progress.grad_scaler = parts.step.scaler.state_dict()
         if parts.group.leads:
-            write_checkpoint(
-                self.folder.checkpoint, self.progress, parts.spec, parts.network, parts.ema, parts.optimiser
-            )
+            write_checkpoint(self.folder.checkpoint, self.progress, parts.spec, parts.model, parts.ema, parts.optimizer)
         self.checkpoint_time = time.monotonic()
 
 

@@ -10,12 +10,12 @@ from mobilevit.data.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.figures import Figure
 from mobilevit.reporting.plots import lr_curve
+from mobilevit.training.callbacks import Callback, Quiet, StepReport
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts, step_seed
-from mobilevit.training.network import training_mode
+from mobilevit.training.model_setup import training_mode
 from mobilevit.training.run import prepare
-from mobilevit.training.watching import Quiet, StepReport, Watcher
 
 SMOOTHING = 0.9  # of the running mean of the loss
 EXPLODED = 3.0  # the test ends when the smoothed loss is so many times its best
@@ -57,16 +57,16 @@ class LrCurve:
         return lr_curve(self.lrs, self.losses, self.suggestion)
 
 
-def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watcher | None = None) -> LrCurve:
-    """Try a run's learning rates on its own data, network and sizes, in one process; nothing is written."""
+def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callback | None = None) -> LrCurve:
+    """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
         raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
-    watcher = watcher or Quiet()
+    callback = callback or Quiet()
     optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
-    parts = prepare(replace(config, optim=optim), watcher, Group())
-    training_mode(parts.network, parts.config)
+    parts = prepare(replace(config, optim=optim), callback, Group())
+    training_mode(parts.model, parts.config)
     lrs: list[float] = []
     losses: list[float] = []
     mean = 0.0
@@ -74,14 +74,14 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, watcher: Watche
     for step in range(search.steps):
         lr = search.lr_low * (search.lr_high / search.lr_low) ** (step / (search.steps - 1))
         try:
-            taken = [next(batches) for _ in range(optim.accumulate_steps)]
+            taken = [next(batches) for _ in range(optim.grad_accum_steps)]
             outcome = parts.step(taken, lr=lr, seed=step_seed(config.seed, 0, step, 0))
         except TrainingError:
             break  # the loss is no number any more: the end of the range
         mean = SMOOTHING * mean + (1 - SMOOTHING) * outcome.loss_total / outcome.loss_count
         lrs.append(lr)
         losses.append(mean / (1 - SMOOTHING ** (step + 1)))
-        watcher.step(StepReport(0, 1, step, search.steps, taken[-1].pictures.shape[-1], losses[-1], lr))
+        callback.step(StepReport(0, 1, step, search.steps, taken[-1].images.shape[-1], losses[-1], lr))
         if losses[-1] > EXPLODED * min(losses):
             break
     if len(lrs) < 3 or not math.isfinite(min(losses)):

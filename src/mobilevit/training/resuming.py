@@ -12,7 +12,7 @@ from mobilevit.data.finding import listed
 from mobilevit.data.sample import Dataset
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.spec import ModelSpec
-from mobilevit.training.checkpoint import Progress
+from mobilevit.training.checkpoint import TrainingProgress
 from mobilevit.training.config import TrainConfig
 
 
@@ -33,12 +33,12 @@ def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) ->
     return config
 
 
-def started(dataset: Dataset) -> Progress:
+def started(dataset: Dataset) -> TrainingProgress:
     """Where a run stands before its first step on that dataset."""
-    return Progress(len(dataset.splits["train"]), _names(dataset), shlex.join(["mobilevit", *sys.argv[1:]]))
+    return TrainingProgress(len(dataset.splits["train"]), _names(dataset), shlex.join(["mobilevit", *sys.argv[1:]]))
 
 
-def require_same(dataset: Dataset, progress: Progress, spec: ModelSpec) -> None:
+def require_same(dataset: Dataset, progress: TrainingProgress, spec: ModelSpec) -> None:
     """TrainingError where the dataset is not the one that the run has been trained on: files by name, and classes.
 
     Every step takes its images by their number, so one file more or less would change them all.
@@ -69,7 +69,7 @@ def _names(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def extend(progress: Progress, epochs: int | None) -> None:
+def extend(progress: TrainingProgress, epochs: int | None) -> None:
     """Let a run go on to `epochs` in all, where a number is given; UsageError where more than these are done.
 
     Whoever asks for epochs wants them, also those that early stopping had left out: its patience begins anew.
@@ -82,7 +82,7 @@ def extend(progress: Progress, epochs: int | None) -> None:
         progress.worse_epochs = 0
 
 
-def finished_because(progress: Progress, config: TrainConfig) -> str | None:
+def finished_because(progress: TrainingProgress, config: TrainConfig) -> str | None:
     """Why there is nothing left to train; None where there is."""
     if progress.epoch >= config.epochs:
         return f"all {config.epochs} epochs are done"

@@ -11,67 +11,67 @@ from torch import nn
 
 from mobilevit.data import doctor
 from mobilevit.data.class_counts import class_weights, count
-from mobilevit.data.examination import Truncated
 from mobilevit.data.finding import Finding
-from mobilevit.data.loader import PictureDataset, auto_workers, train_loader
+from mobilevit.data.image_findings import broken_findings, truncation
+from mobilevit.data.image_inspection import Truncated
+from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
 from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
-from mobilevit.data.oddities import broken_findings, truncation
 from mobilevit.data.sample import Dataset
-from mobilevit.errors import DataError, PictureError, UsageError, memory_errors
+from mobilevit.errors import DataError, ImageError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
 from mobilevit.models.table import MODELS, for_task, resolve
-from mobilevit.tasks import recognise
+from mobilevit.tasks import recognize
 from mobilevit.tasks.base import ReadOptions, Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
 from mobilevit.training.caching import keep_images
-from mobilevit.training.checkpoint import Checkpoint, Progress, read_checkpoint
+from mobilevit.training.callbacks import Callback, Quiet
+from mobilevit.training.checkpoint import Checkpoint, TrainingProgress, read_checkpoint
 from mobilevit.training.config import TrainConfig, checked
 from mobilevit.training.distributed import Group, joined
 from mobilevit.training.ema import Ema
-from mobilevit.training.finish import finish
+from mobilevit.training.final_evaluation import finish
 from mobilevit.training.lines import ProgressLines
 from mobilevit.training.loop import Loop, Parts
-from mobilevit.training.network import amp_dtype, freeze, rebuild_network, start_network, wrapped
-from mobilevit.training.optimiser import LearningRate, adamw
+from mobilevit.training.model_setup import amp_dtype, freeze, rebuild_model, start_model, wrapped
+from mobilevit.training.optimizer import LearningRate, adamw
 from mobilevit.training.resuming import changed, extend, finished_because, require_same, started
 from mobilevit.training.runfolder import RunFolder, new_run, open_run
 from mobilevit.training.scalars import ScalarLog
 from mobilevit.training.step import TrainStep
-from mobilevit.training.watching import Quiet, Watcher
 from mobilevit.weights.creating import spec_of
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a sitting ended. A run that was asked to stop can be resumed; its report is not written yet."""
+    """How a attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
 
     folder: Path
     finished: bool
     best_score: float | None  # of the validation split, None where no epoch was finished and measured
-    seconds: float  # of training, over all sittings
+    seconds: float  # of training, over all attempts
 
 
-def train(config: TrainConfig, watcher: Watcher | None = None) -> RunResult:
-    """Train a network and write its run folder.
+def train(config: TrainConfig, callback: Callback | None = None) -> RunResult:
+    """Train a model and write its run folder.
 
-    `watcher` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
+    `callback` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
     long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
     written then.
     """
     config = checked(config)
-    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
-        parts = prepare(config, watcher, group)
-        progress = _begun(parts, watcher)
-        parts = keep_images(parts, watcher)
+    with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
+        parts = prepare(config, callback, group)
+        progress = _begun(parts, callback)
+        parts = keep_images(parts, callback)
         folder = RunFolder(group.from_leader(lambda: held.enter_context(new_run(parts.config)).path))
-        return _sitting(parts, folder, progress, watcher)
+        return _attempt(parts, folder, progress, callback)
 
 
 def resume(
     run: str | Path,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
     *,
     data: str | Path | None = None,
     epochs: int | None = None,
@@ -84,26 +84,26 @@ def resume(
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
-    with joined(config.device) as group, _told(watcher, group) as watcher, ExitStack() as held:
+    with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
         group.from_leader(lambda: held.enter_context(folder.held()))
         if group.leads:
             folder.tidy()
         if folder.checkpoint.is_file():
-            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, watcher, group)
+            parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, callback, group)
         else:
-            watcher.notice("no checkpoint yet: the run starts from its beginning")
-            parts = prepare(config, watcher, group)
-            progress = _begun(parts, watcher)
-        parts = keep_images(parts, watcher)
+            callback.notice("no checkpoint yet: the run starts from its beginning")
+            parts = prepare(config, callback, group)
+            progress = _begun(parts, callback)
+        parts = keep_images(parts, callback)
         if group.leads and config != before:
             folder.write_config(parts.config)
-        return _sitting(parts, folder, progress, watcher)
+        return _attempt(parts, folder, progress, callback)
 
 
 @contextmanager
-def _told(watcher: Watcher | None, group: Group) -> Iterator[Watcher]:
+def _told(callback: Callback | None, group: Group) -> Iterator[Callback]:
     """Whoever is told how the run goes: by one process of several, and to its end, whatever happens."""
-    told = (ProgressLines() if watcher is None else watcher) if group.leads else Quiet()
+    told = (ProgressLines() if callback is None else callback) if group.leads else Quiet()
     try:
         yield told
     finally:
@@ -115,55 +115,55 @@ def _restored(
     before: TrainConfig,
     config: TrainConfig,
     epochs: int | None,
-    watcher: Watcher,
+    callback: Callback,
     group: Group,
-) -> tuple[Parts, Progress]:
+) -> tuple[Parts, TrainingProgress]:
     """Everything as the checkpoint has it, for the changed configuration; `epochs` where they were asked for."""
     progress = checkpoint.progress
     extend(progress, epochs)
-    task, dataset = _read(config, watcher)
+    task, dataset = _read(config, callback)
     require_same(dataset, progress, checkpoint.spec)
-    parts = _assemble(config, task, dataset, rebuild_network(config, checkpoint.spec), group)
-    checkpoint.restore(parts.network, parts.ema, parts.optimiser)
+    parts = _assemble(config, task, dataset, rebuild_model(config, checkpoint.spec), group)
+    checkpoint.restore(parts.model, parts.ema, parts.optimizer)
     if progress.grad_scaler:
         parts.step.scaler.load_state_dict(progress.grad_scaler)
     if config.epochs != before.epochs:
-        watcher.notice(_other_schedule(parts, progress, before))
+        callback.notice(_other_schedule(parts, progress, before))
     if because := finished_because(progress, config):
-        watcher.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
+        callback.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
     return parts, progress
 
 
-def _other_schedule(parts: Parts, progress: Progress, before: TrainConfig) -> str:
+def _other_schedule(parts: Parts, progress: TrainingProgress, before: TrainConfig) -> str:
     """What another number of epochs does to the learning rate here."""
-    config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.accumulate_steps)
+    config, at = parts.config, (progress.epoch, progress.step // parts.config.optim.grad_accum_steps)
     old = LearningRate(config.optim, _updates_of_epochs(before, parts.sampler.schedule.steps)).at(*at)
     new = parts.learning_rate.at(*at)
     rate = f"the learning rate follows their schedule: from {old:.2g} to {new:.2g} at this step"
     return f"{config.epochs} epochs in all in place of {before.epochs}: {rate}"
 
 
-def prepare(config: TrainConfig, watcher: Watcher, group: Group) -> Parts:
+def prepare(config: TrainConfig, callback: Callback, group: Group) -> Parts:
     """Everything that a new run needs but its folder, put together from its configuration."""
-    task, dataset = _read(config, watcher)
+    task, dataset = _read(config, callback)
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
-        config = _with_largest_batch(config, task, dataset, group, watcher)
-    parts = _assemble(config, task, dataset, start_network(config, task, dataset), group)
+        config = _with_largest_batch(config, task, dataset, group, callback)
+    parts = _assemble(config, task, dataset, start_model(config, task, dataset), group)
     for doubt in parts.learning_rate.too_short():
-        watcher.notice(doubt)
+        callback.notice(doubt)
     return parts
 
 
-def _begun(parts: Parts, watcher: Watcher) -> Progress:
+def _begun(parts: Parts, callback: Callback) -> TrainingProgress:
     """Where the run stands before its first step; DataError where an image cannot be decoded."""
-    truncated = _decode_once(parts, watcher)
+    truncated = _decode_once(parts, callback)
     for image in truncated:
-        watcher.notice(truncation(parts.dataset, image))
+        callback.notice(truncation(parts.dataset, image))
     return replace(started(parts.dataset), truncated=len(truncated))
 
 
-def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
+def _decode_once(parts: Parts, callback: Callback) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
     The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
@@ -175,7 +175,7 @@ def _decode_once(parts: Parts, watcher: Watcher) -> list[Truncated]:
         return []
     used = replace(parts.dataset, splits={split: parts.dataset.splits[split] for split in ("train", "val")})
     share, allowed = (group.rank, group.world_size), ["train"] if config.allow_truncated else []
-    found = group.gather(doctor.undecodable(parts.task, used, watcher.checking, share=share, allow_truncated=allowed))
+    found = group.gather(doctor.undecodable(parts.task, used, callback.checking, share=share, allow_truncated=allowed))
     _must_be_fine(broken_findings(used, [image for broken, _ in found for image in broken]), config)
     return [image for _, truncated in found for image in truncated]
 
@@ -186,21 +186,21 @@ def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
         raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` tells more.")
 
 
-def _read(config: TrainConfig, watcher: Watcher) -> tuple[Task, Dataset]:
-    """The data set, after the fast part of the doctor's check; DataError where training on it would go wrong."""
-    task = recognise(config.data, _asked_for(config), config.data_format)
+def _read(config: TrainConfig, callback: Callback) -> tuple[Task, Dataset]:
+    """The dataset, after the fast part of the doctor's check; DataError where training on it would go wrong."""
+    task = recognize(config.data, _asked_for(config), config.data_format)
     dataset = task.read(config.data, ReadOptions(config.val_fraction, config.split_seed, config.data_format))
     left_out: list[Finding] = []
     if config.skip_broken:
         allowed = config.train_on if config.allow_truncated else ()
-        dataset, left_out = doctor.without_broken(task, dataset, watcher.checking, allow_truncated=allowed)
+        dataset, left_out = doctor.without_broken(task, dataset, callback.checking, allow_truncated=allowed)
     findings = [*left_out, *doctor.quick_check(task, dataset)]
     _must_be_fine(findings, config)
     samples_of(dataset, "val")  # DataError where there is nothing to validate on
     for finding in findings:
-        watcher.notice(finding.message)
+        callback.notice(finding.message)
     if "val" in config.train_on:
-        watcher.notice("val is trained on: its score says nothing of new pictures, and `last` is as good as `best`")
+        callback.notice("val is trained on: its score says nothing of new images, and `last` is as good as `best`")
     return task, _joined(dataset, config.train_on)
 
 
@@ -218,84 +218,86 @@ def _asked_for(config: TrainConfig) -> str | None:
 
 
 def _joined(dataset: Dataset, train_on: Sequence[str]) -> Dataset:
-    """The data set whose training pictures are those of all the splits `train_on`."""
+    """The dataset whose training images are those of all the splits `train_on`."""
     samples = tuple(sample for split in dict.fromkeys(train_on) for sample in samples_of(dataset, split))
     return replace(dataset, splits={**dataset.splits, "train": samples})
 
 
 def _settled(config: TrainConfig, task: Task, dataset: Dataset) -> TrainConfig:
-    """The configuration with what the data decides: the network's task, the size of the pictures."""
-    size_px = config.scale.size_px or doctor.suggest_size_px(task, dataset)
-    return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, size_px=size_px))
+    """The configuration with what the data decides: the model's task, the size of the images."""
+    image_size = config.scale.image_size or doctor.suggest_image_size(task, dataset)
+    return replace(config, model=for_task(config.model, task.name), scale=replace(config.scale, image_size=image_size))
 
 
 def _with_largest_batch(
-    config: TrainConfig, task: Task, dataset: Dataset, group: Group, watcher: Watcher
+    config: TrainConfig, task: Task, dataset: Dataset, group: Group, callback: Callback
 ) -> TrainConfig:
     """The configuration with the largest batch size that every process has found to fit its GPU."""
     must_be_searchable(device_for(config.device), group)
-    trial = replace(config, workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
-    parts = _assemble(trial, task, dataset, start_network(trial, task, dataset), Group())
+    trial = replace(config, num_workers=0, cache="none", compile=False, scale=replace(config.scale, batch_size=1))
+    parts = _assemble(trial, task, dataset, start_model(trial, task, dataset), Group())
     found = min(group.gather(largest_batch(parts)))
-    watcher.notice(f"batch_size is {found}: the largest that fits")
+    callback.notice(f"batch_size is {found}: the largest that fits")
     return replace(config, scale=replace(config.scale, batch_size=found))
 
 
-def _sitting(parts: Parts, folder: RunFolder, progress: Progress, watcher: Watcher) -> RunResult:
+def _attempt(parts: Parts, folder: RunFolder, progress: TrainingProgress, callback: Callback) -> RunResult:
     """Train until the end or until a signal; at the end evaluate the best model and write the report."""
     log = ScalarLog(folder.tensorboard, leads=parts.group.leads, updates=progress.updates)
-    watcher.begin(_facts(parts, folder))
+    callback.begin(_facts(parts, folder))
     try:
         with _readable(folder, progress):
             with StopRequest() as stop, memory_errors(lambda: _saved(parts, folder, progress)):
-                finished = Loop(parts, folder, progress, watcher, stop, log).run()
+                finished = Loop(parts, folder, progress, callback, stop, log).run()
             if finished and parts.group.leads:
-                finish(parts, folder, progress, watcher)
+                finish(parts, folder, progress, callback)
     finally:
         log.close()
     return RunResult(folder.path, finished, progress.best_score, progress.seconds)
 
 
 @contextmanager
-def _readable(folder: RunFolder, progress: Progress) -> Iterator[None]:
+def _readable(folder: RunFolder, progress: TrainingProgress) -> Iterator[None]:
     """A DataError that says how to go on, where a file breaks that was readable when the run began."""
     try:
         yield
-    except (PictureError, DataError) as error:
+    except (ImageError, DataError) as error:
         kept = f"The run is kept as it stood after {progress.updates:,} steps"
         go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
         instead = "or start another run with --skip-broken, which leaves such files out"
         raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
 
 
-def _saved(parts: Parts, folder: RunFolder, progress: Progress) -> str:
+def _saved(parts: Parts, folder: RunFolder, progress: TrainingProgress) -> str:
     """What to say where memory ran out: what is left of the run, and how one needs less."""
     start = f" from {folder.best} as its weights" if progress.best_epoch >= 0 else ""
     batch_size, largest = parts.config.scale.batch_size, parts.sampler.schedule.choices[-1]
     return (
         f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} holds all that was "
-        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which accumulate_steps makes "
-        f"up, or with a size_max_px below {largest.size_px}."
+        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which grad_accum_steps makes "
+        f"up, or with a image_size_max below {largest.image_size}."
     )
 
 
-def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Module, group: Group) -> Parts:
-    device, spec = device_for(config.device), spec_of(network)
-    workers = auto_workers(group.local_size, device=device.type) if config.workers is None else config.workers
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _assemble(config: TrainConfig, task: Task, dataset: Dataset, model: nn.Module, group: Group) -> Parts:
+    device, spec = device_for(config.device), spec_of(model)
+    num_workers = (
+        auto_workers(group.local_size, device=device.type) if config.num_workers is None else config.num_workers
+    )
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and device.type != "cuda":
         raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
     if config.sync_norm and group.world_size > 1:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    freeze(network, config)
-    group.copy_from_leader(network)
-    optimiser = adamw(network, config.optim)
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    freeze(model, config)
+    group.copy_from_leader(model)
+    optimizer = adamw(model, config.optim)
     decay = config.optim.ema_decay
     samples = dataset.splits["train"]
     sampler = MultiScaleSampler(
         len(samples), config.scale, seed=config.seed, rank=group.rank, world_size=group.world_size
     )
-    pictures = PictureDataset(
+    images = ImageDataset(
         samples,
         task,
         seed=config.seed,
@@ -308,44 +310,44 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, network: nn.Mod
         task=task,
         dataset=dataset,
         spec=spec,
-        network=network,
-        ema=Ema(network, decay, warmup=config.optim.ema_warmup) if decay else None,
-        optimiser=optimiser,
+        model=model,
+        ema=Ema(model, decay, warmup=config.optim.ema_warmup) if decay else None,
+        optimizer=optimizer,
         step=TrainStep(
-            network,
-            wrapped(network, config, group, device),
+            model,
+            wrapped(model, config, group, device),
             task,
-            optimiser,
+            optimizer,
             config.optim,
             channel_order=spec.preprocessing.channel_order,
-            nominal_count=config.scale.batch_size * config.optim.accumulate_steps,
+            nominal_count=config.scale.batch_size * config.optim.grad_accum_steps,
             amp_dtype=amp_dtype(config.precision, device),
             group=group,
             class_weights=_class_weights(config, task, dataset, device),
             augment=task.batch_augment(config.augment, len(dataset.classes)),
         ),
         sampler=sampler,
-        loader=train_loader(pictures, sampler, workers, device=device.type),
+        loader=train_loader(images, sampler, num_workers, device=device.type),
         learning_rate=LearningRate(config.optim, _updates_of_epochs(config, sampler.schedule.steps)),
         group=group,
         device=device,
-        workers=workers,
+        num_workers=num_workers,
     )
 
 
 def _updates_of_epochs(config: TrainConfig, steps: Callable[[int], int]) -> list[int]:
-    return [-(-steps(epoch) // config.optim.accumulate_steps) for epoch in range(config.epochs)]
+    return [-(-steps(epoch) // config.optim.grad_accum_steps) for epoch in range(config.epochs)]
 
 
 def _class_weights(config: TrainConfig, task: Task, dataset: Dataset, device: torch.device) -> torch.Tensor | None:
     if not config.optim.class_weights:
         return None
-    counts = count(dataset.splits["train"], len(dataset.classes), task.occurrences)
+    counts = count(dataset.splits["train"], len(dataset.classes), task.class_counts)
     return torch.tensor(class_weights(counts, dataset.classes), dtype=torch.float32, device=device)
 
 
 def _facts(parts: Parts, folder: RunFolder) -> dict[str, str]:
-    """What a watcher is told before the first step."""
+    """What a callback is told before the first step."""
     config, samples = parts.config, {name: len(split) for name, split in parts.dataset.splits.items()}
     return {
         "model": f"{config.model}, weights {config.weights}",

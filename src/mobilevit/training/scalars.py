@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ScalarLog:
-    """Named figures by step of the optimiser. Writes nothing without the extra `log`, or in a process that does not
+    """Named figures by step of the optimizer. Writes nothing without the extra `log`, or in a process that does not
     lead."""
 
     def __init__(self, folder: Path, *, leads: bool, updates: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""One step of the optimiser: forward and backward over its batches, one gradient of the whole, one update.
+"""One step of the optimizer: forward and backward over its batches, one gradient of the whole, one update.
 
 Knows the task's loss and nothing of epochs, files or schedules.
 """
@@ -18,7 +18,7 @@ from mobilevit.data.transforms import prepare
 from mobilevit.errors import TrainingError
 from mobilevit.spec import ChannelOrder
 from mobilevit.tasks.base import LossOptions, Task
-from mobilevit.training.config import OptimiserConfig
+from mobilevit.training.config import OptimizerConfig
 from mobilevit.training.distributed import Group
 
 FIRST_GRAD_SCALE = 65536.0  # torch's own
@@ -30,12 +30,12 @@ class StepOutcome:
 
     loss_total: float
     loss_count: float
-    pictures: int
+    images: int
     stop: bool  # some process was asked to stop
 
 
 class TrainStep:
-    """Takes the batches of one step to an updated network.
+    """Takes the batches of one step to an updated model.
 
     The loss is summed over batches and processes, and so is its count; the gradient is divided once, before the
     update. So any split of a batch gives the gradient of the whole (BatchNorm in training mode apart: it sees a
@@ -44,11 +44,11 @@ class TrainStep:
 
     def __init__(
         self,
-        network: nn.Module,
+        model: nn.Module,
         forward: nn.Module,
         task: Task,
-        optimiser: torch.optim.Optimizer,
-        config: OptimiserConfig,
+        optimizer: torch.optim.Optimizer,
+        config: OptimizerConfig,
         *,
         channel_order: ChannelOrder,
         nominal_count: int,
@@ -57,39 +57,39 @@ class TrainStep:
         class_weights: Tensor | None = None,
         augment: BatchAugment | None = None,
     ) -> None:
-        """`forward` is `network`, or it wrapped for several processes or compiled; `nominal_count` keeps the
+        """`forward` is `model`, or it wrapped for several processes or compiled; `nominal_count` keeps the
         numbers of the backward pass in the range of a mean."""
-        self.network, self.forward, self.task, self.optimiser, self.config = network, forward, task, optimiser, config
+        self.model, self.forward, self.task, self.optimizer, self.config = model, forward, task, optimizer, config
         self.channel_order, self.nominal_count, self.amp_dtype = channel_order, nominal_count, amp_dtype
         self.group, self.augment = group, augment
         smoothing = task.label_smoothing if config.label_smoothing is None else config.label_smoothing
         self.loss_options = LossOptions(smoothing, class_weights, config.anchors_per_box)
-        self.device = next(network.parameters()).device
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.device = next(model.parameters()).device
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         enabled = amp_dtype == torch.float16  # without fp16 nothing is scaled
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_GRAD_SCALE, enabled=enabled)
 
     def __call__(self, batches: Sequence[Batch], *, lr: float, seed: int, stop: bool = False) -> StepOutcome:
         """`seed` decides every random number of the step. TrainingError where the loss or its gradient is not
-        finite: then the network is as it was before."""
+        finite: then the model is as it was before."""
         torch.manual_seed(seed)
-        sums = torch.zeros(4, device=self.device)  # loss, count, pictures, processes that were asked to stop
+        sums = torch.zeros(4, device=self.device)  # loss, count, images, processes that were asked to stop
         for batch in batches:
             with self._gradients_stay_here(unless=batch is batches[-1]):
                 sums[:2] += self._backward(batch)
         sums[2] = sum(len(batch.indices) for batch in batches)
         sums[3] = float(stop)
-        self.scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = nn.utils.get_total_norm(gradients)[None]
         # The one place of a step that waits for the device, for all figures at once. It cannot come later: nothing may
         # be updated with a loss that is not finite.
-        total, count, pictures, stops, norm = torch.cat([self.group.sum(sums), norms]).tolist()
+        total, count, images, stops, norm = torch.cat([self.group.sum(sums), norms]).tolist()
         factor = self.group.world_size * self.nominal_count / max(count, 1e-12)
         self._must_be_finite(total, norm * factor)
         torch._foreach_mul_(gradients, factor * self._clipping(norm * factor))
         self._update(lr)
-        return StepOutcome(total, count, int(pictures), stops > 0)
+        return StepOutcome(total, count, int(images), stops > 0)
 
     def _must_be_finite(self, total: float, norm: float) -> None:
         """TrainingError, and no gradient left, where the loss or its gradient is not finite."""
@@ -99,23 +99,23 @@ class TrainStep:
         elif not math.isfinite(norm) and not self.scaler.is_enabled():  # the scaler of fp16 leaves such steps out
             problem = f"the gradient is not finite ({norm})"
         if problem:
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             raise TrainingError(problem)
 
     def _clipping(self, norm: float) -> float:
         """What a gradient of that norm is to be multiplied by."""
-        return min(1.0, self.config.clip_norm / (norm + 1e-6)) if self.config.clip_norm else 1.0
+        return min(1.0, self.config.grad_clip_norm / (norm + 1e-6)) if self.config.grad_clip_norm else 1.0
 
     def _backward(self, batch: Batch) -> Tensor:
         """Add the gradient of one batch; its loss and count, (2,)."""
-        pictures = prepare(batch.pictures.to(self.device, non_blocking=True), "rgb")
+        images = prepare(batch.images.to(self.device, non_blocking=True), "rgb")
         targets = batch.targets.to(self.device, non_blocking=True)
         if self.augment is not None:
-            pictures, targets = self.augment(pictures, targets)
+            images, targets = self.augment(images, targets)
         if self.channel_order == "bgr":
-            pictures = pictures.flip(1)
+            images = images.flip(1)
         with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-            raw = self.forward(pictures)
+            raw = self.forward(images)
         loss = self.task.loss(raw, targets, self.loss_options)
         self.scaler.scale(loss.total / self.nominal_count).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.total.detach(), loss.count.detach()]).float()
@@ -126,8 +126,8 @@ class TrainStep:
         return nullcontext() if unless else no_sync()
 
     def _update(self, lr: float) -> None:
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)

@@ -1,1 +1,1 @@
-"""Where parameters come from: catalogue, downloads, layouts of other programs, and our own file."""
+"""Where parameters come from: catalog, downloads, layouts of other programs, and our own file."""

@@ -1,4 +1,4 @@
-"""A network without values: its keys and shapes at once, or a frame to put loaded tensors in."""
+"""A model without values: its keys and shapes at once, or a frame to put loaded tensors in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def blank(
     fuse_input: bool = True,
     anchors: AnchorSizes = (),
 ) -> nn.Module:
-    """The network on the meta device; give it values with `load_state_dict(..., assign=True)`."""
+    """The model on the meta device; give it values with `load_state_dict(..., assign=True)`."""
     with torch.device("meta"), _NoFilling():
         return build(architecture, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=anchors)
 

@@ -1,4 +1,4 @@
-"""Any file of weights, from this package or another, as the state dict of our network and its spec."""
+"""Any file of weights, from this package or another, as the state dict of our model and its spec."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ from mobilevit.typed import parsed
 from mobilevit.weights import containers
 from mobilevit.weights.layouts import preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, read_spec
-from mobilevit.weights.recognition import Recognised, recognise
+from mobilevit.weights.recognition import Recognized, recognize
 from mobilevit.weights.translation import to_ours
 
 log = logging.getLogger("mobilevit")
@@ -28,7 +28,7 @@ class Checkpoint:
     """What a file holds, in our layout."""
 
     state: dict[str, Tensor]  # float32
-    recognised: Recognised  # as it was in the file
+    recognized: Recognized  # as it was in the file
     spec: ModelSpec | None  # where this package wrote the file
 
 
@@ -42,13 +42,13 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     checkpoint = open_checkpoint(Path(path))
     if checkpoint.spec is not None:
         return checkpoint.state, checkpoint.spec
-    spec = spec_for(checkpoint.recognised, str(path))
-    if checkpoint.recognised.layout == "transformers" and (named := names_beside(Path(path), len(spec.classes))):
+    spec = spec_for(checkpoint.recognized, str(path))
+    if checkpoint.recognized.layout == "transformers" and (named := names_beside(Path(path), len(spec.classes))):
         spec = replace(spec, classes=named)
     log.warning(
         "%s is %s. Taken for granted: input %s, and %s. `mobilevit convert` writes a file that says so itself.",
         path,
-        checkpoint.recognised,
+        checkpoint.recognized,
         spec.preprocessing.channel_order.upper(),
         _told(spec),
     )
@@ -59,28 +59,28 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """Any file whose layout is known, with nothing taken for granted; WeightsError otherwise."""
     try:
         stored, spec_text = _from_torch(path) if containers.kind(path) == "torch" else _from_safetensors(path)
-        tensors, recognised = _without_prefix(path, stored)
-        spec = None if spec_text is None else _agreeing(read_spec(spec_text), recognised)
-        return Checkpoint(to_ours(tensors, recognised), recognised, spec)
+        tensors, recognized = _without_prefix(path, stored)
+        spec = None if spec_text is None else _agreeing(read_spec(spec_text), recognized)
+        return Checkpoint(to_ours(tensors, recognized), recognized, spec)
     except WeightsError as error:
         raise error if str(path) in str(error) else error.after(f"{path}: ") from error
 
 
-def spec_for(recognised: Recognised, source: str) -> ModelSpec:
+def spec_for(recognized: Recognized, source: str) -> ModelSpec:
     """The spec of weights that carry none: as the public weights of their layout."""
     return ModelSpec(
-        architecture=recognised.architecture,
-        task=MODELS[recognised.architecture].task,
-        classes=usual_classes(MODELS[recognised.architecture].task, recognised.num_classes),
-        preprocessing=preprocessing(recognised.architecture, recognised.layout),
-        fuse_input=recognised.fuse_input,
-        provenance=Provenance(source=source, note=f"converted from {recognised.layout} layout"),
+        architecture=recognized.architecture,
+        task=MODELS[recognized.architecture].task,
+        classes=usual_classes(MODELS[recognized.architecture].task, recognized.num_classes),
+        preprocessing=preprocessing(recognized.architecture, recognized.layout),
+        fuse_input=recognized.fuse_input,
+        provenance=Provenance(source=source, note=f"converted from {recognized.layout} layout"),
     )
 
 
 @dataclass(frozen=True)
 class Usual:
-    """The data set that the public weights of a task were trained on."""
+    """The dataset that the public weights of a task were trained on."""
 
     name: str
     classes: Callable[[], tuple[ClassLabel, ...]]
@@ -94,7 +94,7 @@ USUAL = {
 
 
 def usual_classes(task: str, num_classes: int | None = None) -> tuple[ClassLabel, ...]:
-    """The classes of a network of which at most their number is known: the usual ones, or numbered ones."""
+    """The classes of a model of which at most their number is known: the usual ones, or numbered ones."""
     usual = USUAL[task].classes()
     if num_classes in (None, len(usual)):
         return usual
@@ -119,7 +119,7 @@ WRAPPERS = {
     "state_dict": "last",  # timm
     "model": "last",
 }
-COVERS = ("module", "_orig_mod")  # names that torch's parallel and compiled networks put into keys, at any place
+COVERS = ("module", "_orig_mod")  # names that torch's parallel and compiled models put into keys, at any place
 COUNTERS = ("n_averaged",)  # beside the weights in torch's AveragedModel
 STEMS = (  # the first tensor in every layout; what stands before it in a file is a prefix
     "backbone.stem.conv.weight",
@@ -129,7 +129,7 @@ STEMS = (  # the first tensor in every layout; what stands before it in a file i
     "mobilevit.conv_stem.convolution.weight",
     "conv_stem.convolution.weight",
 )
-BASE = ("conv_stem.convolution.weight", "mobilevit.")  # transformers' network without classifier: key, missing prefix
+BASE = ("conv_stem.convolution.weight", "mobilevit.")  # transformers' model without classifier: key, missing prefix
 
 
 def _from_torch(path: Path) -> tuple[dict[str, Tensor], str | None]:
@@ -181,21 +181,21 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Tensor]:
     return {**{key: value for key, value in content.items() if isinstance(value, Tensor)}, **inner} if inner else {}
 
 
-def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Recognised]:
+def _without_prefix(path: Path, stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Recognized]:
     """The tensors under the names of their layout, whatever the program that saved them put before each.
 
     What lies outside of the prefix is left, and the log says so. WeightsError where nothing fits, or where several
     models do and none of them is the averaged one.
     """
     plain = {_uncovered(key): tensor for key, tensor in stored.items() if key not in COUNTERS}
-    fitting: dict[str, tuple[dict[str, Tensor], Recognised]] = {}
+    fitting: dict[str, tuple[dict[str, Tensor], Recognized]] = {}
     refusals: dict[str, WeightsError] = {}
     for prefix in _prefixes(plain) or [""]:
         if any(prefix.startswith(found) for found in fitting):
             continue  # a part of a model that was found whole
         below = _with_base({key.removeprefix(prefix): t for key, t in plain.items() if key.startswith(prefix)})
         try:
-            fitting[prefix] = below, recognise({key: tuple(tensor.shape) for key, tensor in below.items()})
+            fitting[prefix] = below, recognize({key: tuple(tensor.shape) for key, tensor in below.items()})
         except WeightsError as error:
             refusals[prefix] = error
     if not fitting:
@@ -269,9 +269,9 @@ def _by_index(config: Any) -> dict[int, str]:
     return names
 
 
-def _agreeing(spec: ModelSpec, recognised: Recognised) -> ModelSpec:
+def _agreeing(spec: ModelSpec, recognized: Recognized) -> ModelSpec:
     """`spec`, where the tensors are what it says."""
     said = spec.architecture, len(spec.classes), spec.fuse_input
-    if said != (recognised.architecture, recognised.num_classes, recognised.fuse_input):
-        raise WeightsError(f"its spec says {said[0]}, {said[1]} classes, but the tensors are {recognised}")
+    if said != (recognized.architecture, recognized.num_classes, recognized.fuse_input):
+        raise WeightsError(f"its spec says {said[0]}, {said[1]} classes, but the tensors are {recognized}")
     return spec

@@ -24,7 +24,7 @@ from mobilevit.errors import WeightsError
 from mobilevit.text import words_of
 from mobilevit.weights import pickles
 
-MAX_FILE_BYTES = 2**31  # a training checkpoint with optimiser and EMA of the largest network is below 2**27
+MAX_FILE_BYTES = 2**31  # a training checkpoint with optimizer and EMA of the largest model is below 2**27
 MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2**17
 
 

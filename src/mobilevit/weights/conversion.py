@@ -17,7 +17,7 @@ from mobilevit.spec import ChannelOrder, ModelSpec
 from mobilevit.weights import containers, sources
 from mobilevit.weights.layouts import Layout, layout_named, preprocessing
 from mobilevit.weights.model_file import SPEC_KEY, header, in_half
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import flip_channels, from_ours
 
 log = logging.getLogger("mobilevit")
@@ -31,10 +31,10 @@ def convert(
     channel_order: ChannelOrder | None = None,
     half: bool = False,
 ) -> None:
-    """Write the weights of `source` (a file, or a name of the catalogue) to `target` in `layout`.
+    """Write the weights of `source` (a file, or a name of the catalog) to `target` in `layout`.
 
-    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The network's stem is flipped where
-    `channel_order` is not the source's; outputs agree when the pictures are flipped too. Without `channel_order` our
+    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The model's stem is flipped where
+    `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
     layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
     The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`
     stores float16; it is read as float32 again.
@@ -50,7 +50,7 @@ def convert(
             flip_channels(state),
             replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order)),
         )
-    tensors = from_ours(state, Recognised(known, spec.architecture, len(spec.classes), spec.fuse_input))
+    tensors = from_ours(state, Recognized(known, spec.architecture, len(spec.classes), spec.fuse_input))
     write_atomically(target, WRITERS[target.suffix](in_half(tensors) if half else tensors, spec))
 
 

@@ -1,4 +1,4 @@
-"""Networks by name or from a file: `create` to train, `load` to use. Each carries its spec."""
+"""Models by name or from a file: `create` to train, `load` to use. Each carries its spec."""
 
 import logging
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ def create(
     fuse_input: bool = True,
     anchors: AnchorSizes = (),
 ) -> nn.Module:
-    """A network in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
+    """A model in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
 
-    `name` is a model or an alias. `weights` is "none" (the paper's initialisation), "imagenet", "coco" or "voc" (the
-    published weights of that size), a name of the catalogue or a file; of another network of that size the backbone is
+    `name` is a model or an alias. `weights` is "none" (the paper's initialization), "imagenet", "coco" or "voc" (the
+    published weights of that size), a name of the catalog or a file; of another model of that size the backbone is
     taken. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's, COCO's or Pascal
     VOC's; `num_classes=0` gives a classifier's pooled features. Where each wanted class is one of the weights', their
     rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
     are a detector's own (`SSDLite`); without, the weights' or the paper's.
 
-    UsageError for unknown names; WeightsError where the weights are of another size, or damaged so that the network's
+    UsageError for unknown names; WeightsError where the weights are of another size, or damaged so that the model's
     output is not finite; DownloadError offline.
     """
     architecture = resolve(name)
@@ -54,45 +54,43 @@ def create(
     threshold = start.score_threshold if wanted == start.classes else None  # it was chosen over all of them
     spec = replace(start, classes=wanted, score_threshold=threshold)
     state = _with_classes(state, start, spec.classes)
-    network = build(
-        architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors
-    )
-    network.load_state_dict(heads.complete(state, network.state_dict(), architecture))
+    model = build(architecture, len(spec.classes), patch_sizes=patch_sizes, fuse_input=fuse_input, anchors=spec.anchors)
+    model.load_state_dict(heads.complete(state, model.state_dict(), architecture))
     if weights != "none":
-        require_finite_output(network.eval(), weights)
-    return _carrying(network.train(), spec)
+        require_finite_output(model.eval(), weights)
+    return _carrying(model.train(), spec)
 
 
 def load(path_or_name: str | Path) -> nn.Module:
-    """A network in evaluation mode from a file, a name of the catalogue, or a model's name (its published weights).
+    """A model in evaluation mode from a file, a name of the catalog, or a model's name (its published weights).
 
     WeightsError where its output is not finite: its weights are damaged.
     """
     state, spec = sources.read(path_or_name)
-    network = blank(
+    model = blank(
         spec.architecture,
         len(spec.classes),
         patch_sizes=spec.patch_sizes,
         fuse_input=spec.fuse_input,
         anchors=spec.anchors,
     )
-    network.load_state_dict(state, assign=True)
-    require_finite_output(network.eval(), path_or_name)
-    return _carrying(network, spec)
+    model.load_state_dict(state, assign=True)
+    require_finite_output(model.eval(), path_or_name)
+    return _carrying(model, spec)
 
 
-def require_finite_output(network: nn.Module, weights: str | Path) -> None:
-    """WeightsError, naming the `weights`, where a network in evaluation mode gives no numbers for a fixed input.
+def require_finite_output(model: nn.Module, weights: str | Path) -> None:
+    """WeightsError, naming the `weights`, where a model in evaluation mode gives no numbers for a fixed input.
 
     Values that are finite each are not enough: a negative variance in a BatchNorm makes all that follow NaN.
     """
     noise = torch.rand(1, 3, CHECKED_PX, CHECKED_PX, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        output = network(noise.to(next(network.parameters()).device))
+        output = model(noise.to(next(model.parameters()).device))
     tensors = output if isinstance(output, tuple) else (output,)
     if not all(tensor.isfinite().all() for tensor in tensors if tensor is not None):
         raise WeightsError(
-            f"weights '{weights}' are damaged: the network's output for a fixed input is not finite. Take another "
+            f"weights '{weights}' are damaged: the model's output for a fixed input is not finite. Take another "
             "copy, or an earlier file of the run"
         )
 
@@ -101,7 +99,7 @@ CHECKED_PX = 64  # side of that input: enough to run through all layers
 
 
 def spec_of(model: nn.Module) -> ModelSpec:
-    """The spec that a network carries; UsageError where it was not made by `create` or `load`."""
+    """The spec that a model carries; UsageError where it was not made by `create` or `load`."""
     spec = getattr(model, "spec", None)
     if not isinstance(spec, ModelSpec):
         raise UsageError(
@@ -111,7 +109,7 @@ def spec_of(model: nn.Module) -> ModelSpec:
 
 
 def _fresh(architecture: str, patch_sizes: PatchSizes, fuse_input: bool, anchors: AnchorSizes) -> ModelSpec:
-    """The spec of a network without weights, with the classes that are usual for its task."""
+    """The spec of a model without weights, with the classes that are usual for its task."""
     task = MODELS[architecture].task
     return ModelSpec(
         architecture=architecture,
@@ -124,7 +122,7 @@ def _fresh(architecture: str, patch_sizes: PatchSizes, fuse_input: bool, anchors
     )
 
 
-BACKBONE = "backbone."  # how its keys begin in our layout, in every network
+BACKBONE = "backbone."  # how its keys begin in our layout, in every model
 
 
 def _started(weights: str | Path, asked: ModelSpec) -> tuple[ModelSpec, dict[str, Tensor]]:
@@ -148,7 +146,7 @@ def _on_backbone(asked: ModelSpec, found: ModelSpec) -> ModelSpec:
     return replace(
         asked,
         preprocessing=replace(asked.preprocessing, channel_order=found.preprocessing.channel_order),
-        provenance=Provenance(origin.source, origin.licence, note=f"only the backbone, of {found.architecture}"),
+        provenance=Provenance(origin.source, origin.license, note=f"only the backbone, of {found.architecture}"),
     )
 
 
@@ -158,7 +156,7 @@ def _check_classes(architecture: str, num_classes: int | None, classes: Sequence
         raise UsageError(f"num_classes is {num_classes!r}: it must be a whole number, 0 (pooled features) or more")
     if num_classes == 0 and task != "classification":
         raise UsageError(
-            f"num_classes is 0: a network for {task} has at least one class, only a classifier can do without"
+            f"num_classes is 0: a model for {task} has at least one class, only a classifier can do without"
         )
     if classes and num_classes not in (None, len(classes)):
         raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
@@ -201,6 +199,6 @@ def _described(classes: Sequence[ClassLabel]) -> str:
     return f"{len(classes)} others ({shown}, ...)" if classes else "none"
 
 
-def _carrying(network: nn.Module, spec: ModelSpec) -> nn.Module:
-    network.spec = spec  # type: ignore[assignment]
-    return network
+def _carrying(model: nn.Module, spec: ModelSpec) -> nn.Module:
+    model.spec = spec  # type: ignore[assignment]
+    return model

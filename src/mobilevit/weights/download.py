@@ -1,4 +1,4 @@
-"""Files of the catalogue on this machine: from a cache, or over the network, and from then on the same bytes."""
+"""Files of the catalog on this machine: from a cache, or over the model, and from then on the same bytes."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from filelock import FileLock
 from mobilevit.errors import DownloadError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.models.table import MODELS, for_task
-from mobilevit.weights.catalogue import CATALOGUE, Entry, Hub, Packaged
+from mobilevit.weights.catalog import CATALOG, Entry, Hub, Packaged
 from mobilevit.weights.containers import MAX_FILE_BYTES
 
 PACKAGED = Path(__file__).with_name("files")
@@ -59,7 +59,7 @@ def _downloaded(entry: Entry) -> Path:
         make_folder(by_hand(entry).parent)
         with FileLock(by_hand(entry).with_name("lock"), timeout=LOCK_SECONDS):
             path, reported = _transferred(entry)
-    # to the user every failure of a network is one; the hub has changed its HTTP library, and so its errors, before
+    # to the user every failure of a model is one; the hub has changed its HTTP library, and so its errors, before
     except Exception as error:
         raise DownloadError(*_advice(entry, error)) from error
     _verify(entry, path, entry.sha256 or _recorded(entry) or reported)
@@ -74,13 +74,13 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
     from mobilevit.weights.transfer import TIMEOUT_SECONDS, transfer  # here, as below
 
     if not isinstance(entry.source, Hub):
-        transfer(entry.source.address, by_hand(entry), max_bytes=MAX_FILE_BYTES)
+        transfer(entry.source.url, by_hand(entry), max_bytes=MAX_FILE_BYTES)
         return by_hand(entry), None
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # asked first because it fails at once where hf_hub_download tries for 23 seconds, and to know the size
-    address = hf_hub_url(entry.source.repository, entry.source.file)
-    metadata = get_hf_file_metadata(address, timeout=TIMEOUT_SECONDS)
+    url = hf_hub_url(entry.source.repository, entry.source.file)
+    metadata = get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
     if (metadata.size or 0) > MAX_FILE_BYTES:
         raise DownloadError(f"it has {metadata.size:,} bytes, more than any MobileViT")
     path = Path(hf_hub_download(entry.source.repository, entry.source.file))
@@ -121,7 +121,7 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     return [
         f"weights '{entry.name}' could not be downloaded: {reason}",
-        f"  file wanted: {entry.source.address}",
+        f"  file wanted: {entry.source.url}",
         f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
         "  to start without pretrained weights: --weights none",
         f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}",
@@ -130,6 +130,6 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
 
 def _model_for_packaged(entry: Entry) -> str:
     """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
-    size = CATALOGUE["imagenette"].architecture
+    size = CATALOG["imagenette"].architecture
     fits = MODELS[entry.architecture].variant == MODELS[size].variant
     return "" if fits else f" --model {for_task(size, entry.task)}"

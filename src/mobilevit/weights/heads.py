@@ -1,4 +1,4 @@
-"""The rows of a network's last layers that stand for classes: counted, chosen, and filled up. In our layout."""
+"""The rows of a model's last layers that stand for classes: counted, chosen, and filled up. In our layout."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ ROWS = {
 def count(architecture: str, shape: Callable[[str], Sequence[int]]) -> int:
     """The number of classes, by the shape of the tensor of each of our keys, empty where there is none.
 
-    Only a classifier can have none; other networks count as having one at least.
+    Only a classifier can have none; other models count as having one at least.
     """
     task = MODELS[architecture].task
     rows, fewest = ROWS[task], 0 if task == "classification" else 1

@@ -1,6 +1,6 @@
-"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the network, read both ways.
+"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the model, read both ways.
 
-ours: the network's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
+ours: the model's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
 but for one thing: transformers keeps the rows of `qkv` as three tensors.
 """
 
@@ -20,7 +20,7 @@ from mobilevit.weights.blank import blank
 Layout = Literal["ours", "cvnets", "timm", "transformers"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the picture's channels
+STEM_KEY = "backbone.stem.conv.weight"  # ours; its second axis is the image's channels
 
 
 def layout_named(name: str) -> Layout:
@@ -31,7 +31,7 @@ def layout_named(name: str) -> Layout:
     raise unknown("layout", name, LAYOUTS)
 
 
-class Row(NamedTuple):
+class LayoutRow(NamedTuple):
     """One module's name in each layout, "" where it has none.
 
     `{...}` is filled by `_modules`; "(a,b)" is one tensor split into rows.
@@ -45,110 +45,110 @@ class Row(NamedTuple):
 
 # fmt: off
 PARTS = (  # of a convolution with BatchNorm: fills {part}
-    Row("conv", "conv", "conv", "convolution"),
-    Row("norm", "norm", "bn", "normalization"),
+    LayoutRow("conv", "conv", "conv", "convolution"),
+    LayoutRow("norm", "norm", "bn", "normalization"),
 )
 STEM = (
-    Row("stem.{part}", "conv_1.block.{part}", "stem.{part}", "conv_stem.{part}"),
+    LayoutRow("stem.{part}", "conv_1.block.{part}", "stem.{part}", "conv_stem.{part}"),
 )
 MOBILENET = (  # stages 1 and 2
-    Row("stages.{s}.{b}.expand.{part}", "layer_{n}.{b}.block.exp_1x1.block.{part}", "stages.{s}.{b}.conv1_1x1.{part}", "encoder.layer.{s}.layer.{b}.expand_1x1.{part}"),  # noqa: E501
-    Row("stages.{s}.{b}.depthwise.{part}", "layer_{n}.{b}.block.conv_3x3.block.{part}", "stages.{s}.{b}.conv2_kxk.{part}", "encoder.layer.{s}.layer.{b}.conv_3x3.{part}"),  # noqa: E501
-    Row("stages.{s}.{b}.reduce.{part}", "layer_{n}.{b}.block.red_1x1.block.{part}", "stages.{s}.{b}.conv3_1x1.{part}", "encoder.layer.{s}.layer.{b}.reduce_1x1.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.{b}.expand.{part}", "layer_{n}.{b}.block.exp_1x1.block.{part}", "stages.{s}.{b}.conv1_1x1.{part}", "encoder.layer.{s}.layer.{b}.expand_1x1.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.{b}.depthwise.{part}", "layer_{n}.{b}.block.conv_3x3.block.{part}", "stages.{s}.{b}.conv2_kxk.{part}", "encoder.layer.{s}.layer.{b}.conv_3x3.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.{b}.reduce.{part}", "layer_{n}.{b}.block.red_1x1.block.{part}", "stages.{s}.{b}.conv3_1x1.{part}", "encoder.layer.{s}.layer.{b}.reduce_1x1.{part}"),  # noqa: E501
 )
 MOBILEVIT = (  # stages 3, 4 and 5
-    Row("stages.{s}.0.expand.{part}", "layer_{n}.0.block.exp_1x1.block.{part}", "stages.{s}.0.conv1_1x1.{part}", "encoder.layer.{s}.downsampling_layer.expand_1x1.{part}"),  # noqa: E501
-    Row("stages.{s}.0.depthwise.{part}", "layer_{n}.0.block.conv_3x3.block.{part}", "stages.{s}.0.conv2_kxk.{part}", "encoder.layer.{s}.downsampling_layer.conv_3x3.{part}"),  # noqa: E501
-    Row("stages.{s}.0.reduce.{part}", "layer_{n}.0.block.red_1x1.block.{part}", "stages.{s}.0.conv3_1x1.{part}", "encoder.layer.{s}.downsampling_layer.reduce_1x1.{part}"),  # noqa: E501
-    Row("stages.{s}.1.local.{part}", "layer_{n}.1.local_rep.conv_3x3.block.{part}", "stages.{s}.1.conv_kxk.{part}", "encoder.layer.{s}.conv_kxk.{part}"),  # noqa: E501
-    Row("stages.{s}.1.project_in", "layer_{n}.1.local_rep.conv_1x1.block.conv", "stages.{s}.1.conv_1x1", "encoder.layer.{s}.conv_1x1.convolution"),  # noqa: E501
-    Row("stages.{s}.1.transformer.{depth}", "layer_{n}.1.global_rep.{depth}", "stages.{s}.1.norm", "encoder.layer.{s}.layernorm"),  # noqa: E501
-    Row("stages.{s}.1.project_out.{part}", "layer_{n}.1.conv_proj.block.{part}", "stages.{s}.1.conv_proj.{part}", "encoder.layer.{s}.conv_projection.{part}"),  # noqa: E501
-    Row("stages.{s}.1.fusion.{part}", "layer_{n}.1.fusion.block.{part}", "stages.{s}.1.conv_fusion.{part}", "encoder.layer.{s}.fusion.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.0.expand.{part}", "layer_{n}.0.block.exp_1x1.block.{part}", "stages.{s}.0.conv1_1x1.{part}", "encoder.layer.{s}.downsampling_layer.expand_1x1.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.0.depthwise.{part}", "layer_{n}.0.block.conv_3x3.block.{part}", "stages.{s}.0.conv2_kxk.{part}", "encoder.layer.{s}.downsampling_layer.conv_3x3.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.0.reduce.{part}", "layer_{n}.0.block.red_1x1.block.{part}", "stages.{s}.0.conv3_1x1.{part}", "encoder.layer.{s}.downsampling_layer.reduce_1x1.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.1.local.{part}", "layer_{n}.1.local_rep.conv_3x3.block.{part}", "stages.{s}.1.conv_kxk.{part}", "encoder.layer.{s}.conv_kxk.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.1.project_in", "layer_{n}.1.local_rep.conv_1x1.block.conv", "stages.{s}.1.conv_1x1", "encoder.layer.{s}.conv_1x1.convolution"),  # noqa: E501
+    LayoutRow("stages.{s}.1.transformer.{depth}", "layer_{n}.1.global_rep.{depth}", "stages.{s}.1.norm", "encoder.layer.{s}.layernorm"),  # noqa: E501
+    LayoutRow("stages.{s}.1.project_out.{part}", "layer_{n}.1.conv_proj.block.{part}", "stages.{s}.1.conv_proj.{part}", "encoder.layer.{s}.conv_projection.{part}"),  # noqa: E501
+    LayoutRow("stages.{s}.1.fusion.{part}", "layer_{n}.1.fusion.block.{part}", "stages.{s}.1.conv_fusion.{part}", "encoder.layer.{s}.fusion.{part}"),  # noqa: E501
 )
 TRANSFORMER = (  # each layer of a transformer; names continue the prefixes of TRANSFORMER_PREFIX
-    Row("norm1", "pre_norm_mha.0", "norm1", "layernorm_before"),
-    Row("attention.qkv", "pre_norm_mha.1.qkv_proj", "attn.qkv", "attention.attention.(query,key,value)"),
-    Row("attention.proj", "pre_norm_mha.1.out_proj", "attn.proj", "attention.output.dense"),
-    Row("norm2", "pre_norm_ffn.0", "norm2", "layernorm_after"),
-    Row("feed_forward.expand", "pre_norm_ffn.1", "mlp.fc1", "intermediate.dense"),
-    Row("feed_forward.reduce", "pre_norm_ffn.4", "mlp.fc2", "output.dense"),
+    LayoutRow("norm1", "pre_norm_mha.0", "norm1", "layernorm_before"),
+    LayoutRow("attention.qkv", "pre_norm_mha.1.qkv_proj", "attn.qkv", "attention.attention.(query,key,value)"),
+    LayoutRow("attention.proj", "pre_norm_mha.1.out_proj", "attn.proj", "attention.output.dense"),
+    LayoutRow("norm2", "pre_norm_ffn.0", "norm2", "layernorm_after"),
+    LayoutRow("feed_forward.expand", "pre_norm_ffn.1", "mlp.fc1", "intermediate.dense"),
+    LayoutRow("feed_forward.reduce", "pre_norm_ffn.4", "mlp.fc2", "output.dense"),
 )
-TRANSFORMER_PREFIX = Row("stages.{s}.1.transformer.{l}.", "layer_{n}.1.global_rep.{l}.", "stages.{s}.1.transformer.{l}.", "encoder.layer.{s}.transformer.layer.{l}.")  # noqa: E501
+TRANSFORMER_PREFIX = LayoutRow("stages.{s}.1.transformer.{l}.", "layer_{n}.1.global_rep.{l}.", "stages.{s}.1.transformer.{l}.", "encoder.layer.{s}.transformer.layer.{l}.")  # noqa: E501
 CLASSIFIER = (
-    Row("final.{part}", "conv_1x1_exp.block.{part}", "final_conv.{part}", "mobilevit.conv_1x1_exp.{part}"),
-    Row("classifier", "classifier.fc", "head.fc", "classifier"),
+    LayoutRow("final.{part}", "conv_1x1_exp.block.{part}", "final_conv.{part}", "mobilevit.conv_1x1_exp.{part}"),
+    LayoutRow("classifier", "classifier.fc", "head.fc", "classifier"),
 )
 DETECTOR = (
-    *(Row(f"extras.{i}.depthwise.{{part}}", f"extra_layers.os_{stride}.dw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
-    *(Row(f"extras.{i}.pointwise.{{part}}", f"extra_layers.os_{stride}.pw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
-    Row("extras.3.conv", "extra_layers.os_-1.1.block.conv", "", ""),
-    *(Row(f"heads.{i}.project.{{part}}", f"ssd_heads.{i}.proj_layer.block.{{part}}", "", "") for i in range(2)),
-    *(Row(f"heads.{i}.depthwise.{{part}}", f"ssd_heads.{i}.loc_cls_layer.dw_conv.block.{{part}}", "", "") for i in range(5)),  # noqa: E501
-    *(Row(f"heads.{i}.predict", f"ssd_heads.{i}.loc_cls_layer.pw_conv.block.conv", "", "") for i in range(5)),
-    Row("heads.5.predict", "ssd_heads.5.loc_cls_layer.block.conv", "", ""),
+    *(LayoutRow(f"extras.{i}.depthwise.{{part}}", f"extra_layers.os_{stride}.dw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
+    *(LayoutRow(f"extras.{i}.pointwise.{{part}}", f"extra_layers.os_{stride}.pw_conv.block.{{part}}", "", "") for i, stride in enumerate((64, 128, 256))),  # noqa: E501
+    LayoutRow("extras.3.conv", "extra_layers.os_-1.1.block.conv", "", ""),
+    *(LayoutRow(f"heads.{i}.project.{{part}}", f"ssd_heads.{i}.proj_layer.block.{{part}}", "", "") for i in range(2)),
+    *(LayoutRow(f"heads.{i}.depthwise.{{part}}", f"ssd_heads.{i}.loc_cls_layer.dw_conv.block.{{part}}", "", "") for i in range(5)),  # noqa: E501
+    *(LayoutRow(f"heads.{i}.predict", f"ssd_heads.{i}.loc_cls_layer.pw_conv.block.conv", "", "") for i in range(5)),
+    LayoutRow("heads.5.predict", "ssd_heads.5.loc_cls_layer.block.conv", "", ""),
 )
 PYRAMID = (
-    *(Row(f"pyramid.branches.{i}.{{part}}", f"seg_head.aspp.aspp_layer.convs.{i}.block.{{part}}", "", f"segmentation_head.aspp.convs.{i}.{{part}}") for i in range(4)),  # noqa: E501
-    Row("pyramid.pooled.{part}", "seg_head.aspp.aspp_layer.convs.4.aspp_pool.conv_1x1.block.{part}", "", "segmentation_head.aspp.convs.4.conv_1x1.{part}"),  # noqa: E501
-    Row("pyramid.project.{part}", "seg_head.aspp.aspp_layer.project.block.{part}", "", "segmentation_head.aspp.project.{part}"),  # noqa: E501
+    *(LayoutRow(f"pyramid.branches.{i}.{{part}}", f"seg_head.aspp.aspp_layer.convs.{i}.block.{{part}}", "", f"segmentation_head.aspp.convs.{i}.{{part}}") for i in range(4)),  # noqa: E501
+    LayoutRow("pyramid.pooled.{part}", "seg_head.aspp.aspp_layer.convs.4.aspp_pool.conv_1x1.block.{part}", "", "segmentation_head.aspp.convs.4.conv_1x1.{part}"),  # noqa: E501
+    LayoutRow("pyramid.project.{part}", "seg_head.aspp.aspp_layer.project.block.{part}", "", "segmentation_head.aspp.project.{part}"),  # noqa: E501
 )
 SEGMENTER = (
     *PYRAMID,
-    Row("classifier", "seg_head.classifier.classifier.block.conv", "", "segmentation_head.classifier.convolution"),
+    LayoutRow("classifier", "seg_head.classifier.classifier.block.conv", "", "segmentation_head.classifier.convolution"),
 )
 FINE_SEGMENTER = (  # of the official code's later versions
     *PYRAMID,
-    Row("classifier", "seg_head.classifier.block.conv", "", ""),
-    Row("auxiliary.conv.{part}", "seg_head.aux_head.0.block.{part}", "", ""),
-    Row("auxiliary.classifier", "seg_head.aux_head.2.block.conv", "", ""),
+    LayoutRow("classifier", "seg_head.classifier.block.conv", "", ""),
+    LayoutRow("auxiliary.conv.{part}", "seg_head.aux_head.0.block.{part}", "", ""),
+    LayoutRow("auxiliary.classifier", "seg_head.aux_head.2.block.conv", "", ""),
 )
 # fmt: on
 
 
 @dataclass(frozen=True)
 class Family:
-    """Networks whose files look alike, of all sizes: how their tensors are called, what their pictures are."""
+    """Models whose files look alike, of all sizes: how their tensors are called, what their images are."""
 
-    backbone: Row  # the prefix of its names
-    head: tuple[Row, ...]
-    # What public weights expect, and so what a file of unknown origin is taken to expect; "ours": what a fresh network
-    # is given. A layout that is not here has no such network.
+    backbone: LayoutRow  # the prefix of its names
+    head: tuple[LayoutRow, ...]
+    # What public weights expect, and so what a file of unknown origin is taken to expect; "ours": what a fresh model
+    # is given. A layout that is not here has no such model.
     preprocessing: Mapping[Layout, Preprocessing]
 
 
-def _stretched(size_px: int, order: ChannelOrder) -> Preprocessing:
-    return Preprocessing(size_px=size_px, resize_px=size_px, fit="stretch", channel_order=order)
+def _stretched(image_size: int, order: ChannelOrder) -> Preprocessing:
+    return Preprocessing(image_size=image_size, resize_px=image_size, fit="stretch", channel_order=order)
 
 
-FAMILIES = {  # by the name of a network where it stands apart, else by its task
+FAMILIES = {  # by the name of a model where it stands apart, else by its task
     "classification": Family(
-        backbone=Row("backbone.", "", "", "mobilevit."),
+        backbone=LayoutRow("backbone.", "", "", "mobilevit."),
         head=CLASSIFIER,
         preprocessing={
             "ours": Preprocessing(),
-            "cvnets": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+            "cvnets": Preprocessing(image_size=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
             # timm's crop of 0.9 is written as the short side before the crop: floor(256 / 0.9)
-            "timm": Preprocessing(size_px=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
-            "transformers": Preprocessing(size_px=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
+            "timm": Preprocessing(image_size=256, resize_px=284, interpolation="bicubic", channel_order="rgb"),
+            "transformers": Preprocessing(image_size=256, resize_px=288, interpolation="bilinear", channel_order="bgr"),
         },
     ),
     "detection": Family(
-        backbone=Row("backbone.", "encoder.", "", ""),
+        backbone=LayoutRow("backbone.", "encoder.", "", ""),
         head=DETECTOR,
         preprocessing={"ours": _stretched(320, "rgb"), "cvnets": _stretched(320, "bgr")},
     ),
     "segmentation": Family(
-        backbone=Row("backbone.", "encoder.", "", "mobilevit."),
+        backbone=LayoutRow("backbone.", "encoder.", "", "mobilevit."),
         head=SEGMENTER,
         preprocessing={
             "ours": _stretched(512, "rgb"),
             "cvnets": _stretched(512, "bgr"),
-            "transformers": Preprocessing(size_px=512, resize_px=544, interpolation="bilinear", channel_order="bgr"),
+            "transformers": Preprocessing(image_size=512, resize_px=544, interpolation="bilinear", channel_order="bgr"),
         },
     ),
     "deeplabv3_mobilevit_s_os8": Family(
-        backbone=Row("backbone.", "encoder.", "", ""),
+        backbone=LayoutRow("backbone.", "encoder.", "", ""),
         head=FINE_SEGMENTER,
         preprocessing={"ours": _stretched(512, "rgb"), "cvnets": _stretched(512, "rgb")},
     ),
@@ -156,12 +156,12 @@ FAMILIES = {  # by the name of a network where it stands apart, else by its task
 
 
 def family(architecture: str) -> Family:
-    """The family of a network of the table."""
+    """The family of a model of the table."""
     return FAMILIES.get(architecture) or FAMILIES[MODELS[architecture].task]
 
 
 def preprocessing(architecture: str, layout: Layout) -> Preprocessing:
-    """What weights in `layout` are taken to expect; UsageError where a network has no such layout."""
+    """What weights in `layout` are taken to expect; UsageError where a model has no such layout."""
     usual = family(architecture).preprocessing
     if layout not in usual:
         raise UsageError(f"{architecture} has no {layout} layout: choose one of {', '.join(usual)}")
@@ -179,18 +179,18 @@ def key_map(architecture: str, layout: Layout, num_classes: int, fuse_input: boo
 @cache
 def shapes(architecture: str, num_classes: int, fuse_input: bool) -> Mapping[str, torch.Size]:
     """Our keys and the shapes of their tensors, found without allocating any."""
-    network = blank(architecture, num_classes, fuse_input=fuse_input)
-    return {key: tensor.shape for key, tensor in network.state_dict().items()}
+    model = blank(architecture, num_classes, fuse_input=fuse_input)
+    return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
-def _modules(architecture: str) -> Iterator[Row]:
+def _modules(architecture: str) -> Iterator[LayoutRow]:
     """Every module that holds tensors, by its full name in each layout."""
     rows = family(architecture)
     yield from (_join(rows.backbone, row) for row in _backbone(MODELS[architecture].variant))
     yield from _filled(rows.head)
 
 
-def _backbone(variant: Variant) -> Iterator[Row]:
+def _backbone(variant: Variant) -> Iterator[LayoutRow]:
     yield from _filled(STEM)
     for stage, blocks in enumerate((1, 3)):
         for block in range(blocks):
@@ -202,15 +202,15 @@ def _backbone(variant: Variant) -> Iterator[Row]:
             yield from _filled(layers, s=stage, n=stage + 1, l=layer)
 
 
-def _filled(rows: tuple[Row, ...] | list[Row], **places: int) -> Iterator[Row]:
+def _filled(rows: tuple[LayoutRow, ...] | list[LayoutRow], **places: int) -> Iterator[LayoutRow]:
     """The rows with their placeholders filled; a row with {part} becomes one for each part."""
     for row in rows:
         for parts in PARTS if "{part}" in row.ours else PARTS[:1]:
-            yield Row(*(name.format(part=part, **places) for name, part in zip(row, parts, strict=True)))
+            yield LayoutRow(*(name.format(part=part, **places) for name, part in zip(row, parts, strict=True)))
 
 
-def _join(prefixes: Row, row: Row) -> Row:
-    return Row(*(prefix + name for prefix, name in zip(prefixes, row, strict=True)))
+def _join(prefixes: LayoutRow, row: LayoutRow) -> LayoutRow:
+    return LayoutRow(*(prefix + name for prefix, name in zip(prefixes, row, strict=True)))
 
 
 def _split(name: str) -> list[str]:

@@ -14,7 +14,7 @@ from mobilevit.models.table import MODELS
 from mobilevit.spec import ChannelOrder, Fit, Interpolation, ModelSpec, repeated_id
 from mobilevit.text import words_of
 from mobilevit.weights import containers
-from mobilevit.weights.recognition import Recognised, check, recognise
+from mobilevit.weights.recognition import Recognized, check, recognize
 from mobilevit.weights.translation import to_ours
 
 SPEC_KEY = "mobilevit_spec"  # of the header's texts
@@ -37,11 +37,11 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     try:
         if SPEC_KEY not in texts:
-            raise WeightsError(f"it carries no spec; the tensors are those of {recognise(found)}. {_CONVERT}")
+            raise WeightsError(f"it carries no spec; the tensors are those of {recognize(found)}. {_CONVERT}")
         spec = read_spec(texts[SPEC_KEY])
-        recognised = Recognised("ours", spec.architecture, len(spec.classes), spec.fuse_input)
-        check(found, recognised)
-        return to_ours(tensors, recognised), spec
+        recognized = Recognized("ours", spec.architecture, len(spec.classes), spec.fuse_input)
+        check(found, recognized)
+        return to_ours(tensors, recognized), spec
     except WeightsError as error:
         raise error.after(f"{path}: ") from error
 
@@ -86,14 +86,14 @@ def check_spec(spec: ModelSpec) -> None:
     if spec.architecture not in MODELS:
         named = reprlib.repr(spec.architecture)  # short, whatever it is
         raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
-    picture = spec.preprocessing
+    image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
-        ("size_px", picture.size_px, _whole(picture.size_px, 32, 8192)),
-        ("resize_px", picture.resize_px, _whole(picture.resize_px, 32, 8192)),
-        ("fit", picture.fit, picture.fit in get_args(Fit)),
-        ("interpolation", picture.interpolation, picture.interpolation in get_args(Interpolation)),
-        ("channel_order", picture.channel_order, picture.channel_order in get_args(ChannelOrder)),
+        ("image_size", image.image_size, _whole(image.image_size, 32, 8192)),
+        ("resize_px", image.resize_px, _whole(image.resize_px, 32, 8192)),
+        ("fit", image.fit, image.fit in get_args(Fit)),
+        ("interpolation", image.interpolation, image.interpolation in get_args(Interpolation)),
+        ("channel_order", image.channel_order, image.channel_order in get_args(ChannelOrder)),
         ("patch_sizes", spec.patch_sizes, [_whole(side, 1, 64) for side in spec.patch_sizes] == [True] * 3),
         ("fuse_input", spec.fuse_input, isinstance(spec.fuse_input, bool)),
         ("anchors", spec.anchors, not spec.anchors or (spec.task == "detection" and are_valid(spec.anchors))),

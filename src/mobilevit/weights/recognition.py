@@ -1,4 +1,4 @@
-"""What a set of tensors is, judged by keys and shapes alone: layout, network, number of classes. Strict."""
+"""What a set of tensors is, judged by keys and shapes alone: layout, model, number of classes. Strict."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Recognized:
     """What a checkpoint holds."""
 
     layout: Layout
@@ -30,22 +30,22 @@ class Recognised:
         return f"{self.architecture} in {self.layout} layout, {classifier}"
 
 
-def recognise(found: Shapes) -> Recognised:
-    """The layout and the network that `found` (key -> shape) belongs to.
+def recognize(found: Shapes) -> Recognized:
+    """The layout and the model that `found` (key -> shape) belongs to.
 
     WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
-    `num_batches_tracked` may be missing: older files lack it, and the network does not use it.
+    `num_batches_tracked` may be missing: older files lack it, and the model does not use it.
     """
     layout, alike = _layout(found)
-    architecture = max(alike, key=lambda name: _agreement(found, Recognised(layout, name, EXAMPLE)))
-    recognised = Recognised(layout, architecture, *_head_and_fusion(found, layout, architecture))
-    check(found, recognised)
-    return recognised
+    architecture = max(alike, key=lambda name: _agreement(found, Recognized(layout, name, EXAMPLE)))
+    recognized = Recognized(layout, architecture, *_head_and_fusion(found, layout, architecture))
+    check(found, recognized)
+    return recognized
 
 
-def check(found: Shapes, recognised: Recognised) -> None:
-    """WeightsError that lists every kind of difference between `found` and what `recognised` must have."""
-    wanted = expected(recognised)
+def check(found: Shapes, recognized: Recognized) -> None:
+    """WeightsError that lists every kind of difference between `found` and what `recognized` must have."""
+    wanted = expected(recognized)
     unknown = [key for key in found if key not in wanted]
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     misshapen = [key for key in found if key in wanted and tuple(found[key]) != wanted[key]]
@@ -55,16 +55,16 @@ def check(found: Shapes, recognised: Recognised) -> None:
         *_listed("misshapen", [f"{k} is {_size(found[k])}, not {_size(wanted[k])}" for k in misshapen], misshapen),
     ]
     if lines:
-        raise WeightsError(f"taken for {recognised}, but the tensors do not fit:", *(f"  {line}" for line in lines))
+        raise WeightsError(f"taken for {recognized}, but the tensors do not fit:", *(f"  {line}" for line in lines))
 
 
-def expected(recognised: Recognised) -> dict[str, tuple[int, ...]]:
+def expected(recognized: Recognized) -> dict[str, tuple[int, ...]]:
     """Every key in the checkpoint's own layout, with its shape."""
-    network = recognised.architecture, recognised.num_classes, recognised.fuse_input
-    names = key_map(network[0], recognised.layout, network[1], network[2])
+    model = recognized.architecture, recognized.num_classes, recognized.fuse_input
+    names = key_map(model[0], recognized.layout, model[1], model[2])
     return {
         part: tuple(shape) if len(parts) == 1 else (shape[0] // len(parts), *shape[1:])
-        for (key, parts), shape in zip(names.items(), shapes(*network).values(), strict=True)
+        for (key, parts), shape in zip(names.items(), shapes(*model).values(), strict=True)
         for part in parts
     }
 
@@ -73,17 +73,17 @@ SHOWN = 5  # of each kind of difference
 
 # beginnings of keys that are of something else, which can then be named
 OTHERS = {
-    "encoder.": "a network for detection or segmentation, on another backbone or with another head",
+    "encoder.": "a model for detection or segmentation, on another backbone or with another head",
     "mobilevitv2.": "a MobileViTv2",
-    "optimiser.": "the state of a training run; its models are best.safetensors and last.safetensors in the run folder",
+    "optimizer.": "the state of a training run; its models are best.safetensors and last.safetensors in the run folder",
 }
 
 
-EXAMPLE = 100  # classes of the networks that `found` is compared with
+EXAMPLE = 100  # classes of the models that `found` is compared with
 
 
 def _layout(found: Shapes) -> tuple[Layout, list[str]]:
-    """The layout, and the networks that have such names in it: they differ in shapes."""
+    """The layout, and the models that have such names in it: they differ in shapes."""
     alike: dict[frozenset[str], tuple[Layout, list[str]]] = {}
     for name in MODELS:
         for layout in family(name).preprocessing:
@@ -99,10 +99,10 @@ def _layout(found: Shapes) -> tuple[Layout, list[str]]:
 
 @cache
 def _names(architecture: str, layout: Layout) -> frozenset[str]:
-    return frozenset(expected(Recognised(layout, architecture, EXAMPLE)))
+    return frozenset(expected(Recognized(layout, architecture, EXAMPLE)))
 
 
-def _agreement(found: Shapes, candidate: Recognised) -> int:
+def _agreement(found: Shapes, candidate: Recognized) -> int:
     return sum(tuple(found[key]) == shape for key, shape in expected(candidate).items() if key in found)
 
 

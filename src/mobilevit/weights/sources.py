@@ -9,14 +9,14 @@ from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.models.table import ALIASES, MODELS, for_task
 from mobilevit.spec import ModelSpec, Provenance
 from mobilevit.weights import checkpoint, download
-from mobilevit.weights.catalogue import CATALOGUE, KEYWORDS, PUBLISHED, Entry
+from mobilevit.weights.catalog import CATALOG, KEYWORDS, PUBLISHED, Entry
 from mobilevit.weights.containers import EXPORTED
 
 
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in our layout (float32) and the spec of a file, a name of the catalogue or a keyword.
+    """The state dict in our layout (float32) and the spec of a file, a name of the catalog or a keyword.
 
-    With `architecture` the weights are of a network of its size, if not of its task: "imagenet" for a detector is a
+    With `architecture` the weights are of a model of its size, if not of its task: "imagenet" for a detector is a
     classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
     the name of weights is reached as "./imagenet".
     """
@@ -28,19 +28,19 @@ def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str
     _check_size(weights, entry.architecture, architecture)
     path = download.fetch(entry)
     opened = checkpoint.open_checkpoint(path)
-    found = opened.recognised
+    found = opened.recognized
     if (found.layout, found.architecture) != (entry.layout, entry.architecture):
         raise WeightsError(f"{path} should be {entry.architecture} in {entry.layout} layout, but is {found}")
-    return opened.state, _spec(entry, opened.spec or checkpoint.spec_for(found, entry.source.address))
+    return opened.state, _spec(entry, opened.spec or checkpoint.spec_for(found, entry.source.url))
 
 
 def _entry(name: str, architecture: str | None) -> Entry | None:
-    """The entry of the catalogue that `name` means; None where it is a path."""
-    if name in CATALOGUE:
-        return CATALOGUE[name]
+    """The entry of the catalog that `name` means; None where it is a path."""
+    if name in CATALOG:
+        return CATALOG[name]
     if name == "none" or (name in KEYWORDS and architecture is None):
         raise UsageError(
-            f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOGUE])}"
+            f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOG])}"
         )
     if architecture is not None and name in KEYWORDS:
         return PUBLISHED[for_task(architecture, KEYWORDS[name])]
@@ -49,7 +49,7 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
         return PUBLISHED[model]
     if not _is_path(name):
         words = MODELS if architecture is None else (*KEYWORDS, "none")
-        raise unknown("file or name of weights", name, [*words, *CATALOGUE])
+        raise unknown("file or name of weights", name, [*words, *CATALOG])
     return None
 
 
@@ -57,12 +57,12 @@ def _check_size(weights: str | Path, found: str, architecture: str | None) -> No
     if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
         fitting = for_task(MODELS_BY_VARIANT[MODELS[found].variant], MODELS[architecture].task)
         raise WeightsError(
-            f"weights '{weights}' are of {found}, not of {architecture} or another network of its size: "
+            f"weights '{weights}' are of {found}, not of {architecture} or another model of its size: "
             f"--model {fitting} takes them"
         )
 
 
-# a network of each size
+# a model of each size
 MODELS_BY_VARIANT = {row.variant: name for name, row in reversed(MODELS.items())}
 
 
@@ -74,6 +74,6 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar", *EXPORTED)
 
 
 def _spec(entry: Entry, own: ModelSpec) -> ModelSpec:
-    """The file's own spec, with what the catalogue knows better."""
-    provenance = Provenance(entry.source.address, entry.licence, entry.score, f"'{entry.name}' of the catalogue")
+    """The file's own spec, with what the catalog knows better."""
+    provenance = Provenance(entry.source.url, entry.license, entry.score, f"'{entry.name}' of the catalog")
     return replace(own, preprocessing=entry.preprocessing or own.preprocessing, provenance=provenance)

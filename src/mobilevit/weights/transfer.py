@@ -20,15 +20,15 @@ ATTEMPTS = 4  # at a transfer that breaks off
 PAUSE_SECONDS = 0.5  # between them
 
 
-def transfer(address: str, target: Path, *, max_bytes: int) -> None:
-    """Fetch `address` to `target`, which is there whole or not at all.
+def transfer(url: str, target: Path, *, max_bytes: int) -> None:
+    """Fetch `URL` to `target`, which is there whole or not at all.
 
     What arrived before an interruption stays in `<target>.part`, and the next attempt, now or in another run, asks
     only for the rest. HttpError, OSError or DownloadError says what went wrong.
     """
     part = target.with_name(f"{target.name}.part")
     for _ in range(ATTEMPTS):
-        if _attempt(address, part, max_bytes):
+        if _attempt(url, part, max_bytes):
             part.replace(target)
             _version_file(part).unlink()
             return
@@ -38,9 +38,9 @@ def transfer(address: str, target: Path, *, max_bytes: int) -> None:
     )
 
 
-def _attempt(address: str, part: Path, max_bytes: int) -> bool:
+def _attempt(url: str, part: Path, max_bytes: int) -> bool:
     """Whether `part` is complete now."""
-    with _answer(address, part, max_bytes) as answer:
+    with _answer(url, part, max_bytes) as answer:
         resumed = answer.status == HTTPStatus.PARTIAL_CONTENT
         have_bytes = part.stat().st_size if resumed else 0
         total_bytes = have_bytes + _length(answer)
@@ -58,19 +58,19 @@ def _attempt(address: str, part: Path, max_bytes: int) -> bool:
 
 
 @contextmanager
-def _answer(address: str, part: Path, max_bytes: int) -> Iterator[Answer]:
+def _answer(url: str, part: Path, max_bytes: int) -> Iterator[Answer]:
     """The rest of the file where a part of the same version is there, else all of it."""
     version = _version_file(part).read_text() if _version_file(part).is_file() and part.is_file() else ""
     headers = {"Range": f"bytes={part.stat().st_size}-", "If-Range": version} if version else {}
     limits = HttpLimits(ATTEMPT_SECONDS, TIMEOUT_SECONDS, max_bytes + HEAD_BYTES)
     with ExitStack() as opened:
         try:
-            answer = opened.enter_context(answer_of(address, limits, headers))
+            answer = opened.enter_context(answer_of(url, limits, headers))
         except HttpError as error:
             if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not headers:
                 raise
             part.unlink()  # nothing is left to ask for, yet it was not complete: start anew
-            answer = opened.enter_context(answer_of(address, limits))
+            answer = opened.enter_context(answer_of(url, limits))
         yield answer
 
 

@@ -7,19 +7,19 @@ from torch import Tensor
 
 from mobilevit.errors import WeightsError
 from mobilevit.weights.layouts import STEM_KEY, key_map, shapes
-from mobilevit.weights.recognition import Recognised
+from mobilevit.weights.recognition import Recognized
 
 
-def to_ours(tensors: Mapping[str, Tensor], recognised: Recognised) -> dict[str, Tensor]:
-    """The state dict of our network, in float32, from tensors that passed `recognition.check`."""
-    network = recognised.architecture, recognised.num_classes, recognised.fuse_input
-    names = key_map(network[0], recognised.layout, network[1], network[2])
-    return {key: _joined(key, [tensors[part] for part in names[key] if part in tensors]) for key in shapes(*network)}
+def to_ours(tensors: Mapping[str, Tensor], recognized: Recognized) -> dict[str, Tensor]:
+    """The state dict of our model, in float32, from tensors that passed `recognition.check`."""
+    model = recognized.architecture, recognized.num_classes, recognized.fuse_input
+    names = key_map(model[0], recognized.layout, model[1], model[2])
+    return {key: _joined(key, [tensors[part] for part in names[key] if part in tensors]) for key in shapes(*model)}
 
 
-def from_ours(state: Mapping[str, Tensor], recognised: Recognised) -> dict[str, Tensor]:
-    """The inverse: `state` under the names of `recognised.layout`."""
-    names = key_map(recognised.architecture, recognised.layout, recognised.num_classes, recognised.fuse_input)
+def from_ours(state: Mapping[str, Tensor], recognized: Recognized) -> dict[str, Tensor]:
+    """The inverse: `state` under the names of `recognized.layout`."""
+    names = key_map(recognized.architecture, recognized.layout, recognized.num_classes, recognized.fuse_input)
     return {
         part: rows.clone()
         for key, parts in names.items()
@@ -28,7 +28,7 @@ def from_ours(state: Mapping[str, Tensor], recognised: Recognised) -> dict[str, 
 
 
 def flip_channels(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The network (in our layout) that gives for RGB what `state` gives for BGR, and the other way round."""
+    """The model (in our layout) that gives for RGB what `state` gives for BGR, and the other way round."""
     return {**state, STEM_KEY: state[STEM_KEY].flip(1)}
 
 

@@ -1,4 +1,4 @@
-"""A picture above a strip that says what is in it: a bar for each of the likeliest classes, and the truth if known."""
+"""An image above a strip that says what is in it: a bar for each of the likeliest classes, and the truth if known."""
 
 import math
 from dataclasses import dataclass
@@ -13,52 +13,52 @@ from mobilevit.tasks.classification.result import Classification, Score
 ROWS = 3  # most classes in the strip
 
 
-def draw(picture: Image.Image, result: Classification, truth: ClassLabel | None) -> Image.Image:
-    """A new RGB picture: `picture`, enlarged or reduced to be seen well, and its strip below.
+def draw(image: Image.Image, result: Classification, truth: ClassLabel | None) -> Image.Image:
+    """A new RGB image: `image`, enlarged or reduced to be seen well, and its strip below.
 
     With a truth the best class is marked as right or wrong, in green or red, and the true class is marked too; it is
     added where it is not among those shown.
     """
-    shown = canvas.shown(picture)
+    shown = canvas.shown(image)
     return canvas.above(shown, _strip(_rows(result, truth), max(canvas.SMALLEST_PX, shown.width)))
 
 
 @dataclass(frozen=True)
-class Row:
+class BarRow:
     """One class in the strip."""
 
     text: str
     percent: str
     score: float
-    bar: str  # colours
+    bar: str  # colors
     ink: str = INK
     bold: bool = False
 
 
-def _rows(result: Classification, truth: ClassLabel | None) -> list[Row]:
+def _rows(result: Classification, truth: ClassLabel | None) -> list[BarRow]:
     shown = result.top[:ROWS]
     rows = [_row(score, truth, best=place == 0) for place, score in enumerate(shown)]
     if truth is not None and truth.id not in [score.id for score in shown]:
         known = next((score.score for score in result.top if score.id == truth.id), None)
         percent = f"< {max(1, math.ceil(100 * result.top[-1].score))}%" if known is None else canvas.percent(known)
-        rows.append(Row(f"{TRUE} truth: {truth.name}", percent, known or 0.0, RIGHT, RIGHT))
+        rows.append(BarRow(f"{TRUE} truth: {truth.name}", percent, known or 0.0, RIGHT, RIGHT))
     return rows
 
 
-def _row(score: Score, truth: ClassLabel | None, *, best: bool) -> Row:
+def _row(score: Score, truth: ClassLabel | None, *, best: bool) -> BarRow:
     percent = canvas.percent(score.score)
     if truth is None or (score.id != truth.id and not best):
-        return Row(score.name, percent, score.score, NEUTRAL, bold=best)
+        return BarRow(score.name, percent, score.score, NEUTRAL, bold=best)
     if score.id != truth.id:
-        return Row(f"{FALSE} {score.name}", percent, score.score, WRONG, WRONG, bold=True)
+        return BarRow(f"{FALSE} {score.name}", percent, score.score, WRONG, WRONG, bold=True)
     text = f"{TRUE} {score.name}" if best else f"{TRUE} truth: {score.name}"
-    return Row(text, percent, score.score, RIGHT, RIGHT, bold=best)
+    return BarRow(text, percent, score.score, RIGHT, RIGHT, bold=best)
 
 
 TRUE, FALSE = "\N{CHECK MARK}", "\N{BALLOT X}"
 
 
-def _strip(rows: list[Row], width: int) -> Image.Image:
+def _strip(rows: list[BarRow], width: int) -> Image.Image:
     """The rows under each other; letters grow with the width, more slowly than it."""
     em = canvas.letter_px(width)
     margin, line, bar = round(0.8 * em), round(1.35 * em), max(3, em // 4)

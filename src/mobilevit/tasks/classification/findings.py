@@ -1,20 +1,20 @@
-"""What to say about the classes of a data set; the pictures themselves are the doctor's."""
+"""What to say about the classes of a dataset; the images themselves are the doctor's."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_hints import name_findings
+from mobilevit.data.class_name_heuristics import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
 from mobilevit.tasks.classification import layout
 
-FEW_PICTURES = 10  # in training, below which a class is hardly learnt
+FEW_IMAGES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weights are worth a try
 
 
 def findings(dataset: Dataset) -> list[Finding]:
-    """Where val comes from; classes that are small, missing, spelt alike or other in the mirror; imbalance."""
+    """Where val comes from; classes that are small, missing, spelled alike or other in the mirror; imbalance."""
     checks = (_split, _missing, _few, _imbalance)
     return [
         *dataset.notes,
@@ -35,7 +35,7 @@ def _split(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("info", "split", message)
     elif origin != "val":
         count = len(dataset.splits["val"])
-        message = f"no val folder: it is {counted(count, 'picture')} of the classes, set apart by names and seed"
+        message = f"no val folder: it is {counted(count, 'image')} of the classes, set apart by names and seed"
         yield Finding("info", "split", message)
 
 
@@ -47,7 +47,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
             yield Finding(
                 "error" if split == "train" else "warning",
                 "missing-class",
-                f"{counted(len(absent), 'class')} without a picture in {split}: {listed(absent)}",
+                f"{counted(len(absent), 'class')} without an image in {split}: {listed(absent)}",
             )
 
 
@@ -55,11 +55,11 @@ def _few(dataset: Dataset) -> Iterator[Finding]:
     counts = dict(zip(dataset.classes, _counts(dataset, "train"), strict=True))
     single = [label.name for label, count in counts.items() if count == 1]
     if single:
-        message = f"one training picture in {listed(single)}: it cannot be learnt from one; add pictures or drop it"
-        yield Finding("warning", "single-picture", message)
-    few = [f"{label.name} ({count})" for label, count in counts.items() if 1 < count < FEW_PICTURES]
+        message = f"one training image in {listed(single)}: it cannot be learned from one; add images or drop it"
+        yield Finding("warning", "single-image", message)
+    few = [f"{label.name} ({count})" for label, count in counts.items() if 1 < count < FEW_IMAGES]
     if few:
-        yield Finding("warning", "few-pictures", f"fewer than {FEW_PICTURES} training pictures: {listed(few)}")
+        yield Finding("warning", "few-images", f"fewer than {FEW_IMAGES} training images: {listed(few)}")
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Finding]:
@@ -69,11 +69,11 @@ def _imbalance(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "imbalance",
-            f"'{largest}' has {imbalance(counts):.1f} times the training pictures of '{smallest}' "
+            f"'{largest}' has {imbalance(counts):.1f} times the training images of '{smallest}' "
             f"({max(counts):,} and {min(counts):,}): train with --class-weights",
         )
 
 
 def _counts(dataset: Dataset, split: str) -> list[int]:
-    """How many pictures of a split each class has."""
+    """How many images of a split each class has."""
     return total(({sample.target: 1} for sample in dataset.splits[split]), len(dataset.classes))

@@ -1,4 +1,4 @@
-"""Which folder of a data set is which split, by name alone."""
+"""Which folder of a dataset is which split, by name alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ OTHER_TASKS = frozenset({"annotations", "imagesets", "jpegimages", "images", "la
 
 
 def looks_like_classes(root: Path) -> bool:
-    """Whether pictures lie in folders inside `root`, and no folder there or in a split is named as for another task.
+    """Whether images lie in folders inside `root`, and no folder there or in a split is named as for another task.
 
-    Pictures and no folders look like classes that were forgotten.
+    Images and no folders look like classes that were forgotten.
     """
     try:
         outer = folders.sub_folders(root)
@@ -23,7 +23,7 @@ def looks_like_classes(root: Path) -> bool:
         return False
     if any(folder.name.casefold() in OTHER_TASKS for folder in outer + inner):
         return False
-    return any(folders.is_picture(path) for folder in outer or [root] for path in folders.files_below(folder))
+    return any(folders.is_image(path) for folder in outer or [root] for path in folders.files_below(folder))
 
 
 def split_folders(root: Path) -> dict[str, Path]:
@@ -67,5 +67,5 @@ def _check_splits(root: Path, splits: Mapping[str, Path], others: Sequence[Path]
     if len(splits) == 1 and others:
         raise DataError(
             f"{root} has train, no val, and beside it {names(others)}: "
-            "name the validation pictures val or test, or move the others away to have val split from train"
+            "name the validation images val or test, or move the others away to have val split from train"
         )

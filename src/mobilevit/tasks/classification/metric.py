@@ -1,6 +1,6 @@
 """Gathers what the scores of a classifier need: 25 bytes a sample, and the outputs of a few chosen ones.
 
-Knows nothing of files or pictures. What it computes does not depend on the order of the samples, on how they were
+Knows nothing of files or images. What it computes does not depend on the order of the samples, on how they were
 divided between processes, or on whether two processes saw the same one.
 """
 

@@ -1,6 +1,6 @@
-"""Reads pictures in class folders: `train/<class>/*` with `val/<class>/*`, or one folder of classes.
+"""Reads images in class folders: `train/<class>/*` with `val/<class>/*`, or one folder of classes.
 
-Knows names alone and opens no picture. The layouts and the rules are told to users in docs/data.md.
+Knows names alone and opens no image. The layouts and the rules are told to users in docs/data.md.
 """
 
 import difflib
@@ -24,16 +24,16 @@ from mobilevit.tasks.classification import layout
 TASK = "classification"
 WNID = re.compile(r"n\d{8}")
 
-Pictures = dict[str, list[Path]]  # of each class, by its id
+Images = dict[str, list[Path]]  # of each class, by its id
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether `root` looks like class folders, right or with a mistake that `read` would explain."""
     return layout.looks_like_classes(root)
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
-    """The pictures under `root` as a data set whose targets are indices into the sorted classes.
+    """The images under `root` as a dataset whose targets are indices into the sorted classes.
 
     Without a val folder, test stands in for it; without either, `options.val_fraction` of every class becomes val.
     Raises DataError where the folder is missing, empty or no set of class folders, and where splits disagree.
@@ -71,60 +71,62 @@ def name_classes(ids: Sequence[str]) -> tuple[ClassLabel, ...]:
     return tuple(ClassLabel(identity, names.get(identity, identity)) for identity in ids)
 
 
-def _read_training(folder: Path) -> Pictures:
-    """Pictures of each class, none empty; at least two classes."""
-    pictures = _read_classes(folder)
-    empty = [inner for inner in folders.sub_folders(folder) if not pictures[_identity(inner)]]
+def _read_training(folder: Path) -> Images:
+    """Images of each class, none empty; at least two classes."""
+    images = _read_classes(folder)
+    empty = [inner for inner in folders.sub_folders(folder) if not images[_identity(inner)]]
     if empty:
-        whose = "none of the class folders" if len(empty) == len(pictures) else "not every class folder"
+        whose = "none of the class folders" if len(empty) == len(images) else "not every class folder"
         raise DataError(
-            f"{whose} in {folder} has pictures; empty: {layout.names(empty)}{_other_kinds(empty)}. Fill or remove them"
+            f"{whose} in {folder} has images; empty: {layout.names(empty)}{_other_kinds(empty)}. Fill or remove them"
         )
-    if len(pictures) == 1:
-        raise DataError(f"{folder} has one class, '{next(iter(pictures))}': telling classes apart needs two or more")
-    return pictures
+    if len(images) == 1:
+        raise DataError(f"{folder} has one class, '{next(iter(images))}': telling classes apart needs two or more")
+    return images
 
 
-def _read_held_out(split: str, folder: Path, train: Pictures) -> Pictures:
-    """Pictures of a split whose classes must be among those of training."""
-    pictures = _read_classes(folder)
-    strange = sorted(pictures.keys() - train.keys())
+def _read_held_out(split: str, folder: Path, train: Images) -> Images:
+    """Images of a split whose classes must be among those of training."""
+    images = _read_classes(folder)
+    strange = sorted(images.keys() - train.keys())
     if strange:
         raise DataError(
             f"{split} has classes that train does not have: {listed([_with_nearest(name, train) for name in strange])}"
-            f"; train has and {split} does not: {listed(sorted(train.keys() - pictures.keys())) or 'none'}"
+            f"; train has and {split} does not: {listed(sorted(train.keys() - images.keys())) or 'none'}"
         )
-    if not any(pictures.values()):
-        raise DataError(f"{folder} holds no picture: fill it, or remove it to have val split from train")
-    return pictures
+    if not any(images.values()):
+        raise DataError(f"{folder} holds no image: fill it, or remove it to have val split from train")
+    return images
 
 
-def _split(train: Pictures, folder: Path, options: ReadOptions) -> tuple[Pictures, Pictures]:
-    """Training and val pictures out of those in `folder`."""
+def _split(train: Images, folder: Path, options: ReadOptions) -> tuple[Images, Images]:
+    """Training and val images out of those in `folder`."""
     train, val = split_by_seed(train, folder, fraction=options.val_fraction, seed=options.split_seed)
     if not any(val.values()):
-        raise DataError(f"every class in {folder} has one picture: none can be spared for val; add pictures")
+        raise DataError(f"every class in {folder} has one image: none can be spared for val; add images")
     return train, val
 
 
-def _read_classes(folder: Path) -> Pictures:
-    """Pictures of each class folder, perhaps none."""
+def _read_classes(folder: Path) -> Images:
+    """Images of each class folder, perhaps none."""
     class_folders = folders.sub_folders(folder)
     if not class_folders:
         raise DataError(_no_class_folders(folder))
-    pictures: Pictures = {}
+    images: Images = {}
     for inner in class_folders:
         identity = _identity(inner)
-        if identity in pictures:
-            raise DataError(f"{folder} has two folders that read '{identity}' (spelt in two Unicode forms): join them")
+        if identity in images:
+            raise DataError(
+                f"{folder} has two folders that read '{identity}' (spelled in two Unicode forms): join them"
+            )
         if len({layout.split_of(below) for below in folders.sub_folders(inner)} - {None}) > 1:
-            raise DataError(f"{folder} holds whole data sets, no class folders: give one of them, such as {inner}")
-        pictures[identity] = folders.pictures_below(inner)
-    return pictures
+            raise DataError(f"{folder} holds whole datasets, no class folders: give one of them, such as {inner}")
+        images[identity] = folders.images_below(inner)
+    return images
 
 
 def _no_class_folders(folder: Path) -> str:
-    count = sum(map(folders.is_picture, folders.files_in(folder)))
+    count = sum(map(folders.is_image, folders.files_in(folder)))
     if count and (found := companions.list_of_images(Listing(folder.parent if layout.split_of(folder) else folder))):
         return (
             f"{folder} has no class folders, but {found}, which no reader knows. If it has boxes or "
@@ -137,9 +139,9 @@ def _no_class_folders(folder: Path) -> str:
             f"dataset, {folder.parent}; if not, move them into {folder}/<class>/*.jpg"
         )
     if count:
-        lie = f"{counted(count, 'picture')} directly in it"
+        lie = f"{counted(count, 'image')} directly in it"
         return f"{folder} has no class folders, but {lie}: move them into one folder a class, {folder}/<class>/*.jpg"
-    return f"{folder} has no class folders and no pictures: expected {folder}/<class>/*.jpg"
+    return f"{folder} has no class folders and no images: expected {folder}/<class>/*.jpg"
 
 
 def _identity(folder: Path) -> str:
@@ -147,18 +149,18 @@ def _identity(folder: Path) -> str:
     return unicodedata.normalize("NFC", printable(folder.name))
 
 
-def _samples(pictures: Pictures, ids: Sequence[str]) -> tuple[Sample, ...]:
-    return tuple(Sample(path, index) for index, name in enumerate(ids) for path in pictures.get(name, ()))
+def _samples(images: Images, ids: Sequence[str]) -> tuple[Sample, ...]:
+    return tuple(Sample(path, index) for index, name in enumerate(ids) for path in images.get(name, ()))
 
 
 def _other_kinds(found: Sequence[Path]) -> str:
-    """What lies there instead of pictures, by suffix: " (3 files of other kinds: .heic)"."""
+    """What lies there instead of images, by suffix: " (3 files of other kinds: .heic)"."""
     suffixes = [path.suffix.lower() or "no suffix" for folder in found for path in folders.files_below(folder)]
     return f" ({counted(len(suffixes), 'file')} of other kinds: {listed(sorted(set(suffixes)))})" if suffixes else ""
 
 
 def _with_nearest(name: str, known: Iterable[str]) -> str:
     """The name, and the known one that it may be a spelling of."""
-    spelt = {identity.casefold(): identity for identity in known}
-    near = difflib.get_close_matches(name.casefold(), spelt, n=1, cutoff=0.8)
-    return f"'{name}' (train has '{spelt[near[0]]}')" if near else f"'{name}'"
+    spelled = {identity.casefold(): identity for identity in known}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.8)
+    return f"'{name}' (train has '{spelled[near[0]]}')" if near else f"'{name}'"

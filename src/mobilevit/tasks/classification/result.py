@@ -1,4 +1,4 @@
-"""What a classifier says about one picture."""
+"""What a classifier says about one image."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -7,7 +7,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 
 
 class Score(NamedTuple):
@@ -20,11 +20,11 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Classification:
-    """The likeliest classes of one picture, best first."""
+    """The likeliest classes of one image, best first."""
 
     top: tuple[Score, ...]
-    source: str = "<array>"  # a path or an address, where the picture has one
-    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+    source: str = "<array>"  # a path or a URL, where the image has one
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
 
     @property
     def best(self) -> Score:
@@ -39,7 +39,7 @@ class Classification:
         return {"source": self.source, "width": width, "height": height, "top": top}
 
     def row(self) -> dict[str, str]:
-        row = {"picture": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
+        row = {"image": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
         others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:])
         return {**row, "then": others} if others else row
 
@@ -49,7 +49,7 @@ class Classification:
         return [dict(zip(columns(len(self.top)), (self.source, *self.size, *told), strict=True))]
 
     def mask(self) -> Image | None:
-        """None: a classifier speaks of the whole picture."""
+        """None: a classifier speaks of the whole image."""
         return None
 
 
@@ -59,12 +59,12 @@ def columns(count: int) -> list[str]:
     return ["source", "width", "height", *(f"{key}{one}" for one in suffixes for key in ("class", "class_id", "score"))]
 
 
-TOP = 5  # likeliest classes, unless asked otherwise
+DEFAULT_TOP_K = 5  # likeliest classes, unless asked otherwise
 
 
-def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Limits) -> list[Classification]:
-    """(B, K) probabilities to the likeliest of K `classes`, one result a picture; the very best is always there."""
-    scores, indices = probabilities.float().topk(min(limits.top_k or TOP, len(classes)), dim=1)
+def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Classification]:
+    """(B, K) probabilities to the likeliest of K `classes`, one result an image; the very best is always there."""
+    scores, indices = probabilities.float().topk(min(limits.top_k or DEFAULT_TOP_K, len(classes)), dim=1)
     least = limits.score_threshold or 0.0
     return [
         Classification(

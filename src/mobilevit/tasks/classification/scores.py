@@ -37,8 +37,8 @@ class ClassScore:
 
     id: str
     name: str
-    count: int  # pictures of the class
-    predicted: int  # pictures taken for it
+    count: int  # images of the class
+    predicted: int  # images taken for it
     precision: float | None  # right among those taken for it
     recall: float | None  # found among those of the class
     f1: float | None  # harmonic mean of the two
@@ -46,7 +46,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """The pictures whose prediction had a confidence in (low, high]."""
+    """The images whose prediction had a confidence in (low, high]."""
 
     low: float
     high: float
@@ -76,7 +76,7 @@ class ClassificationScores:
 
     @property
     def ece(self) -> float | None:
-        """Expected calibration error: the mean gap between confidence and accuracy, over all pictures."""
+        """Expected calibration error: the mean gap between confidence and accuracy, over all images."""
         filled = [bin for bin in self.calibration if bin.count]
         if not filled:
             return None
@@ -84,7 +84,7 @@ class ClassificationScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         hits, counts, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
         return tuple(
             ClassScore(
@@ -101,7 +101,7 @@ class ClassificationScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or predicted: a network may know a thousand and a data set ten of them."""
+        """The classes that were there or predicted: a model may know a thousand and a dataset ten of them."""
         return [k for k, row in enumerate(self.per_class) if row.count or row.predicted]
 
     def scalars(self) -> dict[str, float | None]:
@@ -192,7 +192,7 @@ def _ratio(part: np.int64, whole: np.int64) -> float | None:
 
 
 def _class_row(row: ClassScore) -> dict[str, Any]:
-    figures = {"pictures": row.count, "predicted": row.predicted}
+    figures = {"images": row.count, "predicted": row.predicted}
     shares = {"precision": row.precision, "recall": row.recall, "f1": row.f1}
     identity = {"class": row.name} if row.id == row.name else {"class": row.name, "id": row.id}
     return {**identity, **figures, **shares}

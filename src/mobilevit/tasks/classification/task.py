@@ -15,22 +15,31 @@ from mobilevit.data.sample import Dataset
 from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.classification import drawing, reader, result
+from mobilevit.tasks.classification.explanation_target import question
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
 from mobilevit.tasks.classification.metric import ClassificationMetric
-from mobilevit.tasks.classification.question import question
 
 
 class ClassificationTask:
-    """One class for a whole picture; a target is the index of the class."""
+    """One class for a whole image; a target is the index of the class."""
 
     name = "classification"
-    counted = "pictures"
+    counted = "images"
     counts_images = True
     cuts_images = True
-    size_px = 256
+    image_size = 256
     label_smoothing = 0.1
     data_formats: Sequence[str] = ()
     layouts = "train/<class>/*.jpg, or one folder of classes"
@@ -41,8 +50,8 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
@@ -50,7 +59,7 @@ class ClassificationTask:
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset)
 
-    def occurrences(self, target: int) -> Mapping[int, int]:
+    def class_counts(self, target: int) -> Mapping[int, int]:
         return {target: 1}
 
     def files(self, target: int) -> Sequence[Path]:
@@ -63,14 +72,14 @@ class ClassificationTask:
         raise UsageError("a classifier has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: int, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: int, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return transforms.train_geometry(rng, size, size_px, config)
+        return transforms.train_geometry(rng, size, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return transforms.smallest_crop(size, config)
 
-    def seen(self, target: int, geometry: Geometry) -> int:
+    def transform_target(self, target: int, geometry: Geometry) -> int:
         return target
 
     def collate(self, targets: Sequence[int]) -> Tensor:
@@ -83,7 +92,7 @@ class ClassificationTask:
     def loss(self, raw: Tensor, targets: Tensor, options: LossOptions) -> Loss:
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def finish(self, raw: Tensor) -> dict[str, Tensor]:
+    def postprocess(self, raw: Tensor) -> dict[str, Tensor]:
         """(B, K) logits to "probabilities", (B, K), each row adding up to one."""
         return {"probabilities": raw.softmax(dim=1)}
 
@@ -91,33 +100,33 @@ class ClassificationTask:
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Classification]:
         return result.decode(outputs["probabilities"], spec.classes, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
-        return result.columns(min(limits.top_k or result.TOP, len(spec.classes)))
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
+        return result.columns(min(limits.top_k or result.DEFAULT_TOP_K, len(spec.classes)))
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """1 where the likeliest class is the same."""
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
         return (best[0] == best[1]).float()
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: int) -> int:
+    def load_target(self, target: int) -> int:
         return target
 
     def metric(self, spec: ModelSpec) -> ClassificationMetric:
         return ClassificationMetric(spec.classes)
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, None if truth is None else classes[truth])
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, None if truth is None else classes[truth])
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return None
 
-    def draw_target(self, picture: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
-        """The picture as it is: the row that it stands in names its class."""
-        return picture
+    def draw_target(self, image: Image, target: int, classes: Sequence[ClassLabel]) -> Image:
+        """The image as it is: the row that it stands in names its class."""
+        return image

@@ -1,4 +1,4 @@
-"""Reads COCO's JSON: `annotations/instances_train2017.json` beside `train2017/`, or one file beside its pictures.
+"""Reads COCO's JSON: `annotations/instances_train2017.json` beside `train2017/`, or one file beside its images.
 
 Roboflow's `train/_annotations.coco.json` is the latter, split by split.
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Statements, checked_names, class_name, written
+from mobilevit.datasets.annotation_records import TRAINVAL, WHOLE, Statements, checked_names, class_name, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import ends, quoted
 from mobilevit.errors import DataError
 from mobilevit.tasks.detection.coco_document import Document, Record

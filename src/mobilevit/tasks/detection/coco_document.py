@@ -1,4 +1,4 @@
-"""One file of COCO's JSON: its lists, checked record by record, and what they state about each picture."""
+"""One file of COCO's JSON: its lists, checked record by record, and what they state about each image."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 
 from mobilevit.data import folders
 from mobilevit.data.splitting import split_named
-from mobilevit.datasets.annotation import MAX_SIZE_PX, Annotation, Corners, Size, written
+from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Annotation, Corners, Size, written
 from mobilevit.datasets.image_paths import ImagePaths
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import read_json
 from mobilevit.errors import DataError
 
@@ -30,7 +30,7 @@ class Document:
 
     @classmethod
     def read(cls, path: Path, split: str, *, outlines: bool = False) -> "Document":
-        """DataError where a list is missing, a record or an id is of the wrong kind, or no picture is listed.
+        """DataError where a list is missing, a record or an id is of the wrong kind, or no image is listed.
 
         Without `outlines` those are dropped while the file is read, since they are most of it.
         """
@@ -39,7 +39,7 @@ class Document:
         images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
         categories = _by_id(path, "categories", content)
         if not images:
-            raise DataError(f"{path} lists no picture, its 'images' are empty: export it again, or remove the file")
+            raise DataError(f"{path} lists no image, its 'images' are empty: export it again, or remove the file")
         ids: Mapping[str, Collection[type]] = {"image_id": {type(one) for one in images}, "category_id": {int}}
         for record in boxes:
             for key, kinds in ids.items():
@@ -49,29 +49,29 @@ class Document:
 
     def annotations(self, images: ImagePaths, class_ids: Sequence[int]) -> list[Annotation]:
         index, notes = {identity: place for place, identity in enumerate(class_ids)}, images.notes
-        of_picture: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
+        of_image: dict[int | str, tuple[list[Corners], list[int], list[bool], list[object]]] = {
             key: ([], [], [], []) for key in self.images
         }
         paths = self.paths(images)
         for record in self.known(class_ids, paths, notes):
-            picture = record["image_id"]
-            corners, labels, ignore, ids = of_picture[picture]
+            image_id = record["image_id"]
+            corners, labels, ignore, ids = of_image[image_id]
             corners.append(self._corners(record))
-            notes.add("polygon", paths[picture], OUTLINED in record, [place_of(record)])
+            notes.add("polygon", paths[image_id], OUTLINED in record, [place_of(record)])
             labels.append(index[record["category_id"]])
             ignore.append(self.is_crowd(record))
             ids.append(record.get("id"))
         return [
             Annotation(path, path, boxes, labels, ignore, self.size_of(image), record="annotation", numbers=ids)
             for path, (boxes, labels, ignore, ids), image in zip(
-                paths.values(), of_picture.values(), self.images.values(), strict=True
+                paths.values(), of_image.values(), self.images.values(), strict=True
             )
         ]
 
     def paths(self, images: ImagePaths) -> dict[int | str, Path]:
         """Where the image of each id lies, or should lie."""
-        folder = self._pictures_folder(images.listing.root)
-        paths = {key: self._picture(images, folder, image) for key, image in self.images.items()}
+        folder = self._images_folder(images.listing.root)
+        paths = {key: self._image(images, folder, image) for key, image in self.images.items()}
         images.refuse_outside()
         return paths
 
@@ -79,17 +79,17 @@ class Document:
         """The annotations of images and classes that the file lists; others are noted."""
         ids = set(class_ids)
         for record in self.boxes:
-            picture, category = record["image_id"], record["category_id"]
-            if picture not in paths:
-                notes.add("unlisted-picture", self.path, places=[f"{place_of(record)} (image_id {written(picture)})"])
+            image, category = record["image_id"], record["category_id"]
+            if image not in paths:
+                notes.add("unlisted-image", self.path, places=[f"{place_of(record)} (image_id {written(image)})"])
             elif category not in ids:
                 place = f"{place_of(record)} (category_id {written(category)})"
-                notes.add("unknown-class", paths[picture], places=[place])
+                notes.add("unknown-class", paths[image], places=[place])
             else:
                 yield record
 
-    def _pictures_folder(self, root: Path) -> Path:
-        """Where most of the first pictures lie; beside the file where none is found.
+    def _images_folder(self, root: Path) -> Path:
+        """Where most of the first images lie; beside the file where none is found.
 
         DataError where that could be two folders, none of them called `images` or by the split.
         """
@@ -111,7 +111,7 @@ class Document:
             )
         return best if hits[best] else beside
 
-    def _picture(self, images: ImagePaths, folder: Path, image: Record) -> Path:
+    def _image(self, images: ImagePaths, folder: Path, image: Record) -> Path:
         name, where = image.get("file_name"), f"{self.path}: image {written(image['id'])}"
         if not isinstance(name, str):
             raise DataError(f"{where} has the file_name {written(name)}: a path is expected")
@@ -120,7 +120,7 @@ class Document:
     def size_of(self, image: Record) -> Size | None:
         """As stated; None where it is not, or where it is nought."""
         sides = [image.get("width") or 0, image.get("height") or 0]
-        if not all(is_number(side) and 0 <= side <= MAX_SIZE_PX for side in sides):
+        if not all(is_number(side) and 0 <= side <= MAX_IMAGE_SIZE for side in sides):
             stated = " x ".join(map(written, sides))
             raise DataError(f"{self.path}: image {written(image['id'])} has the size {stated}: pixels are expected")
         width, height = map(round, sides)
@@ -144,7 +144,7 @@ class Document:
 
 
 IMAGES = "images"  # the folder that counts where several could
-FIRST = 20  # pictures that decide which folder they lie in
+FIRST = 20  # images that decide which folder they lie in
 
 
 OUTLINED = "box of the outline"  # the key that says where a record's bbox came from

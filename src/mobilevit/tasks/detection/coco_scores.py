@@ -27,7 +27,7 @@ class CocoScores:
 
     precision: Curve  # (10, 101, K) at RECALLS
     confidence: Curve  # (101, K) at which IoU .50 has that recall; 0 beyond the last
-    recall: Curve  # (10, K) of the hundred surest boxes a picture
+    recall: Curve  # (10, K) of the hundred highest-scoring boxes an image
     by_size: Mapping[str, float]  # mean average precision of small, medium and large boxes, as far as there are such
 
     @property

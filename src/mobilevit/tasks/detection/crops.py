@@ -1,4 +1,4 @@
-"""What training sees of a picture with boxes: SSD's crops by overlap, and the boxes that are left in them."""
+"""What training sees of an image with boxes: SSD's crops by overlap, and the boxes that are left in them."""
 
 import math
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from torch import Tensor
 from mobilevit.data.transforms import AugmentConfig, Box, Geometry, Size
 from mobilevit.tasks.detection.target import Boxes
 
-Crops = NDArray[np.float64]  # (N, 4) left, top, right, bottom in pixels of the picture
+Crops = NDArray[np.float64]  # (N, 4) left, top, right, bottom in pixels of the image
 
-# Least IoU that a crop has with some box; 0 keeps the whole picture. The official list has 1.0 too, which no crop
+# Least IoU that a crop has with some box; 0 keeps the whole image. The official list has 1.0 too, which no crop
 # reaches: it draws again, and so has no effect.
 OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 TRIES = 40  # crops for each of them
 
 
 def train_geometry(
-    rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
+    rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
 ) -> Geometry:
-    """A random crop of a picture of `size`, stretched to a square of `size_px`, mirrored or not (SSD, section 2.2)."""
+    """A random crop of an image of `size`, stretched to a square of `image_size`, mirrored or not (SSD, section 2.2)."""
     flip = bool(rng.random() < 0.5) and config.flip
     box = random_crop(rng, size, target.counted().boxes, config)
-    return Geometry(size, box, (size_px, size_px), flip, reduced=True)
+    return Geometry(size, box, (image_size, image_size), flip, reduced=True)
 
 
 def smallest_crop(size: Size, config: AugmentConfig) -> int:
@@ -36,10 +36,10 @@ def smallest_crop(size: Size, config: AugmentConfig) -> int:
 
 
 def random_crop(rng: np.random.Generator, size: Size, boxes: NDArray[np.float32], config: AugmentConfig) -> Box:
-    """The whole picture, or a crop that overlaps some of the `boxes` (N, 4) by a least IoU drawn at random and holds
-    the centre of one; without boxes any crop.
+    """The whole image, or a crop that overlaps some of the `boxes` (N, 4) by a least IoU drawn at random and holds
+    the center of one; without boxes any crop.
 
-    An overlap for which no crop is found makes room for another, which ends at the latest with the whole picture.
+    An overlap for which no crop is found makes room for another, which ends at the latest with the whole image.
     """
     for overlap in rng.permutation(OVERLAPS):
         if overlap == 0:
@@ -63,39 +63,39 @@ def _crops(rng: np.random.Generator, size: Size, config: AugmentConfig) -> Crops
 
 
 def _overlapping(crops: Crops, boxes: NDArray[np.float32], overlap: float) -> NDArray[np.bool_]:
-    """(N,): which crops have the IoU with some of the boxes (M, 4), and the centre of one in them."""
+    """(N,): which crops have the IoU with some of the boxes (M, 4), and the center of one in them."""
     low = np.maximum(crops[:, None, :2], boxes[:, :2])
     high = np.minimum(crops[:, None, 2:], boxes[:, 2:])
     shared = (high - low).clip(0).prod(axis=2)
     areas = [(corners[:, 2:] - corners[:, :2]).prod(axis=1) for corners in (crops, boxes)]
     iou = shared / (areas[0][:, None] + areas[1] - shared)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    holds = np.all((centres > crops[:, None, :2]) & (centres < crops[:, None, 2:]), axis=2)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    holds = np.all((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:]), axis=2)
     return np.asarray((iou.max(axis=1) >= overlap) & np.any(holds, axis=1))
 
 
 class Seen(NamedTuple):
-    """The objects in a training picture: (N, 4) corners in shares of it, 0-1, and (N,) class indices."""
+    """The objects in a training image: (N, 4) corners in shares of it, 0-1, and (N,) class indices."""
 
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
 def seen(target: Boxes, geometry: Geometry) -> Seen:
-    """The boxes whose centre is in the crop, clipped to it; those to be ignored are left out."""
+    """The boxes whose center is in the crop, clipped to it; those to be ignored are left out."""
     counted = target.counted()
     boxes = geometry.boxes(counted.boxes)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     boxes = boxes.clip(0, 1)
-    stays = ((centres > 0) & (centres < 1)).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    stays = ((centers > 0) & (centers < 1)).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return Seen(boxes[stays], counted.labels[stays])
 
 
 @dataclass(frozen=True)
 class BoxBatch:
-    """The objects of a batch of training pictures, filled up to the same number for each, which is one at least."""
+    """The objects of a batch of training images, filled up to the same number for each, which is one at least."""
 
-    boxes: Tensor  # (B, M, 4) float32 corners in shares of the picture; zeros where there is none
+    boxes: Tensor  # (B, M, 4) float32 corners in normalized coordinates; zeros where there is none
     labels: Tensor  # (B, M) int64 class indices; -1 where there is none
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "BoxBatch":

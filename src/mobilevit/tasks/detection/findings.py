@@ -1,4 +1,4 @@
-"""What to say about the boxes of a data set; the pictures themselves are the doctor's."""
+"""What to say about the boxes of a dataset; the images themselves are the doctor's."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_hints import name_findings
+from mobilevit.data.class_name_heuristics import name_findings
 from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset
-from mobilevit.datasets.notes import DROPPED, UNANNOTATED
+from mobilevit.datasets.repairs import DROPPED, UNANNOTATED
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
-FEW_BOXES = 10  # in training, below which a class is hardly learnt
+FEW_BOXES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 5.0  # commonest class over the rarest, from which class weights are worth a try
 SMALL_SHARE = 0.25  # of a class below the smallest anchor, from which other anchors are worth a try
 
@@ -27,7 +27,7 @@ def findings(dataset: Dataset) -> list[Finding]:
 def small_shares(dataset: Dataset, anchors: AnchorSizes = PAPER_SIZES) -> list[float]:
     """For each class the share of its training boxes whose longer side is below that of every anchor.
 
-    0 for a class without boxes. Sides are shares of the picture's.
+    0 for a class without boxes. Sides are shares of the image's.
     """
     smallest = min(max(size) for level in anchors for size in level)
     sides = _longer_sides(dataset)
@@ -35,7 +35,7 @@ def small_shares(dataset: Dataset, anchors: AnchorSizes = PAPER_SIZES) -> list[f
 
 
 def _longer_sides(dataset: Dataset) -> list[NDArray[np.float32]]:
-    """For each class (N,): the longer side of its training boxes, width and height as shares of the picture's."""
+    """For each class (N,): the longer side of its training boxes, width and height as shares of the image's."""
     targets = [sample.target.counted() for sample in dataset.splits["train"] if len(sample.target)]
     sides = [((one.boxes[:, 2:] - one.boxes[:, :2]) / np.array(one.size)).max(axis=1) for one in targets]
     all_sides = np.concatenate([np.empty(0, np.float32), *sides])
@@ -44,11 +44,11 @@ def _longer_sides(dataset: Dataset) -> list[NDArray[np.float32]]:
 
 
 def _nothing(dataset: Dataset) -> Iterator[Finding]:
-    """Training pictures among which none has an object."""
+    """Training images among which none has an object."""
     if dataset.splits["train"] and not sum(_counts(dataset, "train")):
         dropped = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
         none = f"no boxes{_ignored(dataset, 'train')}"
-        message = f"the training pictures have {none}: there is nothing to learn{''.join(dropped)}"
+        message = f"the training images have {none}: there is nothing to learn{''.join(dropped)}"
         yield Finding("error", "no-boxes", message)
 
 
@@ -74,7 +74,7 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
         counts = _counts(dataset, split)
         absent = [label.name for label, count in zip(dataset.classes, counts, strict=True) if not count]
         if samples and absent and sum(counts):
-            where = "cannot be learnt" if split == "train" else "is not measured there"
+            where = "cannot be learned" if split == "train" else "is not measured there"
             message = f"{counted(len(absent), 'class')} without a box in {split}, which {where}: {listed(absent)}"
             yield Finding("warning", "missing-class", message)
 
@@ -108,4 +108,4 @@ def _small(dataset: Dataset) -> Iterator[Finding]:
 
 def _counts(dataset: Dataset, split: str) -> Sequence[int]:
     """How many boxes of each class a split has; those to ignore are not counted."""
-    return total((sample.target.occurrences() for sample in dataset.splits[split]), len(dataset.classes))
+    return total((sample.target.class_counts() for sample in dataset.splits[split]), len(dataset.classes))

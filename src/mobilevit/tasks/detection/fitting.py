@@ -1,6 +1,6 @@
-"""Anchors that fit a data set's boxes, and what a set of anchors cannot reach in it.
+"""Anchors that fit a dataset's boxes, and what a set of anchors cannot reach in it.
 
-How many anchors each level has is part of the network; what can be chosen is their sizes.
+How many anchors each level has is part of the model; what can be chosen is their sizes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper'
 
 
 def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
-    """The sizes of anchors for the boxes of training pictures; they do not depend on chance.
+    """The sizes of anchors for the boxes of training images; they do not depend on chance.
 
-    Each level takes the boxes of its own size, between the geometric means of neighbouring levels' sizes in the paper,
-    and gets the centres of as many groups of them as it has anchors (k-means over the logarithms of width and height,
-    in shares of the picture). A level with few boxes keeps the paper's.
+    Each level takes the boxes of its own size, between the geometric means of neighboring levels' sizes in the paper,
+    and gets the centers of as many groups of them as it has anchors (k-means over the logarithms of width and height,
+    in normalized coordinates). A level with few boxes keeps the paper's.
     """
     logs = np.log(_sizes(targets))
     level = np.searchsorted(_borders(), logs.mean(axis=1))
@@ -35,7 +35,7 @@ def fitted(targets: Sequence[Boxes]) -> AnchorSizes:
 
 
 def _sizes(targets: Sequence[Boxes]) -> NDArray[np.float64]:
-    """(N, 2) widths and heights of all boxes that count, in shares of their pictures."""
+    """(N, 2) widths and heights of all boxes that count, in shares of their images."""
     counted = [target.counted() for target in targets]
     shares = [(boxes.boxes[:, 2:] - boxes.boxes[:, :2]) / boxes.size for boxes in counted]
     sizes = np.concatenate([np.empty((0, 2)), *shares])
@@ -49,8 +49,8 @@ def _borders() -> NDArray[np.float64]:
 
 
 def _anchors(logs: NDArray[np.float64], paper: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-    centres = np.exp(_k_means(logs, len(paper))).clip(max=1.0).round(DIGITS)
-    width, height = centres[centres.prod(axis=1).argsort(kind="stable")].T.tolist()
+    centers = np.exp(_k_means(logs, len(paper))).clip(max=1.0).round(DIGITS)
+    width, height = centers[centers.prod(axis=1).argsort(kind="stable")].T.tolist()
     return tuple(zip(width, height, strict=True))
 
 
@@ -58,44 +58,44 @@ DIGITS = 4  # a 30th of a pixel at 320
 
 
 def _k_means(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """(count, 2) centres for (N, 2) points. Begins with the point nearest to the mean, then always the one farthest
-    from those chosen; so a rare group far from the others gets a centre of its own."""
-    centres = _first_centres(points, count)
+    """(count, 2) centers for (N, 2) points. Begins with the point nearest to the mean, then always the one farthest
+    from those chosen; so a rare group far from the others gets a center of its own."""
+    centers = _first_centers(points, count)
     nearest = np.full(len(points), -1)
     for _ in range(MAX_ROUNDS):
-        before, nearest = nearest, _squares(points, centres).argmin(axis=1)
+        before, nearest = nearest, _squares(points, centers).argmin(axis=1)
         if np.array_equal(before, nearest):
             break
-        centres = np.array(
-            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centres[k] for k in range(count)]
+        centers = np.array(
+            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centers[k] for k in range(count)]
         )
-    return centres
+    return centers
 
 
 MAX_ROUNDS = 300
 
 
-def _first_centres(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    centres = points[[_squares(points, points.mean(axis=0, keepdims=True)).argmin()]]
-    while len(centres) < count:
-        farthest = _squares(points, centres).min(axis=1).argmax()
-        centres = np.concatenate([centres, points[[farthest]]])
-    return centres
+def _first_centers(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    centers = points[[_squares(points, points.mean(axis=0, keepdims=True)).argmin()]]
+    while len(centers) < count:
+        farthest = _squares(points, centers).min(axis=1).argmax()
+        centers = np.concatenate([centers, points[[farthest]]])
+    return centers
 
 
-def _squares(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squares(points: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, count) squared distances."""
-    return np.asarray(((points[:, None] - centres) ** 2).sum(axis=2))
+    return np.asarray(((points[:, None] - centers) ** 2).sum(axis=2))
 
 
-def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, size_px: int) -> list[float | None]:
+def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, image_size: int) -> list[float | None]:
     """For each class the share of its boxes that no anchor overlaps by THRESHOLD, 0-1; None for a class without boxes.
 
-    Such a box still gets its best anchor in training, a single one; so it is learnt late and found badly. `sizes` are
-    the anchors', `size_px` is the side of the network's pictures. Of very many boxes an even choice.
+    Such a box still gets its best anchor in training, a single one; so it is learned late and found badly. `sizes` are
+    the anchors', `image_size` is the side of the model's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
-    anchors = corners(anchors_of(sizes, _maps(size_px)))
+    anchors = corners(anchors_of(sizes, _maps(image_size)))
     best = [iou(piece, anchors).amax(dim=1) for piece in torch.split(torch.from_numpy(boxes), PIECE)]
     missed = (torch.cat(best) < THRESHOLD).numpy() if best else np.empty(0, dtype=bool)
     counts = np.bincount(labels, minlength=num_classes)
@@ -108,7 +108,7 @@ MOST = 5_000  # boxes that are looked at
 
 
 def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """(N, 4) corners in shares of the picture and (N,) labels of the boxes that count, of MOST at most."""
+    """(N, 4) corners in normalized coordinates and (N,) labels of the boxes that count, of MOST at most."""
     counted = [target.counted() for target in targets]
     scaled = [boxes.boxes / np.array(boxes.size * 2, np.float32) for boxes in counted]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *scaled])
@@ -117,33 +117,36 @@ def _shares(targets: Sequence[Boxes]) -> tuple[NDArray[np.float32], NDArray[np.i
     return boxes[::step], labels[::step]
 
 
-def _maps(size_px: int) -> list[torch.Tensor]:
-    """Maps of the extents that the network's levels have for pictures of that side, without a value in them."""
-    sides = [-(-size_px // stride) for stride in (16, 32, 64, 128, 256)]
+def _maps(image_size: int) -> list[torch.Tensor]:
+    """Maps of the extents that the model's levels have for images of that side, without a value in them."""
+    sides = [-(-image_size // stride) for stride in (16, 32, 64, 128, 256)]
     return [torch.empty(1, 0, side, side) for side in (*sides, 1)]
 
 
-def reach_findings(dataset: Dataset, size_px: int) -> Iterator[Finding]:
-    """Classes with many boxes beyond the reach of the paper's anchors at `size_px`, and what would help."""
+def reach_findings(dataset: Dataset, image_size: int) -> Iterator[Finding]:
+    """Classes with many boxes beyond the reach of the paper's anchors at `image_size`, and what would help."""
     targets, count = [sample.target for sample in dataset.splits["train"]], len(dataset.classes)
-    beyond = {f"at {size_px} px": unreached(targets, count, PAPER_SIZES, size_px)}
-    many = [k for k, share in enumerate(beyond[f"at {size_px} px"]) if share is not None and share >= MANY]
+    beyond = {f"at {image_size} px": unreached(targets, count, PAPER_SIZES, image_size)}
+    many = [k for k, share in enumerate(beyond[f"at {image_size} px"]) if share is not None and share >= MANY]
     if not many:
         return
     sizes = fitted(targets)
-    for px, option in ((size_px, "with --anchors data"), *((px, f"with them at {px} px") for px in _larger(size_px))):
+    for px, option in (
+        (image_size, "with --anchors data"),
+        *((px, f"with them at {px} px") for px in _larger(image_size)),
+    ):
         beyond[option] = unreached(targets, count, sizes, px)
     shares = [
         f"{dataset.classes[k].name} ({', '.join(f'{of_class[k]:.0%} {option}' for option, of_class in beyond.items())})"
         for k in many
     ]
-    message = "boxes that no anchor overlaps by half are learnt late and found badly: share of "
+    message = "boxes that no anchor overlaps by half are learned late and found badly: share of "
     yield Finding("warning", "reach", message + listed(shares, 3))
 
 
 MANY = 0.1  # of a class
 
 
-def _larger(size_px: int) -> tuple[int, int]:
-    """A third and two thirds more, in whole patches of the network."""
-    return 32 * round(1.3 * size_px / 32), 32 * round(1.6 * size_px / 32)
+def _larger(image_size: int) -> tuple[int, int]:
+    """A third and two thirds more, in whole patches of the model."""
+    return 32 * round(1.3 * image_size / 32), 32 * round(1.6 * image_size / 32)

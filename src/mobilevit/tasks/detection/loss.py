@@ -16,7 +16,7 @@ NEGATIVES = 3  # anchors of the background that count, for each that has an obje
 def multibox(raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
     """Cross entropy over the anchors with objects and the hardest others, plus smooth L1 over the boxes of the former.
 
-    The count is that of the anchors with objects, of each picture one at least; so a picture without objects gives its
+    The count is that of the anchors with objects, of each image one at least; so an image without objects gives its
     hardest NEGATIVES, and one with objects what the official code gives. `label_smoothing` as in classification, over
     all classes and the background. With `class_weights` an anchor's terms count as much as its object's class,
     those of the background once.
@@ -27,13 +27,13 @@ def multibox(raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
     positive = box >= 0
     count = positive.sum(dim=1).clamp(min=1)
     negative = _hardest(scores, positive, NEGATIVES * count)
-    picture, anchor = positive.nonzero(as_tuple=True)  # once: on a GPU every question of how many there are waits
-    chosen = picture, box[picture, anchor]
+    image, anchor = positive.nonzero(as_tuple=True)  # once: on a GPU every question of how many there are waits
+    chosen = image, box[image, anchor]
     labels = targets.labels[chosen] + 1
     wanted = encode(targets.boxes[chosen], raw.anchors[anchor]).to(locations)
 
-    found = F.cross_entropy(scores[picture, anchor], labels, label_smoothing=label_smoothing, reduction="none")
-    placed = F.smooth_l1_loss(locations[picture, anchor], wanted, reduction="none").sum(dim=1)
+    found = F.cross_entropy(scores[image, anchor], labels, label_smoothing=label_smoothing, reduction="none")
+    placed = F.smooth_l1_loss(locations[image, anchor], wanted, reduction="none").sum(dim=1)
     of_objects = found + placed
     if class_weights is not None:
         of_objects = of_objects * class_weights.to(of_objects)[labels - 1]
@@ -49,7 +49,7 @@ def _precise(said: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _hardest(scores: Tensor, positive: Tensor, counts: Tensor) -> Tensor:
-    """(B, A) bool: of each picture the `counts` (B,) anchors without object that are taken least for background.
+    """(B, A) bool: of each image the `counts` (B,) anchors without object that are taken least for background.
 
     `scores` (B, A, K + 1) logits, the background first; `positive` (B, A) bool. Of equal ones the first.
     """

@@ -11,7 +11,7 @@ THRESHOLD = 0.5  # least IoU of an anchor with the box it is to find
 
 @torch.no_grad()
 def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
-    """(B, A) int64: which of the M boxes every anchor is to find, -1 for none. `anchors` (A, 4), centres.
+    """(B, A) int64: which of the M boxes every anchor is to find, -1 for none. `anchors` (A, 4), centers.
 
     Every anchor takes the box that it overlaps most, if by THRESHOLD at least; every box gets its best anchor. Where
     two boxes have the same best anchor, the later one gets it; of equal overlaps the first counts as the best.
@@ -20,13 +20,13 @@ def match(targets: BoxBatch, anchors: Tensor, per_box: int = 1) -> Tensor:
     yet: for boxes too small for any anchor (S3FD, Zhang et al., ICCV 2017, section 3.2, its second stage). Where two
     boxes want the same anchor, the one gets it that it overlaps more.
 
-    Done in pieces: on a CPU of a few pictures, as the overlaps of a large batch would not fit its cache; elsewhere of
+    Done in pieces: on a CPU of a few images, as the overlaps of a large batch would not fit its cache; elsewhere of
     as many as memory should hold, since a GPU is slowed by many small operations.
     """
     corners = geometry.corners(anchors).t().contiguous().t()  # all left sides beside each other: twice as fast
     piece = CPU_PIECE if anchors.device.type == "cpu" else GPU_PIECE
-    pictures = max(1, piece // (targets.labels.shape[1] * len(corners)))
-    pieces = zip(torch.split(targets.boxes, pictures), torch.split(targets.labels, pictures), strict=True)
+    images = max(1, piece // (targets.labels.shape[1] * len(corners)))
+    pieces = zip(torch.split(targets.boxes, images), torch.split(targets.labels, images), strict=True)
     return torch.cat([_match(boxes, labels >= 0, corners, per_box) for boxes, labels in pieces])
 
 
@@ -39,8 +39,8 @@ def _match(boxes: Tensor, there: Tensor, anchors: Tensor, per_box: int) -> Tenso
     """(B, A) for boxes (B, M, 4), of which only those count that are `there` (B, M), and anchors (A, 4), corners."""
     overlaps = geometry.iou(boxes, anchors).masked_fill_(~there[..., None], -1.0)  # (B, M, A)
     box = torch.full_like(overlaps[:, 0], -1, dtype=torch.int64)
-    picture, anchor = (overlaps.amax(dim=1) >= THRESHOLD).nonzero(as_tuple=True)
-    box[picture, anchor] = overlaps[picture, :, anchor].argmax(dim=1)
+    image, anchor = (overlaps.amax(dim=1) >= THRESHOLD).nonzero(as_tuple=True)
+    box[image, anchor] = overlaps[image, :, anchor].argmax(dim=1)
     if per_box > 1:
         wanted, owner = _wanted(overlaps, per_box)
         box = torch.where((box < 0) & (wanted >= LEAST), owner, box)

@@ -1,6 +1,6 @@
-"""Gathers what the scores of a detector need: the boxes found in each picture, at most a hundred, and the true ones.
+"""Gathers what the scores of a detector need: the boxes found in each image, at most a hundred, and the true ones.
 
-Knows nothing of files or pictures. What it computes does not depend on the order of the samples, on how they were
+Knows nothing of files or images. What it computes does not depend on the order of the samples, on how they were
 divided between processes, or on whether two processes saw the same one.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.detection import coco_scores
-from mobilevit.tasks.detection.result import COUNTED_FROM, SCORE_THRESHOLD, TOP, choose
+from mobilevit.tasks.detection.result import COUNTED_FROM, MAX_DETECTIONS, SCORE_THRESHOLD, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.outputs import require_finite
@@ -33,7 +33,7 @@ class DetectionMetric:
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):
-            found = choose(boxes, scores, COUNTED_FROM, TOP)
+            found = choose(boxes, scores, COUNTED_FROM, MAX_DETECTIONS)
             pixels = found.boxes.numpy() * np.array(truth.size * 2, np.float32)
             self._records[index] = Record(truth, pixels, found.scores.numpy(), found.labels.numpy())
 
@@ -62,7 +62,7 @@ class DetectionMetric:
         return [(index, self._outputs(index)) for index in chosen]
 
     def _outputs(self, index: int) -> Outputs:
-        """Outputs of a single picture that give what was found in it: one anchor a box."""
+        """Outputs of a single image that give what was found in it: one anchor a box."""
         record = self._records[index]
         scores = torch.zeros(1, len(record.scores), len(self.classes))
         scores[0, range(len(record.scores)), record.labels] = torch.from_numpy(record.scores)

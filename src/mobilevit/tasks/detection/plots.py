@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobilevit.figures import Axes, Figure, Patch, PercentFormatter
-from mobilevit.tasks.charts import BLUE, GREY, NAMED_CLASSES, ORANGE, Bar, bars, finish, short
+from mobilevit.tasks.charts import BLUE, GRAY, NAMED_CLASSES, ORANGE, Bar, bars, finish, short
 from mobilevit.tasks.detection.coco_scores import RECALLS, Curve
 
 if TYPE_CHECKING:
     from mobilevit.tasks.detection.scores import ClassMistakes, ClassScore
 
-COLOURS = (BLUE, ORANGE, "#2a8a57", "#a0568f", "#00939e", "#965a00", "#c8453b", "#6a5acd")
+COLORS = (BLUE, ORANGE, "#2a8a57", "#a0568f", "#00939e", "#965a00", "#c8453b", "#6a5acd")
 F1 = (0.2, 0.4, 0.6, 0.8)  # of the lines in the background
 
 
@@ -24,17 +24,17 @@ def precision_recall(curves: Mapping[str, Curve]) -> Figure:
     _f1_lines(axes)
     order = sorted(curves, key=lambda name: -curves[name].mean())
     reached = {name: np.where(curve > 0, curve, np.nan) for name, curve in curves.items()}
-    named = order if len(order) <= len(COLOURS) else [*order[: len(COLOURS) // 2], *order[-len(COLOURS) // 2 :]]
+    named = order if len(order) <= len(COLORS) else [*order[: len(COLORS) // 2], *order[-len(COLORS) // 2 :]]
     for name in order:
         if name not in named:
-            axes.step(RECALLS, reached[name], where="pre", color=GREY, linewidth=0.8, alpha=0.35)
-    for name, colour in zip(named, COLOURS, strict=False):
+            axes.step(RECALLS, reached[name], where="pre", color=GRAY, linewidth=0.8, alpha=0.35)
+    for name, color in zip(named, COLORS, strict=False):
         label = f"{short(name)}  {curves[name].mean():.3f}"
-        axes.step(RECALLS, reached[name], where="pre", color=colour, linewidth=2, label=label)
+        axes.step(RECALLS, reached[name], where="pre", color=color, linewidth=2, label=label)
     if len(order) > 1:
         mean = np.mean(list(curves.values()), axis=0)
         axes.plot(
-            RECALLS, mean, color=GREY, linewidth=2, linestyle="--", label=f"mean of {len(order)}  {mean.mean():.3f}"
+            RECALLS, mean, color=GRAY, linewidth=2, linestyle="--", label=f"mean of {len(order)}  {mean.mean():.3f}"
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.set_xlabel("recall: true boxes that are found", fontsize=10)
@@ -50,8 +50,8 @@ def precision_recall(curves: Mapping[str, Curve]) -> Figure:
 def _f1_lines(axes: Axes) -> None:
     for f1 in F1:
         recall = np.linspace(f1 / (2 - f1) + 1e-6, 1, 100)
-        axes.plot(recall, f1 * recall / (2 * recall - f1), color=GREY, linewidth=0.7, alpha=0.45)
-        axes.annotate(f"F1 {f1:.1f}", (0.995, f1 / (2 - f1)), color=GREY, fontsize=7, ha="right", va="bottom")
+        axes.plot(recall, f1 * recall / (2 * recall - f1), color=GRAY, linewidth=0.7, alpha=0.45)
+        axes.annotate(f"F1 {f1:.1f}", (0.995, f1 / (2 - f1)), color=GRAY, fontsize=7, ha="right", va="bottom")
 
 
 def precision(rows: "Sequence[ClassScore]") -> Figure:
@@ -68,16 +68,16 @@ def mistakes(rows: "Sequence[ClassMistakes]", score_threshold: float) -> Figure:
     true = {"found": [row.found for row in most], "missed": [row.missed for row in most]}
     shown = {
         "right": [row.found for row in most],
-        "misplaced": [row.misplaced for row in most],
-        "of another class": [row.confused for row in most],
-        "double": [row.double for row in most],
-        "where nothing is": [row.nothing for row in most],
+        "localization": [row.localization for row in most],
+        "classification": [row.classification for row in most],
+        "duplicate": [row.duplicate for row in most],
+        "background": [row.background for row in most],
     }
     _stacked(left, true, "true boxes")
     _stacked(right, shown, f"boxes found, above {score_threshold:g}")
     left.set_yticks(range(len(most)), [short(row.name) for row in most])
     left.set_ylim(len(most) - 0.4, -0.6)
-    patches = [Patch(color=colour, label=" / ".join(kinds)) for colour, kinds in KINDS.items()]
+    patches = [Patch(color=color, label=" / ".join(kinds)) for color, kinds in KINDS.items()]
     figure.legend(handles=patches, frameon=False, fontsize=9, loc="outside lower center", ncols=6, columnspacing=1.2)
     return figure
 
@@ -85,24 +85,24 @@ def mistakes(rows: "Sequence[ClassMistakes]", score_threshold: float) -> Figure:
 KINDS = {
     BLUE: ("found", "right"),
     ORANGE: ("missed",),
-    "#fae0c3": ("misplaced",),
-    "#f2b97c": ("of another class",),
-    "#c46a15": ("double",),
-    "#8f4310": ("where nothing is",),
+    "#fae0c3": ("localization",),
+    "#f2b97c": ("classification",),
+    "#c46a15": ("duplicate",),
+    "#8f4310": ("background",),
 }
 
 
 def _stacked(axes: Axes, counts: Mapping[str, Sequence[int]], title: str) -> None:
     """Bars of shares, one on the other, and the whole of each beside."""
-    colours = {kind: colour for colour, kinds in KINDS.items() for kind in kinds}
+    colors = {kind: color for color, kinds in KINDS.items() for kind in kinds}
     totals = np.sum(list(counts.values()), axis=0)
     start = np.zeros(len(totals))
     for kind, numbers in counts.items():
         shares = np.array(numbers) / np.maximum(totals, 1)
-        axes.barh(range(len(totals)), shares, 0.7, start, color=colours[kind])
+        axes.barh(range(len(totals)), shares, 0.7, start, color=colors[kind])
         start += shares
     for place, total in enumerate(totals.tolist()):
-        axes.text(1.02, place, f"{total:,}", va="center", fontsize=9, color=GREY)
+        axes.text(1.02, place, f"{total:,}", va="center", fontsize=9, color=GRAY)
     axes.set_xlim(0, 1)
     axes.set_title(title, loc="left", fontsize=11)
     finish(axes, grid="x")

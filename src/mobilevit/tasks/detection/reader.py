@@ -1,4 +1,4 @@
-"""Reads detection data: finds out the format, the splits and the pictures. docs/data.md tells users the rules."""
+"""Reads detection data: finds out the format, the splits and the images. docs/data.md tells users the rules."""
 
 import os
 from collections import Counter
@@ -11,18 +11,18 @@ from mobilevit.data.finding import Finding, counted, listed
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import SPLIT_NAMES, split_by_seed
 from mobilevit.datasets import companions, createml, csv_boxes, cvat, label_studio, labelme, via
-from mobilevit.datasets.annotation import TRAINVAL, WHOLE, Annotation, Statements
+from mobilevit.datasets.annotation_records import TRAINVAL, WHOLE, Annotation, Statements
 from mobilevit.datasets.listing import Listing
 from mobilevit.errors import DataError, unknown
 from mobilevit.spec import labels
 from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection import coco, mending, voc, yolo
+from mobilevit.tasks.detection import box_repair, coco, voc, yolo
 
 TASK = "detection"
 
 
 @dataclass(frozen=True)
-class Format:
+class BoxFormat:
     """A way of writing boxes down."""
 
     fits: Callable[[Listing], bool]
@@ -33,21 +33,21 @@ class Format:
     )
 
 
-FORMATS: Mapping[str, Format] = {
-    "coco": Format(coco.fits, coco.read, coco.LAYOUT),
-    "voc": Format(voc.fits, voc.read, voc.LAYOUT),
-    "yolo": Format(yolo.fits, yolo.read, yolo.LAYOUT),
-    "labelme": Format(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
-    "via": Format(via.fits, via.read, via.LAYOUT, is_sure=False),
-    "cvat": Format(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
-    "label-studio": Format(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
-    "createml": Format(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
-    "csv": Format(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
+FORMATS: Mapping[str, BoxFormat] = {
+    "coco": BoxFormat(coco.fits, coco.read, coco.LAYOUT),
+    "voc": BoxFormat(voc.fits, voc.read, voc.LAYOUT),
+    "yolo": BoxFormat(yolo.fits, yolo.read, yolo.LAYOUT),
+    "labelme": BoxFormat(labelme.fits, labelme.read, labelme.LAYOUT, is_sure=False),
+    "via": BoxFormat(via.fits, via.read, via.LAYOUT, is_sure=False),
+    "cvat": BoxFormat(cvat.fits, cvat.read, cvat.LAYOUT, is_sure=False),
+    "label-studio": BoxFormat(label_studio.fits, label_studio.read, label_studio.LAYOUT, is_sure=False),
+    "createml": BoxFormat(createml.fits, createml.read, createml.LAYOUT, is_sure=False),
+    "csv": BoxFormat(csv_boxes.fits, csv_boxes.read, csv_boxes.LAYOUT, is_sure=False),
 }
 LAYOUTS = "; ".join(f"{known.layout} ({name})" for name, known in FORMATS.items())
 
 
-def recognises(root: Path) -> bool:
+def recognizes(root: Path) -> bool:
     """Whether `root` looks like one of the formats, right or with a mistake that `read` would explain."""
     listing = Listing(root)
     try:
@@ -57,10 +57,10 @@ def recognises(root: Path) -> bool:
 
 
 def read(root: Path, options: ReadOptions) -> Dataset:
-    """The data set at `root` with Boxes as targets; what was mended is in its notes.
+    """The dataset at `root` with Boxes as targets; what was mended is in its notes.
 
-    Without val pictures, test stands in for them; without either, `options.val_fraction` of the pictures become val.
-    A data set of held-out pictures alone can be evaluated, and its notes say that it cannot be trained on. DataError
+    Without val images, test stands in for them; without either, `options.val_fraction` of the images become val.
+    A dataset of held-out images alone can be evaluated, and its notes say that it cannot be trained on. DataError
     where nothing, or something contradictory, is found.
     """
     root = folders.require_folder(root)
@@ -68,12 +68,10 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     stated = _stated(listing, options.data_format)
     for split, annotations in stated.splits.items():
         _refuse_twice(root, split, annotations)
-    found = {split: mending.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
+    found = {split: box_repair.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
     for split, samples in found.items():
         if not samples:
-            raise DataError(
-                f"{root} has no picture of the {split} split{_first_missing(listing, stated.splits[split])}"
-            )
+            raise DataError(f"{root} has no image of the {split} split{_first_missing(listing, stated.splits[split])}")
     splits, notes = _splits(root, found, options)
     return Dataset(
         root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
@@ -115,7 +113,7 @@ def format_of(listing: Listing, name: str | None) -> str:
 
 
 def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> None:
-    for path, times in Counter(annotation.picture for annotation in annotations).most_common(1):
+    for path, times in Counter(annotation.image for annotation in annotations).most_common(1):
         if times > 1:
             raise DataError(f"{path} is listed {times} times in the {split} split of {root}: list it once")
 
@@ -124,10 +122,10 @@ def _first_missing(listing: Listing, annotations: Sequence[Annotation]) -> str:
     """Where images were looked for, and what lies there in their place."""
     if not annotations:
         return ": add some, or remove what names that split"
-    named = {os.fspath(annotation.picture) for annotation in annotations}
+    named = {os.fspath(annotation.image) for annotation in annotations}
     others = [path for path in listing.images if path not in named]
     instead = f"; {counted(len(others), 'image')} of other names are below it, {others[0]} first" if others else ""
-    return f": none of {counted(len(annotations), 'picture')} is there, {annotations[0].picture} first{instead}"
+    return f": none of {counted(len(annotations), 'image')} is there, {annotations[0].image} first{instead}"
 
 
 Splits = dict[str, tuple[Sample, ...]]
@@ -149,20 +147,20 @@ def _splits(root: Path, found: Mapping[str, tuple[Sample, ...]], options: ReadOp
 def _apart(
     root: Path, samples: Sequence[Sample], found: Mapping[str, tuple[Sample, ...]], options: ReadOptions
 ) -> tuple[Splits, list[Finding]]:
-    """Training and val pictures out of `samples`, and test as it was found."""
+    """Training and val images out of `samples`, and test as it was found."""
     by_path = {sample.path: sample for sample in samples}
     parts = split_by_seed({"": list(by_path)}, root, fraction=options.val_fraction, seed=options.split_seed)
     train, val = (tuple(by_path[path] for path in part[""]) for part in parts)
     if not val:
-        raise DataError(f"{root} has one picture: none can be spared for val; add pictures")
-    message = f"no val split: it is {counted(len(val), 'picture')}, set apart by names and seed"
+        raise DataError(f"{root} has one image: none can be spared for val; add images")
+    message = f"no val split: it is {counted(len(val), 'image')}, set apart by names and seed"
     tests = {"test": found["test"]} if "test" in found else {}
     return {"train": train, "val": val, **tests}, [Finding("info", "split", message)]
 
 
 def _held_out(found: Mapping[str, tuple[Sample, ...]]) -> tuple[Splits, list[Finding]]:
-    """Without training pictures: for evaluation alone."""
+    """Without training images: for evaluation alone."""
     splits = {"train": (), "val": found.get("val", found.get("test", ()))}
     if "val" in found and "test" in found:
         splits["test"] = found["test"]
-    return splits, [Finding("error", "no-train", "no training pictures: the data set can be evaluated, not trained on")]
+    return splits, [Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")]

@@ -1,4 +1,4 @@
-"""What a detector says about one picture."""
+"""What a detector says about one image."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,33 +12,33 @@ from torch import Tensor
 
 from mobilevit.boxes import nms
 from mobilevit.spec import ClassLabel, ModelSpec
-from mobilevit.tasks.base import Limits, Outputs
+from mobilevit.tasks.base import Outputs, ResultOptions
 
 SCORE_THRESHOLD = 0.3  # above which an object is told, unless the model has its own or it is asked otherwise
 COUNTED_FROM = 0.01  # score of a box that counts for average precision, which asks for the unlikely ones too
-TOP = 100  # objects of a picture, unless asked otherwise
-CANDIDATES = 400  # boxes of a class that are compared with each other, those of the best scores
-OVERLAP = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
+MAX_DETECTIONS = 100  # objects of an image, unless asked otherwise
+PRE_NMS_TOP_K = 400  # boxes of a class that are compared with each other, those of the best scores
+IOU_THRESHOLD = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
 COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "top", "right", "bottom")  # of records
 
 
 class Object(NamedTuple):
-    """One object: what it is, how sure the network is, and where it is."""
+    """One object: what it is, how sure the model is, and where it is."""
 
     id: str
     name: str
     score: float  # 0-1
-    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original picture
-    label: int  # index of the class among those of the network
+    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original image
+    label: int  # index of the class among those of the model
 
 
 @dataclass(frozen=True)
 class Detections:
-    """The objects of one picture, the surest first."""
+    """The objects of one image, highest score first."""
 
     objects: tuple[Object, ...]
-    source: str = "<array>"  # a path or an address, where the picture has one
-    size: tuple[int, int] = (1, 1)  # (width, height) in pixels; until it is known, boxes are shares of the picture
+    source: str = "<array>"  # a path or a URL, where the image has one
+    size: tuple[int, int] = (1, 1)  # (width, height) in pixels; until it is known, boxes are in normalized coordinates
 
     @property
     def boxes(self) -> NDArray[np.float32]:
@@ -46,7 +46,7 @@ class Detections:
         return np.array([found.box for found in self.objects], np.float32).reshape(-1, 4)
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
-        """The same objects in the picture at `source`: the boxes grow with its size."""
+        """The same objects in the image at `source`: the boxes grow with its size."""
         x, y = size[0] / self.size[0], size[1] / self.size[1]
         objects = tuple(
             found._replace(box=(found.box[0] * x, found.box[1] * y, found.box[2] * x, found.box[3] * y))
@@ -71,13 +71,13 @@ class Detections:
         """How many objects of which class, the commonest first."""
         counts = Counter(found.name for found in self.objects)
         found = ", ".join(f"{count} x {name}" for name, count in counts.most_common())
-        return {"picture": self.source, "objects": str(len(self.objects)), "found": found or "nothing sure enough"}
+        return {"image": self.source, "objects": str(len(self.objects)), "found": found or "no objects"}
 
     def records(self) -> list[dict[str, Any]]:
-        """A row an object; none for a picture without."""
-        picture = self.source, *self.size
+        """A row an object; none for an image without."""
+        image = self.source, *self.size
         rows = [
-            (*picture, found.name, found.id, round(found.score, 6), *(round(side, 2) for side in found.box))
+            (*image, found.name, found.id, round(found.score, 6), *(round(side, 2) for side in found.box))
             for found in self.objects
         ]
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
@@ -87,11 +87,11 @@ class Detections:
         return None
 
 
-def decode(outputs: Outputs, spec: ModelSpec, limits: Limits) -> list[Detections]:
-    """The objects of each picture, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of the K classes."""
+def decode(outputs: Outputs, spec: ModelSpec, limits: ResultOptions) -> list[Detections]:
+    """The objects of each image, for "boxes" (B, A, 4) in shares of it and "scores" (B, A, K) of the K classes."""
     threshold = threshold_of(spec) if limits.score_threshold is None else limits.score_threshold
     return [
-        _detections(choose(boxes, scores, threshold, limits.top_k or TOP), spec.classes)
+        _detections(choose(boxes, scores, threshold, limits.top_k or MAX_DETECTIONS), spec.classes)
         for boxes, scores in zip(outputs["boxes"], outputs["scores"], strict=True)
     ]
 
@@ -102,21 +102,21 @@ def threshold_of(spec: ModelSpec) -> float:
 
 
 class Chosen(NamedTuple):
-    """Objects of a picture, the surest first."""
+    """Objects of an image, highest score first."""
 
-    boxes: Tensor  # (N, 4) float32 corners in shares of the picture, clipped to it
+    boxes: Tensor  # (N, 4) float32 corners in normalized coordinates, clipped to it
     scores: Tensor  # (N,) float32
     labels: Tensor  # (N,) int64 class indices
 
 
 def choose(boxes: Tensor, scores: Tensor, score_threshold: float, top_k: int) -> Chosen:
-    """The objects among the anchors (A, 4) corners and (A, K) scores of a picture: of each class the CANDIDATES surest
-    above `score_threshold`, without doubles; of all that are left the `top_k` surest."""
-    best = scores.float().topk(min(CANDIDATES, len(scores)), dim=0)
+    """The objects among the anchors (A, 4) corners and (A, K) scores of an image: of each class the PRE_NMS_TOP_K highest-scoring
+    above `score_threshold`after non-maximum suppression; of all that are left the `top_k` highest-scoring."""
+    best = scores.float().topk(min(PRE_NMS_TOP_K, len(scores)), dim=0)
     rank, labels = (best.values > score_threshold).nonzero(as_tuple=True)
     anchors, sure = best.indices[rank, labels], best.values[rank, labels]
     places = boxes[anchors].float()
-    kept = nms(places, sure, labels, OVERLAP)[:top_k]
+    kept = nms(places, sure, labels, IOU_THRESHOLD)[:top_k]
     inside = places[kept].clamp(0, 1)
     kept, inside = (rows[(inside[:, 2:] > inside[:, :2]).all(dim=1)] for rows in (kept, inside))
     return Chosen(inside, sure[kept], labels[kept])

@@ -1,4 +1,4 @@
-"""The scores of a detector, from the boxes found in each picture and the true ones."""
+"""The scores of a detector, from the boxes found in each image and the true ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mobilevit.spec import ClassLabel, Criterion, ScoreThreshold
 from mobilevit.tasks.detection.coco_scores import AT_50, AT_75, RECALLS, CocoScores, evaluate
-from mobilevit.tasks.detection.comparing import FALSE, Comparison, Verdict, compare
+from mobilevit.tasks.detection.error_types import FALSE, Comparison, Verdict, compare
 from mobilevit.tasks.detection.result import SCORE_THRESHOLD
 from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.thresholds import Curve, best, curve
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was found in a picture, the surest first, and what is there."""
+    """What was found in an image, highest score first, and what is there."""
 
     truth: Boxes
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels
@@ -49,7 +49,7 @@ class ClassScore:
     ap: float | None  # average precision, mean over ten IoUs from .50 to .95
     ap50: float | None
     ap75: float | None
-    recall: float | None  # at IoU .50, of the hundred surest boxes a picture
+    recall: float | None  # at IoU .50, of the hundred highest-scoring boxes an image
     f1: float | None  # the best that a threshold gives at IoU .50
     best_score: float | None  # that threshold, for this class alone
 
@@ -62,14 +62,14 @@ class ClassMistakes:
     name: str
     found: int  # true boxes
     missed: int  # true boxes
-    misplaced: int  # boxes near an object of the class
-    confused: int  # boxes on an object of another class
-    double: int  # boxes on an object that a surer one has found
-    nothing: int  # boxes where nothing of the kind is
+    localization: int  # boxes near an object of the class
+    classification: int  # boxes on an object of another class
+    duplicate: int  # boxes on an object that a one of a higher score has found
+    background: int  # boxes where nothing of the kind is
 
     @property
     def false(self) -> int:
-        return self.misplaced + self.confused + self.double + self.nothing
+        return self.localization + self.classification + self.duplicate + self.background
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class DetectionScores:
     """All fractions are 0-1."""
 
     classes: tuple[ClassLabel, ...]
-    records: Mapping[int, Record]  # by the index of the picture
+    records: Mapping[int, Record]  # by the index of the image
     coco: CocoScores
     score_threshold: float = SCORE_THRESHOLD  # above which the model tells a box
 
@@ -87,7 +87,7 @@ class DetectionScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         labels = [record.truth.labels[~record.truth.ignore] for record in self.records.values()]
         counts = np.bincount(np.concatenate([np.empty(0, np.int64), *labels]), minlength=len(self.classes))
         ap = self.coco.ap
@@ -116,7 +116,7 @@ class DetectionScores:
 
     @cached_property
     def mistakes(self) -> tuple[ClassMistakes, ...]:
-        """Of every class of the network, in its order."""
+        """Of every class of the model, in its order."""
         counts = np.zeros((len(self.classes), len(Verdict)), np.int64)
         missed = np.zeros(len(self.classes), np.int64)
         for record in self.records.values():
@@ -145,7 +145,7 @@ class DetectionScores:
 
     @cached_property
     def seen(self) -> list[int]:
-        """The classes that were there or found: a network may know eighty and a data set three of them."""
+        """The classes that were there or found: a model may know eighty and a dataset three of them."""
         pairs = zip(self.per_class, self.mistakes, strict=True)
         return [k for k, (row, mistakes) in enumerate(pairs) if row.count or mistakes.false]
 
@@ -211,7 +211,7 @@ class DetectionScores:
 def score(
     records: Mapping[int, Record], classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD
 ) -> DetectionScores:
-    """The scores of pictures."""
+    """The scores of images."""
     return DetectionScores(tuple(classes), records, evaluate(*coco_json(records), len(classes)), score_threshold)
 
 

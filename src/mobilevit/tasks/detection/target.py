@@ -1,4 +1,4 @@
-"""What is known about the objects in one picture: boxes, their classes, and which of them count."""
+"""What is known about the objects in one image: boxes, their classes, and which of them count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-UNREADABLE = (0, 0)  # the size of a picture that cannot be read; it has no boxes, and the doctor speaks of it
+UNREADABLE = (0, 0)  # the size of an image that cannot be read; it has no boxes, and the doctor speaks of it
 
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """The objects of a picture. Two are equal where every value is; nobody changes the arrays."""
+    """The objects of an image. Two are equal where every value is; nobody changes the arrays."""
 
-    boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels of the upright picture
+    boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom in pixels of the upright image
     labels: NDArray[np.int64]  # (N,) class indices
-    ignore: NDArray[np.bool_]  # (N,) crowds and difficult objects: neither learnt nor counted for or against a detector
-    size: tuple[int, int]  # (width, height) of the picture in pixels; UNREADABLE where it cannot be read
+    ignore: NDArray[
+        np.bool_
+    ]  # (N,) crowds and difficult objects: neither learned nor counted for or against a detector
+    size: tuple[int, int]  # (width, height) of the image in pixels; UNREADABLE where it cannot be read
 
     @classmethod
     def of(cls, boxes: ArrayLike, labels: ArrayLike, size: tuple[int, int], ignore: ArrayLike | None = None) -> "Boxes":
-        """From anything that NumPy understands; an empty list is a picture without objects."""
+        """From anything that NumPy understands; an empty list is an image without objects."""
         rows = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
         ignored = np.zeros(len(rows), dtype=bool) if ignore is None else np.asarray(ignore, dtype=bool).reshape(-1)
         return cls(rows, np.asarray(labels, dtype=np.int64).reshape(-1), ignored, size)
@@ -57,14 +59,14 @@ class Boxes:
         return self.chosen(~self.ignore)
 
     def clipped(self) -> "Boxes":
-        """The same number of boxes, none beyond the picture; one that lies outside becomes empty."""
+        """The same number of boxes, none beyond the image; one that lies outside becomes empty."""
         return replace(self, boxes=np.clip(self.boxes, 0, np.array(self.size * 2, dtype=np.float32)))
 
-    def relabelled(self, mapping: Sequence[int]) -> "Boxes":
+    def relabeled(self, mapping: Sequence[int]) -> "Boxes":
         """With class i replaced by class mapping[i]."""
         return replace(self, labels=np.asarray(mapping, dtype=np.int64)[self.labels])
 
-    def occurrences(self) -> Mapping[int, int]:
+    def class_counts(self) -> Mapping[int, int]:
         """How often each class occurs among those that are not to be ignored."""
         found, counts = np.unique(self.labels[~self.ignore], return_counts=True)
         return dict(zip(found.tolist(), counts.tolist(), strict=True))

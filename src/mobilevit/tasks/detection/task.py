@@ -15,81 +15,90 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
-from mobilevit.tasks.detection.agreement import matched
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
+from mobilevit.tasks.detection.explanation_target import question
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
-from mobilevit.tasks.detection.question import question
+from mobilevit.tasks.detection.result_agreement import matched
 from mobilevit.tasks.detection.target import Boxes
 
 
 class DetectionTask:
-    """Boxes around the objects of a picture, each with a class; a target is `Boxes`."""
+    """Boxes around the objects of an image, each with a class; a target is `Boxes`."""
 
     name = "detection"
     counted = "boxes"
     counts_images = False
     cuts_images = False
-    size_px = 320
+    image_size = 320
     label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
-            "boxes": "of every anchor: left, top, right, bottom in shares of the picture, which they may leave",
+            "boxes": "of every anchor: left, top, right, bottom in normalized coordinates, which they may leave",
             "scores": "of every anchor for each class, 0-1; the rest up to 1 is the background's",
         },
         left_to_do=(
-            f"Of each class keep the {result.CANDIDATES} anchors of the best scores, of those the scores above "
+            f"Of each class keep the {result.PRE_NMS_TOP_K} anchors of the best scores, of those the scores above "
             f"{{score_threshold}} (score_threshold).",
-            "Greedy suppression within each class: the best box stays and removes all whose IoU with it is above "
-            f"{result.OVERLAP} (overlap); then the best of the rest, and so on.",
-            f"Of all that stay keep the {result.TOP} (top) best; clip the boxes to 0-1 and multiply them by the width "
-            "and height of the original picture.",
+            "Greedy non-maximum suppression within each class: the best box stays and removes all whose IoU with it is above "
+            f"{result.IOU_THRESHOLD} (iou_threshold); then the best of the rest, and so on.",
+            f"Of all that stay keep the {result.MAX_DETECTIONS} (max_detections) best; clip the boxes to 0-1 and multiply them by the width "
+            "and height of the original image.",
         ),
         thresholds={
             "score_threshold": result.SCORE_THRESHOLD,
-            "candidates": result.CANDIDATES,
-            "overlap": result.OVERLAP,
-            "top": result.TOP,
+            "pre_nms_top_k": result.PRE_NMS_TOP_K,
+            "iou_threshold": result.IOU_THRESHOLD,
+            "max_detections": result.MAX_DETECTIONS,
         },
         agreement="objects",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        reach = fitting.reach_findings(dataset, self.size_px) if thorough else ()
+        reach = fitting.reach_findings(dataset, self.image_size) if thorough else ()
         return [*findings(dataset), *reach]
 
-    def occurrences(self, target: Boxes) -> Mapping[int, int]:
-        return target.occurrences()
+    def class_counts(self, target: Boxes) -> Mapping[int, int]:
+        return target.class_counts()
 
     def files(self, target: Boxes) -> Sequence[Path]:
         return ()
 
     def relabel(self, target: Boxes, mapping: Sequence[int]) -> Boxes:
-        return target.relabelled(mapping)
+        return target.relabeled(mapping)
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
         return fitting.fitted([sample.target for sample in dataset.splits["train"]])
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Boxes, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return crops.train_geometry(rng, size, target, size_px, config)
+        return crops.train_geometry(rng, size, target, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return crops.smallest_crop(size, config)
 
-    def seen(self, target: Boxes, geometry: Geometry) -> Seen:
+    def transform_target(self, target: Boxes, geometry: Geometry) -> Seen:
         return crops.seen(target, geometry)
 
     def collate(self, targets: Sequence[Seen]) -> BoxBatch:
@@ -106,8 +115,8 @@ class DetectionTask:
     def loss(self, raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
         return multibox(raw, targets, options)
 
-    def finish(self, raw: SSDOutput) -> dict[str, Tensor]:
-        """Of every anchor the "boxes" (B, A, 4), corners in shares of the picture, not clipped to it, and the "scores"
+    def postprocess(self, raw: SSDOutput) -> dict[str, Tensor]:
+        """Of every anchor the "boxes" (B, A, 4), corners in normalized coordinates, not clipped to it, and the "scores"
         (B, A, K), which together with that of the background add up to one."""
         return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
 
@@ -115,31 +124,31 @@ class DetectionTask:
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Detections]:
         return result.decode(outputs, spec, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: Boxes) -> Boxes:
+    def load_target(self, target: Boxes) -> Boxes:
         return target
 
     def metric(self, spec: ModelSpec) -> DetectionMetric:
         return DetectionMetric(spec.classes, result.threshold_of(spec))
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, truth, classes)
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, truth, classes)
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return drawing.target_legend(dataset, width)
 
-    def draw_target(self, picture: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target)
+    def draw_target(self, image: Image, target: Boxes, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(image, target)

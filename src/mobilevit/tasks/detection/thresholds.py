@@ -1,4 +1,4 @@
-"""Above which score a detector tells an object: what every threshold gives on some pictures, and the best of them.
+"""Above which score a detector tells an object: what every threshold gives on some images, and the best of them.
 
 Over the boxes of all classes together, as a prediction shows them. Average precision knows nothing of this.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobilevit.errors import DataError
 from mobilevit.spec import Criterion, ScoreThreshold
-from mobilevit.tasks.detection.comparing import Comparison, Verdict
+from mobilevit.tasks.detection.error_types import Comparison, Verdict
 from mobilevit.tasks.detection.result import COUNTED_FROM
 
 Shares = NDArray[np.float64]
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
 
 
 def curve(found: Iterable[tuple[NDArray[np.float32], Comparison]]) -> Curve:
-    """Of the scores (N,) of each picture's boxes and their comparison with what is there."""
+    """Of the scores (N,) of each image's boxes and their comparison with what is there."""
     pairs = list(found)
     scores = np.concatenate([np.empty(0, np.float32), *(scores for scores, _ in pairs)])
     verdicts = np.concatenate([np.empty(0, np.int8), *(comparison.verdicts for _, comparison in pairs)])

@@ -15,8 +15,8 @@ from xml.etree.ElementTree import Element
 from mobilevit.data import folders
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names
-from mobilevit.datasets.annotation import (
-    MAX_SIZE_PX,
+from mobilevit.datasets.annotation_records import (
+    MAX_IMAGE_SIZE,
     TRAINVAL,
     WHOLE,
     Annotation,
@@ -28,13 +28,13 @@ from mobilevit.datasets.annotation import (
 )
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import head, quoted, read_text, read_xml
 from mobilevit.errors import DataError
 
-LAYOUT = "Annotations/*.xml beside JPEGImages/, or train/*.xml beside pictures"
+LAYOUT = "Annotations/*.xml beside JPEGImages/, or train/*.xml beside images"
 CLASSES = "classes.txt"  # the names in their order, one a line; without it they are those that occur, sorted
-PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 XML_FOLDERS = ("annotations", "annotation", "annots", "annot", "xmls", "xml", "labels")
 HEAD_BYTES = 4096  # of a file, within which VOC's outermost element begins
 OUTERMOST = re.compile(rb"<annotation[\s/>]")  # CVAT's own begins with <annotations>
@@ -55,9 +55,9 @@ def read(listing: Listing) -> Statements:
     if lists:
         place = _Place(_XmlFolder.of(listing, root), images)
         stated = {split: place.stated(_listed(path)) for split, path in lists.items()}
-        place.note_unlisted([one.picture for some in stated.values() for one in some])
+        place.note_unlisted([one.image for some in stated.values() for one in some])
     elif WHOLE in places:
-        whole = {one.picture: one for one in _Place(places[WHOLE], images).stated()}
+        whole = {one.image: one for one in _Place(places[WHOLE], images).stated()}
         stated = {split: [whole[path] for path in some] for split, some in listing.of_splits(whole, notes).items()}
     else:
         stated = {split: _Place(folder, images, split).stated() for split, folder in places.items()}
@@ -69,7 +69,7 @@ def read(listing: Listing) -> Statements:
     names = class_names.from_file(table, occurring) if tables else sorted(occurring)
     index = {name: place for place, name in enumerate(checked_names(names, table))}
     splits = {split: [one.annotation(index, notes) for one in some] for split, some in stated.items()}
-    files = {one.where: None for some in stated.values() for one in some if one.where != one.picture}
+    files = {one.where: None for some in stated.values() for one in some if one.where != one.image}
     return Statements(tuple(names), splits, notes, (*files, *lists.values(), *tables))
 
 
@@ -130,12 +130,12 @@ def _image_sets(root: Path) -> dict[str, Path]:
 
 
 def _listed(path: Path) -> list[str]:
-    """The lines of a list of pictures, each once and as it stands, since names of files may begin or end with spaces;
+    """The lines of a list of images, each once and as it stands, since names of files may begin or end with spaces;
     DataError where there is none."""
     stripped = (line.removesuffix("\r") for line in read_text(path).split("\n"))
     lines = list(dict.fromkeys(line for line in stripped if line.strip()))
     if not lines:
-        raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
+        raise DataError(f"{path} is empty: write the name of an image on each line, or remove the file")
     return lines
 
 
@@ -148,9 +148,9 @@ class _Object:
 
 @dataclass(frozen=True)
 class _Stated:
-    """One XML file, or a picture that has none."""
+    """One XML file, or an image that has none."""
 
-    picture: Path
+    image: Path
     where: Path
     size: Size | None = None
     objects: Sequence[_Object] = ()
@@ -161,7 +161,7 @@ class _Stated:
         strange = [f"object {number} ('{quoted(thing.name)}')" for number, thing in numbered if thing.name not in index]
         notes.add("unknown-class", self.where, len(strange), strange)
         return Annotation(
-            self.picture,
+            self.image,
             self.where,
             [thing.corners for thing in known],
             [index[thing.name] for thing in known],
@@ -178,37 +178,37 @@ class _Place:
     def __init__(self, folder: _XmlFolder, images: ImagePaths, split: str | None = None) -> None:
         inside = {inner.name.casefold(): inner for inner in folders.sub_folders(folder.place)}
         self.images, self.notes, self.split = images, images.notes, split
-        self.folder = next((inside[name] for name in PICTURE_FOLDERS if name in inside), folder.place)
+        self.folder = next((inside[name] for name in IMAGE_FOLDERS if name in inside), folder.place)
         self.annotations = {_stem(folder.base, path): path for path in folder.files}
-        self.pictures: dict[str, list[Path]] = {}
-        for path in folders.pictures_below(self.folder):
-            self.pictures.setdefault(_stem(self.folder, path), []).append(path)
+        self.by_name: dict[str, list[Path]] = {}
+        for path in folders.images_below(self.folder):
+            self.by_name.setdefault(_stem(self.folder, path), []).append(path)
 
     def stated(self, lines: Sequence[str] | None = None) -> list[_Stated]:
         """Of everything, or of what the lines of a list name."""
-        chosen = sorted({*self.annotations, *self.pictures}) if lines is None else list(map(self._named, lines))
+        chosen = sorted({*self.annotations, *self.by_name}) if lines is None else list(map(self._named, lines))
         annotated = [found for name in chosen if name in self.annotations for found in self._read(name)]
-        taken = {one.picture for one in annotated}
+        taken = {one.image for one in annotated}
         bare = [name for name in chosen if name not in self.annotations]
         for name in bare:
-            if name not in self.pictures:
-                self.notes.add("missing-picture", self.folder / name)
-        alone = [picture for name in bare for picture in self.pictures.get(name, ()) if picture not in taken]
-        for picture in alone:
-            self.notes.add("no-annotation", picture)
-        return sorted([*annotated, *(_Stated(path, path) for path in alone)], key=lambda one: one.picture)
+            if name not in self.by_name:
+                self.notes.add("missing-image", self.folder / name)
+        alone = [image for name in bare for image in self.by_name.get(name, ()) if image not in taken]
+        for image in alone:
+            self.notes.add("no-annotation", image)
+        return sorted([*annotated, *(_Stated(path, path) for path in alone)], key=lambda one: one.image)
 
     def note_unlisted(self, listed: Iterable[Path]) -> None:
         """Images beside those that the lists name."""
-        names = {_stem(self.folder, picture) for picture in listed}
-        for picture in (path for name, paths in self.pictures.items() if name not in names for path in paths):
-            self.notes.add("not-listed", picture)
+        names = {_stem(self.folder, image) for image in listed}
+        for image in (path for name, paths in self.by_name.items() if name not in names for path in paths):
+            self.notes.add("not-listed", image)
 
     def _named(self, line: str) -> str:
         """The name that a line means: some lists have suffixes, and those of one class a number behind the name."""
         bare = line.strip()
         spellings = (line, bare, os.path.splitext(bare)[0], bare.split()[0])  # noqa: PTH122
-        return next((name for name in spellings if name in self.annotations or name in self.pictures), bare)
+        return next((name for name in spellings if name in self.annotations or name in self.by_name), bare)
 
     def _read(self, name: str) -> Iterator[_Stated]:
         """The annotation with its image: that of its own name, or else the one that it names."""
@@ -217,18 +217,18 @@ class _Place:
         if tree.tag != "annotation":
             cvat = ", as in CVAT's own format: export COCO, Pascal VOC or YOLO" if tree.tag == "annotations" else ""
             raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>{cvat}")
-        picture = self._picture(name, path, (tree.findtext("filename") or "").strip())
-        if picture is None:
-            self.notes.add("missing-picture", path)
+        image = self._image(name, path, (tree.findtext("filename") or "").strip())
+        if image is None:
+            self.notes.add("missing-image", path)
             return
         objects = [_object(path, number, element) for number, element in enumerate(tree.findall("object"), start=1)]
-        yield _Stated(picture, path, _size(path, tree), objects)
+        yield _Stated(image, path, _size(path, tree), objects)
 
-    def _picture(self, name: str, path: Path, stated: str) -> Path | None:
+    def _image(self, name: str, path: Path, stated: str) -> Path | None:
         last = stated.replace("\\", "/").rpartition("/")[2]
-        pictures = self.pictures.get(name) or self.pictures.get(os.path.splitext(last)[0])  # noqa: PTH122
-        if pictures:
-            return next((picture for picture in pictures if picture.name == last), pictures[0])
+        images = self.by_name.get(name) or self.by_name.get(os.path.splitext(last)[0])  # noqa: PTH122
+        if images:
+            return next((image for image in images if image.name == last), images[0])
         for spelling in (stated, os.path.basename(name)):  # noqa: PTH119
             found = self.images.find(spelling, self.folder, str(path), self.split) if spelling else None
             if found is not None and found.is_file():
@@ -277,6 +277,6 @@ def _size(path: Path, tree: Element) -> Size | None:
     if size is None or not (size.findtext("width") or "").strip() or not (size.findtext("height") or "").strip():
         return None
     width, height = (_number(f"{path}: size", size, side) for side in ("width", "height"))
-    if not (0 <= width <= MAX_SIZE_PX and 0 <= height <= MAX_SIZE_PX):
+    if not (0 <= width <= MAX_IMAGE_SIZE and 0 <= height <= MAX_IMAGE_SIZE):
         raise DataError(f"{path}: the size is {width:g} x {height:g}: pixels are expected")
     return (round(width), round(height)) if width >= 1 and height >= 1 else None

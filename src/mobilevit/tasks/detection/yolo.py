@@ -14,7 +14,7 @@ from mobilevit.data import folders
 from mobilevit.data.finding import listed
 from mobilevit.data.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets import class_names, darknet
-from mobilevit.datasets.annotation import (
+from mobilevit.datasets.annotation_records import (
     WHOLE,
     Statements,
     checked_names,
@@ -27,7 +27,7 @@ from mobilevit.datasets.annotation import (
 from mobilevit.datasets.darknet import Described
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted, read_text
 from mobilevit.datasets.yolo_labels import NAMES, Labels
 from mobilevit.errors import DataError
@@ -85,26 +85,26 @@ def _ascii(path: Path) -> bytes:
 def _by_yaml(images: ImagePaths, path: Path) -> Described:
     root, content = images.listing.root, _parsed(path)
     base = _base(root, path, content)
-    pictures: dict[str, list[Path]] = {}
+    paths: dict[str, list[Path]] = {}
     lists: list[Path] = []
     for key, value in content.items():
         split = split_named(key)
         if split == "train" and not value:
-            raise DataError(f"{path}: {key} is empty: name the folder of the training pictures, or remove '{key}'")
+            raise DataError(f"{path}: {key} is empty: name the folder of the training images, or remove '{key}'")
         if split is None or not value:
             continue
-        if split in pictures:
+        if split in paths:
             raise DataError(f"{path} names the {split} split twice: keep one")
         found = [_place(images, base, one, f"{path}: {key}") for one in (value if isinstance(value, list) else [value])]
         if key.casefold() in SPLIT_NAMES["test"] and not any(place.exists() for place in found):
             continue  # Roboflow names a test split that it did not write
-        pictures[split] = [one for place in found for one in _pictures(images, place, split, f"{path}: {key}")]
-        if not pictures[split]:
-            raise DataError(f"{path}: {key}: there is no picture in {listed(found)}: add some, or remove '{key}'")
+        paths[split] = [one for place in found for one in _images(images, place, split, f"{path}: {key}")]
+        if not paths[split]:
+            raise DataError(f"{path}: {key}: there is no image in {listed(found)}: add some, or remove '{key}'")
         lists += [place for place in found if place.is_file()]
-    if not pictures:
-        raise DataError(f"{path} has no train and no val: name the folders of their pictures")
-    return Described(path, _names(path, content), pictures, (path, *lists), _keypoint_values(path, content))
+    if not paths:
+        raise DataError(f"{path} has no train and no val: name the folders of their images")
+    return Described(path, _names(path, content), paths, (path, *lists), _keypoint_values(path, content))
 
 
 def _keypoint_values(path: Path, content: Mapping[str, Any]) -> int | None:
@@ -150,7 +150,7 @@ def _names(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _base(root: Path, path: Path, content: Mapping[str, Any]) -> Path:
-    """What the paths are relative to: `path` where it is a folder of this data set, else where the file lies."""
+    """What the paths are relative to: `path` where it is a folder of this dataset, else where the file lies."""
     stated = content.get("path", "")
     if not isinstance(stated, str) or not stated.strip() or "\0" in stated:
         return root
@@ -181,11 +181,11 @@ def _place(images: ImagePaths, base: Path, stated: object, where: str) -> Path:
     return path
 
 
-def _pictures(images: ImagePaths, place: Path, split: str, where: str) -> list[Path]:
+def _images(images: ImagePaths, place: Path, split: str, where: str) -> list[Path]:
     if place.is_dir():
-        return folders.pictures_below(place)
+        return folders.images_below(place)
     if not place.is_file():
-        raise DataError(f"{where}: there is no {place}: give the folder of its pictures")
+        raise DataError(f"{where}: there is no {place}: give the folder of its images")
     return darknet.listed_images(images, place, split)
 
 
@@ -202,13 +202,13 @@ def _by_folders(root: Path) -> Described:
             f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"
         )
     names = dict(enumerate(class_names.from_file(files[0])))
-    pictures: dict[str, list[Path]] = {}
+    paths: dict[str, list[Path]] = {}
     for images in _image_folders(root):
         inner = {split: path for path in folders.sub_folders(images) if (split := split_named(path.name))}
         own = split_named(images.parent.name) if images.parent != root else None
         for split, path in ({own: images} if own else inner or {WHOLE: images}).items():
-            pictures[split] = folders.pictures_below(path)
-    return Described(files[0], names, pictures, files)
+            paths[split] = folders.images_below(path)
+    return Described(files[0], names, paths, files)
 
 
 def _image_folders(root: Path) -> list[Path]:
@@ -224,5 +224,5 @@ def _image_folders(root: Path) -> list[Path]:
 def _holds_other_files(labels: Path) -> bool:
     """Whether there are images in place of text, which are masks, or XML, which is VOC's."""
     files = list(folders.files_below(labels))
-    others = any(folders.is_picture(path) or path.suffix.lower() == ".xml" for path in files)
+    others = any(folders.is_image(path) or path.suffix.lower() == ".xml" for path in files)
     return others and not any(path.suffix.lower() == ".txt" for path in files)

@@ -8,17 +8,17 @@ import numpy as np
 
 from mobilevit import class_tables
 from mobilevit.data import decoding
-from mobilevit.data.examination import Broken
 from mobilevit.data.finding import Finding, Severity, inside, listed
+from mobilevit.data.image_inspection import Broken
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files
 from mobilevit.datasets.classes_txt import NamedClasses
-from mobilevit.errors import DataError, PictureError
+from mobilevit.errors import DataError, ImageError
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.tasks.segmentation import instances
 from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import IGNORED, JPEG, MAX_CLASSES, UNKNOWN, Coding, Colour, is_jpeg
+from mobilevit.tasks.segmentation.target import IGNORED, JPEG, MAX_CLASSES, UNKNOWN, Coding, Color, is_jpeg
 
 FILE = class_files.OWN
 READ_MASKS = 1000  # that are looked at where no file says what the classes are: about two seconds
@@ -47,7 +47,7 @@ def from_file(path: Path) -> ClassList:
     return ClassList(labels(listing.names), coding, listing.notes)
 
 
-def _ignored_color(path: Path, listing: NamedClasses) -> Colour | None:
+def _ignored_color(path: Path, listing: NamedClasses) -> Color | None:
     """The color to leave out. Where all colors are grays, a value is one of them."""
     values = listing.ignored_values
     if not values:
@@ -98,7 +98,7 @@ def of_voc(root: Path, masks: Sequence[Path]) -> ClassList:
 class _Looked:
     """What is in some of the masks."""
 
-    colors: Sequence[Colour]  # of those that have any, ascending
+    colors: Sequence[Color]  # of those that have any, ascending
     values: Sequence[set[int]]  # of each of the others
     share: str  # for people: " of 1,000 masks", where these are not all
 
@@ -120,14 +120,14 @@ def _look(root: Path, masks: Sequence[Path]) -> _Looked:
     return _Looked(colors, [values for _, values in readable if values], share)
 
 
-def values_of(path: Path) -> tuple[set[Colour], set[int]] | Broken:
-    """The colours of a mask, where it has any, or its values; or why it cannot be read. DataError for a JPEG."""
+def values_of(path: Path) -> tuple[set[Color], set[int]] | Broken:
+    """The colors of a mask, where it has any, or its values; or why it cannot be read. DataError for a JPEG."""
     try:
         with decoding.opened(path) as source:
             if is_jpeg(source):
                 raise DataError(f"{path} {JPEG}")
             stored = source.values()
-    except PictureError as error:
+    except ImageError as error:
         return Broken.by(path, error)
     if stored.ndim == 3 and (stored != stored[..., :1]).any():
         packed = np.unique(stored.astype(np.int64) @ (65536, 256, 1)).tolist()

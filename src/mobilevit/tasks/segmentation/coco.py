@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from mobilevit.data.finding import Finding
 from mobilevit.data.splitting import SPLIT_NAMES
-from mobilevit.datasets.annotation import checked_names, written
+from mobilevit.datasets.annotation_records import checked_names, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.notes import Notes
 from mobilevit.datasets.outlines import as_float, is_number, unpacked
+from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 from mobilevit.spec import labels
@@ -113,7 +113,7 @@ class _Painter:
                     document.path, path, self.coding, tuple(objects[key]), sizes[key], self.unlabeled
                 )
             else:
-                notes.add("missing-picture", path)
+                notes.add("missing-image", path)
         if not masks:
             raise DataError(f"{document.path}: none of its images is there, {next(iter(paths.values()))} first")
         return masks

@@ -1,4 +1,4 @@
-"""A picture with the classes of its pixels laid over it, above a strip that names them."""
+"""An image with the classes of its pixels laid over it, above a strip that names them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from mobilevit.data.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
-from mobilevit.tasks.canvas import SMALLEST_PX, Colour
+from mobilevit.tasks.canvas import SMALLEST_PX, Color
 from mobilevit.tasks.legend import Entry, legend, sheet_legend
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.result import Segmentation
@@ -19,19 +19,19 @@ from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
 Pixels = npt.NDArray[np.float32]  # (H, W, 3), 0-255
 Where = npt.NDArray[np.bool_]  # (H, W)
 
-TINT = 0.5  # how much of a pixel is the colour of its class
+TINT = 0.5  # how much of a pixel is the color of its class
 NAMED = 11  # most classes in the strip
 LISTED = 40  # most classes in the legend of a sheet
 BACKGROUND = frozenset({"background", "bg", "_background_", "class_0", "void", "unlabelled", "unlabeled"})
 STRIPES = {"wrong": ("#000000", "#ffffff"), "left out": ("#6b7280", "#d5d9df")}
 
 
-def draw(picture: Image.Image, result: Segmentation, truth: Mask | None, classes: Sequence[ClassLabel]) -> Image.Image:
-    """A new RGB picture: `picture`, enlarged or reduced to be seen well, tinted by class, and a strip below.
+def draw(image: Image.Image, result: Segmentation, truth: Mask | None, classes: Sequence[ClassLabel]) -> Image.Image:
+    """A new RGB image: `image`, enlarged or reduced to be seen well, tinted by class, and a strip below.
 
     With a truth that is drawn too, beside or below, and what the prediction has wrong is striped.
     """
-    view = canvas.shown(picture)
+    view = canvas.shown(image)
     predicted = smooth(result.coarse, view.size)
     if truth is None:
         drawn, shares = tinted(view, predicted, classes or result.labels), _shares(predicted)
@@ -41,10 +41,10 @@ def draw(picture: Image.Image, result: Segmentation, truth: Mask | None, classes
     return canvas.above(drawn, legend(entries, max(SMALLEST_PX, drawn.width)))
 
 
-def draw_target(picture: Image.Image, target: Mask, classes: Sequence[ClassLabel]) -> Image.Image:
-    """The picture tinted by the classes of its mask, pixels that count for nothing striped."""
-    mask = maps.resized(target.read(), picture.size)
-    return _striped(tinted(picture, mask, classes), mask == IGNORED, "left out")
+def draw_target(image: Image.Image, target: Mask, classes: Sequence[ClassLabel]) -> Image.Image:
+    """The image tinted by the classes of its mask, pixels that count for nothing striped."""
+    mask = maps.resized(target.read(), image.size)
+    return _striped(tinted(image, mask, classes), mask == IGNORED, "left out")
 
 
 def target_legend(dataset: Dataset, width: int) -> Image.Image:
@@ -70,34 +70,34 @@ def smooth(classes: Classes, size: tuple[int, int]) -> Classes:
     return np.asarray(present[grown.argmax(axis=0)])
 
 
-def tinted(picture: Image.Image, classes: Classes, labels: Sequence[ClassLabel]) -> Image.Image:
-    """The picture in the colours of `classes` (H, W), with a line along the edge of each region.
+def tinted(image: Image.Image, classes: Classes, labels: Sequence[ClassLabel]) -> Image.Image:
+    """The image in the colors of `classes` (H, W), with a line along the edge of each region.
 
-    The background, if the first class is called so, keeps its own colours.
+    The background, if the first class is called so, keeps its own colors.
     """
     table = np.zeros((256, 4), np.float32)  # red, green, blue, and how much of it
     for index in range(first_tinted(labels), len(labels)):
-        table[index] = *colour_of(index, labels), TINT
-    colours = table[classes]
-    strength = np.where(_edges(classes) & (colours[..., 3] > 0), 1.0, colours[..., 3])[..., None]
-    return _mixed(picture, colours[..., :3], strength)
+        table[index] = *color_of(index, labels), TINT
+    colors = table[classes]
+    strength = np.where(_edges(classes) & (colors[..., 3] > 0), 1.0, colors[..., 3])[..., None]
+    return _mixed(image, colors[..., :3], strength)
 
 
 def first_tinted(labels: Sequence[ClassLabel]) -> int:
     return int(bool(labels) and labels[0].name.casefold() in BACKGROUND)
 
 
-def colour_of(index: int, labels: Sequence[ClassLabel]) -> Colour:
+def color_of(index: int, labels: Sequence[ClassLabel]) -> Color:
     place = index - first_tinted(labels)
-    return canvas.class_colour({0: MAGENTA, MAGENTA: 0}.get(place, place))
+    return canvas.class_color({0: MAGENTA, MAGENTA: 0}.get(place, place))
 
 
-MAGENTA = 3  # among the colours; it goes first, because hardly anything in a photograph has it
+MAGENTA = 3  # among the colors; it goes first, because hardly anything in a photograph has it
 
 
-def _mixed(picture: Image.Image, colours: Pixels, strength: Pixels) -> Image.Image:
-    pixels = np.asarray(picture, np.float32)
-    return Image.fromarray(np.rint(pixels + (colours - pixels) * strength).astype(np.uint8))
+def _mixed(image: Image.Image, colors: Pixels, strength: Pixels) -> Image.Image:
+    pixels = np.asarray(image, np.float32)
+    return Image.fromarray(np.rint(pixels + (colors - pixels) * strength).astype(np.uint8))
 
 
 def _edges(classes: Classes) -> Where:
@@ -112,7 +112,7 @@ def _edges(classes: Classes) -> Where:
 def _compared(
     view: Image.Image, predicted: Classes, truth: Classes, classes: Sequence[ClassLabel]
 ) -> tuple[Image.Image, list[Entry]]:
-    """Prediction and truth in one picture, and the words of its strip."""
+    """Prediction and truth in one image, and the words of its strip."""
     valid = truth != IGNORED
     wrong, left_out = valid & (predicted != truth), ~valid
     panels = [
@@ -151,18 +151,18 @@ def _percent(share: float) -> str:
 def _class_swatch(index: int, labels: Sequence[ClassLabel], side: int) -> Image.Image:
     if index < first_tinted(labels):
         return Image.new("RGB", (side, side), canvas.TRACK)
-    return Image.new("RGB", (side, side), colour_of(index, labels))
+    return Image.new("RGB", (side, side), color_of(index, labels))
 
 
-def _striped(picture: Image.Image, where: Where, kind: str) -> Image.Image:
+def _striped(image: Image.Image, where: Where, kind: str) -> Image.Image:
     """Diagonal stripes over some of the pixels."""
-    stripe = max(2, round(max(picture.size) / 160))
-    return _mixed(picture, _stripes(picture.size, stripe, kind), np.where(where, 0.8, 0.0)[..., None])
+    stripe = max(2, round(max(image.size) / 160))
+    return _mixed(image, _stripes(image.size, stripe, kind), np.where(where, 0.8, 0.0)[..., None])
 
 
 def _stripes(size: tuple[int, int], stripe: int, kind: str) -> Pixels:
     diagonal = np.add.outer(np.arange(size[1]), np.arange(size[0])) // stripe % 3 == 0
-    one, other = (np.array(list(bytes.fromhex(colour[1:])), np.float32) for colour in STRIPES[kind])
+    one, other = (np.array(list(bytes.fromhex(color[1:])), np.float32) for color in STRIPES[kind])
     return np.where(diagonal[..., None], one, other)
 
 
@@ -170,15 +170,15 @@ def _stripes_swatch(kind: str, side: int) -> Image.Image:
     return Image.fromarray(_stripes((side, side), max(2, side // 6), kind).astype(np.uint8))
 
 
-def _titled(picture: Image.Image, title: str) -> Image.Image:
+def _titled(image: Image.Image, title: str) -> Image.Image:
     """The word in the upper left corner."""
-    font = canvas.letters(round(0.7 * canvas.letter_px(picture.width)), bold=True)
+    font = canvas.letters(round(0.7 * canvas.letter_px(image.width)), bold=True)
     pad = font.size // 2
-    pen = ImageDraw.Draw(picture, "RGBA")
+    pen = ImageDraw.Draw(image, "RGBA")
     left, top, right, bottom = pen.textbbox((2 * pad, 2 * pad), title, font)
     pen.rounded_rectangle((left - pad, top - pad, right + pad, bottom + pad), pad, "#1f2933c8")
     pen.text((2 * pad, 2 * pad), title, "#ffffff", font)
-    return picture
+    return image
 
 
 def _side_by_side(panels: Sequence[Image.Image]) -> Image.Image:

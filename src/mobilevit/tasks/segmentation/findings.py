@@ -1,4 +1,4 @@
-"""What to say about the masks of a data set; the pictures themselves are the doctor's."""
+"""What to say about the masks of a dataset; the images themselves are the doctor's."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mobilevit.data import decoding
 from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.examination import Broken, decodes
 from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
+from mobilevit.data.image_inspection import Broken, decodes
 from mobilevit.data.sample import Dataset, Sample
 from mobilevit.data.splitting import evenly
 from mobilevit.data.threads import in_threads
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.tasks.segmentation import class_list, instances
 from mobilevit.tasks.segmentation.target import Mask, size_problem
 
@@ -60,7 +60,7 @@ def _size(sample: Sample) -> tuple[Path, str]:
     mask: Mask = sample.target
     try:
         size, wanted = mask.size, decoding.header(sample.path).size
-    except PictureError:
+    except ImageError:
         return mask.path, ""
     return mask.path, "" if size == wanted else size_problem(size, wanted)
 
@@ -70,7 +70,7 @@ def _examine(sample: Sample) -> Examined:
     try:
         width, height = mask.size
         return Examined(mask.path, width * height, dict(mask.counts()))
-    except PictureError as error:
+    except ImageError as error:
         return Examined(mask.path, 0, {}, str(error).removeprefix(f"{printable(mask.path)}: "))
 
 
@@ -98,7 +98,7 @@ def _wrong_sizes(dataset: Dataset, sizes: Sequence[tuple[Path, str]]) -> Iterato
     wrong = [(path, problem) for path, problem in sizes if problem]
     if wrong:
         count = counted(len(wrong), "mask")
-        message = f"{count} of another size than the picture: {_first(dataset, wrong)}"
+        message = f"{count} of another size than the image: {_first(dataset, wrong)}"
         yield Finding("error", "mask-size", message, tuple(path for path, _ in wrong))
 
 
@@ -164,7 +164,7 @@ def _nothing_to_measure(dataset: Dataset, read: dict[str, list[Examined]]) -> It
 
 def _hint_of_255(dataset: Dataset, present: set[int]) -> str:
     coding = dataset.splits["train"][0].target.coding
-    if present == {0} and len(dataset.classes) == 2 and not coding.colours:
+    if present == {0} and len(dataset.classes) == 2 and not coding.colors:
         dark, white = (label.name for label in dataset.classes)
         lines = f"'{dark} 0 0 0' and '{white} 255 255 255'"
         return f"255 is left out; if it is white for '{white}', write {lines} in classes.txt"

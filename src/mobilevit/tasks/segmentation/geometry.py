@@ -1,4 +1,4 @@
-"""Which part of a picture and its mask training sees."""
+"""Which part of an image and its mask training sees."""
 
 import math
 
@@ -7,10 +7,10 @@ import numpy as np
 from mobilevit.data.transforms import AugmentConfig, Box, Geometry, Size
 
 
-def train_geometry(rng: np.random.Generator, size: Size, size_px: int, config: AugmentConfig) -> Geometry:
-    """A random resize and crop in one step, mirrored or not; the crop lies inside the picture: nothing is padded."""
+def train_geometry(rng: np.random.Generator, size: Size, image_size: int, config: AugmentConfig) -> Geometry:
+    """A random resize and crop in one step, mirrored or not; the crop lies inside the image: nothing is padded."""
     flip = bool(rng.random() < 0.5) and config.flip
-    return Geometry(size, random_crop(rng, size, config), (size_px, size_px), flip, reduced=True)
+    return Geometry(size, random_crop(rng, size, config), (image_size, image_size), flip, reduced=True)
 
 
 def smallest_crop(size: Size, config: AugmentConfig) -> int:
@@ -24,7 +24,7 @@ def random_crop(rng: np.random.Generator, size: Size, config: AugmentConfig) -> 
     The official code resizes the short side to U(1/2, 2) times the crop, and to the crop where that is more: of the
     short side a crop then keeps from a half to all, and all in a third of the cases. So it is here for a
     `crop_area_min` of 1/4 and a `crop_ratio_max` of 1, the paper's; other values move the half to its root. Ratios
-    beyond 1 let a crop be the whole of a picture that is not square, as evaluation sees it.
+    beyond 1 let a crop be the whole of an image that is not square, as evaluation sees it.
     """
     log_ratio = math.log(config.crop_ratio_max)
     ratio = math.exp(rng.uniform(-log_ratio, log_ratio))

@@ -9,7 +9,7 @@ from mobilevit.tasks.base import Loss
 from mobilevit.tasks.segmentation.target import IGNORED
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary head's loss beside the main one (official code)
-PIXELS = 65536.0  # of a picture of 256 x 256: keeps totals and counts in the range of a classifier's
+PIXELS = 65536.0  # of an image of 256 x 256: keeps totals and counts in the range of a classifier's
 
 
 def cross_entropy(

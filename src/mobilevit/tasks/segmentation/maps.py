@@ -7,7 +7,7 @@ from mobilevit.tasks.segmentation.target import Classes
 
 
 def resized(classes: Classes, size: tuple[int, int]) -> Classes:
-    """(h, w) to (H, W) for a `size` of (W, H): each pixel has the class of the one that its centre falls upon."""
+    """(h, w) to (H, W) for a `size` of (W, H): each pixel has the class of the one that its center falls upon."""
     height, width = classes.shape
     rows, columns = nearest(height, size[1]), nearest(width, size[0])
     return classes.take(rows, axis=0).take(columns, axis=1)
@@ -23,5 +23,5 @@ def areas(classes: Classes, size: tuple[int, int], num_classes: int) -> NDArray[
 
 
 def nearest(length: int, wanted: int) -> NDArray[np.int64]:
-    """(wanted,) for each of `wanted` pixels the one of `length` that its centre falls upon."""
+    """(wanted,) for each of `wanted` pixels the one of `length` that its center falls upon."""
     return (2 * np.arange(wanted, dtype=np.int64) + 1) * length // (2 * wanted)

@@ -1,7 +1,7 @@
-"""Gathers what the scores of a segmenter need: each picture's confusion matrix, and the maps of a few chosen ones.
+"""Gathers what the scores of a segmenter need: each image's confusion matrix, and the maps of a few chosen ones.
 
-Every picture counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
-order of the pictures, on how they were divided between processes, or on whether two of these saw the same one.
+Every image counts at its own size: the map grows to the mask by nearest. What is computed does not depend on the
+order of the images, on how they were divided between processes, or on whether two of these saw the same one.
 """
 
 import heapq
@@ -19,11 +19,11 @@ from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.scores import Counts, SegmentationScores
 from mobilevit.tasks.segmentation.target import IGNORED, Classes
 
-KEPT = 32  # pictures whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
+KEPT = 32  # images whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
 
 
 class SegmentationMetric:
-    """Takes "classes" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
+    """Takes "class_map" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
@@ -32,7 +32,7 @@ class SegmentationMetric:
         self._examples: list[Entry] = []
 
     def update(self, outputs: Outputs, targets: Sequence[Classes], indices: Tensor) -> None:
-        predicted: Classes = outputs["classes"].numpy().astype(np.uint8)
+        predicted: Classes = outputs["class_map"].numpy().astype(np.uint8)
         for coarse, truth, index in zip(predicted, targets, indices.tolist(), strict=True):
             fine = maps.resized(coarse, (truth.shape[1], truth.shape[0]))
             confusion = confusion_of(fine, truth, len(self.classes))
@@ -73,7 +73,7 @@ class SegmentationMetric:
 
 
 class Part(NamedTuple):
-    """What one picture adds to the confusion matrix: few classes are in a picture, and most of its matrix is zero."""
+    """What one image adds to the confusion matrix: few classes are in an image, and most of its matrix is zero."""
 
     places: npt.NDArray[np.int32]  # in the flat matrix
     pixels: npt.NDArray[np.int32]
@@ -105,7 +105,7 @@ def _scatter(index: int) -> float:
 
 
 class Entry:
-    """A picture kept with its map. The larger `rank`, the sooner it makes room for another."""
+    """An image kept with its map. The larger `rank`, the sooner it makes room for another."""
 
     __slots__ = ("classes", "index", "rank")
 
@@ -118,7 +118,7 @@ class Entry:
 
     @property
     def sample(self) -> tuple[int, Outputs]:
-        return self.index, {"classes": torch.from_numpy(self.classes)[None]}
+        return self.index, {"class_map": torch.from_numpy(self.classes)[None]}
 
 
 def _keep(heap: list[Entry], entry: Entry) -> None:

@@ -48,16 +48,16 @@ class PaintedMask(Mask):
 
     @property
     def name(self) -> str:
-        return f"{self.path}: the outlines in {self.picture.name}"
+        return f"{self.path}: the outlines in {self.image.name}"
 
     @property
     def size(self) -> Size:
-        with decoding.opened(self.picture) as source:
+        with decoding.opened(self.image) as source:
             stored, upright = source.image.size, source.header.size
         return upright if self.stated_size in (None, stored) else self.stated_size or upright
 
     def read(self) -> Classes:
-        with decoding.opened(self.picture) as source:
+        with decoding.opened(self.image) as source:
             stored, upright = source.image.size, source.header.size
             orientation = source.image.getexif().get(ExifTags.Base.Orientation, 1) if stored != upright else 1
         size = self.stated_size or upright

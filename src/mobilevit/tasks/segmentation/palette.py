@@ -1,9 +1,9 @@
-"""The 256 colours of masks."""
+"""The 256 colors of masks."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
-def _colour(index: int) -> Colour:
+def _color(index: int) -> Color:
     """Pascal VOC's rule: bits 0, 3, 6 of the index are red, 1, 4, 7 green and 2, 5 blue, the highest bits first."""
     parts = [0, 0, 0]
     for place in range(8):
@@ -11,5 +11,5 @@ def _colour(index: int) -> Colour:
     return parts[0], parts[1], parts[2]
 
 
-PALETTE: tuple[Colour, ...] = tuple(_colour(index) for index in range(256))
+PALETTE: tuple[Color, ...] = tuple(_color(index) for index in range(256))
 """Pascal VOC's: every viewer shows masks of up to 21 classes as people know them, and 256 are told apart."""

@@ -28,7 +28,7 @@ Masks = Mapping[Path, Mask]  # of each image
 
 
 @dataclass(frozen=True)
-class Format:
+class MaskFormat:
     """One way to lay out images and masks."""
 
     fits: Callable[[Path], bool]
@@ -54,7 +54,7 @@ class Layout:
         masks = {split: part.masks for split, part in found.items() if part.masks}
         if not masks:
             left_out = [f". {note.message}" for note in notes]
-            raise DataError(f"no picture of {root} has a mask of its name{''.join(left_out)}")
+            raise DataError(f"no image of {root} has a mask of its name{''.join(left_out)}")
         return masks, notes
 
     def read(self, root: Path) -> Stated:
@@ -74,25 +74,27 @@ class Layout:
 FOLDERS, CAMVID, BESIDE = (Layout(layout.matched_splits) for layout in (pairs, camvid, beside))
 VOC = Layout(voc.matched, lambda root: (*voc.lists(root).values(), *voc.companions(root)), class_list.of_voc)
 FORMATS = {
-    "masks": Format(
+    "masks": MaskFormat(
         pairs.are_named,
         FOLDERS.read,
         "images/ and masks/ in it, in its train/ and val/, or each with train/ and val/",
         FOLDERS,
     ),
-    "voc": Format(voc.recognises, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
-    "camvid": Format(
-        camvid.recognises, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
+    "voc": MaskFormat(voc.recognizes, VOC.read, "JPEGImages/ and SegmentationClass/", VOC),
+    "camvid": MaskFormat(
+        camvid.recognizes, CAMVID.read, "train/ and trainannot/, val/ and valannot/", CAMVID, is_sure=False
     ),
-    "folders": Format(
-        pairs.recognises, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
+    "folders": MaskFormat(
+        pairs.recognizes, FOLDERS.read, "two folders of files with the same names", FOLDERS, is_sure=False
     ),
-    "beside": Format(beside.recognises, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False),
-    "coco": Format(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
+    "beside": MaskFormat(
+        beside.recognizes, BESIDE.read, "a.jpg and a_mask.png in train/ and val/", BESIDE, is_sure=False
+    ),
+    "coco": MaskFormat(coco.fits, coco.read, "COCO's outlines", is_sure=False, is_boxes=True),
 }
 
 
-def recognises(root: Path, *, asked: bool = False) -> bool:
+def recognizes(root: Path, *, asked: bool = False) -> bool:
     """Whether `root` has images and masks in a layout that is known here.
 
     Data for detection too is none, unless segmentation is `asked` for.
@@ -171,9 +173,9 @@ def format_of(root: Path, name: str | None) -> str:
 
 
 def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
-    """Pictures and masks that are left out because the other is missing."""
+    """Images and masks that are left out because the other is missing."""
     where = f" in {split}" if split else ""
-    kinds = (("without-mask", "picture", "mask", part.no_mask), ("without-picture", "mask", "picture", part.no_image))
+    kinds = (("without-mask", "image", "mask", part.no_mask), ("without-image", "mask", "image", part.no_image))
     return [
         Finding(
             "warning",
@@ -193,7 +195,7 @@ def _splits(root: Path, parts: Parts, options: ReadOptions) -> tuple[Mapping[str
     if None in parts:
         return _apart(root, parts[None], named, options)
     if "train" not in named:
-        note = Finding("error", "no-train", "no training pictures: the data set can be evaluated, not trained on")
+        note = Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")
         return {"train": {}, **({} if "val" in named else {"val": named["test"]}), **named}, [note]
     if "val" in named:
         return named, []
@@ -206,10 +208,10 @@ def _splits(root: Path, parts: Parts, options: ReadOptions) -> tuple[Mapping[str
 def _apart(
     root: Path, masks: Masks, named: Mapping[str, Masks], options: ReadOptions
 ) -> tuple[Mapping[str, Masks], list[Finding]]:
-    """Training and val pictures out of those of `masks`, beside what was found."""
+    """Training and val images out of those of `masks`, beside what was found."""
     chosen = split_by_seed({"": list(masks)}, root, fraction=options.val_fraction, seed=options.split_seed)
     train, val = ({path: masks[path] for path in part[""]} for part in chosen)
     if not val:
-        raise DataError(f"{root} has one picture with a mask: none can be spared for val; add pictures")
-    message = f"no val split: it is {counted(len(val), 'picture')}, set apart by names and seed"
+        raise DataError(f"{root} has one image with a mask: none can be spared for val; add images")
+    message = f"no val split: it is {counted(len(val), 'image')}, set apart by names and seed"
     return {**named, "train": train, "val": val}, [Finding("info", "split", message)]

@@ -1,4 +1,4 @@
-"""What a segmenter says about one picture."""
+"""What a segmenter says about one image."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ClassLabel
-from mobilevit.tasks.base import Limits
+from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.target import Classes
@@ -19,7 +19,7 @@ COLUMNS = ("source", "width", "height", "class", "class_id", "pixels", "share") 
 
 
 class Area(NamedTuple):
-    """One class and how much of the picture it covers."""
+    """One class and how much of the image it covers."""
 
     value: int  # in the mask
     id: str
@@ -30,12 +30,12 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """The class of every pixel of a picture. It keeps the map of the network, and grows it when asked."""
+    """The class of every pixel of an image. It keeps the map of the model, and grows it when asked."""
 
-    coarse: Classes  # (h, w) at the network's size
-    labels: tuple[ClassLabel, ...]  # all classes of the network
-    source: str = "<array>"  # a path or an address, where the picture has one
-    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the network's input is known
+    coarse: Classes  # (h, w) at the model's size
+    labels: tuple[ClassLabel, ...]  # all classes of the model
+    source: str = "<array>"  # a path or a URL, where the image has one
+    size: tuple[int, int] = (0, 0)  # (width, height) in pixels; zeros where only the model's input is known
     top_k: int | None = None  # of the areas, how many are told; None: all
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
@@ -43,7 +43,7 @@ class Segmentation:
 
     @property
     def classes(self) -> Classes:
-        """(H, W) uint8 indices of classes, at the size of the picture; made anew each time."""
+        """(H, W) uint8 indices of classes, at the size of the image; made anew each time."""
         return maps.resized(self.coarse, self._size)
 
     @cached_property
@@ -69,7 +69,7 @@ class Segmentation:
 
     def row(self) -> dict[str, str]:
         first, *others = (f"{area.name} {area.share:.1%}" for area in self.areas)
-        row = {"picture": self.source, "largest": first}
+        row = {"image": self.source, "largest": first}
         return {**row, "then": ", ".join(others)} if others else row
 
     def records(self) -> list[dict[str, Any]]:
@@ -78,16 +78,16 @@ class Segmentation:
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def mask(self) -> Image.Image:
-        """A palette picture: its indices are the classes, its colours Pascal VOC's."""
+        """A palette image: its indices are the classes, its colors Pascal VOC's."""
         mask = Image.fromarray(self.classes).convert("L")
-        mask.putpalette([part for colour in PALETTE for part in colour])
+        mask.putpalette([part for color in PALETTE for part in color])
         return mask
 
 
-def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: Limits) -> list[Segmentation]:
-    """(B, H, W) integers, classes among K `labels`, to one result a picture."""
+def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Segmentation]:
+    """(B, H, W) integers, classes among K `labels`, to one result an image."""
     if len(labels) > len(PALETTE):
-        raise WeightsError(f"the network has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
+        raise WeightsError(f"the model has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
     if limits.score_threshold is not None:
         raise UsageError("a class of a pixel has no score: leave out --score-threshold")
     return [Segmentation(coarse, labels, top_k=limits.top_k) for coarse in classes.cpu().numpy().astype(np.uint8)]

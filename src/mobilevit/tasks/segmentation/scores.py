@@ -37,7 +37,7 @@ class SegmentationScores:
 
     classes: tuple[ClassLabel, ...]
     confusion: Counts  # (K, K) pixels, rows the true class, columns the prediction
-    pictures: int
+    images: int
 
     @property
     def primary(self) -> tuple[str, float | None]:
@@ -50,7 +50,7 @@ class SegmentationScores:
 
     @cached_property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """Every class of the network, in its order."""
+        """Every class of the model, in its order."""
         hits, pixels, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
         return tuple(
             ClassScore(
@@ -80,9 +80,9 @@ class SegmentationScores:
     def to_dict(self) -> dict[str, Any]:
         return {
             **self.scalars(),
-            "pictures": self.pictures,
+            "images": self.images,
             "pixels": int(self.confusion.sum()),
-            "classes": [asdict(self.per_class[k]) for k in self.seen],
+            "class_map": [asdict(self.per_class[k]) for k in self.seen],
         }
 
     def threshold(self, criterion: Criterion) -> None:

@@ -1,4 +1,4 @@
-"""The target of a picture: a mask on disk, read when it is needed, and what its values mean."""
+"""The target of an image: a mask on disk, read when it is needed, and what its values mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from mobilevit.data import decoding
 from mobilevit.data.finding import listed
 from mobilevit.datasets.class_files import MAX_CLASSES as MAX_CLASSES
 from mobilevit.datasets.classes_txt import IGNORED as IGNORED
-from mobilevit.errors import PictureError
+from mobilevit.errors import ImageError
 from mobilevit.text import words_of
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Classes = NDArray[np.uint8]  # (H, W): the class of every pixel
 
 UNKNOWN = -1  # in place of a class: no mask may have the value
@@ -24,24 +24,24 @@ UNKNOWN = -1  # in place of a class: no mask may have the value
 
 @dataclass(frozen=True)
 class Coding:
-    """What the values of masks mean. 255 is IGNORED, unless the masks are stored in colours."""
+    """What the values of masks mean. 255 is IGNORED, unless the masks are stored in colors."""
 
     lookup: tuple[int, ...]  # the class of each value from 0; IGNORED and UNKNOWN may stand among them
-    colours: tuple[Colour, ...] = ()  # of each value, where masks are stored in colours
-    ignored: Colour | None = None  # the colour of pixels that count for nothing
+    colors: tuple[Color, ...] = ()  # of each value, where masks are stored in colors
+    ignored: Color | None = None  # the color of pixels that count for nothing
 
     @property
-    def in_grey(self) -> bool:
-        """Whether every colour is a grey: then the values of greyscale masks are colours too."""
-        return bool(self.colours) and all(red == green == blue for red, green, blue in self.colours)
+    def in_gray(self) -> bool:
+        """Whether every color is a gray: then the values of grayscale masks are colors too."""
+        return bool(self.colors) and all(red == green == blue for red, green, blue in self.colors)
 
 
 @dataclass(frozen=True)
 class Mask:
-    """The classes of the pixels of `picture`, stored at `path`."""
+    """The classes of the pixels of `image`, stored at `path`."""
 
     path: Path
-    picture: Path
+    image: Path
     coding: Coding
 
     @property
@@ -56,38 +56,38 @@ class Mask:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height), upright; PictureError where it cannot be opened."""
+        """(width, height), upright; ImageError where it cannot be opened."""
         return decoding.header(self.path).size
 
     def read(self) -> Classes:
-        """(H, W) uint8, IGNORED where a pixel counts for nothing; PictureError where broken or of other values."""
+        """(H, W) uint8, IGNORED where a pixel counts for nothing; ImageError where broken or of other values."""
         with decoding.opened(self.path) as source:
             one_bit, jpeg, palette = source.image.mode == "1", is_jpeg(source), _palette(source)
             stored = source.values()
-        if one_bit and self.coding.in_grey and (255, 255, 255) in self.coding.colours:
+        if one_bit and self.coding.in_gray and (255, 255, 255) in self.coding.colors:
             stored = stored * np.uint8(255)  # its 1 is white
         try:
             return decoded(_in_known_colors(stored, palette, self.coding), self.coding)
         except UnknownValuesError as error:
-            raise PictureError(f"{self.path}: {JPEG if jpeg else error}") from None
+            raise ImageError(f"{self.path}: {JPEG if jpeg else error}") from None
 
     def read_for(self, size: tuple[int, int]) -> Classes:
-        """As `read`, of a picture of this (width, height), upright; PictureError where the mask has another size."""
+        """As `read`, of an image of this (width, height), upright; ImageError where the mask has another size."""
         classes = self.read()
         if classes.shape != size[::-1]:
-            raise PictureError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
+            raise ImageError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
         return classes
 
-    def relabelled(self, mapping: tuple[int, ...]) -> "Mask":
+    def relabeled(self, mapping: tuple[int, ...]) -> "Mask":
         """With class i replaced by class mapping[i]."""
-        return replace(self, coding=_relabelled(self.coding, mapping))
+        return replace(self, coding=_relabeled(self.coding, mapping))
 
     def counts(self) -> Mapping[int, int]:
-        """How many pixels each class has; PictureError as from `read`."""
+        """How many pixels each class has; ImageError as from `read`."""
         try:
             stat = self.path.stat()
         except OSError as error:
-            raise PictureError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
+            raise ImageError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
         return _counts(self, stat.st_mtime_ns, stat.st_size)
 
 
@@ -99,12 +99,12 @@ def _counts(mask: Mask, _mtime_ns: int, _size_bytes: int) -> Mapping[int, int]:
 
 
 @lru_cache(maxsize=64)
-def _relabelled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
-    """The masks of a data set share one coding."""
+def _relabeled(coding: Coding, mapping: tuple[int, ...]) -> Coding:
+    """The masks of a dataset share one coding."""
     return replace(coding, lookup=tuple(mapping[index] if 0 <= index < IGNORED else index for index in coding.lookup))
 
 
-def _palette(mask: decoding.OpenPicture) -> NDArray[np.uint8] | None:
+def _palette(mask: decoding.OpenImage) -> NDArray[np.uint8] | None:
     """(N, 3) the colors of a palette image."""
     colors = mask.image.getpalette("RGB") if mask.image.mode == "P" else None
     return None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
@@ -115,27 +115,27 @@ def _in_known_colors(stored: NDArray[Any], palette: NDArray[np.uint8] | None, co
 
     Programs that make files smaller change the order of a palette, and the indices with it.
     """
-    if palette is None or not coding.colours or coding.in_grey or stored.max() >= len(palette):
+    if palette is None or not coding.colors or coding.in_gray or stored.max() >= len(palette):
         return stored
-    colors, _ = _colour_table(coding)
+    colors, _ = _color_table(coding)
     used = palette[np.unique(stored)].astype(np.int64) @ (65536, 256, 1)
     return palette[stored] if np.isin(used, colors).all() else stored
 
 
-def is_jpeg(mask: decoding.OpenPicture) -> bool:
+def is_jpeg(mask: decoding.OpenImage) -> bool:
     return mask.image.format in ("JPEG", "MPO")
 
 
 JPEG = "is a JPEG, which blurs values: save masks as PNG"
 
 
-def size_problem(mask: tuple[int, ...], picture: tuple[int, int]) -> str:
-    """What to say of a mask whose (width, height) is not its picture's."""
-    if mask == picture[::-1]:
-        hint = "turn it, or was the picture turned by its EXIF orientation after the mask was drawn?"
+def size_problem(mask: tuple[int, ...], image: tuple[int, int]) -> str:
+    """What to say of a mask whose (width, height) is not its image's."""
+    if mask == image[::-1]:
+        hint = "turn it, or was the image turned by its EXIF orientation after the mask was drawn?"
     else:
-        hint = "make it anew at the size of the picture"
-    return f"is {mask[0]} x {mask[1]}, its picture {picture[0]} x {picture[1]}: {hint}"
+        hint = "make it anew at the size of the image"
+    return f"is {mask[0]} x {mask[1]}, its image {image[0]} x {image[1]}: {hint}"
 
 
 class UnknownValuesError(ValueError):
@@ -144,12 +144,12 @@ class UnknownValuesError(ValueError):
 
 def decoded(stored: NDArray[Any], coding: Coding) -> Classes:
     """The classes (H, W) of a mask as it is stored, (H, W) integers or (H, W, 3) RGB; UnknownValuesError."""
-    if stored.ndim == 3 and not coding.colours:
+    if stored.ndim == 3 and not coding.colors:
         if (stored != stored[..., :1]).any():
-            raise UnknownValuesError("is in colours, whose classes are not known: give each a colour in classes.txt")
+            raise UnknownValuesError("is in colors, whose classes are not known: give each a color in classes.txt")
         stored = stored[..., 0]  # a program that stores three channels whatever it is given
-    if stored.ndim == 3 or coding.in_grey:
-        return _by_colour(stored, coding)
+    if stored.ndim == 3 or coding.in_gray:
+        return _by_color(stored, coding)
     return _by_index(stored, coding)
 
 
@@ -188,39 +188,39 @@ def _table(lookup: tuple[int, ...]) -> NDArray[np.int16]:
     return table
 
 
-def _by_colour(stored: NDArray[Any], coding: Coding) -> Classes:
+def _by_color(stored: NDArray[Any], coding: Coding) -> Classes:
     packed = stored.astype(np.int64) * 0x010101 if stored.ndim == 2 else stored.astype(np.int64) @ (65536, 256, 1)
-    colours, classes = _colour_table(coding)
-    place = np.searchsorted(colours, packed).clip(max=len(colours) - 1)
-    strange: NDArray[np.bool_] = colours[place] != packed
+    colors, classes = _color_table(coding)
+    place = np.searchsorted(colors, packed).clip(max=len(colors) - 1)
+    strange: NDArray[np.bool_] = colors[place] != packed
     if strange.any():
         values = np.unique(packed[strange]).tolist()
-        said = _values([f"#{value:06x}" for value in values], "colour")
+        said = _values([f"#{value:06x}" for value in values], "color")
         raise UnknownValuesError(f"{said}: {_remedy(values, set(np.unique(packed).tolist()), coding)}")
     return np.asarray(classes[place])
 
 
 def _remedy(strange: Sequence[int], all_values: set[int], coding: Coding) -> str:
-    """What to do about strange colours: numbers of classes in their place; one; white, which often stands for edges."""
+    """What to do about strange colors: numbers of classes in their place; one; white, which often stands for edges."""
     numbers = {value * 0x010101 for value in range(len(coding.lookup))}
-    doubtful = numbers if coding.in_grey else numbers - {0}  # black among colours is often what has no label
+    doubtful = numbers if coding.in_gray else numbers - {0}  # black among colors is often what has no label
     if doubtful.intersection(strange) and all_values <= {*numbers, WHITE}:
-        if coding.in_grey:
-            return "its values are numbers of classes, and classes.txt has colours: leave the colours out"
-        return "its values are numbers of classes, but three channels are read as colours: save it in greyscale"
+        if coding.in_gray:
+            return "its values are numbers of classes, and classes.txt has colors: leave the colors out"
+        return "its values are numbers of classes, but three channels are read as colors: save it in grayscale"
     if coding.ignored is not None or (len(strange) > 1 and strange[-1] != WHITE) or strange[-1] in doubtful:
-        return "no class has such a colour"
+        return "no class has such a color"
     red, green, blue = strange[-1].to_bytes(3, "big")
-    return f"no class has such a colour; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
+    return f"no class has such a color; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
 
 
 WHITE = 0xFFFFFF
 
 
 @lru_cache(maxsize=64)
-def _colour_table(coding: Coding) -> tuple[NDArray[np.int64], Classes]:
-    """Colours as numbers, ascending, and the class of each."""
-    pairs = dict(zip(coding.colours, coding.lookup, strict=True))
+def _color_table(coding: Coding) -> tuple[NDArray[np.int64], Classes]:
+    """Colors as numbers, ascending, and the class of each."""
+    pairs = dict(zip(coding.colors, coding.lookup, strict=True))
     if coding.ignored is not None:
         pairs[coding.ignored] = IGNORED
     numbers = {(red << 16) + (green << 8) + blue: index for (red, green, blue), index in pairs.items()}

@@ -16,12 +16,21 @@ from mobilevit.data.transforms import AugmentConfig, Geometry, Size
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import Finding, Interface, Limits, Loss, LossOptions, Outputs, Question, ReadOptions
+from mobilevit.tasks.base import (
+    ExplanationTarget,
+    Finding,
+    Interface,
+    Loss,
+    LossOptions,
+    Outputs,
+    ReadOptions,
+    ResultOptions,
+)
 from mobilevit.tasks.segmentation import drawing, geometry, reader, result
+from mobilevit.tasks.segmentation.explanation_target import question
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
-from mobilevit.tasks.segmentation.question import question
 from mobilevit.tasks.segmentation.target import Classes, Mask
 
 
@@ -32,19 +41,19 @@ class SegmentationTask:
     counted = "pixels"
     counts_images = False
     cuts_images = False
-    size_px = 512
+    image_size = 512
     label_smoothing = 0.0
     data_formats: Sequence[str] = tuple(reader.FORMATS)
     layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
-        outputs={"classes": "the index of the class of every pixel, at the size of the input"},
-        left_to_do=("Enlarge the map to the size of the original picture by nearest, so that indices stay whole.",),
+        outputs={"class_map": "the index of the class of every pixel, at the size of the input"},
+        left_to_do=("Enlarge the map to the size of the original image by nearest, so that indices stay whole.",),
         thresholds={},
         agreement="pixels",
     )
 
-    def recognises(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognises(root, asked=asked)
+    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
+        return reader.recognizes(root, asked=asked)
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         return reader.read(root, options)
@@ -52,27 +61,27 @@ class SegmentationTask:
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset, thorough=thorough)
 
-    def occurrences(self, target: Mask) -> Mapping[int, int]:
+    def class_counts(self, target: Mask) -> Mapping[int, int]:
         return target.counts()
 
     def files(self, target: Mask) -> Sequence[Path]:
         return target.files
 
     def relabel(self, target: Mask, mapping: Sequence[int]) -> Mask:
-        return target.relabelled(tuple(mapping))
+        return target.relabeled(tuple(mapping))
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
         raise UsageError("a segmenter has no anchors: leave out --anchors data, or the recipe that says it")
 
     def train_geometry(
-        self, rng: np.random.Generator, size: Size, target: Mask, size_px: int, config: AugmentConfig
+        self, rng: np.random.Generator, size: Size, target: Mask, image_size: int, config: AugmentConfig
     ) -> Geometry:
-        return geometry.train_geometry(rng, size, size_px, config)
+        return geometry.train_geometry(rng, size, image_size, config)
 
     def smallest_crop(self, size: Size, config: AugmentConfig) -> int:
         return geometry.smallest_crop(size, config)
 
-    def seen(self, target: Mask, geometry: Geometry) -> Classes:
+    def transform_target(self, target: Mask, geometry: Geometry) -> Classes:
         """(S, S) uint8 for a geometry that makes squares of S."""
         return np.array(geometry.mask(fromarray(target.read_for(geometry.source))))
 
@@ -81,50 +90,50 @@ class SegmentationTask:
         return torch.from_numpy(np.stack(targets))
 
     def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
-        """None: pictures change one by one, with their masks."""
+        """None: images change one by one, with their masks."""
         if BatchAugment.active(config):
             changed = ("randaugment", "mixup", "cutmix", "erasing")
             options = " and ".join(f"--{name}" for name in changed if getattr(config, name))
-            raise UsageError(f"{options} would change pictures and not their masks: leave out for segmentation")
+            raise UsageError(f"{options} would change images and not their masks: leave out for segmentation")
         return None
 
     def loss(self, raw: SegmentationOutput, targets: Tensor, options: LossOptions) -> Loss:
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def finish(self, raw: SegmentationOutput) -> dict[str, Tensor]:
+    def postprocess(self, raw: SegmentationOutput) -> dict[str, Tensor]:
         """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
-        return {"classes": raw.logits.argmax(dim=1).to(torch.int32)}
+        return {"class_map": raw.logits.argmax(dim=1).to(torch.int32)}
 
     def decode(
         self,
         outputs: Outputs,
         spec: ModelSpec,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: ResultOptions = ResultOptions(),  # noqa: B008 (frozen)
     ) -> list[result.Segmentation]:
-        return result.decode(outputs["classes"], spec.classes, limits)
+        return result.decode(outputs["class_map"], spec.classes, limits)
 
-    def columns(self, spec: ModelSpec, limits: Limits) -> Sequence[str]:
+    def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
-    def agree(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
         """The share of equal pixels."""
-        return (outputs["classes"] == reference["classes"]).float().mean(dim=(1, 2))
+        return (outputs["class_map"] == reference["class_map"]).float().mean(dim=(1, 2))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> Question:
+    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
         return question(outputs, spec, class_index, number)
 
-    def truth(self, target: Mask) -> Classes:
-        """(H, W) uint8 at the size of the picture."""
-        return target.read_for(decoding.header(target.picture).size)
+    def load_target(self, target: Mask) -> Classes:
+        """(H, W) uint8 at the size of the image."""
+        return target.read_for(decoding.header(target.image).size)
 
     def metric(self, spec: ModelSpec) -> SegmentationMetric:
         return SegmentationMetric(spec.classes)
 
-    def draw(self, picture: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
-        return drawing.draw(picture, result, truth, classes)
+    def draw(self, image: Image, result: Any, truth: Any = None, classes: Sequence[ClassLabel] = ()) -> Image:
+        return drawing.draw(image, result, truth, classes)
 
     def legend(self, dataset: Dataset, width: int) -> Image | None:
         return drawing.target_legend(dataset, width)
 
-    def draw_target(self, picture: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
-        return drawing.draw_target(picture, target, classes)
+    def draw_target(self, image: Image, target: Mask, classes: Sequence[ClassLabel]) -> Image:
+        return drawing.draw_target(image, target, classes)

@@ -14,22 +14,22 @@ from mobilevit.datasets.pairs import Matched, Pair
 from mobilevit.datasets.text_files import read_text
 from mobilevit.errors import DataError
 
-PICTURES, LISTS = "JPEGImages", Path("ImageSets", "Segmentation")
+IMAGES, LISTS = "JPEGImages", Path("ImageSets", "Segmentation")
 MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the first with images: labelme's older one has arrays
 MAX_BYTES = 2**26  # of a list
 WHOLE = "trainval"  # read where one of its halves has no list
 
 
-def recognises(root: Path) -> bool:
-    return (root / PICTURES).is_dir() and any((root / name).is_dir() for name in MASKS)
+def recognizes(root: Path) -> bool:
+    return (root / IMAGES).is_dir() and any((root / name).is_dir() for name in MASKS)
 
 
 def matched(root: Path) -> dict[str | None, Matched]:
-    """The pictures of each list with their masks; under None those that are still to be split."""
-    whole = pairs.matched(Pair(root / PICTURES, _masks(root)))
+    """The images of each list with their masks; under None those that are still to be split."""
+    whole = pairs.matched(Pair(root / IMAGES, _masks(root)))
     found = lists(root)
     if not found:
-        return {None: Matched(whole.masks, (), whole.no_image)}  # pictures for boxes alone are no mistake
+        return {None: Matched(whole.masks, (), whole.no_image)}  # images for boxes alone are no mistake
     return {split: _of_list(root, path, whole) for split, path in found.items()}
 
 
@@ -37,11 +37,9 @@ def _masks(root: Path) -> Path:
     """The folder of the masks; DataError where none holds images."""
     there = [root / name for name in MASKS if (root / name).is_dir()]
     if not there:
-        raise DataError(
-            f"{root} has no folder {MASKS[0]} beside {PICTURES}, so it is not laid out as Pascal VOC's masks"
-        )
+        raise DataError(f"{root} has no folder {MASKS[0]} beside {IMAGES}, so it is not laid out as Pascal VOC's masks")
     for folder in there:
-        if folders.pictures_below(folder):
+        if folders.images_below(folder):
             return folder
     suffixes = sorted({path.suffix for folder in there for path in folders.files_below(folder)})
     holds = f"files of other kinds ({listed(suffixes)})" if suffixes else "nothing"
@@ -49,7 +47,7 @@ def _masks(root: Path) -> Path:
 
 
 def lists(root: Path) -> dict[str | None, Path]:
-    """The list of each split; under None that of training and val pictures, where one of the two has none.
+    """The list of each split; under None that of training and val images, where one of the two has none.
 
     A list of another name, such as CVAT's default.txt, counts where it is the only one.
     """
@@ -79,17 +77,17 @@ def _of_list(root: Path, path: Path, whole: Matched) -> Matched:
 def _image(root: Path, line: str, images: Mapping[str, Path]) -> Path:
     """By the whole line, or else by its first word."""
     names = (_stem(line), _stem(line.split()[0]))
-    return next((images[name] for name in names if name in images), root / PICTURES / f"{names[1]}.jpg")
+    return next((images[name] for name in names if name in images), root / IMAGES / f"{names[1]}.jpg")
 
 
 def _lines(path: Path) -> Sequence[str]:
     lines = [line.strip() for line in read_text(path, MAX_BYTES).splitlines() if line.strip()]
     if not lines:
-        raise DataError(f"{path} is empty: write the name of a picture on each line, or remove the file")
+        raise DataError(f"{path} is empty: write the name of an image on each line, or remove the file")
     return lines
 
 
 def _stem(word: str) -> str:
     """The name in "2007_000032", "2007_000032.jpg" and "/JPEGImages/2007_000032.jpg"."""
     name = word.replace("\\", "/").rsplit("/", 1)[-1]
-    return name.rsplit(".", 1)[0] if folders.is_picture(name) else name
+    return name.rsplit(".", 1)[0] if folders.is_image(name) else name
