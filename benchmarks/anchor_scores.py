@@ -32,10 +32,10 @@ import numpy as np
 import torch
 import tyro
 
-from mobilevit.data.loader import ImageDataset, eval_loader
-from mobilevit.data.transforms import prepare
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.digit_scenes import write_boxes
-from mobilevit.tasks.base import ReadOptions
+from mobilevit.images.transforms import prepare
+from mobilevit.loading.loader import ImageDataset, eval_loader
 from mobilevit.tasks.detection.crops import Seen, collate
 from mobilevit.tasks.detection.loss import NEGATIVES
 from mobilevit.tasks.detection.matching import match

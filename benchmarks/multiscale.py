@@ -22,8 +22,13 @@ import torch
 import tyro
 from torch.nn import functional
 
-from mobilevit.data.loader import ImageDataset, train_loader
-from mobilevit.data.multiscale import (
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Batch, Sample
+from mobilevit.images.transforms import AugmentConfig, prepare
+from mobilevit.inspection import info
+from mobilevit.loading.loader import ImageDataset, train_loader
+from mobilevit.loading.multiscale import (
     MultiScaleConfig,
     MultiScaleSampler,
     Resolution,
@@ -31,13 +36,8 @@ from mobilevit.data.multiscale import (
     expected_epoch,
     resolutions,
 )
-from mobilevit.data.sample import Batch, Sample
-from mobilevit.data.transforms import AugmentConfig, prepare
-from mobilevit.inspection import info
 from mobilevit.models.table import build
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
 from mobilevit.tasks.classification.task import ClassificationTask
 
 PREDICTED: dict[RuleName, float] = {
@@ -84,7 +84,7 @@ class Trial:
     """Training by one rule: its own model, optimizer and place in its schedule."""
 
     def __init__(self, rule: RuleName, options: Options) -> None:
-        samples = reader.read(options.data, ReadOptions()).splits["train"]
+        samples = class_folders.read(options.data, ReadOptions()).splits["train"]
         config = MultiScaleConfig(sampler=rule, image_size=options.image_size, batch_size=options.batch_size)
         self.rule, self.choices, self.device = rule, resolutions(config), torch.device(options.device)
         self.sampler = MultiScaleSampler(len(samples), config, seed=SEED)

@@ -16,12 +16,12 @@ from zipfile import ZipFile, ZipInfo
 import tyro
 from PIL import Image
 
-from mobilevit.data.decoding import decode
-from mobilevit.data.loader import auto_workers
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import MobileViTError, OutputError
 from mobilevit.files import make_folder, write_atomically
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
+from mobilevit.images.decoding import decode
+from mobilevit.loading.loader import auto_workers
 
 METHOD = 6  # WebP's slowest search: the smallest file
 
@@ -48,7 +48,7 @@ def pack(options: Options) -> tuple[int, int]:
     """
     if options.output.suffix != ".zip":
         raise OutputError(f"cannot write {options.output}: give it a name that ends in .zip")
-    splits = reader.read(options.data, ReadOptions()).splits
+    splits = class_folders.read(options.data, ReadOptions()).splits
     paths = [sample.path for samples in splits.values() for sample in samples]
     make_folder(options.output.parent)
     content = io.BytesIO()

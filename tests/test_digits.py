@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from mobilevit import digit_scenes, tasks
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.digits import write_digits
 from mobilevit.errors import MissingExtraError, OutputError
-from mobilevit.tasks.base import ReadOptions
 
 pytest.importorskip("sklearn", reason='needs the extra "demo"')
 

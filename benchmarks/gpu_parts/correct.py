@@ -32,13 +32,14 @@ from mobilevit import (
     resume,
     train,
 )
-from mobilevit.data.loader import ImageDataset, eval_loader
-from mobilevit.data.sample import Sample
-from mobilevit.data.transforms import prepare
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Sample
+from mobilevit.images.transforms import prepare
 from mobilevit.inference import device_for
+from mobilevit.loading.loader import ImageDataset, eval_loader
 from mobilevit.tasks import TASKS
-from mobilevit.tasks.base import LossOptions, ReadOptions
-from mobilevit.tasks.classification import reader
+from mobilevit.tasks.base import LossOptions
 from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.distributed import Group
 from mobilevit.training.optimizer import adamw
@@ -152,7 +153,7 @@ def _val_images(session: Session) -> Tensor:
 
 def _val(session: Session) -> tuple[Sample, ...]:
     """Some images of val, evenly from all of them."""
-    samples = reader.read(session.data, ReadOptions()).splits["val"]
+    samples = class_folders.read(session.data, ReadOptions()).splits["val"]
     return samples[:: max(1, len(samples) // session.sizes.agreeing)][: session.sizes.agreeing]
 
 

@@ -18,9 +18,9 @@ from gpu_parts.session import Check, Figures, Session, synchronize
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import PLAIN, step_of
 from mobilevit import MultiScaleConfig, TrainConfig, fuse
-from mobilevit.data.multiscale import resolutions
-from mobilevit.data.sample import Batch
-from mobilevit.data.transforms import prepare as prepared
+from mobilevit.datasets.sample import Batch
+from mobilevit.images.transforms import prepare as prepared
+from mobilevit.loading.multiscale import resolutions
 from mobilevit.models.table import build
 from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import OptimizerConfig

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from mobilevit.data.sample import Batch, Sample
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Batch, Sample
 from mobilevit.digits import write_digits
 from mobilevit.errors import MissingExtraError
 from mobilevit.models.table import build, for_task
 from mobilevit.tasks import TASKS
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
 from mobilevit.tasks.detection.crops import Seen
 
 CLASSES = 3
@@ -95,7 +95,7 @@ def write_subset(data: Path, folder: Path, count: int | None) -> Path:
         return data
     if not folder.exists():
         for split, wanted in (("train", count), ("val", max(2, count // 4))):
-            for sample in _even(reader.read(data, ReadOptions()).splits[split], wanted):
+            for sample in _even(class_folders.read(data, ReadOptions()).splits[split], wanted):
                 target = folder / split / sample.path.parent.name
                 target.mkdir(parents=True, exist_ok=True)
                 copyfile(sample.path, target / sample.path.name)

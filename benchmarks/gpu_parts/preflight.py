@@ -12,10 +12,10 @@ from gpu_parts import made
 from gpu_parts.session import Check, Figures, Session
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import train_step
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import DataError
 from mobilevit.inference import device_for
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
 
 NEEDED = ("numpy", "PIL", "yaml", "safetensors", "matplotlib", "rich", "huggingface_hub", "filelock")
 PEERS = ("timm", "torchvision")  # that are compared with where they are there
@@ -68,7 +68,7 @@ def data(session: Session, figures: Figures) -> None:
         session.data.symlink_to(given.resolve(), target_is_directory=True)
     else:
         unpack_archive(given, session.data)
-    dataset = reader.read(session.data, ReadOptions())
+    dataset = class_folders.read(session.data, ReadOptions())
     for split, samples in dataset.splits.items():
         figures[split] = len(samples)
     figures["classes"] = len(dataset.classes)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mobilevit.benchmarking.benchmark import benchmark as benchmark
     from mobilevit.cli.demo import demo as demo
-    from mobilevit.data.multiscale import MultiScaleConfig as MultiScaleConfig
-    from mobilevit.data.transforms import AugmentConfig as AugmentConfig
     from mobilevit.datasets.conversion import convert_data as convert_data
     from mobilevit.errors import MobileViTError as MobileViTError
     from mobilevit.evaluation import evaluate as evaluate
     from mobilevit.explanation.explaining import explain as explain
     from mobilevit.exporting.export import export as export
+    from mobilevit.images.transforms import AugmentConfig as AugmentConfig
     from mobilevit.inference import Predictor as Predictor
     from mobilevit.inference import predict as predict
     from mobilevit.inspection import info as info
+    from mobilevit.loading.multiscale import MultiScaleConfig as MultiScaleConfig
     from mobilevit.models.fuse import fuse as fuse
     from mobilevit.models.table import list_models as list_models
     from mobilevit.quantization.quantize import QuantizeConfig as QuantizeConfig
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {  # the module of each public name; a test compares it with the imports above
-    "AugmentConfig": "mobilevit.data.transforms",
+    "AugmentConfig": "mobilevit.images.transforms",
     "MobileViTError": "mobilevit.errors",
     "ModelSpec": "mobilevit.spec",
-    "MultiScaleConfig": "mobilevit.data.multiscale",
+    "MultiScaleConfig": "mobilevit.loading.multiscale",
     "OptimizerConfig": "mobilevit.training.config",
     "Predictor": "mobilevit.inference",
     "QuantizeConfig": "mobilevit.quantization.quantize",

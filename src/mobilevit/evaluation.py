@@ -11,20 +11,21 @@ from typing import Any, cast
 from torch import nn
 
 from mobilevit import class_tables, tasks
-from mobilevit.data import doctor
-from mobilevit.data.cache import ImageCache
-from mobilevit.data.finding import counted, listed
-from mobilevit.data.loader import ImageDataset, auto_workers, eval_loader
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets import doctor
+from mobilevit.datasets.finding import counted, listed
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.errors import DataError, MobileViTError, UsageError, memory_errors
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_exported
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import runner_for
+from mobilevit.loading.cache import ImageCache
+from mobilevit.loading.loader import ImageDataset, auto_workers, eval_loader
 from mobilevit.runtimes import TORCH
 from mobilevit.spec import ClassLabel, Criterion, ModelSpec, ScoreThreshold
-from mobilevit.tasks.base import Metric, ReadOptions, Scores, Task
+from mobilevit.tasks.base import Metric, Scores, Task
 from mobilevit.text import printable, to_json
 from mobilevit.weights import model_file
 

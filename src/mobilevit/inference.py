@@ -17,17 +17,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mobilevit import tasks
-from mobilevit.data.loader import auto_workers
-from mobilevit.data.transforms import eval_geometry, to_tensor
 from mobilevit.errors import ImageError, UsageError, WeightsError, memory_errors, unknown
 from mobilevit.formats import Runner
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import is_exported, open_exported
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.images.sources import AnySource, Source, expand
+from mobilevit.images.transforms import eval_geometry, to_tensor
 from mobilevit.images.video import Frame, Video, locate
+from mobilevit.loading.loader import auto_workers
 from mobilevit.models.fuse import fuse
 from mobilevit.runtimes import TORCH, chosen
-from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import at_size
 from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.program import Program
@@ -70,8 +70,9 @@ class Predictor:
         image_size: int | None = None,
         runtime: str = TORCH,
     ) -> None:
-        """`top_k` and `score_threshold` limit what a result says: see `ResultOptions`. `runtime` is "torch", a format that the
-        model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of range."""
+        """`top_k` and `score_threshold` limit what a result says: see `ResultOptions`. `runtime` is "torch", a format
+        that the model file was exported in, or "auto": see `runtimes.chosen`. UsageError where an option is out of
+        range."""
         if batch_size < 1:
             raise UsageError(f"the batch size is {batch_size}: it must be 1 or more")
         self._process = os.getpid()

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "pack_images.py"
 
@@ -54,7 +54,7 @@ def test_the_same_images_smaller(
     assert "4 images" in capsys.readouterr().out
     with ZipFile(tmp_path / "new" / "packed.zip") as archive:
         archive.extractall(tmp_path / "packed")
-    before, after = (reader.read(folder, ReadOptions()) for folder in (dataset, tmp_path / "packed"))
+    before, after = (class_folders.read(folder, ReadOptions()) for folder in (dataset, tmp_path / "packed"))
     assert after.classes == before.classes
     for split, samples in before.splits.items():
         assert [sample.target for sample in after.splits[split]] == [sample.target for sample in samples]

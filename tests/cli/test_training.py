@@ -13,7 +13,7 @@ from mobilevit.cli.configuring import parse_run
 from mobilevit.cli.demo import EXAMPLES
 from mobilevit.cli.find_lr import FindLrOptions
 from mobilevit.cli.train import TrainOptions
-from mobilevit.data.multiscale import AUTO_BATCH
+from mobilevit.loading.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 Capture = pytest.CaptureFixture[str]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.transforms import AugmentConfig
 from mobilevit.errors import MissingExtraError
+from mobilevit.images.transforms import AugmentConfig
+from mobilevit.loading.augment import BatchAugment
 
 CLASSES = 5
 

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.data import cache
-from mobilevit.data.cache import ImageCache, Limit, Plan, free_memory, must_fit
-from mobilevit.data.decoding import decode
-from mobilevit.data.loader import ImageDataset, eval_loader, train_loader
-from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
-from mobilevit.data.sample import Batch, Sample
-from mobilevit.data.transforms import AugmentConfig, Geometry, Size, eval_geometry, kept_geometry
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.sample import Batch, Sample
 from mobilevit.errors import ImageError, OutOfMemoryError
+from mobilevit.images.decoding import decode
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size, eval_geometry, kept_geometry
+from mobilevit.loading import cache
+from mobilevit.loading.cache import ImageCache, Limit, Plan, free_memory, must_fit
+from mobilevit.loading.loader import ImageDataset, eval_loader, train_loader
+from mobilevit.loading.multiscale import MultiScaleConfig, MultiScaleSampler
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.classification.task import ClassificationTask
-from mobilevit.tasks.detection.target import Boxes
 
 PREPROCESSING = Preprocessing(image_size=32, resize_px=36)
 AUGMENT = AugmentConfig(crop_area_min=0.3)

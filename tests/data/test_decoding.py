@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from mobilevit.data.decoding import UPRIGHT, decode, header, opened
 from mobilevit.errors import ImageError
+from mobilevit.images.decoding import UPRIGHT, decode, header, opened
 from mobilevit.images.opening import FORMATS
 
 ORIENTATION = 0x0112

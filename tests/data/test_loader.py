@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilevit.data.decoding import decode
-from mobilevit.data.loader import ImageDataset, auto_workers, eval_loader, train_loader
-from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
-from mobilevit.data.sample import Batch, Item, Key, Sample
-from mobilevit.data.transforms import AugmentConfig, eval_geometry, to_tensor
+from mobilevit.datasets.sample import Batch, Item, Key, Sample
 from mobilevit.errors import ImageError
+from mobilevit.images.decoding import decode
+from mobilevit.images.transforms import AugmentConfig, eval_geometry, to_tensor
+from mobilevit.loading.loader import ImageDataset, auto_workers, eval_loader, train_loader
+from mobilevit.loading.multiscale import MultiScaleConfig, MultiScaleSampler
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.classification.task import ClassificationTask
 
@@ -165,10 +165,10 @@ def test_a_signal_is_the_main_processs_alone(samples: tuple[Sample, ...], number
     import signal
     import time
     from pathlib import Path
-    from mobilevit.data.loader import ImageDataset, train_loader
-    from mobilevit.data.multiscale import MultiScaleConfig, MultiScaleSampler
-    from mobilevit.data.sample import Sample
-    from mobilevit.data.transforms import AugmentConfig
+    from mobilevit.loading.loader import ImageDataset, train_loader
+    from mobilevit.loading.multiscale import MultiScaleConfig, MultiScaleSampler
+    from mobilevit.datasets.sample import Sample
+    from mobilevit.images.transforms import AugmentConfig
     from mobilevit.spec import Preprocessing
     from mobilevit.tasks.classification.task import ClassificationTask
 

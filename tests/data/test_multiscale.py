@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobilevit.data.multiscale import (
+from mobilevit.errors import DataError, UsageError
+from mobilevit.loading.multiscale import (
     RULES,
     MultiScaleConfig,
     MultiScaleSampler,
@@ -17,7 +18,6 @@ from mobilevit.data.multiscale import (
     expected_epoch,
     resolutions,
 )
-from mobilevit.errors import DataError, UsageError
 
 SIDES = (160, 192, 256, 288, 320)
 IMAGENET = 1_281_167  # training images of ImageNet-1k

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from mobilevit.data.photometric import distorted
+from mobilevit.loading.photometric import distorted
 
 
 def image() -> Image.Image:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.data.decoding import decode
-from mobilevit.data.randomness import generator
-from mobilevit.data.transforms import FILTERS, AugmentConfig, eval_geometry, prepare, to_tensor, train_geometry
 from mobilevit.errors import UsageError
+from mobilevit.images.decoding import decode
+from mobilevit.images.transforms import FILTERS, AugmentConfig, eval_geometry, prepare, to_tensor, train_geometry
+from mobilevit.loading.randomness import generator
 from mobilevit.spec import Interpolation, Preprocessing
 
 SIDES = st.integers(1, 400)

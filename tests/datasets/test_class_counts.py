@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilevit.data.class_counts import class_counts, class_weights, imbalance, total
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.class_counts import class_counts, class_weights, imbalance, total
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.errors import DataError
 from mobilevit.spec import labels
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
 from mobilevit.tasks.classification.findings import findings
 
 
@@ -88,7 +88,7 @@ def test_says_that_characters_and_sides_must_not_be_flipped(names, is_said):
 
 def test_says_where_val_comes_from(names_only):
     def kinds_and_words(root):
-        return [(found.kind, found.message) for found in findings(reader.read(root, ReadOptions()))]
+        return [(found.kind, found.message) for found in findings(class_folders.read(root, ReadOptions()))]
 
     ((kind, message),) = kinds_and_words(names_only({"train/cat": 20, "train/dog": 20, "test/cat": 2, "test/dog": 2}))
     assert kind == "split"
@@ -99,7 +99,7 @@ def test_says_where_val_comes_from(names_only):
 
 
 def test_warns_of_names_that_differ_in_case_alone(names_only):
-    dataset = reader.read(names_only({"Cat": 20, "cat": 20, "dog ": 20, "dog": 20, "cow": 20}), ReadOptions())
+    dataset = class_folders.read(names_only({"Cat": 20, "cat": 20, "dog ": 20, "dog": 20, "cow": 20}), ReadOptions())
     assert [found.message.split(" differ")[0] for found in findings(dataset) if found.kind == "similar-names"] == [
         "the classes 'Cat' and 'cat'",
         "the classes 'dog' and 'dog '",

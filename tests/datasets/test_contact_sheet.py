@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from mobilevit.data.class_counts import class_counts
-from mobilevit.data.contact_sheet import (
+from mobilevit.datasets.class_counts import class_counts
+from mobilevit.datasets.contact_sheet import (
     GAP_PX,
     HEADING_PX,
     MARGIN_PX,
@@ -17,7 +17,7 @@ from mobilevit.data.contact_sheet import (
     contact_sheet,
 )
 from mobilevit.datasets.conversion import convert_data
-from mobilevit.tasks.base import ReadOptions
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.tasks.classification.task import ClassificationTask
 from mobilevit.tasks.detection.task import DetectionTask
 from mobilevit.tasks.segmentation.task import SegmentationTask

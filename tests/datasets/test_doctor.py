@@ -10,12 +10,12 @@ from made_images import smooth_image
 from PIL import Image
 
 import mobilevit
-from mobilevit.data import doctor
-from mobilevit.data.finding import Finding
-from mobilevit.data.report import DataReport
+from mobilevit.datasets import doctor
+from mobilevit.datasets.finding import Finding
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.report import DataReport
 from mobilevit.errors import DataError, UsageError
 from mobilevit.tasks import recognize
-from mobilevit.tasks.base import ReadOptions
 
 SOUND = {"train/cat": 12, "train/dog": 12, "val/cat": 3, "val/dog": 3}
 

@@ -10,7 +10,7 @@ from made_images import smooth_image
 from PIL import Image
 
 import mobilevit
-from mobilevit.data.finding import Finding
+from mobilevit.datasets.finding import Finding
 
 SIZE = (320, 240)
 COPIES = {"duplicate", "label-conflict", "near-label-conflict", "duplicate-across-splits"}

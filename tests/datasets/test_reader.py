@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from work import calls
 
-from mobilevit.data import folders
-from mobilevit.data.sample import Dataset
-from mobilevit.data.splitting import evenly, split_by_seed
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
+from mobilevit.datasets.splitting import evenly, split_by_seed
 from mobilevit.errors import DataError, UsageError
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.classification import reader
+from mobilevit.images import folders
 
 
 def read(root: Path, val_fraction: float = 0.2, split_seed: int = 0) -> Dataset:
-    return reader.read(root, ReadOptions(val_fraction, split_seed))
+    return class_folders.read(root, ReadOptions(val_fraction, split_seed))
 
 
 def inside(dataset: Dataset, split: str) -> list[str]:
@@ -97,7 +97,7 @@ def test_split_is_the_same_wherever_one_stands(names_only, monkeypatch):
 def test_reads_split_folders_under_every_name(names_only, val):
     root = names_only({"train/dog": 3, "train/cat": 2, f"{val}/cat": 1, f"{val}/dog": 1})
     dataset = read(root)
-    assert reader.recognizes(root)
+    assert class_folders.recognizes(root)
     assert [label.id for label in dataset.classes] == ["cat", "dog"]
     assert inside(dataset, "train") == ["train/cat/000.jpg", "train/cat/001.jpg"] + [
         f"train/dog/00{number}.jpg" for number in range(3)
@@ -211,7 +211,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("made", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_names_the_mistake(names_only, made, message):
     root = names_only(made)
-    assert reader.recognizes(root) == any(made.values()), "whoever looks for the task must come to the message"
+    assert class_folders.recognizes(root) == any(made.values()), "whoever looks for the task must come to the message"
     with pytest.raises(DataError, match=message):
         read(root)
 
@@ -269,12 +269,12 @@ OTHER_LAYOUTS = (
 
 @pytest.mark.parametrize("made", OTHER_LAYOUTS)
 def test_leaves_the_layouts_of_other_tasks_alone(names_only, made):
-    assert not reader.recognizes(names_only(made))
+    assert not class_folders.recognizes(names_only(made))
 
 
 def test_recognizes_nothing_where_there_is_nothing(tmp_path):
-    assert not reader.recognizes(tmp_path / "missing")
-    assert not reader.recognizes(tmp_path)
+    assert not class_folders.recognizes(tmp_path / "missing")
+    assert not class_folders.recognizes(tmp_path)
 
 
 def test_twice_the_files_are_twice_the_work(names_only):

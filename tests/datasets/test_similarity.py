@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from made_images import smooth_image
 from PIL import Image
 
-from mobilevit.data.image_inspection import Broken, Examined, decodes, examine, fingerprint
-from mobilevit.data.similarity import MAX_BITS, MAX_STEP, near_pairs, same_images
+from mobilevit.datasets.image_inspection import Broken, Examined, decodes, examine, fingerprint
+from mobilevit.datasets.similarity import MAX_BITS, MAX_STEP, near_pairs, same_images
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> Examined:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mobilevit.boxes import iou
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.errors import WeightsError
 from mobilevit.spec import labels
 from mobilevit.tasks.base import Outputs
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.result import OVERLAP, SCORE_THRESHOLD
 from mobilevit.tasks.detection.scores import DetectionScores
-from mobilevit.tasks.detection.target import Boxes
 
 CLASSES = labels(["cat", "dog", "owl"])
 SIZE = (400, 200)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.data.transforms import AugmentConfig, Geometry
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.images.transforms import AugmentConfig, Geometry
 from mobilevit.tasks.detection.crops import OVERLAPS, collate, random_crop, seen, train_geometry
-from mobilevit.tasks.detection.target import Boxes
 
 PAPER = AugmentConfig(crop_area_min=0.09, crop_ratio_max=2.0, photometric=True)
 

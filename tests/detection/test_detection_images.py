@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilevit.data.transforms import AugmentConfig
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.errors import UsageError
+from mobilevit.images.transforms import AugmentConfig
 from mobilevit.models.anchors import PAPER_SIZES, anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ClassLabel, ModelSpec, labels
@@ -25,7 +26,6 @@ from mobilevit.tasks.detection.label_placement import Spots
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.plots import COLORS, precision_recall
 from mobilevit.tasks.detection.result import Detections, Object, choose
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.task import DetectionTask
 
 CLASSES = (ClassLabel("c", "cat"), ClassLabel("d", "dog"), ClassLabel("o", "an owl " * 40))

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, are_valid
 from mobilevit.models.mobilevit import XXS
 from mobilevit.models.ssdlite import SSDLite
 from mobilevit.spec import labels
 from mobilevit.tasks.detection.fitting import fitted, reach_findings, unreached
-from mobilevit.tasks.detection.target import Boxes
 
 
 def images_of(sides: np.ndarray, seed: int = 0, size: tuple[int, int] = (800, 600)) -> list[Boxes]:

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 from mobilevit.cli import main
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.errors import DataError, UsageError, WeightsError
 from mobilevit.evaluation import NotStoredError, evaluate
 from mobilevit.inference import Predictor
@@ -25,7 +26,6 @@ from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold, labels
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.result import SCORE_THRESHOLD
 from mobilevit.tasks.detection.scores import Record
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.task import DetectionTask
 from mobilevit.tasks.detection.thresholds import Curve, best
 from mobilevit.text import to_json

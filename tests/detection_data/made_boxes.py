@@ -7,10 +7,10 @@ from typing import Any
 
 from PIL import Image
 
-from mobilevit.data.sample import Dataset
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection import reader
-from mobilevit.tasks.detection.target import Boxes
+from mobilevit.datasets import box_reader
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 
 BBox = Sequence[float]
 
@@ -59,7 +59,7 @@ def voc(
 
 
 def read(root: Path, **options: Any) -> Dataset:
-    return reader.read(root, ReadOptions(**options))
+    return box_reader.read(root, ReadOptions(**options))
 
 
 def by_name(dataset: Dataset, split: str) -> dict[str, Boxes]:

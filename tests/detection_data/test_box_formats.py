@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
+from mobilevit.datasets import box_reader
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import DataError, UsageError
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection import reader
-from mobilevit.tasks.detection.target import Boxes
 
 SIZE = (64, 48)
 A = Boxes.of([[8, 4, 24, 20], [10, 10, 64, 48]], [0, 1], SIZE)  # cat, dog
@@ -129,7 +129,7 @@ def test_every_layout_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognizes(root)
+    assert box_reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val") == {"b": B}
@@ -166,8 +166,8 @@ def test_no_format_fits(tmp_path: Path) -> None:
     image(tmp_path / "cat" / "a.jpg")
     write(tmp_path / "cat" / "notes.json", '{"names": []}')
     write(tmp_path / "mkdocs.yaml", "site: names:")
-    assert not reader.recognizes(tmp_path)
-    assert not reader.recognizes(tmp_path / "nowhere")
+    assert not box_reader.recognizes(tmp_path)
+    assert not box_reader.recognizes(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no boxes in a known format"):
         read(tmp_path)
 
@@ -313,7 +313,7 @@ def test_bccd() -> None:
     root = Path(__file__).parents[3] / "shared" / "data" / "bccd"
     if not root.is_dir():
         pytest.skip("../shared/data/bccd is not here")
-    dataset = reader.read(root, ReadOptions())
+    dataset = box_reader.read(root, ReadOptions())
     assert sizes(dataset) == {"train": 205, "val": 87, "test": 72}
     assert names(dataset) == ["Platelets", "RBC", "WBC"]
     assert sum(len(sample.target) for samples in dataset.splits.values() for sample in samples) == 4888 - 2

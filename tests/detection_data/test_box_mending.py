@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
-from mobilevit.data.finding import Finding
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.box_target import UNREADABLE, Boxes
+from mobilevit.datasets.finding import Finding
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError
 from mobilevit.tasks import checking
 from mobilevit.tasks.detection.findings import findings, small_shares
-from mobilevit.tasks.detection.target import UNREADABLE, Boxes
 
 
 def pairs(root: Path, boxes: dict[str, list[tuple[int, tuple[float, ...]]]]) -> Dataset:
@@ -201,7 +201,7 @@ def test_boxes_turn_with_their_image(orientation: int, tmp_path: Path) -> None:
     """A white rectangle where the box is, in the image as stored: upright it must lie in the box that is read."""
     from PIL import Image
 
-    from mobilevit.data import decoding
+    from mobilevit.images import decoding
 
     stored = Image.new("RGB", (80, 48))
     stored.paste("white", (10, 4, 30, 12))

@@ -14,11 +14,11 @@ from made_boxes import coco, image, names, read, sizes, voc, write
 
 import mobilevit
 from mobilevit.cli.entry import main
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.conversion import convert_data
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, OutputError, UsageError
 from mobilevit.tasks import checking
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.text import printable
 
 FORMATS = ("coco", "voc", "yolo")

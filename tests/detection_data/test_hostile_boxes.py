@@ -8,9 +8,8 @@ import pytest
 from made_boxes import coco, image, read, voc, write
 from work import calls
 
-from mobilevit.datasets import text_files
+from mobilevit.datasets import box_reader, text_files
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection import reader
 
 BOX = [(3, (5, 5, 9, 9))]
 
@@ -296,8 +295,8 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
     (tmp_path / "train").mkdir()
     os.mkfifo(tmp_path / "train" / "a.xml")
-    assert not reader.recognizes(tmp_path)
-    for data_format in reader.FORMATS:
+    assert not box_reader.recognizes(tmp_path)
+    for data_format in box_reader.FORMATS:
         refused(tmp_path, data_format)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from made_boxes import by_name, coco, image, names, notes, read, sizes, voc, write
 
+from mobilevit.datasets import box_reader
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.conversion import convert_data
 from mobilevit.errors import DataError
-from mobilevit.tasks.detection import reader
-from mobilevit.tasks.detection.target import Boxes
 
 SIZE = (64, 48)
 A = Boxes.of([[8, 4, 24, 20], [10, 10, 64, 48]], [0, 1], SIZE)  # cat, dog
@@ -251,7 +251,7 @@ def test_every_tool_says_the_same(
     layout(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = Path() if relative else tmp_path
-    assert reader.recognizes(root)
+    assert box_reader.recognizes(root)
     dataset = read(root)
     assert names(dataset) == ["cat", "dog"]
     assert by_name(dataset, "train").keys() == {"a"} and by_name(dataset, "val").keys() == {"b"}

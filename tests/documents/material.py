@@ -16,10 +16,10 @@ from blocks import ROOT
 from PIL import Image
 from safetensors.torch import save
 
-from mobilevit.data.multiscale import MultiScaleConfig
 from mobilevit.datasets.conversion import convert_data
 from mobilevit.images.video import Frame
 from mobilevit.images.video_writer import VideoWriter
+from mobilevit.loading.multiscale import MultiScaleConfig
 from mobilevit.spec import Preprocessing, labels
 from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from mobilevit import tasks
-from mobilevit.data.transforms import prepare
 from mobilevit.exporting import parity
 from mobilevit.exporting.parity import Parity
 from mobilevit.exporting.views import views_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import open_exported
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.images.transforms import prepare
 from mobilevit.spec import ScoreThreshold
 from mobilevit.tasks.base import LossOptions
 from mobilevit.tasks.detection.crops import Seen

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.boxes import iou
 from mobilevit.cli import main
-from mobilevit.data.transforms import prepare
 from mobilevit.errors import OutputError, ParityError, UsageError, WeightsError
 from mobilevit.exporting import divergence, parity
 from mobilevit.exporting import export as exporting
@@ -28,6 +27,7 @@ from mobilevit.exporting.views import ENOUGH, views_of
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, manifest_path, read_manifest
 from mobilevit.formats.table import open_exported
+from mobilevit.images.transforms import prepare
 from mobilevit.inference import Predictor
 from mobilevit.spec import Preprocessing, at_size
 from mobilevit.tasks.detection.result import OVERLAP

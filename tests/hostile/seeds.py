@@ -14,12 +14,12 @@ from PIL import Image, features
 from safetensors.torch import save
 
 from mobilevit import tasks
-from mobilevit.data.decoding import decode, header
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.formats.manifest import Manifest, TensorInfo
+from mobilevit.images.decoding import decode, header
 from mobilevit.images.video import Location, Video, locate
 from mobilevit.images.video_writer import VideoWriter
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.weights.creating import create, load, spec_of
 
 Files = dict[str, bytes]  # content by path below a folder

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilevit.data.decoding import decode, header, opened
 from mobilevit.errors import ImageError
 from mobilevit.images import effort
+from mobilevit.images.decoding import decode, header, opened
 from mobilevit.images.memory import MAX_DECODING_BYTES, MEMORY, SharedMemory, decoding_bytes
 from mobilevit.images.metering import MAX_READS
 
@@ -148,7 +148,7 @@ def test_what_takes_too_much_memory() -> None:
 PEAK = """
 import re, sys
 from pathlib import Path
-import mobilevit.data.decoding as decoding
+import mobilevit.images.decoding as decoding
 from mobilevit.images.memory import MEMORY
 
 def peak():

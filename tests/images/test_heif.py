@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilevit.data import folders
-from mobilevit.data.decoding import decode, header
-from mobilevit.data.image_inspection import Examined, examine
+from mobilevit.datasets.image_inspection import Examined, examine
 from mobilevit.errors import ImageError
+from mobilevit.images import folders
+from mobilevit.images.decoding import decode, header
 from mobilevit.images.heif import is_heif
-from mobilevit.sources import expand
+from mobilevit.images.sources import expand
 
 ORIENTATION = 0x0112
 
@@ -113,7 +113,7 @@ def test_every_suffix_of_a_phone_is_found(tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["pillow_heif"] = None  # as if it were not installed
-from mobilevit.data.image_inspection import examine
+from mobilevit.datasets.image_inspection import examine
 from pathlib import Path
 print(examine(Path(sys.argv[1])).reason)
 """

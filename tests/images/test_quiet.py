@@ -15,7 +15,7 @@ from mobilevit.images.quiet import quiet
 NOISY = """
 import sys
 from pathlib import Path
-from mobilevit.data.decoding import decode
+from mobilevit.images.decoding import decode
 from mobilevit.errors import ImageError
 
 for path in sorted(Path(sys.argv[1]).iterdir()):

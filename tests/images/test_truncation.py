@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from mobilevit.data.decoding import decode, opened
 from mobilevit.errors import ImageError
+from mobilevit.images.decoding import decode, opened
 
 HEIGHT, WIDTH = 1600, 16
 NOISE = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)  # no row is all black or white

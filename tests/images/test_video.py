@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from mobilevit.cli import main
-from mobilevit.data.decoding import decode
 from mobilevit.errors import ImageError, MissingExtraError, OutputError, UsageError
+from mobilevit.images.decoding import decode
 from mobilevit.images.video import Frame, Location, Video, is_video, locate, pyav
 from mobilevit.images.video_writer import TICKS, VideoWriter
 from mobilevit.inference import Predictor

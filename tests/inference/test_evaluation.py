@@ -10,13 +10,13 @@ from PIL import Image
 from torch import nn
 
 from mobilevit import class_tables, tasks
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, OutOfMemoryError, OutputError, UsageError
 from mobilevit.evaluation import evaluate, evaluate_runner, in_order_of
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.inference import Predictor, runner_for
 from mobilevit.spec import ClassLabel, labels
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.weights.creating import create
 
 TASK = tasks.get("classification")

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import nn
 
 import mobilevit
-from mobilevit.data.transforms import eval_geometry, prepare, to_tensor
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, WeightsError
 from mobilevit.formats.torch import TorchRunner
+from mobilevit.images.transforms import eval_geometry, prepare, to_tensor
 from mobilevit.inference import DRAWN_PX, ImageFailure, Predictor, device_for, predict, runner_for
 from mobilevit.spec import at_size, labels
 from mobilevit.tasks.classification.result import Classification

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mobilevit.errors import ImageError
-from mobilevit.fetching import fetch
-from mobilevit.sources import expand
+from mobilevit.images.fetching import fetch
+from mobilevit.images.sources import expand
 
 
 def names(*given: object) -> list[str]:

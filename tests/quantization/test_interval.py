@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from mobilevit import tasks
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.models.table import for_task
 from mobilevit.quantization.interval import paired_interval
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.tasks.base import Metric, Outputs
-from mobilevit.tasks.detection.target import Boxes
 
 CLASSES = labels(["cat", "dog", "owl"])
 Sample = tuple[Outputs, object]  # of one image: the model's outputs and the truth

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from mobilevit import tasks
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import OutputError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.inference import runner_for
 from mobilevit.reporting import report
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.weights.creating import create, spec_of
 
 HOSTILE_CLASS = "<script>alert(1)<"

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from mobilevit import tasks
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.runs import packed, runs_of
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
 SIZE = (24, 16)

@@ -15,11 +15,11 @@ from PIL import Image
 import mobilevit
 from mobilevit import tasks
 from mobilevit.cli.entry import main
-from mobilevit.data.sample import Dataset
 from mobilevit.datasets.conversion import convert_data
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.palette import PALETTE
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, OutputError, UsageError
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.segmentation.palette import PALETTE
 
 FORMATS = ("masks", "voc", "coco", "coco-polygons")
 WALK = ("coco", "voc", "coco-polygons", "masks", "coco-polygons", "coco", "masks", "voc", "masks")  # each to each other

@@ -9,11 +9,11 @@ from made_masks import write_pair
 from PIL import Image
 
 from mobilevit import tasks
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.palette import PALETTE
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
-from mobilevit.tasks.segmentation.palette import PALETTE
 
 
 def read(root: Path) -> Dataset:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mobilevit.datasets.mask_target import IGNORED, Coding, Mask, decoded
+from mobilevit.datasets.palette import PALETTE
 from mobilevit.errors import ImageError
-from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import IGNORED, Coding, Mask, decoded
 
 THREE = Coding((0, 1, 2))
 COLORED = Coding((0, 1, 2), ((0, 0, 0), (255, 0, 0), (0, 0, 255)), ignored=(255, 255, 255))

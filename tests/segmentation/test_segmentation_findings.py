@@ -9,13 +9,13 @@ import pytest
 from made_masks import write_pair
 from PIL import Image
 
-from mobilevit.data.doctor import check as check_read
-from mobilevit.data.doctor import quick_check, without_broken
-from mobilevit.data.finding import Finding
-from mobilevit.tasks.base import ReadOptions
+from mobilevit.datasets import instance_masks
+from mobilevit.datasets.doctor import check as check_read
+from mobilevit.datasets.doctor import quick_check, without_broken
+from mobilevit.datasets.finding import Finding
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.tasks.checking import check
 from mobilevit.tasks.segmentation import findings as module
-from mobilevit.tasks.segmentation import instances
 from mobilevit.tasks.segmentation.task import SegmentationTask
 
 Squares = Callable[[Mapping[str, int]], Path]
@@ -233,7 +233,7 @@ def test_masks_of_instances_beside_names_of_classes(squares: Squares) -> None:
 
 @pytest.mark.parametrize("sets", [[{1}, {2}, {1, 2}], [{1, 2}] * 4, [{1}, {3}, {1, 3}, {2}], [{1}, {1, 2}]])
 def test_classes_are_no_instances(sets: list[set[int]]) -> None:
-    assert not instances.findings([{0, 255, *found} for found in sets])
+    assert not instance_masks.findings([{0, 255, *found} for found in sets])
 
 
 def test_a_value_that_is_no_class_has_one_message_with_its_cure(squares: Squares) -> None:

@@ -9,19 +9,19 @@ from made_masks import write_pair
 from PIL import Image
 
 from mobilevit import tasks
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets import mask_reader
+from mobilevit.datasets.mask_target import IGNORED
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.palette import PALETTE
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, UsageError
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.segmentation import reader
-from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import IGNORED
 
 Squares = Callable[[Mapping[str, int]], Path]
 
 
 def read(root: Path, **options: float) -> Dataset:
     assert tasks.recognize(root).name == "segmentation"
-    return reader.read(root, ReadOptions(**options))  # type: ignore[arg-type]
+    return mask_reader.read(root, ReadOptions(**options))  # type: ignore[arg-type]
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:
@@ -281,16 +281,16 @@ def test_two_formats_that_fit(tmp_path: Path) -> None:
     root = voc(write(tmp_path, {("images", "masks"): 10}), {})
     with pytest.raises(DataError, match="choose between --data-format masks and --data-format voc"):
         read(root)
-    assert sizes(reader.read(root, ReadOptions(data_format="voc"))) == {"train": 3, "val": 1}
-    assert sizes(reader.read(root, ReadOptions(data_format="masks"))) == {"train": 8, "val": 2}
+    assert sizes(mask_reader.read(root, ReadOptions(data_format="voc"))) == {"train": 3, "val": 1}
+    assert sizes(mask_reader.read(root, ReadOptions(data_format="masks"))) == {"train": 8, "val": 2}
     with pytest.raises(UsageError, match="did you mean voc"):
-        reader.read(root, ReadOptions(data_format="vok"))
+        mask_reader.read(root, ReadOptions(data_format="vok"))
 
 
 def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "other/folder").mkdir(parents=True)
     with pytest.raises(DataError, match="has no folders of images and masks: expected images/ and masks/"):
-        reader.read(tmp_path / "other", ReadOptions())
+        mask_reader.read(tmp_path / "other", ReadOptions())
     one = write(tmp_path / "one", {("images", "masks"): 1})
     with pytest.raises(DataError, match="one image with a mask: none can be spared"):
         read(one)
@@ -311,4 +311,4 @@ def test_other_tasks_are_not_claimed(tmp_path: Path) -> None:
             write_pair(tmp_path / folder / f"{index}.jpg", tmp_path / "aside" / f"{index}.png")
     (tmp_path / "yolo/labels").mkdir()
     (tmp_path / "objects/Annotations").mkdir()
-    assert not any(reader.recognizes(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))
+    assert not any(mask_reader.recognizes(tmp_path / name) for name in ("classes", "yolo", "objects", "nothing"))

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 from mobilevit import class_tables
+from mobilevit.datasets.mask_target import Coding, Mask
+from mobilevit.datasets.palette import PALETTE
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ModelSpec, labels
 from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation.drawing import BACKGROUND, color_of, smooth
-from mobilevit.tasks.segmentation.palette import PALETTE
 from mobilevit.tasks.segmentation.result import Segmentation
-from mobilevit.tasks.segmentation.target import Coding, Mask
 from mobilevit.tasks.segmentation.task import SegmentationTask
 
 CLASSES = labels(["background", "cat", "dog"])

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from mobilevit.data.loader import ImageDataset
-from mobilevit.data.sample import Key
-from mobilevit.data.transforms import AugmentConfig, Geometry
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Key
 from mobilevit.errors import ImageError, UsageError
+from mobilevit.images.transforms import AugmentConfig, Geometry
+from mobilevit.loading.loader import ImageDataset
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import Preprocessing
-from mobilevit.tasks.base import Loss, LossOptions, ReadOptions
+from mobilevit.tasks.base import Loss, LossOptions
 from mobilevit.tasks.segmentation.geometry import random_crop, train_geometry
 from mobilevit.tasks.segmentation.loss import PIXELS
 from mobilevit.tasks.segmentation.task import SegmentationTask

@@ -30,7 +30,7 @@ def test_nothing_at_all(task: str) -> None:
 def test_a_draw_without_anything_to_measure_counts_for_nothing() -> None:
     import torch
 
-    from mobilevit.tasks.detection.target import Boxes
+    from mobilevit.datasets.box_target import Boxes
 
     metric = tasks.get("detection").metric(spec("detection", "a"))
     box = np.array([[0, 0, 50, 50]], np.float32)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mobilevit import tasks
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import DataError, UsageError
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
 BOTH = ("cat", "dog")

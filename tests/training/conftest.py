@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mobilevit import figures
-from mobilevit.data.multiscale import MultiScaleConfig
-from mobilevit.data.transforms import AugmentConfig
+from mobilevit.images.transforms import AugmentConfig
+from mobilevit.loading.multiscale import MultiScaleConfig
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleConfig, resolutions
 from mobilevit.errors import OutOfMemoryError, UsageError
+from mobilevit.loading.multiscale import AUTO_BATCH, MultiScaleConfig, resolutions
 from mobilevit.training.batch_search import Trial, largest, largest_batch, must_be_searchable
 from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mobilevit import tasks
-from mobilevit.data.multiscale import resolutions
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import UsageError
-from mobilevit.tasks.base import ReadOptions
+from mobilevit.loading.multiscale import resolutions
 from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import (
     OptimizerConfig,

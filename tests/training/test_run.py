@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.errors import DataError, MobileViTError, OutOfMemoryError, TrainingError, UsageError
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.training import run
 from mobilevit.training.callbacks import Quiet
 from mobilevit.training.config import TrainConfig

@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 
 import mobilevit
-from mobilevit.data import doctor
-from mobilevit.data.cache import Plan
-from mobilevit.data.loader import ImageDataset, train_loader
-from mobilevit.data.sample import Key
-from mobilevit.data.transforms import AugmentConfig, Geometry
+from mobilevit.datasets import doctor
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Key
 from mobilevit.errors import DataError, ImageError
-from mobilevit.sources import expand
+from mobilevit.images.sources import expand
+from mobilevit.images.transforms import AugmentConfig, Geometry
+from mobilevit.loading.cache import Plan
+from mobilevit.loading.loader import ImageDataset, train_loader
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks import recognize
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.training import run
 from mobilevit.training.callbacks import Quiet, StepReport
 from mobilevit.training.config import TrainConfig

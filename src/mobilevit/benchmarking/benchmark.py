@@ -86,9 +86,9 @@ def benchmark(
 ) -> Benchmark:
     """Time a model file in PyTorch and exported files in their runtimes, on images of noise in memory.
 
-    Without `exported_models` those that lie beside the model. `threads` empty: one, and as many as there are cores. Each
-    runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `image_size` None: the
-    size of the exported files, or of the model.
+    Without `exported_models` those that lie beside the model. `threads` empty: one, and as many as there are cores.
+    Each runtime has a process of its own; they take turns of PASSES passes. Decoding is not part of it. `image_size`
+    None: the size of the exported files, or of the model.
 
     UsageError where an option is out of range, the files are of different sizes or were not exported for `image_size`;
     WeightsError where one cannot be opened.

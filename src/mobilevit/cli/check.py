@@ -9,9 +9,9 @@ from rich.text import Text
 
 from mobilevit.cli import console
 from mobilevit.cli.options import Data, parse
-from mobilevit.data.report import DataReport
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.report import DataReport
 from mobilevit.files import image_format, write_atomically
-from mobilevit.tasks.base import ReadOptions
 from mobilevit.tasks.checking import check
 
 COLORS = {"error": "bold red", "warning": "yellow", "info": "dim"}

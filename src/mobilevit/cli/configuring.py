@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from mobilevit.cli.options import Data, parse
-from mobilevit.data.multiscale import AUTO_BATCH
+from mobilevit.loading.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
 PLAIN = "default"  # the recipe that is nothing but the defaults of the options

@@ -9,9 +9,9 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import parse
-from mobilevit.data.finding import counted
 from mobilevit.datasets.conversion import Converted, DataFormat, convert_data
-from mobilevit.tasks.base import ReadOptions
+from mobilevit.datasets.finding import counted
+from mobilevit.datasets.options import ReadOptions
 
 
 @dataclass(frozen=True)

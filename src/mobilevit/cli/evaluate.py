@@ -7,10 +7,10 @@ from typing import Annotated
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Data, Device, Model, parse
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.evaluation import Evaluation, NotStoredError, evaluate
 from mobilevit.files import make_folder
 from mobilevit.runtimes import TORCH, faster_beside, thresholds_beside
-from mobilevit.tasks.base import ReadOptions
 
 LONGEST_TABLE = 40  # rows that people still read; --output and --json have them all
 

@@ -12,7 +12,7 @@ from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.errors import UsageError
 from mobilevit.explanation.explaining import explain
 from mobilevit.files import image_format, unused
-from mobilevit.sources import STANDARD_INPUT
+from mobilevit.images.sources import STANDARD_INPUT
 
 
 @dataclass(frozen=True)

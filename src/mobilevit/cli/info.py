@@ -9,7 +9,7 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, parse
-from mobilevit.data.finding import listed
+from mobilevit.datasets.finding import listed
 from mobilevit.environment import environment
 from mobilevit.errors import UsageError
 from mobilevit.spec import ModelSpec, Preprocessing

@@ -14,14 +14,14 @@ from PIL.Image import Image
 from mobilevit.cli import console
 from mobilevit.cli.options import SIDE, Device, Model, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
-from mobilevit.data.finding import counted
+from mobilevit.datasets.finding import counted
 from mobilevit.errors import ImageError, UsageError, unknown
 from mobilevit.files import clear_abandoned_files, make_folder
+from mobilevit.images.sources import STANDARD_INPUT, expand
 from mobilevit.images.video import Video, is_video, locate
 from mobilevit.inference import MOMENT, ImageFailure, Predictor
 from mobilevit.interrupts import StopRequest
 from mobilevit.runtimes import TORCH, faster_beside
-from mobilevit.sources import STANDARD_INPUT, expand
 
 
 @dataclass(frozen=True)

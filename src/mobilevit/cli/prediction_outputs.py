@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from PIL.Image import Image
 
-from mobilevit.data.finding import counted
+from mobilevit.datasets.finding import counted
 from mobilevit.errors import OutputError
 from mobilevit.files import PartialFile, unused, write_atomically
 from mobilevit.images.video_writer import VideoWriter

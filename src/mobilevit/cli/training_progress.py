@@ -10,7 +10,7 @@ from mobilevit.training.lines import ProgressLines
 
 
 class TerminalCallback:
-    """A training Callback. Everything goes to standard error; without a terminal there are lines in place of the bar."""
+    """A training Callback on standard error: a progress bar, or lines of text where there is no terminal."""
 
     def __init__(self) -> None:
         self._bar = console.bar(

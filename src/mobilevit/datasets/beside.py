@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.splitting import evenly, split_named
 from mobilevit.datasets import mask_look
 from mobilevit.datasets.pairs import LOOKED_AT, MASK_ENDINGS, SAME_NAMES, Matched
+from mobilevit.datasets.splitting import evenly, split_named
+from mobilevit.images import folders
 
 
 def recognizes(root: Path) -> bool:

@@ -8,10 +8,10 @@ from xml.etree.ElementTree import Element, SubElement
 
 import yaml
 
+from mobilevit.datasets import voc_boxes
 from mobilevit.datasets.annotation_records import TRAINVAL
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.placing import Placed, Splits, Writer, lines, plain, write
-from mobilevit.tasks.detection import voc
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.text import to_json
 
 
@@ -45,7 +45,7 @@ def _voc(root: Path, splits: Splits, names: Sequence[str]) -> None:
         lists[TRAINVAL] = lists["train"] + lists["val"]
     for split, names_of_split in lists.items():
         write(root / "ImageSets" / "Main" / f"{split}.txt", lines(names_of_split))
-    write(root / voc.CLASSES, lines(names))
+    write(root / voc_boxes.CLASSES, lines(names))
     for samples in splits.values():
         for one in samples:
             annotation = _voc_annotation(one, names)

@@ -7,10 +7,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets import pairs
 from mobilevit.datasets.pairs import Matched, Pair
+from mobilevit.datasets.splitting import split_named
+from mobilevit.images import folders
 
 MASK_ENDINGS = ("annot", "annots", "annotation", "annotations", "mask", "masks", "label", "labels", "gt")
 IMAGE_ENDINGS = ("", "image", "images", "img", "imgs")

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.finding import counted, listed
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets import classes_txt
 from mobilevit.datasets.classes_txt import IGNORED, PART, Color, NamedClasses, color_of, colors_of_all, lines_of
+from mobilevit.datasets.finding import counted, listed
+from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import head
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 from mobilevit.text import words_of
 
 OWN = "classes.txt"

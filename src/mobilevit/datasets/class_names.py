@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from mobilevit.data.numbered_names import without_numbers
 from mobilevit.datasets.annotation_records import class_name
+from mobilevit.datasets.numbered_names import without_numbers
 from mobilevit.datasets.text_files import read_text
 from mobilevit.errors import DataError
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.numbered_names import without_numbers
+from mobilevit.datasets.finding import Finding, counted, listed
+from mobilevit.datasets.numbered_names import without_numbers
 from mobilevit.errors import DataError
 
 Color = tuple[int, int, int]

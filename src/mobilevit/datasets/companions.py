@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.finding import inside
-from mobilevit.data.splitting import evenly, split_named
 from mobilevit.datasets import mask_look, pairs, strangers
+from mobilevit.datasets.finding import inside
 from mobilevit.datasets.listing import Listing
+from mobilevit.datasets.splitting import evenly, split_named
 from mobilevit.datasets.text_files import head, quoted
+from mobilevit.images import folders
 
 SUFFIXES = (".txt", ".json", ".xml")  # of annotations, one file an image
 NEARLY_ALL = 0.8  # of the images, and of the files

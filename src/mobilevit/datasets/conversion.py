@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mobilevit import tasks
-from mobilevit.data.finding import Finding, counted, inside, listed
-from mobilevit.data.sample import Dataset, Sample
-from mobilevit.data.threads import Progress, in_threads
-from mobilevit.datasets import box_writers, mask_writers
+from mobilevit.datasets import box_reader, box_writers, mask_reader, mask_writers
+from mobilevit.datasets.box_target import UNREADABLE, Boxes
+from mobilevit.datasets.finding import Finding, counted, inside, listed
+from mobilevit.datasets.instance_masks import InstanceMask
+from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.placing import Placed, Writer, copy_image
+from mobilevit.datasets.recognition import READERS, recognize
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.errors import DataError, OutputError, UsageError, unknown
 from mobilevit.files import make_folder
+from mobilevit.images.threads import Progress, in_threads
 from mobilevit.spec import labels
-from mobilevit.tasks.base import ReadOptions
-from mobilevit.tasks.detection import reader as box_reader
-from mobilevit.tasks.detection.target import UNREADABLE, Boxes
-from mobilevit.tasks.segmentation import reader as mask_reader
-from mobilevit.tasks.segmentation.instances import InstanceMask
 
 DataFormat = Literal["coco", "coco-polygons", "voc", "yolo", "masks"]
 READY = ReadOptions()
@@ -29,7 +27,6 @@ WRITERS: Mapping[str, Mapping[str, Writer]] = {
     "detection": box_writers.WRITERS,
     "segmentation": mask_writers.WRITERS,
 }
-READERS = {"detection": box_reader, "segmentation": mask_reader}
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def _read(
     name = task or _task_for(source, to, options.data_format)
     if name not in WRITERS or to not in WRITERS[name]:
         raise UsageError(f"{to} holds no data for {name}: {_holders(to)}")
-    dataset = tasks.get(name).read(source, options)
+    dataset = READERS[name].read(source, options)
     return _readable(dataset) if name == "detection" else (dataset, [])
 
 
@@ -108,16 +105,16 @@ def _task_for(source: Path, to: str, data_format: str | None) -> str:
     if data_format is not None:
         able = [name for name in able if data_format in READERS[name].FORMATS] or able
     if len(able) > 1:
-        name = tasks.recognize(source, data_format=data_format).name
+        name = recognize(source, data_format=data_format)
         if name not in able:
             raise DataError(f"{source} has images of classes: boxes or masks are expected")
         return name
-    if able == ["segmentation"] and box_reader.recognizes(source) and not mask_reader.recognizes(source, asked=True):
+    if able == ["segmentation"] and box_reader.recognizes(source) and not mask_reader.readable(source):
         raise DataError(
             f"{source} has boxes, and {to} holds masks, which cannot be made from boxes: outlines are needed, as "
             f"COCO's segmentation has them. Boxes can be written as {listed(list(box_writers.WRITERS))}"
         )
-    if able == ["detection"] and mask_reader.recognizes(source) and not tasks.get("detection").recognizes(source):
+    if able == ["detection"] and mask_reader.recognizes(source) and not box_reader.recognizes(source):
         raise DataError(
             f"{source} has masks, and {to} holds boxes: give a format of masks, or say that the masks are instances"
         )

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, WHOLE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_text
 from mobilevit.errors import DataError

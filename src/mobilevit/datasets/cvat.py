@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_xml
 from mobilevit.errors import DataError

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.finding import listed
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets import class_names
+from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
+from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import head, quoted, read_text
 from mobilevit.datasets.yolo_labels import NAMES, holds_rows, numbered
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 HEAD_BYTES = 4096
 MOST_TRIED = 200  # text files beside images that are looked at for one that holds rows

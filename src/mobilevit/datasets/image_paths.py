@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets.annotation_records import joined_inside, leads_out
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobilevit.data import folders
-from mobilevit.data.finding import listed
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements, written
+from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import around_points, as_float, is_number
@@ -16,6 +15,7 @@ from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 LAYOUT = "Label Studio's JSON or JSON-MIN"
 END_BYTES = 2**16  # at either end of a file: images that are not annotated may be many

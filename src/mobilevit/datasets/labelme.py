@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mobilevit.data import folders
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
@@ -16,6 +15,7 @@ from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import MAX_BYTES_OF_ONE, head, read_json
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 LAYOUT = "a.jpg with a.json of labelme beside it"
 HEAD_BYTES = 2**16

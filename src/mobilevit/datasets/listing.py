@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.splitting import split_named
 from mobilevit.datasets.annotation_records import WHOLE
 from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.splitting import split_named
+from mobilevit.images import folders
 
 
 class Listing:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilevit.data import decoding
 from mobilevit.errors import ImageError
+from mobilevit.images import decoding
 
 MOST_VALUES = 64  # values or colors of a mask; a photograph has thousands
 NEAR = 24  # of 255: from black or white, which a mask of two values is after JPEG has blurred it

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobilevit.data import decoding
-from mobilevit.data.threads import in_threads
 from mobilevit.datasets import class_files
 from mobilevit.datasets.annotation_records import TRAINVAL
+from mobilevit.datasets.coco_masks import BACKGROUNDS
+from mobilevit.datasets.mask_target import IGNORED, Classes, Mask
+from mobilevit.datasets.palette import PALETTE
 from mobilevit.datasets.placing import Placed, Splits, Writer, lines, write
 from mobilevit.datasets.polygons import outlines
 from mobilevit.datasets.runs import Where, packed, runs_of
 from mobilevit.errors import DataError, OutputError
-from mobilevit.tasks.segmentation.coco import BACKGROUNDS
-from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
+from mobilevit.images import decoding
+from mobilevit.images.threads import in_threads
 from mobilevit.text import to_json
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.finding import listed
-from mobilevit.data.splitting import evenly, split_named
 from mobilevit.datasets import mask_look
+from mobilevit.datasets.finding import listed
+from mobilevit.datasets.splitting import evenly, split_named
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 IMAGES, MASKS = ("images", "image", "imgs"), ("masks", "mask")
 IMAGE_WORDS, MASK_WORDS = ("image", "img", "photo", "image"), ("mask", "label", "annot", "segment", "gt")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 

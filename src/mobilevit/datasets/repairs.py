@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from mobilevit.data.finding import Finding, Severity, counted, inside, printable
+from mobilevit.datasets.finding import Finding, Severity, counted, inside, printable
 
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
     "missing-image": ("warning", "annotated image", "not found, so left out"),

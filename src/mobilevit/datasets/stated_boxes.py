@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mobilevit.data import folders
 from mobilevit.datasets import class_names
 from mobilevit.datasets.annotation_records import Annotation, Corners, Size, Statements, checked_names, class_name
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 NAMES = "classes.txt"  # the names in their order, one a line; without it they are those that occur, sorted
 ONLY_CLASS = "object"  # of boxes without a class, where none has one

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilevit.data.finding import inside
+from mobilevit.datasets.finding import inside
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.text_files import head
 

@@ -13,7 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from mobilevit.data.finding import printable
+from mobilevit.datasets.finding import printable
 from mobilevit.errors import DataError
 
 MAX_BYTES = 2**30  # of an annotation file; COCO's largest has 470 MB

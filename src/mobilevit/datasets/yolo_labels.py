@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from mobilevit.data import folders
-from mobilevit.data.finding import inside
 from mobilevit.datasets.annotation_records import Annotation
+from mobilevit.datasets.finding import inside
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Notes
 from mobilevit.datasets.text_files import head, read_text
 from mobilevit.datasets.yolo_rows import BOX, LabelRow, corners, kind_of, parsed, place_of
 from mobilevit.errors import DataError
+from mobilevit.images import folders
 
 NAMES = ("classes.txt", "obj.names", "_darknet.labels")  # of the classes, one a line, where there is no data.yaml
 MAX_LABEL_BYTES = 2**24

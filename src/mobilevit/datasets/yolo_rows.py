@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.data.splitting import evenly
 from mobilevit.datasets.annotation_records import Corners
+from mobilevit.datasets.splitting import evenly
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 

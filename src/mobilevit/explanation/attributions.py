@@ -8,9 +8,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mobilevit import tasks
-from mobilevit.data.transforms import prepare, to_tensor
 from mobilevit.explanation.attention import PixelAttention, recording
 from mobilevit.explanation.gradcam import grad_cam, heat
+from mobilevit.images.transforms import prepare, to_tensor
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import ExplanationTarget
 

@@ -11,13 +11,13 @@ from PIL import Image
 from torch import nn
 
 from mobilevit import class_tables
-from mobilevit.data.transforms import eval_geometry
 from mobilevit.errors import UsageError, unknown
 from mobilevit.explanation.attributions import Evidence, Pixel, gather
 from mobilevit.explanation.drawing import draw
 from mobilevit.files import image_format, write_atomically
+from mobilevit.images.sources import AnySource, Source, expand
+from mobilevit.images.transforms import eval_geometry
 from mobilevit.inference import device_for, without_lost_threads
-from mobilevit.sources import AnySource, Source, expand
 from mobilevit.spec import ModelSpec, at_size
 from mobilevit.weights.creating import load, spec_of
 
@@ -70,9 +70,9 @@ def explain(
 
     `model` is a file, a name of the catalog, or the model itself, which stays as it is. Explained is what is
     predicted, or `class_name` (a name or an id): a class of a classifier, the largest region of a segmenter, of a
-    detector the `number`-th object, highest score first. The pixel is the one that speaks most for it, or `pixel`: x from
-    the left and y from the top of what the model sees, each 0-1. `image_size` is the side of that, the model's own by
-    default.
+    detector the `number`-th object, highest score first. The pixel is the one that speaks most for it, or `pixel`:
+    x from the left and y from the top of what the model sees, each 0-1. `image_size` is the side of that, the model's
+    own by default.
 
     UsageError for a class, an object or a pixel that is not there, a size out of range, a model without classes,
     more than one image; ImageError; WeightsError.

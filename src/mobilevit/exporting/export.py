@@ -26,7 +26,7 @@ from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import FORMATS, Precision
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.sources import AnySource
+from mobilevit.images.sources import AnySource
 from mobilevit.spec import at_size
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.program import Program

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mobilevit.data.transforms import Geometry, eval_geometry, to_tensor
-from mobilevit.sources import AnySource, expand
+from mobilevit.images.sources import AnySource, expand
+from mobilevit.images.transforms import Geometry, eval_geometry, to_tensor
 from mobilevit.spec import Preprocessing
 
 ENOUGH = 16  # images in color; gray ones would hide that channels are swapped

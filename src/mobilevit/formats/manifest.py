@@ -111,7 +111,8 @@ def _faults(manifest: Manifest) -> Iterator[str]:
             yield f"{key} is {side}, expected {SMALLEST_PX} to {2 * LARGEST_PX}"
     own_px = spec.preprocessing.image_size
     if manifest.image_sizes[:1] != (own_px,):
-        yield f"spec.preprocessing.image_size is {own_px}, but image_sizes {[*manifest.image_sizes]}, whose first is the same"
+        sizes_of = [*manifest.image_sizes]
+        yield f"spec.preprocessing.image_size is {own_px}, but image_sizes {sizes_of}, whose first is the same"
     if not re.fullmatch("[0-9a-f]{64}", manifest.sha256):
         yield f"sha256 is {manifest.sha256[:80]!r}, expected 64 hexadecimal digits"
     if [port.name for port in manifest.inputs] != ["images"]:
@@ -140,8 +141,8 @@ def manifest_path(exported: Path) -> Path:
 def read_manifest(exported: Path) -> Manifest:
     """The manifest of the file or folder `exported`.
 
-    WeightsError where either is missing, the manifest was changed, or the exported model is not the one that it was written
-    for, which is found out before any runtime opens it.
+    WeightsError where either is missing, the manifest was changed, or the exported model is not the one that it was
+    written for, which is found out before any runtime opens it.
     """
     if not exported.exists():
         raise WeightsError(f"exported model not found: {exported}")

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobilevit.data.loader import ImageDataset, eval_loader
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.errors import DataError, check_ranges
 from mobilevit.evaluation import in_order_of, samples_of
+from mobilevit.loading.loader import ImageDataset, eval_loader
 from mobilevit.spec import ClassLabel, Preprocessing
-from mobilevit.tasks.base import ReadOptions, Task
+from mobilevit.tasks.base import Task
 
 CALIBRATING, CHOOSING, JUDGING = "calibrating", "choosing", "judging"  # names of splits
 LARGEST_SHARE = 0.25  # of the training images that calibrate, where there are few

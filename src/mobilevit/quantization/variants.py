@@ -11,8 +11,7 @@ from typing import cast
 
 from mobilevit.benchmarking.benchmark import in_turns
 from mobilevit.benchmarking.worker import Job, Worker
-from mobilevit.data.loader import auto_workers
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import MobileViTError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.exporting.manifests import manifest_of
@@ -23,6 +22,7 @@ from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import FORMATS, adapter, open_exported
+from mobilevit.loading.loader import auto_workers
 from mobilevit.quantization.images import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source
 from mobilevit.tasks.base import Task

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 from mobilevit import __version__
-from mobilevit.data.decoding import decode
-from mobilevit.data.finding import counted
-from mobilevit.data.sample import Dataset, Sample
+from mobilevit.datasets.finding import counted
+from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.errors import ImageError
 from mobilevit.evaluation import Evaluation, in_order_of, samples_of
 from mobilevit.files import write_atomically
+from mobilevit.images.decoding import decode
 from mobilevit.models.table import build
 from mobilevit.reporting import markup
 from mobilevit.reporting.images import figure_image, image_image

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.finding import Finding as Finding
-from mobilevit.data.sample import Dataset
-from mobilevit.data.transforms import AugmentConfig, Geometry, Size
-from mobilevit.errors import UsageError, check_ranges
+from mobilevit.datasets.finding import Finding as Finding
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
+from mobilevit.errors import check_ranges
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size
+from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
@@ -46,20 +47,6 @@ class LossOptions:
     label_smoothing: float = 0.0  # share of the target spread over all classes
     class_weights: Tensor | None = None  # (K,) how much each class counts; None: all the same
     anchors_per_box: int = 1  # least number of anchors that learn an object, as far as they overlap it at all
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How a dataset on disk is understood."""
-
-    val_fraction: float = 0.2  # taken from training where the folder has no split of its own
-    split_seed: int = 0  # decides which images those are
-    data_format: str | None = None  # of the annotations; None: recognized from what is there
-
-    def __post_init__(self) -> None:
-        """UsageError for a share that leaves nothing for training or for val."""
-        if not 0 < self.val_fraction < 1:
-            raise UsageError(f"--val-fraction is {self.val_fraction}: it must lie between 0 and 1, both excluded")
 
 
 @dataclass(frozen=True)
@@ -198,15 +185,9 @@ class Task(Protocol):
     cuts_images: bool  # whether evaluation sees the center square of an image, not all of it
     image_size: int  # side of the images that the paper gives its models
     label_smoothing: float  # of the loss in the paper; a run may have another
-    layouts: str  # of its datasets, for people: "train/<class>/*.jpg"
-    data_formats: Sequence[str]  # names of them that ReadOptions may ask for; none where there is but one
     interface: Interface
 
     # -- the dataset
-
-    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
-        """Whether `root` looks like a dataset of this task; where it is `asked` for, whether it can be read as one."""
-        ...
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
         """The dataset at `root`; DataError where it is missing, empty or inconsistent."""

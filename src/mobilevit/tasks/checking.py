@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from mobilevit.data import doctor
-from mobilevit.data.report import DataReport
-from mobilevit.data.threads import Progress
+from mobilevit.datasets import doctor
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.report import DataReport
+from mobilevit.images.threads import Progress
 from mobilevit.tasks import recognize
-from mobilevit.tasks.base import ReadOptions
 
 
 def check(

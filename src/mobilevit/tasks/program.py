@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mobilevit.data.transforms import prepare
+from mobilevit.images.transforms import prepare
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Task
 from mobilevit.tasks.outputs import require_finite

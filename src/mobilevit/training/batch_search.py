@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import torch
 
-from mobilevit.data.loader import LoadFailure
-from mobilevit.data.multiscale import resolutions
-from mobilevit.data.sample import Batch, Key
-from mobilevit.data.splitting import evenly
+from mobilevit.datasets.sample import Batch, Key
+from mobilevit.datasets.splitting import evenly
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
+from mobilevit.loading.loader import LoadFailure
+from mobilevit.loading.multiscale import resolutions
 from mobilevit.training.distributed import Group
 from mobilevit.training.loop import Parts
 from mobilevit.training.model_setup import training_mode

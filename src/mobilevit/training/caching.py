@@ -3,11 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-from mobilevit.data.cache import Plan, in_unit, must_fit
-from mobilevit.data.loader import ImageDataset
-from mobilevit.data.multiscale import resolutions
-from mobilevit.data.sample import Dataset
-from mobilevit.data.transforms import Geometry, Size, eval_geometry, kept_geometry
+from mobilevit.datasets.sample import Dataset
+from mobilevit.images.transforms import Geometry, Size, eval_geometry, kept_geometry
+from mobilevit.loading.cache import Plan, in_unit, must_fit
+from mobilevit.loading.loader import ImageDataset
+from mobilevit.loading.multiscale import resolutions
 from mobilevit.spec import Preprocessing
 from mobilevit.tasks.base import Task
 from mobilevit.training.callbacks import Callback

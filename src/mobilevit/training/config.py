@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from mobilevit.data.multiscale import MultiScaleConfig
-from mobilevit.data.transforms import AugmentConfig
 from mobilevit.errors import UsageError, check_ranges, unknown
+from mobilevit.images.transforms import AugmentConfig
+from mobilevit.loading.multiscale import MultiScaleConfig
 from mobilevit.text import words_of
 
 Device = Literal["auto", "cpu", "cuda", "mps"]

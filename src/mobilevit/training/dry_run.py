@@ -9,13 +9,13 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from mobilevit.data.cache import Plan, in_unit
-from mobilevit.data.finding import counted
-from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
-from mobilevit.data.multiscale import Resolution
-from mobilevit.data.sample import Batch, Key
-from mobilevit.data.splitting import evenly
+from mobilevit.datasets.finding import counted
+from mobilevit.datasets.sample import Batch, Key
+from mobilevit.datasets.splitting import evenly
 from mobilevit.errors import memory_errors
+from mobilevit.loading.cache import Plan, in_unit
+from mobilevit.loading.loader import ImageDataset, auto_workers, train_loader
+from mobilevit.loading.multiscale import Resolution
 from mobilevit.training.batch_search import forget_peak, peak_bytes
 from mobilevit.training.caching import fitting_plans, training_geometry
 from mobilevit.training.callbacks import Callback, Quiet, StepReport

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mobilevit.data.cache import ImageCache
-from mobilevit.data.multiscale import MultiScaleSampler
-from mobilevit.data.sample import Batch, Dataset
+from mobilevit.datasets.sample import Batch, Dataset
 from mobilevit.errors import DataError, ImageError, TrainingError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.interrupts import StopRequest
+from mobilevit.loading.cache import ImageCache
+from mobilevit.loading.multiscale import MultiScaleSampler
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Scores, Task
 from mobilevit.tasks.program import Program

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from mobilevit.data.sample import Batch
+from mobilevit.datasets.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.figures import Figure
 from mobilevit.reporting.plots import lr_curve

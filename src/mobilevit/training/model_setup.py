@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.sample import Dataset
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Task
 from mobilevit.training.config import Precision, TrainConfig

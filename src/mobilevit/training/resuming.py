@@ -8,8 +8,8 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-from mobilevit.data.finding import listed
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.finding import listed
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.spec import ModelSpec
 from mobilevit.training.checkpoint import TrainingProgress

@@ -9,21 +9,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mobilevit.data import doctor
-from mobilevit.data.class_counts import class_weights, count
-from mobilevit.data.finding import Finding
-from mobilevit.data.image_findings import broken_findings, truncation
-from mobilevit.data.image_inspection import Truncated
-from mobilevit.data.loader import ImageDataset, auto_workers, train_loader
-from mobilevit.data.multiscale import AUTO_BATCH, MultiScaleSampler
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets import doctor
+from mobilevit.datasets.class_counts import class_weights, count
+from mobilevit.datasets.finding import Finding
+from mobilevit.datasets.image_findings import broken_findings, truncation
+from mobilevit.datasets.image_inspection import Truncated
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
 from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
+from mobilevit.loading.loader import ImageDataset, auto_workers, train_loader
+from mobilevit.loading.multiscale import AUTO_BATCH, MultiScaleSampler
 from mobilevit.models.table import MODELS, for_task, resolve
 from mobilevit.tasks import recognize
-from mobilevit.tasks.base import ReadOptions, Task
+from mobilevit.tasks.base import Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable
 from mobilevit.training.caching import keep_images
 from mobilevit.training.callbacks import Callback, Quiet

@@ -12,7 +12,7 @@ from shutil import rmtree
 
 from filelock import FileLock, Timeout
 
-from mobilevit.data.finding import listed
+from mobilevit.datasets.finding import listed
 from mobilevit.errors import OutputError, TrainingError, UsageError
 from mobilevit.files import clear_abandoned, is_temporary, make_folder, write_atomically
 from mobilevit.text import words_of

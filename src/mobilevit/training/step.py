@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.sample import Batch
-from mobilevit.data.transforms import prepare
+from mobilevit.datasets.sample import Batch
 from mobilevit.errors import TrainingError
+from mobilevit.images.transforms import prepare
+from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import ChannelOrder
 from mobilevit.tasks.base import LossOptions, Task
 from mobilevit.training.config import OptimizerConfig

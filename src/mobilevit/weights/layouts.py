@@ -95,7 +95,9 @@ PYRAMID = (
 )
 SEGMENTER = (
     *PYRAMID,
-    LayoutRow("classifier", "seg_head.classifier.classifier.block.conv", "", "segmentation_head.classifier.convolution"),
+    LayoutRow(
+        "classifier", "seg_head.classifier.classifier.block.conv", "", "segmentation_head.classifier.convolution"
+    ),
 )
 FINE_SEGMENTER = (  # of the official code's later versions
     *PYRAMID,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_name_heuristics import name_findings
-from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.sample import Dataset
-from mobilevit.tasks.classification import layout
+from mobilevit.datasets import class_folder_layout
+from mobilevit.datasets.class_counts import imbalance, total
+from mobilevit.datasets.class_name_heuristics import name_findings
+from mobilevit.datasets.finding import Finding, counted, listed
+from mobilevit.datasets.sample import Dataset
 
 FEW_IMAGES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 3.0  # largest class over the smallest, from which class weights are worth a try
@@ -29,7 +29,7 @@ def _split(dataset: Dataset) -> Iterator[Finding]:
         return
     path = dataset.splits["val"][0].path
     inside = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
-    origin = layout.split_of(Path(inside.parts[0]))
+    origin = class_folder_layout.split_of(Path(inside.parts[0]))
     if origin == "test":
         message = "no val folder: test stands in for it, so a score that chose the best epoch is too good"
         yield Finding("info", "split", message)

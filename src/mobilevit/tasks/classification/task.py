@@ -9,23 +9,16 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from mobilevit.data import transforms
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.sample import Dataset
-from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.datasets import class_folders
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
+from mobilevit.images import transforms
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size
+from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import (
-    ExplanationTarget,
-    Finding,
-    Interface,
-    Loss,
-    LossOptions,
-    Outputs,
-    ReadOptions,
-    ResultOptions,
-)
-from mobilevit.tasks.classification import drawing, reader, result
+from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
+from mobilevit.tasks.classification import drawing, result
 from mobilevit.tasks.classification.explanation_target import question
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
@@ -41,8 +34,6 @@ class ClassificationTask:
     cuts_images = True
     image_size = 256
     label_smoothing = 0.1
-    data_formats: Sequence[str] = ()
-    layouts = "train/<class>/*.jpg, or one folder of classes"
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},
         left_to_do=("The largest probability is the answer.",),
@@ -50,11 +41,8 @@ class ClassificationTask:
         agreement="top-1",
     )
 
-    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognizes(root)
-
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        return reader.read(root, options)
+        return class_folders.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset)

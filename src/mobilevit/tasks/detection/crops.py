@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilevit.data.transforms import AugmentConfig, Box, Geometry, Size
-from mobilevit.tasks.detection.target import Boxes
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.images.transforms import AugmentConfig, Box, Geometry, Size
 
 Crops = NDArray[np.float64]  # (N, 4) left, top, right, bottom in pixels of the image
 
@@ -24,7 +24,7 @@ TRIES = 40  # crops for each of them
 def train_geometry(
     rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
 ) -> Geometry:
-    """A random crop of an image of `size`, stretched to a square of `image_size`, mirrored or not (SSD, section 2.2)."""
+    """A random crop of an image of `size`, stretched to a square of `image_size`, flipped or not (SSD, section 2.2)."""
     flip = bool(rng.random() < 0.5) and config.flip
     box = random_crop(rng, size, target.counted().boxes, config)
     return Geometry(size, box, (image_size, image_size), flip, reduced=True)

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
 from mobilevit.tasks.canvas import INK, PALE, PAPER, RIGHT, SMALLEST_PX, WRONG
 from mobilevit.tasks.detection.error_types import FALSE, Verdict, compare
 from mobilevit.tasks.detection.label_placement import Place, Spots
 from mobilevit.tasks.detection.result import Detections
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.legend import Entry, legend, sheet_legend
 
 MISTAKEN = "#e08a00"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobilevit.boxes import iou
-from mobilevit.tasks.detection.target import Boxes
+from mobilevit.datasets.box_target import Boxes
 
 SAME = 0.5  # least IoU of a box with the object that it is right about
 NEAR = 0.1  # least IoU of a box that is meant for an object and lies beside it

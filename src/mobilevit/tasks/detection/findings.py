@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.class_name_heuristics import name_findings
-from mobilevit.data.finding import Finding, counted, listed
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.class_counts import imbalance, total
+from mobilevit.datasets.class_name_heuristics import name_findings
+from mobilevit.datasets.finding import Finding, counted, listed
 from mobilevit.datasets.repairs import DROPPED, UNANNOTATED
+from mobilevit.datasets.sample import Dataset
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
 
 FEW_BOXES = 10  # in training, below which a class is hardly learned

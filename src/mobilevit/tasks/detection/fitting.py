@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from mobilevit.boxes import corners, iou
-from mobilevit.data.finding import Finding, listed
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.finding import Finding, listed
+from mobilevit.datasets.sample import Dataset
 from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, anchors_of
 from mobilevit.tasks.detection.matching import THRESHOLD
-from mobilevit.tasks.detection.target import Boxes
 
 ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper's
 

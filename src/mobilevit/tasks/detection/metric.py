@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.detection import coco_scores
 from mobilevit.tasks.detection.result import COUNTED_FROM, MAX_DETECTIONS, SCORE_THRESHOLD, choose
 from mobilevit.tasks.detection.scores import DetectionScores, Record, score
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.outputs import require_finite
 
 

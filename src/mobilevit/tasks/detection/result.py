@@ -110,8 +110,11 @@ class Chosen(NamedTuple):
 
 
 def choose(boxes: Tensor, scores: Tensor, score_threshold: float, top_k: int) -> Chosen:
-    """The objects among the anchors (A, 4) corners and (A, K) scores of an image: of each class the PRE_NMS_TOP_K highest-scoring
-    above `score_threshold`after non-maximum suppression; of all that are left the `top_k` highest-scoring."""
+    """The objects among the anchors (A, 4) corners and (A, K) scores of an image.
+
+    Of each class the PRE_NMS_TOP_K highest-scoring anchors above `score_threshold` go into non-maximum suppression; of
+    all that are left the `top_k` highest-scoring are kept.
+    """
     best = scores.float().topk(min(PRE_NMS_TOP_K, len(scores)), dim=0)
     rank, labels = (best.values > score_threshold).nonzero(as_tuple=True)
     anchors, sure = best.indices[rank, labels], best.values[rank, labels]

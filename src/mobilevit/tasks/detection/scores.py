@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilevit.datasets.box_target import Boxes
 from mobilevit.spec import ClassLabel, Criterion, ScoreThreshold
 from mobilevit.tasks.detection.coco_scores import AT_50, AT_75, RECALLS, CocoScores, evaluate
 from mobilevit.tasks.detection.error_types import FALSE, Comparison, Verdict, compare
 from mobilevit.tasks.detection.result import SCORE_THRESHOLD
-from mobilevit.tasks.detection.target import Boxes
 from mobilevit.tasks.detection.thresholds import Curve, best, curve
 from mobilevit.text import to_json
 

@@ -9,30 +9,23 @@ from PIL.Image import Image
 from torch import Tensor
 
 from mobilevit import boxes
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.sample import Dataset
-from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.datasets import box_reader
+from mobilevit.datasets.box_target import Boxes
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size
+from mobilevit.loading.augment import BatchAugment
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import (
-    ExplanationTarget,
-    Finding,
-    Interface,
-    Loss,
-    LossOptions,
-    Outputs,
-    ReadOptions,
-    ResultOptions,
-)
-from mobilevit.tasks.detection import crops, drawing, fitting, reader, result
+from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
+from mobilevit.tasks.detection import crops, drawing, fitting, result
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
 from mobilevit.tasks.detection.explanation_target import question
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.result_agreement import matched
-from mobilevit.tasks.detection.target import Boxes
 
 
 class DetectionTask:
@@ -44,8 +37,6 @@ class DetectionTask:
     cuts_images = False
     image_size = 320
     label_smoothing = 0.0
-    data_formats: Sequence[str] = tuple(reader.FORMATS)
-    layouts = reader.LAYOUTS
     interface = Interface(
         outputs={
             "boxes": "of every anchor: left, top, right, bottom in normalized coordinates, which they may leave",
@@ -54,10 +45,10 @@ class DetectionTask:
         left_to_do=(
             f"Of each class keep the {result.PRE_NMS_TOP_K} anchors of the best scores, of those the scores above "
             f"{{score_threshold}} (score_threshold).",
-            "Greedy non-maximum suppression within each class: the best box stays and removes all whose IoU with it is above "
-            f"{result.IOU_THRESHOLD} (iou_threshold); then the best of the rest, and so on.",
-            f"Of all that stay keep the {result.MAX_DETECTIONS} (max_detections) best; clip the boxes to 0-1 and multiply them by the width "
-            "and height of the original image.",
+            "Greedy non-maximum suppression within each class: the best box stays and removes all whose IoU with it is "
+            f"above {result.IOU_THRESHOLD} (iou_threshold); then the best of the rest, and so on.",
+            f"Of all that stay keep the {result.MAX_DETECTIONS} (max_detections) best; clip the boxes to 0-1 and "
+            "multiply them by the width and height of the original image.",
         ),
         thresholds={
             "score_threshold": result.SCORE_THRESHOLD,
@@ -68,11 +59,8 @@ class DetectionTask:
         agreement="objects",
     )
 
-    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognizes(root)
-
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        return reader.read(root, options)
+        return box_reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         reach = fitting.reach_findings(dataset, self.image_size) if thorough else ()

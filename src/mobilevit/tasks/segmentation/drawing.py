@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from mobilevit.data.sample import Dataset
+from mobilevit.datasets.mask_target import IGNORED, Classes, Mask
+from mobilevit.datasets.sample import Dataset
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks import canvas
 from mobilevit.tasks.canvas import SMALLEST_PX, Color
 from mobilevit.tasks.legend import Entry, legend, sheet_legend
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.result import Segmentation
-from mobilevit.tasks.segmentation.target import IGNORED, Classes, Mask
 
 Pixels = npt.NDArray[np.float32]  # (H, W, 3), 0-255
 Where = npt.NDArray[np.bool_]  # (H, W)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mobilevit.data.finding import counted, listed
+from mobilevit.datasets.finding import counted, listed
 from mobilevit.errors import UsageError
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import ModelSpec

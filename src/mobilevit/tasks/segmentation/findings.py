@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.data import decoding
-from mobilevit.data.class_counts import imbalance, total
-from mobilevit.data.finding import Finding, Severity, counted, inside, listed, printable
-from mobilevit.data.image_inspection import Broken, decodes
-from mobilevit.data.sample import Dataset, Sample
-from mobilevit.data.splitting import evenly
-from mobilevit.data.threads import in_threads
+from mobilevit.datasets import class_list, instance_masks
+from mobilevit.datasets.class_counts import imbalance, total
+from mobilevit.datasets.finding import Finding, Severity, counted, inside, listed, printable
+from mobilevit.datasets.image_inspection import Broken, decodes
+from mobilevit.datasets.mask_target import Mask, size_problem
+from mobilevit.datasets.sample import Dataset, Sample
+from mobilevit.datasets.splitting import evenly
 from mobilevit.errors import ImageError
-from mobilevit.tasks.segmentation import class_list, instances
-from mobilevit.tasks.segmentation.target import Mask, size_problem
+from mobilevit.images import decoding
+from mobilevit.images.threads import in_threads
 
 QUICK_HEADERS = 5000  # pairs of headers that the fast part compares at most: about a second
 QUICK_MASKS = 300  # masks that it reads: below a second
@@ -119,7 +119,7 @@ def _of_instances(masks: Sequence[Examined]) -> str:
         return ""
     fine = [mask.path for mask in masks if not mask.problem]
     found = in_threads(class_list.values_of, [*evenly(strange, QUICK_MASKS), *evenly(fine, QUICK_MASKS)])
-    said = instances.findings([mask[1] for mask in found if not isinstance(mask, Broken)])
+    said = instance_masks.findings([mask[1] for mask in found if not isinstance(mask, Broken)])
     return f". {said[0].message[0].upper()}{said[0].message[1:]}" if said else ""
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from mobilevit.data.transforms import AugmentConfig, Box, Geometry, Size
+from mobilevit.images.transforms import AugmentConfig, Box, Geometry, Size
 
 
 def train_geometry(rng: np.random.Generator, size: Size, image_size: int, config: AugmentConfig) -> Geometry:

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mobilevit.datasets.mask_target import IGNORED
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.tasks.base import Loss
-from mobilevit.tasks.segmentation.target import IGNORED
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary head's loss beside the main one (official code)
 PIXELS = 65536.0  # of an image of 256 x 256: keeps totals and counts in the range of a classifier's

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.tasks.segmentation.target import Classes
+from mobilevit.datasets.mask_target import Classes
 
 
 def resized(classes: Classes, size: tuple[int, int]) -> Classes:

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mobilevit.datasets.mask_target import IGNORED, Classes
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
 from mobilevit.tasks.segmentation import maps
 from mobilevit.tasks.segmentation.scores import Counts, SegmentationScores
-from mobilevit.tasks.segmentation.target import IGNORED, Classes
 
 KEPT = 32  # images whose maps are kept, of the worst and of the examples each: 16 MB at 512 px
 

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from mobilevit.datasets.mask_target import Classes
+from mobilevit.datasets.palette import PALETTE
 from mobilevit.errors import UsageError, WeightsError
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation import maps
-from mobilevit.tasks.segmentation.palette import PALETTE
-from mobilevit.tasks.segmentation.target import Classes
 
 COLUMNS = ("source", "width", "height", "class", "class_id", "pixels", "share")  # of records
 

@@ -9,29 +9,22 @@ import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
 
-from mobilevit.data import decoding
-from mobilevit.data.augment import BatchAugment
-from mobilevit.data.sample import Dataset
-from mobilevit.data.transforms import AugmentConfig, Geometry, Size
+from mobilevit.datasets import mask_reader
+from mobilevit.datasets.mask_target import Classes, Mask
+from mobilevit.datasets.options import ReadOptions
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
+from mobilevit.images import decoding
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size
+from mobilevit.loading.augment import BatchAugment
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
-from mobilevit.tasks.base import (
-    ExplanationTarget,
-    Finding,
-    Interface,
-    Loss,
-    LossOptions,
-    Outputs,
-    ReadOptions,
-    ResultOptions,
-)
-from mobilevit.tasks.segmentation import drawing, geometry, reader, result
+from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
+from mobilevit.tasks.segmentation import drawing, geometry, result
 from mobilevit.tasks.segmentation.explanation_target import question
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
-from mobilevit.tasks.segmentation.target import Classes, Mask
 
 
 class SegmentationTask:
@@ -43,8 +36,6 @@ class SegmentationTask:
     cuts_images = False
     image_size = 512
     label_smoothing = 0.0
-    data_formats: Sequence[str] = tuple(reader.FORMATS)
-    layouts = "images/ and masks/, or these in train/ and val/, or JPEGImages/ and SegmentationClass/"
     interface = Interface(
         outputs={"class_map": "the index of the class of every pixel, at the size of the input"},
         left_to_do=("Enlarge the map to the size of the original image by nearest, so that indices stay whole.",),
@@ -52,11 +43,8 @@ class SegmentationTask:
         agreement="pixels",
     )
 
-    def recognizes(self, root: Path, *, asked: bool = False) -> bool:
-        return reader.recognizes(root, asked=asked)
-
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        return reader.read(root, options)
+        return mask_reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
         return findings(dataset, thorough=thorough)
