@@ -88,5 +88,7 @@ def test_torch_that_cannot_be_imported_is_what_it_is_about(error: Exception, tmp
 
 def in_a_process(before: str, after: str = "") -> subprocess.CompletedProcess[str]:
     command = "code = main(['info', '--environment', '--json'])"
-    program = "\n".join(["import json, sys", before, "from mobilevit.cli import main", command, after, "sys.exit(code)"])
+    program = "\n".join(
+        ["import json, sys", before, "from mobilevit.cli import main", command, after, "sys.exit(code)"]
+    )
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
