@@ -194,4 +194,4 @@ def weights_server() -> Iterator[str]:
     torch.manual_seed(0)
     state = create("mobilevit_xs", num_classes=1000).state_dict()
     with serve(Site(save(from_ours(state, Recognized("timm", "mobilevit_xs", 1000))))) as site:
-        yield site.address
+        yield site.url
