@@ -118,8 +118,8 @@ def _same_objects(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -
 
 
 def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    overlap = float(iou(torch.tensor([one["box"]]), torch.tensor([other["box"]])))
-    return one["id"] == other["id"] and overlap > OVERLAP and abs(one["score"] - other["score"]) < 2e-2
+    overlap = float(iou(torch.tensor([one["box_xyxy"]]), torch.tensor([other["box_xyxy"]])))
+    return one["class_id"] == other["class_id"] and overlap > OVERLAP and abs(one["score"] - other["score"]) < 2e-2
 
 
 @pytest.mark.parametrize("name", FORMATS)

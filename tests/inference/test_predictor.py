@@ -92,7 +92,7 @@ def test_drawn_images_come_with_their_results(predictor: Predictor, photos: Path
     assert not isinstance(drawn[0], ImageFailure)
     assert not isinstance(drawn[2], ImageFailure)
     alone = predictor(photos / "0.png")[0]
-    assert drawn[0][0].best.name == alone.best.name
+    assert drawn[0][0].best.class_name == alone.best.class_name
     assert drawn[0][0].best.score == pytest.approx(alone.best.score, abs=1e-5), "a batch sums in another order"
     assert drawn[2][0].size == (3000, 200)
     assert drawn[2][1].width == DRAWN_PX
@@ -143,7 +143,7 @@ def test_a_runner_of_any_kind_will_do(model: nn.Module, photos: Path) -> None:
             assert images.dtype == torch.uint8
             return {"probabilities": torch.tensor([[0.0, 1.0, 0.0]]).expand(len(images), 3)}
 
-    assert Predictor(Certain())(photos / "0.png")[0].best.name == "dog"
+    assert Predictor(Certain())(photos / "0.png")[0].best.class_name == "dog"
     with pytest.raises(UsageError, match="where it is made"):
         Predictor(Certain(), image_size=96)
 

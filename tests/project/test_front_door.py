@@ -151,7 +151,7 @@ def test_the_citation_is_of_this_version() -> None:
     assert citation["license"] == PROJECT["license"]
     (paper,) = citation["references"]
     assert [author["family-names"] for author in paper["authors"]] == ["Mehta", "Rastegari"]
-    assert paper["title"] in " ".join((ROOT / "README.md").read_text("utf-8").replace("\n> ", " ").split())
+    assert paper["title"] in " ".join((ROOT / "README.md").read_text("utf-8").replace(">", " ").split())
     assert paper["url"] in PROJECT["urls"].values()
 
 

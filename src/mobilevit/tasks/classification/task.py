@@ -19,7 +19,7 @@ from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.classification import drawing, result
-from mobilevit.tasks.classification.explanation_target import question
+from mobilevit.tasks.classification.explanation_target import explanation_target
 from mobilevit.tasks.classification.findings import findings
 from mobilevit.tasks.classification.loss import cross_entropy
 from mobilevit.tasks.classification.metric import ClassificationMetric
@@ -100,8 +100,10 @@ class ClassificationTask:
         best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
         return (best[0] == best[1]).float()
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        return question(outputs, spec, class_index, number)
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: int) -> int:
         return target

@@ -21,7 +21,7 @@ from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.detection import crops, drawing, fitting, result
 from mobilevit.tasks.detection.crops import BoxBatch, Seen
-from mobilevit.tasks.detection.explanation_target import question
+from mobilevit.tasks.detection.explanation_target import explanation_target
 from mobilevit.tasks.detection.findings import findings
 from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
@@ -123,8 +123,10 @@ class DetectionTask:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        return question(outputs, spec, class_index, number)
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Boxes) -> Boxes:
         return target

@@ -21,7 +21,7 @@ from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.segmentation import drawing, geometry, result
-from mobilevit.tasks.segmentation.explanation_target import question
+from mobilevit.tasks.segmentation.explanation_target import explanation_target
 from mobilevit.tasks.segmentation.findings import findings
 from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
@@ -107,8 +107,10 @@ class SegmentationTask:
         """The share of equal pixels."""
         return (outputs["class_map"] == reference["class_map"]).float().mean(dim=(1, 2))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        return question(outputs, spec, class_index, number)
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Mask) -> Classes:
         """(H, W) uint8 at the size of the image."""
