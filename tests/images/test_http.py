@@ -203,7 +203,7 @@ def test_no_redirect_out_of_encryption_or_of_the_web() -> None:
     secure = httpx2.URL("https://example.org/a")
     assert str(http._redirected(secure, "/b")) == "https://example.org/b"
     for location, message in (
-        ("http://example.org/a", "without encryption"),
+        ("http://example.org/a", "unencrypted"),
         ("file:///etc/passwd", "only http and https"),
         ("ftp://example.org/a", "only http and https"),
     ):

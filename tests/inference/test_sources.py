@@ -54,8 +54,8 @@ def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nowhere.jpg", "nowhere.jpg: not found"),
-        (Path("nowhere.jpg"), "nowhere.jpg: not found"),
+        ("nowhere.jpg", "nowhere.jpg does not exist"),
+        (Path("nowhere.jpg"), "nowhere.jpg does not exist"),
         ("empty", "empty: no images in this folder"),
         ("ftp://127.0.0.1/a.jpg", "only http and https"),
         ("file:///etc/passwd", "only http and https"),
