@@ -105,7 +105,7 @@ def test_an_address_of_something_else_is_named(web: str) -> None:
         ("/to-ftp", "only http and https"),
         ("/large", "more than 1 MB"),
         ("/slow", "not complete after"),
-        ("/short", "broke off after 10 bytes"),
+        ("/short", "was lost after 10 bytes"),
     ],
 )
 def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message: str) -> None:
