@@ -286,7 +286,7 @@ def test_whatever_holds_the_bytes_of_an_image(tmp_path: Path) -> None:
 
 def test_open_files_that_give_no_image(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", encoded(scene(), "PNG"))
-    with path.open(encoding="latin-1") as text, pytest.raises(ImageError, match=r'a\.png: .*mode "rb"'):
+    with path.open(encoding="latin-1") as text, pytest.raises(ImageError, match=r'a\.png is .*mode "rb"'):
         decode(text)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match=r"a\.png cannot be read \(.*closed"):
         decode(text)  # type: ignore[arg-type]
