@@ -54,8 +54,8 @@ def test_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nowhere.jpg", "nowhere.jpg: not found"),
-        (Path("nowhere.jpg"), "nowhere.jpg: not found"),
+        ("nowhere.jpg", "nowhere.jpg does not exist"),
+        (Path("nowhere.jpg"), "nowhere.jpg does not exist"),
         ("empty", "empty: no images in this folder"),
         ("ftp://127.0.0.1/a.jpg", "only http and https"),
         ("file:///etc/passwd", "only http and https"),
@@ -105,7 +105,7 @@ def test_an_address_of_something_else_is_named(web: str) -> None:
         ("/to-ftp", "only http and https"),
         ("/large", "more than 1 MB"),
         ("/slow", "not complete after"),
-        ("/short", "broke off after 10 bytes"),
+        ("/short", "was lost after 10 bytes"),
     ],
 )
 def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message: str) -> None:
