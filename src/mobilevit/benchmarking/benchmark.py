@@ -34,7 +34,7 @@ class RuntimeTiming:
     p99_ms: float
     images_per_second: dict[int, float]  # by batch size
     load_ms: float
-    peak_mib: float  # of the process, with Python and PyTorch in it
+    peak_mib: float | None  # of the process, with Python and PyTorch in it; None on Windows
     file_mib: float
     path: str
 

@@ -1,4 +1,4 @@
-"""Our own file: one safetensors with the tensors in our layout and, in its header, the ModelSpec and a checksum."""
+"""The model file: safetensors with the tensors in the layout of this package and, in its header, spec and checksum."""
 
 import reprlib
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ SPEC_KEY = "mobilevit_spec"  # of the header's texts
 
 
 def save(path: str | Path, state: Mapping[str, Tensor], spec: ModelSpec) -> None:
-    """Write one model whole or not at all, with its checksum; an older file stays until the new one is complete.
+    """Write a model file, whole or not at all, with its checksum; an older file stays until the new one is complete.
 
-    Tensors keep their dtype. OutputError where `path` cannot be written.
+    Tensors keep their dtype. OutputError if `path` cannot be written.
     """
     write_atomically(Path(path), containers.safetensors_bytes(header(spec), state))
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in float32, and the spec; WeightsError that names the file where it is not one of ours."""
+    """The state dict in float32, and the spec; WeightsError, naming the file, if it is not a model file."""
     path = Path(path)
     if containers.kind(path) == "torch":
-        raise WeightsError(f"{path} is a torch file, which carries no spec. {_CONVERT}")
+        raise WeightsError(f"{path} is a torch file, which has no spec. {_CONVERT}")
     texts, tensors = containers.read_safetensors(path)
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     try:
         if SPEC_KEY not in texts:
-            raise WeightsError(f"it carries no spec; the tensors are those of {recognize(found)}. {_CONVERT}")
+            raise WeightsError(f"it has no spec; its tensors are those of {recognize(found)}. {_CONVERT}")
         spec = read_spec(texts[SPEC_KEY])
         recognized = Recognized("ours", spec.architecture, len(spec.classes), spec.fuse_input)
         check(found, recognized)
@@ -47,8 +47,10 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def rewrite(path: Path, spec: ModelSpec) -> None:
-    """Give a model file another spec. Its tensors stay bit for bit, in their dtypes; whoever reads it sees the old file
-    or the new one. WeightsError where it is none of ours."""
+    """Replace the spec of a model file. Its tensors stay bit for bit; a reader sees the old file or the new one.
+
+    WeightsError if it is not a model file.
+    """
     load(path)  # refuses what is not whole
     _, tensors = containers.read_safetensors(path)
     save(path.resolve(), tensors, spec)  # what a link points to, not the link
@@ -59,7 +61,7 @@ def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     for key, tensor in halved.items():
         if not tensor.isfinite().all():
-            raise WeightsError(f"{key} does not fit into float16: keep this model in float32")
+            raise WeightsError(f"{key} is out of the range of float16: keep this model in float32")
     return halved
 
 
@@ -69,7 +71,7 @@ def header(spec: ModelSpec) -> dict[str, str]:
 
 
 def read_spec(text: str) -> ModelSpec:
-    """The inverse of `ModelSpec.to_json`, with every value checked: a file may hold anything."""
+    """The inverse of `ModelSpec.to_json`, with every value validated, since files are untrusted."""
     try:
         spec = ModelSpec.from_json(text)
         check_spec(spec)
@@ -82,10 +84,12 @@ _CONVERT = "Give it one with `mobilevit convert IN OUT.safetensors --layout ours
 
 
 def check_spec(spec: ModelSpec) -> None:
-    """WeightsError where a spec, whose values are of the right types, holds one that cannot be."""
+    """WeightsError if a value of a spec, although of the right type, is invalid."""
     if spec.architecture not in MODELS:
         named = reprlib.repr(spec.architecture)  # short, whatever it is
-        raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
+        raise WeightsError(
+            f"its architecture is {named}, which this version does not have; available: {', '.join(MODELS)}"
+        )
     image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
@@ -109,7 +113,7 @@ def check_spec(spec: ModelSpec) -> None:
         if not valid:
             raise WeightsError(f"the model file's spec has {name} {reprlib.repr(value)}, which cannot be")
     if (repeated := repeated_id(spec.classes)) is not None:
-        raise WeightsError(f"the model file's spec has two classes of the id {reprlib.repr(repeated)}")
+        raise WeightsError(f"the model file's spec has two classes with the id {reprlib.repr(repeated)}")
 
 
 def _whole(value: object, low: int, high: int) -> bool:
