@@ -44,7 +44,7 @@ def test_for_machines(capsys: Capture) -> None:
 def test_versions_are_those_installed() -> None:
     found = environment()
     assert {"torch", "numpy", "pillow"} <= found.packages.keys()
-    assert {"dev", "export", "video"} <= found.extras.keys() <= set(PROJECT["optional-dependencies"]) - {"all"}
+    assert {"dev", "export"} <= found.extras.keys() <= set(PROJECT["optional-dependencies"]) - {"all"}
     for packages in (found.packages, *found.extras.values()):
         assert packages
         assert packages == {name: installed(name) for name in packages}
