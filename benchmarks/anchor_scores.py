@@ -34,7 +34,7 @@ import tyro
 
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.digit_scenes import write_boxes
-from mobilevit.images.transforms import prepare
+from mobilevit.loading.batch import prepare
 from mobilevit.loading.loader import ImageDataset, eval_loader
 from mobilevit.tasks.detection.crops import Seen, collate
 from mobilevit.tasks.detection.loss import NEGATIVES
