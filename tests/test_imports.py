@@ -87,9 +87,9 @@ OPTIONAL = {
 # What runs an exported model, and says, draws and writes what it found.
 WITHOUT_TORCH = {
     "boxes.py", "cli/predict.py", "datasets", "errors.py", "formats/__init__.py", "formats/litert.py",
-    "formats/onnx.py", "formats/openvino.py", "formats/table.py", "images", "inference.py", "runners.py", "runtimes.py", "spec.py",
-    "tasks/__init__.py", "tasks/classification/drawing.py", "tasks/detection/drawing.py",
-    "tasks/segmentation/drawing.py",
+    "formats/onnx.py", "formats/openvino.py", "formats/table.py", "images", "inference.py", "runners.py",
+    "runtimes.py", "spec.py", "tasks/__init__.py", "tasks/classification/drawing.py",
+    "tasks/detection/drawing.py", "tasks/segmentation/drawing.py",
 }  # fmt: skip
 
 
