@@ -64,7 +64,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    models = [name for name in NETWORKS if not (options.train and name == FUSED)]
+    models = [name for name in MODELS if not (options.train and name == FUSED)]
     if not timm_is_there():
         print("timm cannot be imported here: only our models are timed")
         models = [name for name in models if not name.startswith("timm")]
@@ -123,7 +123,7 @@ def _channels_last(model: nn.Module) -> nn.Module:
 
 
 OURS, FUSED = "mobilevit", "mobilevit, fused"
-NETWORKS: dict[str, Callable[[Options], nn.Module]] = {
+MODELS: dict[str, Callable[[Options], nn.Module]] = {
     "timm": timm_model,
     "timm, channels_last": lambda options: _channels_last(timm_model(options)),
     OURS: lambda options: _channels_last(ours(options)),
@@ -133,7 +133,7 @@ NETWORKS: dict[str, Callable[[Options], nn.Module]] = {
 
 def prepare(name: str, options: Options) -> Prepared:
     """A model in the process where it is timed."""
-    model = NETWORKS[name](options)
+    model = MODELS[name](options)
     images = torch.rand(
         options.batch_size, 3, options.image_size, options.image_size, generator=torch.Generator().manual_seed(0)
     )

@@ -166,15 +166,15 @@ def test_predict_csv(model: Path, images: list[str], capsys: Capture) -> None:
     assert main(["predict", str(model), *images, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["source"] for row in rows] == images
-    assert {row["class"] for row in rows} <= {"[bold]cat", "dog"}
+    assert {row["class_name"] for row in rows} <= {"[bold]cat", "dog"}
 
 
 @pytest.mark.parametrize(
     ("model", "heading"),
     [
-        ("mobilevit_xxs", "source,width,height,class,class_id,score,class_2,class_id_2,score_2"),
-        ("ssdlite_mobilevit_xxs", "source,width,height,class,class_id,score,left,top,right,bottom"),
-        ("deeplabv3_mobilevit_xxs", "source,width,height,class,class_id,pixels,share"),
+        ("mobilevit_xxs", "source,width,height,class_name,class_id,score,class_name_2,class_id_2,score_2"),
+        ("ssdlite_mobilevit_xxs", "source,width,height,class_name,class_id,score,x_min,y_min,x_max,y_max"),
+        ("deeplabv3_mobilevit_xxs", "source,width,height,class_name,class_id,pixels,fraction"),
     ],
 )
 def test_predict_csv_has_its_heading_whatever_is_found(
@@ -309,7 +309,7 @@ def test_convert(model: Path, images: list[str], tmp_path: Path, capsys: Capture
     assert f"wrote {target}" in capsys.readouterr().err
     main(["predict", str(target), images[0], "--json"])
     after = json.loads(capsys.readouterr().out)
-    assert [guess["id"] for guess in after[0]["top"]] == [guess["id"] for guess in before[0]["top"]]
+    assert [guess["class_id"] for guess in after[0]["top"]] == [guess["class_id"] for guess in before[0]["top"]]
 
 
 def test_letters_that_the_font_lacks_are_no_news_for_the_terminal() -> None:

@@ -50,17 +50,17 @@ TRUTH = Boxes.of([(12, 10, 60, 60), (20, 70, 60, 95)], [0, 1], SIZE)
 # -- results
 
 
-def test_decodes_the_surest_first_and_in_pixels() -> None:
+def test_decodes_the_highest_score_first_and_in_pixels() -> None:
     boxes = [[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 1.2, 1.1], [-0.2, 0.0, 0.1, 0.1], [0.0, 0.0, 0.3, 0.3]]
     scores = [[0.4, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.31], [0.29, 0.2, 0.1]]
     outputs = {"boxes": np.array([boxes], np.float32), "scores": np.array([scores], np.float32)}
     [result] = TASK.decode(outputs, SPEC)
     found = result.of("a.jpg", SIZE).objects
-    assert [(each.id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
-    assert found[0].box == pytest.approx((100, 50, 200, 100)), "clipped to the image"
-    assert found[1].box == pytest.approx((20, 20, 100, 60))
+    assert [(each.class_id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
+    assert found[0].box_xyxy == pytest.approx((100, 50, 200, 100)), "clipped to the image"
+    assert found[1].box_xyxy == pytest.approx((20, 20, 100, 60))
     [limited] = TASK.decode(outputs, SPEC, ResultOptions(top_k=1, score_threshold=0.05))
-    assert [each.name for each in limited.objects] == ["dog"]
+    assert [each.class_name for each in limited.objects] == ["dog"]
     [many] = TASK.decode(outputs, SPEC, ResultOptions(score_threshold=0.05))
     assert len(many.objects) == 6
 
@@ -90,12 +90,12 @@ def test_what_is_chosen_obeys_its_limits(seed: int, top: int, least: float) -> N
 def test_says_the_same_to_machines_and_people() -> None:
     said = json.loads(json.dumps(RESULT.to_dict()))
     assert (said["source"], said["width"], said["height"]) == ("photos/pets.jpg", 200, 100)
-    assert said["objects"][0] == {"id": "c", "name": "cat", "score": 0.9, "box": [10, 10, 60, 60]}
+    assert said["objects"][0] == {"class_id": "c", "class_name": "cat", "score": 0.9, "box_xyxy": [10, 10, 60, 60]}
     row = RESULT.row()
     assert (row["objects"], row["found"].startswith("1 x cat, 1 x dog")) == ("3", True)
     assert Detections(()).row()["found"] == "no objects"
     first, *others = RESULT.records()
-    assert (first["source"], first["class"], first["score"], first["right"]) == ("photos/pets.jpg", "cat", 0.9, 60)
+    assert (first["source"], first["class_name"], first["score"], first["x_max"]) == ("photos/pets.jpg", "cat", 0.9, 60)
     assert all(record.keys() == first.keys() for record in others)
     assert Detections(()).records() == []
     assert RESULT.mask() is None

@@ -362,7 +362,7 @@ def data(tmp_path: Path, model: Path) -> Path:
             Image.fromarray(pixels).save(root / split / f"{index}.png")
             images.append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 64})
             for found in predictor(root / split / f"{index}.png")[0].objects:
-                left, top, right, bottom = found.box
+                left, top, right, bottom = found.box_xyxy
                 box = [left, top, right - left, bottom - top]
                 boxes.append({"id": len(boxes), "image_id": index, "category_id": found.label, "bbox": box})
         classes = [{"id": k, "name": label.name} for k, label in enumerate(CLASSES)]

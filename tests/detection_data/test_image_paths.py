@@ -8,7 +8,7 @@ from made_boxes import coco, image, read
 
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.errors import DataError
 
 SIZE = (64, 48)
@@ -19,7 +19,7 @@ class TestImagePaths:
 
     def find(self, root: Path, stated: str, split: str | None = None) -> tuple[str, list[str]]:
         """The image, and the kinds of what was noted."""
-        notes = Notes()
+        notes = Repairs()
         found = ImagePaths(Listing(root), notes).find(stated, root, "there", split)
         return os.fspath(found.relative_to(root)), [finding.kind for finding in notes.findings(root)]
 

@@ -183,8 +183,8 @@ def _write_video(path: Path) -> None:
 
 @contextmanager
 def weights_server() -> Iterator[str]:
-    """The address of a hub that has, under every name, weights of mobilevit_xs in timm's layout."""
+    """The URL of a hub that has, under every name, weights of mobilevit_xs in timm's layout."""
     torch.manual_seed(0)
     state = create("mobilevit_xs", num_classes=1000).state_dict()
     with serve(Site(save(from_ours(state, Recognized("timm", "mobilevit_xs", 1000))))) as site:
-        yield site.address
+        yield site.url

@@ -62,11 +62,11 @@ def test_every_row_that_shortens_is_of_use() -> None:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """As a user's, with the weights of a server on this machine and caches of its own."""
     cache = tmp_path_factory.mktemp("cache")
-    with weights_server() as address:
+    with weights_server() as url:
         yield {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HF_ENDPOINT": address,
+            "HF_ENDPOINT": url,
             "HF_HUB_CACHE": str(cache / "hub"),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",

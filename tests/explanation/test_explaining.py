@@ -35,10 +35,10 @@ def test_says_what_prediction_says(model: nn.Module, image: Image.Image) -> None
     explanation = explain(model, image, device="cpu")
     (predicted,) = Predictor(model, device="cpu")(image)
     for mine, theirs in zip(explanation.result.top, predicted.top, strict=True):
-        assert mine.id == theirs.id
+        assert mine.class_id == theirs.class_id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
     assert explanation.result.size == (160, 90)
-    assert explanation.evidence.question.name == explanation.result.best.name
+    assert explanation.attributions.target.name == explanation.result.best.class_name
     assert "\n" not in explanation.text
 
 
@@ -46,7 +46,7 @@ def test_shows_the_crop_that_the_model_saw(model: nn.Module) -> None:
     """The center of a wide image: its sides are not there."""
     wide = np.zeros((100, 300, 3), dtype=np.uint8)
     wide[:, 100:200] = 255
-    crop = explain(model, wide).evidence.crop
+    crop = explain(model, wide).attributions.crop
     assert crop.size == (256, 256)
     assert np.asarray(crop).min() == 255
 
@@ -67,29 +67,33 @@ def test_the_same_from_files(model: nn.Module, image: Image.Image, tmp_path: Pat
     from_files, from_memory = explain(path, source), explain(model, image)
     assert from_files.result.source == str(source)
     assert from_files.result.top == from_memory.result.top
-    assert torch.equal(from_files.evidence.heat, from_memory.evidence.heat)
+    assert torch.equal(from_files.attributions.heat, from_memory.attributions.heat)
 
 
 @pytest.mark.parametrize("name", ["snow goose", "n2", "Snow_Goose"])
 def test_a_class_by_name_or_id(model: nn.Module, image: Image.Image, name: str) -> None:
     explanation = explain(model, image, class_name=name)
-    assert explanation.evidence.question.name == "snow goose"
+    assert explanation.attributions.target.name == "snow goose"
     assert "snow goose" in explanation.text
 
 
 def test_the_pixel_is_the_warmest_unless_it_is_chosen(model: nn.Module, image: Image.Image) -> None:
-    evidence = explain(model, image).evidence
-    row, column = divmod(int(evidence.heat.argmax()), 8)
-    assert evidence.pixel == ((column + 0.5) / 8, (row + 0.5) / 8)
-    chosen = explain(model, image, pixel=(1.0, 0.3)).evidence
+    attributions = explain(model, image).attributions
+    row, column = divmod(int(attributions.heat.argmax()), 8)
+    assert attributions.pixel == ((column + 0.5) / 8, (row + 0.5) / 8)
+    chosen = explain(model, image, pixel=(1.0, 0.3)).attributions
     assert [(a.row, a.column) for a in chosen.attention] == [(9, 31), (4, 15), (2, 7)]
 
 
 def test_another_size(model: nn.Module, image: Image.Image) -> None:
-    evidence = explain(model, image, image_size=96).evidence
-    assert evidence.crop.size == (96, 96)
-    assert evidence.heat.shape == (3, 3)
-    assert [a.seen.shape for a in evidence.attention] == [(12, 12), (6, 6), (4, 4)]  # the last one resized from 3 x 3
+    attributions = explain(model, image, image_size=96).attributions
+    assert attributions.crop.size == (96, 96)
+    assert attributions.heat.shape == (3, 3)
+    assert [a.seen.shape for a in attributions.attention] == [
+        (12, 12),
+        (6, 6),
+        (4, 4),
+    ]  # the last one resized from 3 x 3
 
 
 def test_bgr_weights_see_bgr(model: nn.Module, image: Image.Image) -> None:
@@ -100,7 +104,7 @@ def test_bgr_weights_see_bgr(model: nn.Module, image: Image.Image) -> None:
     stem.data = stem.data.flip(1)
     spec = creating.spec_of(model)
     flipped.spec = replace(spec, preprocessing=replace(spec.preprocessing, channel_order="bgr"))  # type: ignore[assignment]
-    theirs, mine = explain(flipped, image).evidence, explain(model, image).evidence
+    theirs, mine = explain(flipped, image).attributions, explain(model, image).attributions
     torch.testing.assert_close(theirs.heat, mine.heat, atol=1e-4, rtol=0)
 
 

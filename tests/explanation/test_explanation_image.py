@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from mobilevit.explanation.attention import PixelAttention
-from mobilevit.explanation.attributions import Evidence
+from mobilevit.explanation.attributions import Attributions
 from mobilevit.explanation.drawing import ATTENTION_COLORS, draw, paint
 from mobilevit.tasks.base import ExplanationTarget
 
@@ -55,7 +55,7 @@ def test_a_weight_is_painted_where_its_pixel_lies_in_the_crop(side: int, row: in
                 assert len(set(middles[r, c])) == 1, "not seen directly: the crop itself, dark and gray"
 
 
-def question(**changes: object) -> ExplanationTarget:
+def target(**changes: object) -> ExplanationTarget:
     bars = (("red $fox", 0.5), ("goose_{x", 0.25), ("a" * 90, 0.125), ("cup", 0.0625))
     asked = ExplanationTarget(
         None, "red $fox", "Predicted: red $fox", Tensor.sum, "final", "likeliest classes", bars, 0
@@ -63,15 +63,15 @@ def question(**changes: object) -> ExplanationTarget:
     return replace(asked, **changes)  # type: ignore[arg-type]
 
 
-def evidence(**changes: object) -> Evidence:
+def attributions(**changes: object) -> Attributions:
     maps = (attention(7, 3, 32, layers=2), attention(3, 1, 16, layers=4), attention(1, 0, 8, layers=3))
     crop = Image.effect_noise((256, 256), 90).convert("RGB")
-    everything = {"crop": crop, "question": question(), "heat": torch.rand(8, 8), "pixel": (0.1, 0.2)}
-    return Evidence(**{**everything, "attention": maps, **changes})  # type: ignore[arg-type]
+    everything = {"crop": crop, "target": target(), "heat": torch.rand(8, 8), "pixel": (0.1, 0.2)}
+    return Attributions(**{**everything, "attention": maps, **changes})  # type: ignore[arg-type]
 
 
 def test_draws_all_panels_and_any_class_name() -> None:
-    image = draw(evidence(), "How to read: it costs $5, or $6 with \\frac{")
+    image = draw(attributions(), "How to read: it costs $5, or $6 with \\frac{")
     assert image.mode == "RGB"
     assert image.width > 1000
     assert image.height > 1000
@@ -87,22 +87,22 @@ def region(*, rows: slice, columns: slice) -> NDArray[np.bool_]:
     "changes",
     [
         {"heat": torch.zeros(8, 8)},  # nothing speaks for the class
-        {"question": question(heading="x" * 300, bar=3)},
-        {"question": question(region=np.ones((64, 64), dtype=bool), bars=(("background", 1.0),))},
+        {"target": target(heading="x" * 300, bar=3)},
+        {"target": target(region=np.ones((64, 64), dtype=bool), bars=(("background", 1.0),))},
         {"attention": (attention(0, 0, 2, layers=7),)},  # another number of blocks and layers
         {"pixel": (1.0, 0.0)},
     ],
     ids=["cold", "long", "everywhere", "other-model", "corner"],
 )
 def test_draws_the_unusual(changes: dict[str, object]) -> None:
-    assert draw(evidence(**changes), "How to read").width > 1000
+    assert draw(attributions(**changes), "How to read").width > 1000
 
 
 def test_outlines_what_is_explained_at_the_border_too() -> None:
-    plain_page = evidence(heat=torch.zeros(8, 8))
+    plain_page = attributions(heat=torch.zeros(8, 8))
     plain = np.asarray(draw(plain_page, "How to read"), int)
-    corner = question(region=region(rows=slice(0, 16), columns=slice(48, 64)))
-    outlined = np.asarray(draw(replace(plain_page, question=corner), "How to read"), int)
+    corner = target(region=region(rows=slice(0, 16), columns=slice(48, 64)))
+    outlined = np.asarray(draw(replace(plain_page, target=corner), "How to read"), int)
     blue = (outlined != plain).any(axis=2)
     assert blue.any()
     assert blue.mean() < 0.01

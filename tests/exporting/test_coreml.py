@@ -198,7 +198,7 @@ def test_the_predictor_runs_it(task: str, export_of: Exported, photos: Path) -> 
     (theirs,) = Predictor(model_of(task), image_size=IMAGE_SIZE, score_threshold=0.05)(image)
     assert json.dumps(mine.to_dict()).count("score") == json.dumps(theirs.to_dict()).count("score")
     if task == "classification":
-        assert mine.to_dict()["top"][0]["name"] == theirs.to_dict()["top"][0]["name"]
+        assert mine.to_dict()["top"][0]["class_name"] == theirs.to_dict()["top"][0]["class_name"]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has the runtime")

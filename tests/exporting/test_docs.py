@@ -48,7 +48,7 @@ def test_the_python_page_finds_what_the_predictor_finds(
             exec(page[heading], space)
     (ours,) = Predictor(exported.path)(image)
     if task == "classification":
-        assert space["names"][space["probabilities"].argmax()] == ours.best.name
+        assert space["names"][space["probabilities"].argmax()] == ours.best.class_name
         assert space["probabilities"].max() == pytest.approx(ours.best.score, abs=0.02)
     elif task == "segmentation":
         assert np.asarray(space["mask"]).shape == ours.classes.shape
@@ -73,9 +73,9 @@ def test_numbers_and_names_are_those_of_a_manifest(page: str, language: str, poi
     assert f"resizePx: {'CGFloat' if language == 'swift' else 'Int'} = {preprocessing.resize_px}" in everything
     thresholds = tasks.get("detection").interface.thresholds
     for name, value in (
-        ("candidates: Int", f"{thresholds['pre_nms_top_k']:g}"),
-        ("threshold: Float", f"{thresholds['iou_threshold']:g}{point}"),
-        ("top: Int", f"{thresholds['max_detections']:g}"),
+        ("preNmsTopK: Int", f"{thresholds['pre_nms_top_k']:g}"),
+        ("iouThreshold: Float", f"{thresholds['iou_threshold']:g}{point}"),
+        ("maxDetections: Int", f"{thresholds['max_detections']:g}"),
     ):
         assert re.search(rf"{name} = {re.escape(value)}[,)]", everything), name
     assert "scoreThreshold: Float,  // thresholds.score_threshold of the manifest" in everything, "without a default"

@@ -119,8 +119,10 @@ def _same_objects(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -
 
 
 def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    overlap = iou(np.array([one["box"]]), np.array([other["box"]])).item()
-    return one["id"] == other["id"] and overlap > IOU_THRESHOLD and abs(one["score"] - other["score"]) < 2e-2
+    overlap = iou(np.array([one["box_xyxy"]]), np.array([other["box_xyxy"]])).item()
+    return (
+        one["class_id"] == other["class_id"] and overlap > IOU_THRESHOLD and abs(one["score"] - other["score"]) < 2e-2
+    )
 
 
 @pytest.mark.parametrize("name", FORMATS)

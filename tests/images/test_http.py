@@ -32,7 +32,7 @@ class Script:
     finished: list[bool] = field(default_factory=list)  # whether all pieces could be sent
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/a.jpg"
 
 
@@ -64,8 +64,8 @@ def play(server: socket.socket, script: Script) -> None:
                 script.finished.append(False)
 
 
-def body(address: str, limits: HttpLimits = PATIENT) -> bytes:
-    with answer_of(address, limits) as answer:
+def body(url: str, limits: HttpLimits = PATIENT) -> bytes:
+    with answer_of(url, limits) as answer:
         return b"".join(answer.chunks)
 
 
@@ -113,15 +113,15 @@ FLOOD = b"x" * 2**16
 )
 def test_the_client_gives_up_before_the_server_does(pieces: tuple[bytes, ...], pause: float) -> None:
     with playing(Script([pieces], pause)) as script, pytest.raises(HttpError):
-        body(script.address, HURRIED if pause else PATIENT)
+        body(script.url, HURRIED if pause else PATIENT)
     assert script.finished.count(True) == 0
 
 
 def test_the_limits_are_named() -> None:
     with playing(Script([drip(OK + b"\r\n")], SLOW)) as script, pytest.raises(HttpError, match="after 1 s"):
-        body(script.address, HURRIED)
+        body(script.url, HURRIED)
     with playing(Script([drip(OK + b"\r\n", FLOOD)])) as script, pytest.raises(HttpError, match="more than 1 MB"):
-        body(script.address)
+        body(script.url)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(HttpError, match="timed out"):
         body(f"http://127.0.0.1:{silent.getsockname()[1]}/", HttpLimits(60, 0.2, 2**20))
 
@@ -130,16 +130,16 @@ def test_what_comes_whole_is_given_whole() -> None:
     chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\nX-Trailer: 1\r\n\r\n"
     for pieces in ((OK + b"Content-Length: 5\r\n\r\nwhole",), (chunked,), (OK + b"\r\nwhole",)):
         with playing(Script([(b"HTTP/1.1 302 F\r\nLocation: /b\r\n\r\n",), pieces])) as script:
-            assert body(script.address) == b"whole"
+            assert body(script.url) == b"whole"
             assert script.asked[1].startswith(b"GET /b ")
 
 
 def test_a_connection_that_breaks_off_can_be_told_from_other_troubles() -> None:
     short = Script([(OK + b"Content-Length: 9\r\n\r\nwhole",)])
     with playing(short), pytest.raises(BrokenOffError, match="broke off after 5 bytes"):
-        body(short.address)
+        body(short.url)
     with playing(Script([(b"HTTP/1.1 416 x\r\n\r\n",)])) as script, pytest.raises(HttpError) as caught:
-        body(script.address)
+        body(script.url)
     assert caught.value.status == 416
 
 
@@ -155,7 +155,7 @@ def test_a_connection_that_breaks_off_can_be_told_from_other_troubles() -> None:
 )
 def test_no_word_of_the_server_is_shown_as_it_is(head: bytes) -> None:
     with playing(Script([(head + b"Content-Length: 0\r\n\r\n",)])) as script, pytest.raises(HttpError) as caught:
-        body(script.address)
+        body(script.url)
     assert str(caught.value).isprintable()
     assert "red" not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_no_word_of_the_server_is_shown_as_it_is(head: bytes) -> None:
 def test_a_body_in_another_coding_is_not_taken_for_the_file() -> None:
     script = Script([(OK + b"Content-Encoding: gzip\r\n\r\nx",)])
     with playing(script), pytest.raises(HttpError, match="compressed"):
-        body(script.address)
+        body(script.url)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_no_redirect_from_a_public_address_to_a_private_one(monkeypatch: pytest.
     moved = b"HTTP/1.1 302 Found\r\nLocation: /secret\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with playing(Script([(moved,), (OK + b"\r\nsecret",)])) as script:
         with pytest.raises(HttpError, match="from a public address to a private one"):
-            body(script.address)
+            body(script.url)
         assert len(script.asked) == 1
 
 

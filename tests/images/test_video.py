@@ -165,7 +165,7 @@ def test_frames_get_the_answers_of_images(tmp_path: Path) -> None:
     predictor = Predictor("imagenette")
     images = [frame.image for frame in Video(locate(str(path)))]
     for said, alone in zip(predictor.frames(path), predictor(images), strict=True):
-        assert said.result.best.name == alone.best.name
+        assert said.result.best.class_name == alone.best.class_name
         assert said.result.best.score == pytest.approx(alone.best.score, abs=1e-5)
 
 

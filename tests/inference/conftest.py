@@ -67,7 +67,7 @@ def images_by_class(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def web() -> Iterator[str]:
-    """The address of a server with images and with every kind of trouble."""
+    """The URL of a server with images and with every kind of trouble."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

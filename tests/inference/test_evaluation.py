@@ -29,7 +29,7 @@ def test_counts_what_the_predictor_gets_right(model: nn.Module, images_by_class:
     evaluation = evaluate(model, images_by_class, device="cpu", num_workers=0)
     predictor = Predictor(model, device="cpu")
     results = predictor(images_by_class / "val")
-    right = sum(result.best.name == Path(result.source).parent.name for result in results)
+    right = sum(result.best.class_name == Path(result.source).parent.name for result in results)
     assert evaluation.scores.scalars()["top1"] == pytest.approx(right / 6)
     assert (evaluation.images, evaluation.split, evaluation.classes_present) == (6, "val", 3)
     assert 0 < evaluation.model_seconds < evaluation.seconds

@@ -21,7 +21,7 @@ from mobilevit.weights.creating import create
 
 model = create("mobilevit_xxs", classes=labels(["cat", "dog"]))
 predictor = Predictor(model, device="cpu")
-expected = predictor(sys.argv[1])[0].best.name
+expected = predictor(sys.argv[1])[0].best.class_name
 
 class Elsewhere:
     "Another runtime, whose threads are its own."
@@ -31,8 +31,8 @@ class Elsewhere:
 elsewhere = Predictor(Elsewhere())
 
 def child():
-    assert predictor(sys.argv[1])[0].best.name == expected
-    assert Predictor(model, device="cpu")(sys.argv[1])[0].best.name == expected
+    assert predictor(sys.argv[1])[0].best.class_name == expected
+    assert Predictor(model, device="cpu")(sys.argv[1])[0].best.class_name == expected
     try:
         elsewhere(sys.argv[1])
     except UsageError as error:

@@ -45,7 +45,7 @@ def test_answers_as_the_model_does(model: nn.Module, predictor: Predictor, photo
     [result] = predictor(photos / "0.png")
     assert isinstance(result, Classification)
     assert (result.source, result.size) == (str(photos / "0.png"), (80, 64))
-    scores = {entry.name: entry.score for entry in result.top}
+    scores = {entry.class_name: entry.score for entry in result.top}
     np.testing.assert_allclose([scores[name] for name in predictor.classes], expected, rtol=1e-4)
 
 
@@ -95,7 +95,7 @@ def test_drawn_images_come_with_their_results(predictor: Predictor, photos: Path
     assert not isinstance(drawn[0], ImageFailure)
     assert not isinstance(drawn[2], ImageFailure)
     alone = predictor(photos / "0.png")[0]
-    assert drawn[0][0].best.name == alone.best.name
+    assert drawn[0][0].best.class_name == alone.best.class_name
     assert drawn[0][0].best.score == pytest.approx(alone.best.score, abs=1e-5), "a batch sums in another order"
     assert drawn[2][0].size == (3000, 200)
     assert drawn[2][1].width == DRAWN_PX
@@ -146,7 +146,7 @@ def test_a_runner_of_any_kind_will_do(model: nn.Module, photos: Path) -> None:
             assert images.dtype == np.uint8
             return {"probabilities": np.array([[0.0, 1.0, 0.0]] * len(images), np.float32)}
 
-    assert Predictor(Certain())(photos / "0.png")[0].best.name == "dog"
+    assert Predictor(Certain())(photos / "0.png")[0].best.class_name == "dog"
     with pytest.raises(UsageError, match="where it is made"):
         Predictor(Certain(), image_size=96)
 

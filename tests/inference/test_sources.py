@@ -113,12 +113,10 @@ def test_trouble_on_the_web_ends_within_its_limits(web: str, path: str, message:
         fetch(web + path, seconds=0.5, silence_seconds=0.5, max_bytes=2**20)
 
 
-@pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"]
-)
-def test_an_address_that_cannot_be_reached(address: str) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/a.jpg", "http://", "http://[::1/a.jpg", "https://no such host/"])
+def test_a_url_that_cannot_be_reached(url: str) -> None:
     with pytest.raises(ImageError, match="cannot be reached"):
-        fetch(address, silence_seconds=2)
+        fetch(url, silence_seconds=2)
 
 
 def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def images(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(count):
             pixels = clouds(rng)
             (prediction,) = loaded(pixels)
-            Image.fromarray(pixels).save(folder / split / prediction.best.id / f"{number:02}.png")
+            Image.fromarray(pixels).save(folder / split / prediction.best.class_id / f"{number:02}.png")
         for label in loaded.spec.classes:
             if not any((folder / split / label.id).iterdir()):
                 (folder / split / label.id).rmdir()

@@ -82,7 +82,7 @@ def test_the_manifest_tells_what_was_tried(quantized: Callable[[str], Quantized]
 
 def test_the_predictor_runs_it(quantized: Callable[[str], Quantized], model: Path, images: Path) -> None:
     names = [
-        [prediction.best.name for prediction in Predictor(file)(images / "val")]
+        [prediction.best.class_name for prediction in Predictor(file)(images / "val")]
         for file in (quantized("onnx").path, model)
     ]
     assert np.mean([mine == theirs for mine, theirs in zip(*names, strict=True)]) > 0.8

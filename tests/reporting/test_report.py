@@ -84,14 +84,14 @@ class Page(HTMLParser):
         super().__init__()
         self.source, self.text = source, ""
         self.tags: list[str] = []
-        self.addresses: list[str] = []
+        self.urls: list[str] = []
         self.open: list[str] = []
         self.feed(source)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "srcset", "href", "data")]
+        self.urls += [value or "" for name, value in attrs if name in ("src", "srcset", "href", "data")]
         assert not [name for name, _ in attrs if name.startswith("on")], "an event handler"
         if tag not in self.VOID:
             self.open.append(tag)
@@ -126,6 +126,7 @@ def test_has_every_section(page: Page) -> None:
     assert "0.95 M" in page.text  # parameters of XXS with three classes
     assert page.text.count("Øresund") >= 2
     assert page.open == []
+    assert "picture" in page.tags and "image" not in page.tags  # a plot is drawn for light and for dark pages
 
 
 def test_options_stand_as_they_were_given(page: Page) -> None:
@@ -148,8 +149,8 @@ def test_explains_what_names_do_not_say(page: Page) -> None:
 
 
 def test_needs_nothing_but_itself(page: Page) -> None:
-    assert page.addresses
-    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert page.urls
+    assert all(url.startswith("data:image/") for url in page.urls)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert "url(" not in page.source
     assert "@import" not in page.source

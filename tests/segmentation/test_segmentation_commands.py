@@ -70,6 +70,6 @@ def test_evaluate(model: Path, squares: Squares) -> None:
     np.testing.assert_array_equal(evaluation.scores.confusion, confusion)  # type: ignore[attr-defined]
     names = [row["class"] for row in check(root).rows()]
     assert names == [row.name for row in evaluation.scores.per_class]  # type: ignore[attr-defined]
-    assert {area.name for area in result.areas} <= set(names)
+    assert {area.class_name for area in result.areas} <= set(names)
     files = {path.name for path in evaluation.save(model.parent / "evaluation")}
     assert files == {"evaluation.json", "confusion.csv", "iou.png", "confusion.png"}

@@ -41,16 +41,16 @@ def test_the_model_gives_the_likeliest_class() -> None:
 
 def test_areas() -> None:
     said = result().of("cat.jpg", (160, 80))
-    assert [(area.name, area.pixels, area.share) for area in said.areas] == [
+    assert [(area.class_name, area.pixels, area.fraction) for area in said.areas] == [
         ("background", 8000, 0.625),
         ("cat", 3200, 0.25),
         ("dog", 1600, 0.125),
     ]
     assert said.row() == {"image": "cat.jpg", "largest": "background 62.5%", "then": "cat 25.0%, dog 12.5%"}
     assert json.loads(json.dumps(said.to_dict()))["areas"][1] == {
-        "value": 1, "id": "cat", "name": "cat", "pixels": 3200, "share": 0.25
+        "value": 1, "class_id": "cat", "class_name": "cat", "pixels": 3200, "fraction": 0.25
     }  # fmt: skip
-    assert [record["class"] for record in said.records()] == ["background", "cat", "dog"]
+    assert [record["class_name"] for record in said.records()] == ["background", "cat", "dog"]
     assert sum(np.bincount(said.classes.ravel())[1:]) == 4800
     assert result().areas[0].pixels == 40  # of an image whose size is not known
 

@@ -109,7 +109,7 @@ def test_scores_for_machines_and_people() -> None:
     scores = measured(small, masks).compute()
     plain = json.loads(json.dumps(scores.to_dict()))
     assert plain["pixels"] == sum(int((mask != 255).sum()) for mask in masks)
-    assert [row["id"] for row in plain["class_map"]] == ["background", "cat", "dog"]
+    assert [row["id"] for row in plain["classes"]] == ["background", "cat", "dog"]
     assert scores.files()["confusion.csv"].splitlines()[0] == "truth \\ prediction,background,cat,dog"
     assert list(scores.plots()) == ["IoU", "Confusion"]
 

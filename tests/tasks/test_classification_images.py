@@ -22,7 +22,7 @@ RESULT = Classification((Score("a", "cat", 0.9), Score("b", "dog", 0.08), Score(
 
 def test_decodes_best_first() -> None:
     result, other = decode(np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), ResultOptions(top_k=2))
-    assert [entry.name for entry in result.top] == ["b", "c"]
+    assert [entry.class_name for entry in result.top] == ["b", "c"]
     assert result.best.score == pytest.approx(0.7)
     assert other.best == Score("a", "a", 0.5)
     assert len(decode(np.array([[0.6, 0.4]]), labels("ab"), ResultOptions())[0].top) == 2
@@ -30,11 +30,11 @@ def test_decodes_best_first() -> None:
 
 def test_says_the_same_to_machines_and_people() -> None:
     result = RESULT.of("photos/cat.jpg", (640, 480))
-    assert result.to_dict()["top"][0] == {"id": "a", "name": "cat", "score": 0.9}
+    assert result.to_dict()["top"][0] == {"class_id": "a", "class_name": "cat", "score": 0.9}
     assert (result.to_dict()["width"], result.to_dict()["height"]) == (640, 480)
     assert result.row()["class"] == "cat"
     [record] = result.records()
-    assert (record["source"], record["class"]) == ("photos/cat.jpg", "cat")
+    assert (record["source"], record["class_name"]) == ("photos/cat.jpg", "cat")
     assert (record["class_id_2"], record["score_2"]) == ("b", 0.08)
 
 

@@ -138,7 +138,8 @@ def test_a_part_of_a_dataset_is_told_from_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("PNGImages", "PedMasks"), ("image", "label"), ("train", "trainannot"), ("photos", "gt")]
+    ("first", "second"),
+    [("PNGImages", "PedMasks"), ("image", "label"), ("train", "trainannot"), ("photos", "gt"), ("my_pictures", "gt_1")],
 )
 def test_images_beside_masks_are_never_classes(first: str, second: str, tmp_path: Path) -> None:
     paths = images(tmp_path, first, suffix=".png")

@@ -135,7 +135,7 @@ def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -
     assert_same_run(resume(killed.output / "killed").folder, uninterrupted.folder)
 
 
-def test_two_sittings_of_accumulated_steps_from_memory(config: TrainConfig) -> None:
+def test_two_attempts_of_accumulated_steps_from_memory(config: TrainConfig) -> None:
     accumulating = replace(config, cache="memory", optim=replace(config.optim, grad_accum_steps=2))
     whole = train(accumulating)
     stopped = train(replace(accumulating, name="stopped"), StopsAt(0, 1, signal.SIGINT))

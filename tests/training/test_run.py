@@ -110,7 +110,7 @@ def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(
     val = tuple(replace(sample, target=Boxes.of([], [], (64, 64))) for sample in parts.dataset.splits["val"])
     dataset = replace(parts.dataset, splits={**parts.dataset.splits, "val": val})
     with new_run(parts.config) as folder:
-        result = run._sitting(replace(parts, dataset=dataset), folder, started(dataset), ProgressLines())
+        result = run._attempt(replace(parts, dataset=dataset), folder, started(dataset), ProgressLines())
     assert result.finished and result.best_score is None
     rows = list(csv.DictReader(folder.metrics.open(encoding="utf-8")))
     assert [(row["epoch"], row["val_map"]) for row in rows] == [("1", ""), ("2", "")]

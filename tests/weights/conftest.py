@@ -16,7 +16,7 @@ Filled = Callable[..., dict[str, Tensor]]
 
 @pytest.fixture(scope="session")
 def filled() -> Filled:
-    """`filled(architecture, layout, num_classes)`: a state dict in that layout, the same network for every layout.
+    """`filled(architecture, layout, num_classes)`: a state dict in that layout, the same model for every layout.
 
     Without `num_classes` it has as many as the public weights.
 

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
@@ -16,14 +19,18 @@ from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 class FindLrOptions(RunOptions):
     """Train while the learning rate grows, and say at which rate the loss falls fastest. Takes the options of train."""
 
+    output: Path = Path("find-lr.png")  # plot of the loss over the rate
+    # No run folder is made, so there is nothing to name, to replace or to stop early.
+    name: Annotated[str | None, tyro.conf.Suppress] = None
+    overwrite: Annotated[bool, tyro.conf.Suppress] = False
+    patience: Annotated[int, tyro.conf.Suppress] = 0
     search: LrSearch = field(default_factory=LrSearch)
-    save: Path = Path("find-lr.png")  # plot of the loss over the rate
     json: bool = False  # suggestion (or null), rates and losses as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse_run(FindLrOptions, "find-lr", arguments)
-    form = image_format(options.save)  # before the work
+    form = image_format(options.output)  # before the work
     callback = TerminalCallback()
     try:
         curve = find_lr(options.config, options.search, callback)
@@ -31,12 +38,12 @@ def run(arguments: Sequence[str]) -> int:
         callback.end()
     plot = BytesIO()
     curve.plot().savefig(plot, format=form.lower(), dpi=150)
-    write_atomically(options.save, plot.getvalue())
+    write_atomically(options.output, plot.getvalue())
     if options.json:
         console.print_json({"suggestion": curve.suggestion, **asdict(curve)}, indent=None)
     else:
         console.results().print(_verdict(curve))
-    console.wrote([options.save])
+    console.wrote([options.output])
     return 0
 
 

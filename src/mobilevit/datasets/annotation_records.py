@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 
@@ -45,7 +45,7 @@ class Statements:
 
     classes: tuple[str, ...]
     splits: Mapping[str, Sequence[Annotation]]  # by "train", "val", "test", TRAINVAL or WHOLE
-    notes: Notes
+    notes: Repairs
     files: tuple[Path, ...]  # the annotation files that were read, and lists and tables beside them
 
 

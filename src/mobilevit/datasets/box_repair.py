@@ -10,7 +10,7 @@ from PIL import ExifTags
 
 from mobilevit.datasets.annotation_records import Annotation, Size
 from mobilevit.datasets.box_target import UNREADABLE, Boxes
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.sample import Sample
 from mobilevit.errors import ImageError
 from mobilevit.images import decoding
@@ -23,7 +23,7 @@ SHAPE_TOLERANCE = 0.01  # by which the aspect of an image changes where it is re
 Corners = NDArray[np.float64]  # (N, 4) left, top, right, bottom
 
 
-def meet(annotations: Sequence[Annotation], notes: Notes) -> tuple[Sample, ...]:
+def meet(annotations: Sequence[Annotation], notes: Repairs) -> tuple[Sample, ...]:
     """A sample for each annotated image that exists. Reads the headers of all images: about 7,000 a second.
 
     An image that exists and cannot be read stays, without boxes: the doctor speaks of it.
@@ -55,7 +55,7 @@ def _look(path: Path) -> _Image | None:
         return _Image(UNREADABLE) if path.exists() else None
 
 
-def _boxes(annotation: Annotation, image: _Image, notes: Notes) -> Boxes:
+def _boxes(annotation: Annotation, image: _Image, notes: Repairs) -> Boxes:
     size = image.size
     boxes = Boxes.of([], [], size)
     if size == UNREADABLE:
@@ -67,7 +67,7 @@ def _boxes(annotation: Annotation, image: _Image, notes: Notes) -> Boxes:
     return boxes
 
 
-def _mended(corners: Corners, annotation: Annotation, image: _Image, notes: Notes) -> Boxes:
+def _mended(corners: Corners, annotation: Annotation, image: _Image, notes: Repairs) -> Boxes:
     size = image.size
     if annotation.in_shares:
         corners = corners * np.array(size * 2)
@@ -77,7 +77,7 @@ def _mended(corners: Corners, annotation: Annotation, image: _Image, notes: Note
     return boxes.chosen(_kept(corners, boxes, annotation, notes))
 
 
-def _in_this_image(corners: Corners, annotation: Annotation, image: _Image, notes: Notes) -> Corners:
+def _in_this_image(corners: Corners, annotation: Annotation, image: _Image, notes: Repairs) -> Corners:
     """Boxes of an image of the stated size, made to fit the one that is there, if it is clear how."""
     stated, size = annotation.size, image.size
     if stated is None or stated == size:
@@ -107,7 +107,7 @@ def _turned(corners: Corners, stored: Size, orientation: int) -> Corners:
     return np.stack([x[0], y[0], x[1], y[1]], axis=1)
 
 
-def _kept(stated: Corners, boxes: Boxes, annotation: Annotation, notes: Notes) -> NDArray[np.bool_]:
+def _kept(stated: Corners, boxes: Boxes, annotation: Annotation, notes: Repairs) -> NDArray[np.bool_]:
     """(N,) which boxes are some; `stated` are those before clipping."""
     size = np.array(boxes.size * 2)
     has_area = (stated[:, 2:] > stated[:, :2]).all(axis=1) & np.isfinite(stated).all(axis=1)
@@ -127,7 +127,7 @@ def _kept(stated: Corners, boxes: Boxes, annotation: Annotation, notes: Notes) -
     return kept
 
 
-def _note(kind: str, which: NDArray[np.bool_], stated: Corners, annotation: Annotation, notes: Notes) -> None:
+def _note(kind: str, which: NDArray[np.bool_], stated: Corners, annotation: Annotation, notes: Repairs) -> None:
     reason = _why_degenerate if kind == "degenerate-box" else lambda _: ""
     indices = np.flatnonzero(which).tolist()
     places = (f"{annotation.place(index)}{reason(stated[index])}" for index in indices)

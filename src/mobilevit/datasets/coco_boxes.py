@@ -12,7 +12,7 @@ from mobilevit.datasets.coco_document import Document, Record
 from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import ends, quoted
 from mobilevit.errors import DataError
@@ -32,7 +32,7 @@ def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of COCO's category ids."""
     documents = [Document.read(path, split) for split, path in files_of(listing.root)]
     ids = class_ids_of(documents)
-    notes = Notes()
+    notes = Repairs()
     images = ImagePaths(listing, notes)
     splits = {document.split: document.annotations(images, ids) for document in documents}
     names = checked_names([names_of(documents)[identity] for identity in ids], documents[0].path)

@@ -9,7 +9,7 @@ from typing import Any
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Annotation, Corners, Size, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.outlines import around_segmentation, as_float, is_number
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import read_json
 from mobilevit.errors import DataError
@@ -75,7 +75,7 @@ class Document:
         images.refuse_outside()
         return paths
 
-    def known(self, class_ids: Sequence[int], paths: Mapping[int | str, Path], notes: Notes) -> Iterator[Record]:
+    def known(self, class_ids: Sequence[int], paths: Mapping[int | str, Path], notes: Repairs) -> Iterator[Record]:
         """The annotations of images and classes that the file lists; others are noted."""
         ids = set(class_ids)
         for record in self.boxes:

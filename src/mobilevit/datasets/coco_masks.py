@@ -18,7 +18,7 @@ from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.mask_target import IGNORED, MAX_CLASSES, Coding
 from mobilevit.datasets.outlines import as_float, is_number, unpacked
 from mobilevit.datasets.painted_masks import Outlined, PaintedMask, Size
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import SPLIT_NAMES
 from mobilevit.datasets.stated_masks import Parts, Stated
 from mobilevit.datasets.text_files import quoted
@@ -38,7 +38,7 @@ def read(root: Path) -> Stated:
     of its own, the first. Where the stated areas cover every image whole there is none."""
     files = coco_boxes.files_of(root)
     documents = [Document.read(path, split, outlines=True) for split, path in files]
-    notes = Notes()
+    notes = Repairs()
     images = ImagePaths(Listing(root), notes)
     ids = coco_boxes.class_ids_of(documents)
     names = [coco_boxes.names_of(documents)[identity] for identity in ids]

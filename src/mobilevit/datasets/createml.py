@@ -10,7 +10,7 @@ from mobilevit.datasets.annotation_records import Corners, Statements, written
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import as_float, is_number
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError
@@ -28,7 +28,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files state; images that they do not list are left out."""
-    images, files = ImagePaths(listing, Notes()), _files(listing)
+    images, files = ImagePaths(listing, Repairs()), _files(listing)
     stated: dict[Path, StatedImage] = {}
     for path in files:
         for number, record in enumerate(_records(path)):

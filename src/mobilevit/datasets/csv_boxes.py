@@ -10,7 +10,7 @@ from pathlib import Path
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, WHOLE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_text
@@ -41,7 +41,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the tables state; images that they do not name are left out."""
-    images, files = ImagePaths(listing, Notes()), _files(listing)
+    images, files = ImagePaths(listing, Repairs()), _files(listing)
     splits: dict[str, list[StatedImage]] = {}
     tables = {path: list(_rows(path)) for path in files}
     for path, rows in tables.items():

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size, Statements
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, quoted, read_xml
@@ -30,7 +30,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files state; images that they do not list are left out."""
-    images, files = ImagePaths(listing, Notes()), _files(listing)
+    images, files = ImagePaths(listing, Repairs()), _files(listing)
     stated: dict[Path, StatedImage] = {}
     subsets: dict[Path, str] = {}
     for path in files:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mobilevit.datasets.annotation_records import joined_inside, leads_out
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
@@ -28,7 +28,7 @@ DRIVE = re.compile(r"\A[A-Za-z]:(?=[\\/])")
 class ImagePaths:
     """Finds images below the root of a listing, and notes those that are not where the annotations say."""
 
-    def __init__(self, listing: Listing, notes: Notes) -> None:
+    def __init__(self, listing: Listing, notes: Repairs) -> None:
         self.listing, self.notes = listing, notes
         self._was_found_elsewhere = False
         self._first_outside: DataError | None = None

@@ -11,7 +11,7 @@ from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import around_points, as_float, is_number
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError
@@ -22,7 +22,7 @@ END_BYTES = 2**16  # at either end of a file: images that are not annotated may 
 WORDS = re.compile(rb'"((rectangle|polygon|brush|ellipse|keypoint)labels|original_width|file_upload)"\s*:')
 LIST = re.compile(rb"\s*\[")
 SIDES, RADII = ("x", "y", "width", "height"), ("x", "y", "radiusX", "radiusY")
-IMAGE_KEYS = ("image", "img", "photo", "image", "url")  # of a task's data
+IMAGE_KEYS = ("image", "img", "photo", "picture", "url")  # of a task's data
 LABELS = "labels"  # how the key of a region's classes ends
 MOST_PERCENT = 1e6
 
@@ -36,7 +36,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files state; images that they do not list are left out."""
-    images, files = ImagePaths(listing, Notes()), _files(listing)
+    images, files = ImagePaths(listing, Repairs()), _files(listing)
     stated: dict[Path, StatedImage] = {}
     for path in files:
         for number, task in enumerate(_tasks(path), start=1):

@@ -11,7 +11,7 @@ from mobilevit.datasets.annotation_records import MAX_IMAGE_SIZE, Corners, Size,
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import around_points, as_float, is_number
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import MAX_BYTES_OF_ONE, head, read_json
 from mobilevit.errors import DataError
@@ -31,7 +31,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files state. Images beside annotated ones that have no file are images of nothing."""
-    images = ImagePaths(listing, Notes())
+    images = ImagePaths(listing, Repairs())
     files = [path for path in listing.below(listing.root, ".json") if _looks_like_labelme(path)]
     stated: dict[Path, StatedImage] = {}
     for path in files:

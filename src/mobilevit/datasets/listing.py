@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mobilevit.datasets.annotation_records import WHOLE
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import split_named
 from mobilevit.images import folders
 
@@ -58,7 +58,7 @@ class Listing:
         inside = os.fspath(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118
         return inside.replace(os.sep, "/").split("/")[:-1]
 
-    def of_splits(self, paths: Iterable[Path], notes: Notes) -> dict[str, list[Path]]:
+    def of_splits(self, paths: Iterable[Path], notes: Repairs) -> dict[str, list[Path]]:
         """The paths by split; under WHOLE where no folder is one. Those beside the folders of splits are left out."""
         found: dict[str | None, list[Path]] = {}
         for path in paths:

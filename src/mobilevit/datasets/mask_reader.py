@@ -184,12 +184,12 @@ def format_of(root: Path, name: str | None) -> str:
 def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
     """Images and masks that are left out because the other is missing."""
     where = f" in {split}" if split else ""
-    kinds = (("without-mask", "image", "mask", part.no_mask), ("without-image", "mask", "image", part.no_image))
+    kinds = (("without-mask", "image", "a mask", part.no_mask), ("without-image", "mask", "an image", part.no_image))
     return [
         Finding(
             "warning",
             kind,
-            f"{counted(len(paths), noun)}{where} without a {other} of the same name, left out: "
+            f"{counted(len(paths), noun)}{where} without {other} of the same name, left out: "
             f"{listed([inside(root, path) for path in paths], 3)}",
             tuple(paths),
         )

@@ -17,7 +17,7 @@ from mobilevit.errors import DataError
 from mobilevit.images import folders
 
 IMAGES, MASKS = ("images", "image", "imgs"), ("masks", "mask")
-IMAGE_WORDS, MASK_WORDS = ("image", "img", "photo", "image"), ("mask", "label", "annot", "segment", "gt")
+IMAGE_WORDS, MASK_WORDS = ("image", "img", "photo", "picture"), ("mask", "label", "annot", "segment", "gt")
 MASK_ENDINGS = ("", "_mask", "_label", "_labels", "_seg", "_gt", "_L", "_P")  # of a mask's name beyond its image's
 SAME_NAMES = 0.9  # of the images and of the masks that have a partner, where nothing but names says that they are pairs
 LOOKED_AT = 5  # pairs that are opened

@@ -65,7 +65,7 @@ class _Found:
     named: int = 0  # by the first: more than there are where a file is read for two splits
 
 
-class Notes:
+class Repairs:
     """Counts what happened, and where."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mobilevit.datasets import class_names
 from mobilevit.datasets.annotation_records import Annotation, Corners, Size, Statements, checked_names, class_name
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.text_files import quoted
 from mobilevit.errors import DataError
 from mobilevit.images import folders
@@ -38,7 +38,7 @@ class StatedImage:
 
 def statements(
     listing: Listing,
-    notes: Notes,
+    notes: Repairs,
     splits: Mapping[str, Sequence[StatedImage]],
     files: Iterable[Path],
     *,
@@ -64,7 +64,7 @@ def statements(
     return Statements(names, stated, notes, (*files, *tables))
 
 
-def _note_unlisted(listed: Collection[Path], notes: Notes) -> None:
+def _note_unlisted(listed: Collection[Path], notes: Repairs) -> None:
     """What lies beside the images that the files name, and is not named."""
     places = (folder for folder in dict.fromkeys(path.parent for path in listed) if folder.is_dir())
     for path in (path for folder in places for path in folders.files_in(folder) if folders.is_image(path)):
@@ -78,7 +78,7 @@ class _Joined:
 
     index: Mapping[str, int]
     only: str  # the class of boxes without one; empty where they are left out
-    notes: Notes
+    notes: Repairs
     record: str
     in_shares: bool
 

@@ -12,7 +12,7 @@ from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import around_points, as_float, is_number
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError
@@ -31,7 +31,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files state; images that they do not list are left out."""
-    images, files = ImagePaths(listing, Notes()), _files(listing)
+    images, files = ImagePaths(listing, Repairs()), _files(listing)
     documents = {path: _records(path) for path in files}
     key = _class_key(documents)
     stated: dict[Path, StatedImage] = {}

@@ -26,7 +26,7 @@ from mobilevit.datasets.annotation_records import (
 )
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets.text_files import head, quoted, read_text, read_xml
 from mobilevit.errors import DataError
@@ -48,7 +48,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of `classes.txt`, or else by name."""
-    notes, root = Notes(), listing.root
+    notes, root = Repairs(), listing.root
     images, lists, places = ImagePaths(listing, notes), _image_sets(root), _places(listing)
     if not lists:
         _refuse_lists_inside(listing)
@@ -155,7 +155,7 @@ class _Stated:
     size: Size | None = None
     objects: Sequence[_Object] = ()
 
-    def annotation(self, index: Mapping[str, int], notes: Notes) -> Annotation:
+    def annotation(self, index: Mapping[str, int], notes: Repairs) -> Annotation:
         numbered = list(enumerate(self.objects, start=1))
         known = [thing for thing in self.objects if thing.name in index]
         strange = [f"object {number} ('{quoted(thing.name)}')" for number, thing in numbered if thing.name not in index]

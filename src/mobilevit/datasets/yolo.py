@@ -25,7 +25,7 @@ from mobilevit.datasets.darknet import Described
 from mobilevit.datasets.finding import listed
 from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.splitting import SPLIT_NAMES, split_named
 from mobilevit.datasets.text_files import quoted, read_text
 from mobilevit.datasets.yolo_labels import NAMES, Labels
@@ -48,7 +48,7 @@ def fits(listing: Listing) -> bool:
 
 def read(listing: Listing) -> Statements:
     """What the files of the listing state; the classes in the order of their numbers."""
-    images = ImagePaths(listing, Notes())
+    images = ImagePaths(listing, Repairs())
     found = _described(images)
     images.refuse_outside()
     numbers = {number: place for place, number in enumerate(sorted(found.names))}

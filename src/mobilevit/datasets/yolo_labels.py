@@ -11,7 +11,7 @@ from pathlib import Path
 from mobilevit.datasets.annotation_records import Annotation
 from mobilevit.datasets.finding import inside
 from mobilevit.datasets.listing import Listing
-from mobilevit.datasets.repairs import Notes
+from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.text_files import head, read_text
 from mobilevit.datasets.yolo_rows import BOX, LabelRow, corners, kind_of, parsed, place_of
 from mobilevit.errors import DataError
@@ -36,7 +36,7 @@ class Labels:
         self,
         listing: Listing,
         numbers: Mapping[int, int],
-        notes: Notes,
+        notes: Repairs,
         *,
         beside: bool = False,
         keypoint_values: int | None = None,

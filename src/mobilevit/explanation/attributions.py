@@ -19,11 +19,11 @@ Pixel = tuple[float, float]  # x from the left and y from the top of the crop, b
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Attributions:
     """The prediction, the heat of one part of it, and the attention of one pixel."""
 
     crop: Image.Image  # square: what the model saw
-    question: ExplanationTarget  # what is explained, in what is predicted
+    target: ExplanationTarget  # what is explained, in what is predicted
     heat: Tensor  # (h, w) 0-1 over the crop: Grad-CAM
     pixel: Pixel
     attention: tuple[PixelAttention, ...]  # of the pixel, in each MobileViT block
@@ -37,23 +37,23 @@ def gather(
     number: int,
     pixel: Pixel | None,
     device: torch.device,
-) -> Evidence:
+) -> Attributions:
     """Look at `crop` with a copy of the model.
 
-    `class_index` and `number` say what to explain, as for `Task.question`; `pixel` is the one to follow (None: the
-    warmest).
+    `class_index` and `number` say what to explain, as for `Task.explanation_target`; `pixel` is the one to follow
+    (None: the warmest).
     """
     model = copy.deepcopy(model).to(device).float().eval().requires_grad_(False)
     inputs = prepare(torch.from_numpy(pixels_of(crop))[None].to(device), spec.preprocessing.channel_order)
     task = tasks.get(spec.task)
     with torch.no_grad():
         outputs = {name: values.cpu().numpy() for name, values in task.postprocess(model(inputs)).items()}
-    question = task.question(outputs, spec, class_index, number)
+    target = task.explanation_target(outputs, spec, class_index, number)
     with recording(model) as blocks:
-        signed_map, _ = grad_cam(model, inputs, model.get_submodule(question.layer), question.score)
+        signed_map, _ = grad_cam(model, inputs, model.get_submodule(target.layer), target.score)
     warmth = heat(signed_map.cpu())
     pixel = pixel or _peak(warmth)
-    return Evidence(crop, question, warmth, pixel, tuple(block.at(*pixel) for block in blocks))
+    return Attributions(crop, target, warmth, pixel, tuple(block.at(*pixel) for block in blocks))
 
 
 def _peak(warmth: Tensor) -> Pixel:

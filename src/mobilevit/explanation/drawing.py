@@ -1,11 +1,11 @@
-"""The evidence as one image: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
+"""The attributions as one image: the crop, Grad-CAM, parts of the result, the attention of a pixel, block by block."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mobilevit.explanation.attention import PixelAttention
-from mobilevit.explanation.attributions import Evidence, Pixel
+from mobilevit.explanation.attributions import Attributions, Pixel
 from mobilevit.explanation.sheet import Sheet
 from mobilevit.figures import Axes, AxesImage, Rectangle, withStroke
 
@@ -16,39 +16,42 @@ MARK = "#ff2d2d"  # of the chosen pixel: a hue that the attention's colors lack,
 RIM = withStroke(linewidth=4.5, foreground="white")
 
 
-def draw(evidence: Evidence, how_to_read: str) -> Image.Image:
+def draw(attributions: Attributions, how_to_read: str) -> Image.Image:
     """A row for what is explained, then a row for each block with a column for each of its layers."""
-    layers = [len(attention.weights) for attention in evidence.attention]
+    layers = [len(attention.weights) for attention in attributions.attention]
     sheet = Sheet(rows=1 + len(layers), columns=max(4, *layers))
-    _class_row(sheet, evidence)
-    for row, attention in enumerate(evidence.attention, start=1):
-        _attention_row(sheet, row, attention, evidence.crop)
+    _class_row(sheet, attributions)
+    for row, attention in enumerate(attributions.attention, start=1):
+        _attention_row(sheet, row, attention, attributions.crop)
     sheet.footer(how_to_read)
     return sheet.image()
 
 
-def _class_row(sheet: Sheet, evidence: Evidence) -> None:
-    sheet.heading(0, _short(evidence.question.heading, 96))
-    _crop(sheet.panel(0, 0, f"what the model saw, {evidence.crop.width} x {evidence.crop.height} px"), evidence)
-    _heat(sheet, evidence)
-    _bars(sheet.panel(0, 2.45, evidence.question.bars_title), evidence)
+def _class_row(sheet: Sheet, attributions: Attributions) -> None:
+    sheet.heading(0, _short(attributions.target.heading, 96))
+    _crop(
+        sheet.panel(0, 0, f"what the model saw, {attributions.crop.width} x {attributions.crop.height} px"),
+        attributions,
+    )
+    _heat(sheet, attributions)
+    _bars(sheet.panel(0, 2.45, attributions.target.bars_title), attributions)
 
 
-def _crop(axes: Axes, evidence: Evidence) -> None:
+def _crop(axes: Axes, attributions: Attributions) -> None:
     """With the scale in which a user chooses the pixel."""
-    axes.imshow(evidence.crop, extent=WHOLE)
+    axes.imshow(attributions.crop, extent=WHOLE)
     axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.tick_params(labelsize=8)
-    _outline(axes, evidence)
-    _cross(axes, evidence.pixel)
+    _outline(axes, attributions)
+    _cross(axes, attributions.pixel)
 
 
 WHOLE = (0, 1, 1, 0)  # left, right, bottom, top of the crop in a panel
 
 
-def _outline(axes: Axes, evidence: Evidence) -> None:
+def _outline(axes: Axes, attributions: Attributions) -> None:
     """Around what is explained, where that is not the whole image."""
-    region = evidence.question.region
+    region = attributions.target.region
     if region is None or region.all():
         return
     framed = np.pad(region, 1).astype(float)  # so that a region at the border is closed there
@@ -64,15 +67,15 @@ def _cross(axes: Axes, pixel: Pixel) -> None:
     axes.set(xlim=WHOLE[:2], ylim=WHOLE[2:])  # a cross at the border would widen them
 
 
-def _heat(sheet: Sheet, evidence: Evidence) -> None:
-    says = "Grad-CAM" if evidence.heat.any() else "Grad-CAM: nothing here speaks for"
-    axes = sheet.panel(0, 1, _short(f"{says}: {evidence.question.name}", 42))
-    axes.imshow(_gray(evidence.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
-    smooth = Image.fromarray(evidence.heat.numpy()).resize(evidence.crop.size, Image.Resampling.BICUBIC)
+def _heat(sheet: Sheet, attributions: Attributions) -> None:
+    says = "Grad-CAM" if attributions.heat.any() else "Grad-CAM: nothing here speaks for"
+    axes = sheet.panel(0, 1, _short(f"{says}: {attributions.target.name}", 42))
+    axes.imshow(_gray(attributions.crop), cmap="gray", vmin=0, vmax=255, extent=WHOLE)
+    smooth = Image.fromarray(attributions.heat.numpy()).resize(attributions.crop.size, Image.Resampling.BICUBIC)
     heat = np.asarray(smooth).clip(0, 1)
     colors = axes.imshow(heat, cmap=HEAT_COLORS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
-    _outline(axes, evidence)
-    _cross(axes, evidence.pixel)
+    _outline(axes, attributions)
+    _cross(axes, attributions.pixel)
     sheet.color_scale(axes, colors, "share of the strongest place")
 
 
@@ -84,10 +87,10 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("L"))
 
 
-def _bars(axes: Axes, evidence: Evidence) -> None:
-    question = evidence.question
-    for place, (name, share) in enumerate(question.bars):
-        color = BAR_EXPLAINED if place == question.bar else BAR
+def _bars(axes: Axes, attributions: Attributions) -> None:
+    target = attributions.target
+    for place, (name, share) in enumerate(target.bars):
+        color = BAR_EXPLAINED if place == target.bar else BAR
         axes.barh(place, share, height=0.32, color=color)
         axes.text(0, place - 0.24, _short(name, 36), fontsize=10, va="bottom", parse_math=False)
         axes.text(share + 0.02, place, f"{share:.1%}", fontsize=9, va="center")

@@ -12,7 +12,7 @@ from torch import nn
 
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, unknown
-from mobilevit.explanation.attributions import Evidence, Pixel, gather
+from mobilevit.explanation.attributions import Attributions, Pixel, gather
 from mobilevit.explanation.drawing import draw
 from mobilevit.files import image_format, write_atomically
 from mobilevit.formats.torch import without_lost_threads
@@ -27,27 +27,27 @@ from mobilevit.weights.creating import load, spec_of
 class Explanation:
     """An image that shows where a model looks, and the numbers behind it."""
 
-    evidence: Evidence
+    attributions: Attributions
 
     @cached_property
     def image(self) -> Image.Image:
         """The image; drawn when it is first asked for."""
-        return draw(self.evidence, self.text)
+        return draw(self.attributions, self.text)
 
     @property
     def heading(self) -> str:
         """What was predicted, and which part of it is explained."""
-        return self.evidence.question.heading
+        return self.attributions.target.heading
 
     @property
     def text(self) -> str:
         """One line that says how to read the image."""
-        return HOW_TO_READ.format(name=self.evidence.question.name)
+        return HOW_TO_READ.format(name=self.attributions.target.name)
 
     @property
     def result(self) -> Any:
         """What the model says of the image; a classifier all its classes, the likeliest first."""
-        return self.evidence.question.result
+        return self.attributions.target.result
 
     def save(self, path: str | Path) -> None:
         """Write the image, whole or not at all; OutputError where `path` is not an image's name or not writable."""
@@ -86,9 +86,9 @@ def explain(
     index = _class_index(class_name, spec)
     whole = source.image()
     crop = eval_geometry(whole.size, spec.preprocessing).image(whole)
-    evidence = gather(loaded, spec, crop, index, number, pixel, device_for(device))
-    result = evidence.question.result.of(source.name, whole.size)
-    return Explanation(replace(evidence, question=replace(evidence.question, result=result)))
+    attributions = gather(loaded, spec, crop, index, number, pixel, device_for(device))
+    result = attributions.target.result.of(source.name, whole.size)
+    return Explanation(replace(attributions, target=replace(attributions.target, result=result)))
 
 
 HOW_TO_READ = (

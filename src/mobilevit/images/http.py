@@ -52,8 +52,8 @@ class Answer:
 
 
 @contextmanager
-def answer_of(address: str, limits: HttpLimits, headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
-    """What is at an http or https address, after at most MAX_REDIRECTS redirects.
+def answer_of(url: str, limits: HttpLimits, headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
+    """What is at an http or https URL, after at most MAX_REDIRECTS redirects.
 
     No redirect leads from https to http, nor from a public address to one of a private network, which the server
     could not reach itself. HttpError for these, for a status that is no success, and beyond `limits`.
@@ -63,7 +63,7 @@ def answer_of(address: str, limits: HttpLimits, headers: Mapping[str, str] | Non
         allowance = _Allowance(limits)
         _count_for(client, allowance)
         with _in_words(allowance):
-            response = _followed(client, _url(address), {**HEADERS, **(headers or {})})
+            response = _followed(client, _parsed(url), {**HEADERS, **(headers or {})})
             _check(response)
         try:
             yield Answer(response.status_code, response.headers, _chunks(response, allowance))
@@ -86,16 +86,16 @@ def _followed(client: httpx2.Client, url: httpx2.URL, headers: Mapping[str, str]
 
 
 def _redirected(url: httpx2.URL, location: str) -> httpx2.URL:
-    target = _url(str(url.join(location)))
+    target = _parsed(str(url.join(location)))
     if url.scheme == "https" and target.scheme == "http":
-        raise HttpError(f"the server redirects to an address without encryption, {target}: refused")
+        raise HttpError(f"the server redirects to a URL without encryption, {target}: refused")
     return target
 
 
-def _url(address: str) -> httpx2.URL:
-    url = httpx2.URL(address)
+def _parsed(text: str) -> httpx2.URL:
+    url = httpx2.URL(text)
     if url.scheme not in SCHEMES:
-        raise HttpError(f"'{url.scheme}' addresses are not fetched, only http and https; or save it as a file")
+        raise HttpError(f"'{url.scheme}' URLs are not fetched, only http and https; or save it as a file")
     return url
 
 

@@ -40,7 +40,7 @@ SUFFIXES = frozenset(
 )
 CAMERA = re.compile(r"camera:(\d{1,3})")
 
-# What a file may contain, whatever its name says. A playlist would have FFmpeg open other files and addresses.
+# What a file may contain, whatever its name says. A playlist would have FFmpeg open other files and URLs.
 CONTAINERS = "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,ogg,asf"
 
 

@@ -20,7 +20,7 @@ from mobilevit.formats.table import FORMATS
 from mobilevit.quantization.images import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.interval import paired_interval
 from mobilevit.quantization.table import Choice, choices_of
-from mobilevit.quantization.variants import INT8, Progress, Trial, Variant
+from mobilevit.quantization.variants import INT8, Progress, Variant, VariantSearch
 from mobilevit.runners import runner_for
 from mobilevit.weights.creating import load, spec_of
 
@@ -103,7 +103,7 @@ def quantize(
     path = folder / f"{stem}.{INT8}{FORMATS[format].suffix}"
     require_ours(path)
     with temporary_folder(folder, "quantize") as temporary:
-        trial = Trial(format, task, graph_of(loaded, task, image_size), data, temporary, progress)
+        trial = VariantSearch(format, task, graph_of(loaded, task, image_size), data, temporary, progress)
         variants = trial.run(choices, reference, threads=config.threads, runs=config.runs)
         kept = _kept(variants, config, trial.title)
         judgment = _judged(trial, reference, kept)
@@ -139,7 +139,7 @@ def _kept(variants: Sequence[Variant], config: QuantizeConfig, title: str) -> Va
     return min(within, key=lambda variant: variant.size_bytes)
 
 
-def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgment:
+def _judged(trial: VariantSearch, reference: Runner, kept: Variant) -> Judgment:
     """Both on the held-out images; the only time that these are looked at."""
     loaded = trial.score(reference, JUDGING, "the model, held out")
     int8 = trial.score(trial.runner(kept.choice), JUDGING, f"{kept.choice}, held out")
@@ -149,7 +149,7 @@ def _judged(trial: Trial, reference: Runner, kept: Variant) -> Judgment:
 
 
 def _proof(
-    trial: Trial, variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig
+    trial: VariantSearch, variants: Sequence[Variant], kept: Variant, judgment: Judgment, config: QuantizeConfig
 ) -> dict[str, Any]:
     """What the manifest records."""
     return {

@@ -47,7 +47,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Trial:
+class VariantSearch:
     """The files of one format, in a folder of their own; `data` has the splits of `images`."""
 
     format: str

@@ -15,10 +15,10 @@ IMAGE_PX = 320  # longer side of an example
 
 def figure_image(figure: Figure, alt: str) -> str:
     """An <img> that changes with the reader's choice of a light or dark page."""
-    light, dark = (_address("png", _png(figure, ink)) for ink in (INK["light"], INK["dark"]))
+    light, dark = (_data_url("png", _png(figure, ink)) for ink in (INK["light"], INK["dark"]))
     return (
-        f'<image><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{safe(alt)}"></image>'
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{safe(alt)}"></picture>'
     )
 
 
@@ -27,10 +27,10 @@ def image_image(image: Image.Image, alt: str) -> str:
     image.thumbnail((IMAGE_PX, IMAGE_PX * 2))
     encoded = BytesIO()
     image.save(encoded, "JPEG", quality=88)
-    return f'<img src="{_address("jpeg", encoded.getvalue())}" alt="{safe(alt)}" loading="lazy">'
+    return f'<img src="{_data_url("jpeg", encoded.getvalue())}" alt="{safe(alt)}" loading="lazy">'
 
 
-def _address(kind: str, content: bytes) -> str:
+def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -264,7 +264,9 @@ class Task(Protocol):
         """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
         """What is to be explained in the outputs of one image.
 
         The `number`-th part (from 1, the best first) of class `class_index`, of any class where that is None.

@@ -47,7 +47,7 @@ from mobilevit.weights.creating import spec_of
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
+    """How an attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
 
     folder: Path
     finished: bool

@@ -126,7 +126,7 @@ BACKBONE = "backbone."  # how its keys begin in our layout, in every model
 
 
 def _started(weights: str | Path, asked: ModelSpec) -> tuple[ModelSpec, dict[str, Tensor]]:
-    """The spec and the tensors to start from: all of the same network's weights, or another one's backbone."""
+    """The spec and the tensors to start from: all of the same model's weights, or another one's backbone."""
     state, found = sources.read(weights, asked.architecture)
     for name, wanted, stored in (
         ("patch_sizes", tuple(asked.patch_sizes), found.patch_sizes),

@@ -1,4 +1,4 @@
-"""Files of the catalog on this machine: from a cache, or over the model, and from then on the same bytes."""
+"""Files of the catalog on this machine: from a cache, or over the network, and from then on the same bytes."""
 
 import hashlib
 import os
@@ -59,7 +59,7 @@ def _downloaded(entry: Entry) -> Path:
         make_folder(by_hand(entry).parent)
         with FileLock(by_hand(entry).with_name("lock"), timeout=LOCK_SECONDS):
             path, reported = _transferred(entry)
-    # to the user every failure of a model is one; the hub has changed its HTTP library, and so its errors, before
+    # to the user every failure of a network is one; the hub has changed its HTTP library, and so its errors, before
     except Exception as error:
         raise DownloadError(*_advice(entry, error)) from error
     _verify(entry, path, entry.sha256 or _recorded(entry) or reported)

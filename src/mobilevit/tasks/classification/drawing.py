@@ -38,8 +38,8 @@ class BarRow:
 def _rows(result: Classification, truth: ClassLabel | None) -> list[BarRow]:
     shown = result.top[:ROWS]
     rows = [_row(score, truth, best=place == 0) for place, score in enumerate(shown)]
-    if truth is not None and truth.id not in [score.id for score in shown]:
-        known = next((score.score for score in result.top if score.id == truth.id), None)
+    if truth is not None and truth.id not in [score.class_id for score in shown]:
+        known = next((score.score for score in result.top if score.class_id == truth.id), None)
         percent = f"< {max(1, math.ceil(100 * result.top[-1].score))}%" if known is None else canvas.percent(known)
         rows.append(BarRow(f"{TRUE} truth: {truth.name}", percent, known or 0.0, RIGHT, RIGHT))
     return rows
@@ -47,11 +47,11 @@ def _rows(result: Classification, truth: ClassLabel | None) -> list[BarRow]:
 
 def _row(score: Score, truth: ClassLabel | None, *, best: bool) -> BarRow:
     percent = canvas.percent(score.score)
-    if truth is None or (score.id != truth.id and not best):
-        return BarRow(score.name, percent, score.score, NEUTRAL, bold=best)
-    if score.id != truth.id:
-        return BarRow(f"{FALSE} {score.name}", percent, score.score, WRONG, WRONG, bold=True)
-    text = f"{TRUE} {score.name}" if best else f"{TRUE} truth: {score.name}"
+    if truth is None or (score.class_id != truth.id and not best):
+        return BarRow(score.class_name, percent, score.score, NEUTRAL, bold=best)
+    if score.class_id != truth.id:
+        return BarRow(f"{FALSE} {score.class_name}", percent, score.score, WRONG, WRONG, bold=True)
+    text = f"{TRUE} {score.class_name}" if best else f"{TRUE} truth: {score.class_name}"
     return BarRow(text, percent, score.score, RIGHT, RIGHT, bold=best)
 
 

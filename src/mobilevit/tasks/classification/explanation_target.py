@@ -10,7 +10,7 @@ from mobilevit.tasks.classification.result import Classification, Score, decode
 SHOWN = 5  # classes
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
+def explanation_target(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About a class, the likeliest where none is given.
 
     Only a mean over all places and a linear layer follow the last convolution: what the places of its map add adds up
@@ -25,16 +25,16 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     def logit(raw: Tensor) -> Tensor:
         return raw[0, index]
 
-    explained = next(score for score in shown if score.id == spec.classes[index].id)
-    other = "" if explained == result.best else f"    Explained: {explained.name}  {explained.score:.1%}"
+    explained = next(score for score in shown if score.class_id == spec.classes[index].id)
+    other = "" if explained == result.best else f"    Explained: {explained.class_name}  {explained.score:.1%}"
     return ExplanationTarget(
         result=result,
-        name=explained.name,
-        heading=f"Predicted: {result.best.name}  {result.best.score:.1%}{other}",
+        name=explained.class_name,
+        heading=f"Predicted: {result.best.class_name}  {result.best.score:.1%}{other}",
         score=logit,
         layer="final",
         bars_title="likeliest classes",
-        bars=tuple((score.name, score.score) for score in shown),
+        bars=tuple((score.class_name, score.score) for score in shown),
         bar=shown.index(explained),
     )
 
@@ -42,5 +42,5 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
 def _shown(result: Classification, wanted: str) -> list[Score]:
     """The likeliest classes, the wanted one among them."""
     best, rest = result.top[:SHOWN], result.top[SHOWN:]
-    others = [score for score in rest if score.id == wanted]
+    others = [score for score in rest if score.class_id == wanted]
     return [*best[:-1], *others] if others else [*best]

@@ -14,8 +14,8 @@ from mobilevit.tasks.base import ResultOptions
 class Score(NamedTuple):
     """One class and how likely it is."""
 
-    id: str
-    name: str
+    class_id: str
+    class_name: str
     score: float  # 0-1
 
 
@@ -40,13 +40,13 @@ class Classification:
         return {"source": self.source, "width": width, "height": height, "top": top}
 
     def row(self) -> dict[str, str]:
-        row = {"image": self.source, "class": self.best.name, "score": f"{self.best.score:.1%}"}
-        others = ", ".join(f"{other.name} {other.score:.1%}" for other in self.top[1:])
+        row = {"image": self.source, "class": self.best.class_name, "score": f"{self.best.score:.1%}"}
+        others = ", ".join(f"{other.class_name} {other.score:.1%}" for other in self.top[1:])
         return {**row, "then": others} if others else row
 
     def records(self) -> list[dict[str, Any]]:
-        """One row; the second class in `class_2` and so on."""
-        told = [value for one in self.top for value in (one.name, one.id, round(one.score, 6))]
+        """One row; the second class in `class_name_2` and so on."""
+        told = [value for one in self.top for value in (one.class_name, one.class_id, round(one.score, 6))]
         return [dict(zip(columns(len(self.top)), (self.source, *self.size, *told), strict=True))]
 
     def mask(self) -> Image | None:
@@ -57,7 +57,12 @@ class Classification:
 def columns(count: int) -> list[str]:
     """Of the records of results that tell `count` classes."""
     suffixes = ["", *(f"_{place}" for place in range(2, count + 1))]
-    return ["source", "width", "height", *(f"{key}{one}" for one in suffixes for key in ("class", "class_id", "score"))]
+    return [
+        "source",
+        "width",
+        "height",
+        *(f"{key}{one}" for one in suffixes for key in ("class_name", "class_id", "score")),
+    ]
 
 
 DEFAULT_TOP_K = 5  # likeliest classes, unless asked otherwise

@@ -107,10 +107,12 @@ class ClassificationTask:
         best = [said["probabilities"].argmax(axis=1) for said in (outputs, reference)]
         return np.asarray(best[0] == best[1], np.float32)
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        from mobilevit.tasks.classification.explanation_target import question
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        from mobilevit.tasks.classification.explanation_target import explanation_target
 
-        return question(outputs, spec, class_index, number)
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: int) -> int:
         return target

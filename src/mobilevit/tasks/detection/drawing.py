@@ -82,7 +82,7 @@ def target_legend(dataset: Dataset, width: int) -> Image.Image:
 
 def _by_class(result: Detections, view: Image.Image) -> tuple[list[Mark], list[Entry]]:
     marks = [
-        Mark(place, _color(found.label), found.name, canvas.percent(found.score))
+        Mark(place, _color(found.label), found.class_name, canvas.percent(found.score))
         for place, found in zip(_scaled(result.boxes, result.size, view), result.objects, strict=True)
     ]
     counts = Counter((mark.color, mark.name) for mark in marks)
@@ -103,7 +103,7 @@ def _by_verdict(
     verdicts, _, missed = compare(boxes, labels, truth)
     colors = {verdict: MISTAKEN if verdict in FALSE else RIGHT for verdict in Verdict} | {Verdict.IGNORED: PALE}
     found = [
-        Mark(place, colors[Verdict(verdict)], each.name, canvas.percent(each.score))
+        Mark(place, colors[Verdict(verdict)], each.class_name, canvas.percent(each.score))
         for place, verdict, each in zip(_scaled(boxes, truth.size, view), verdicts, result.objects, strict=True)
     ]
     lost = truth.chosen(missed)

@@ -15,7 +15,7 @@ SHOWN = 5  # objects
 REGION_PX = 320  # side of the map on which the box is marked
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
+def explanation_target(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About an object: the logit of its class over that of the background, at its anchor.
 
     The map is that of stage 4, on which all boxes rest: the finest of the levels.
@@ -30,19 +30,19 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
 
     return ExplanationTarget(
         result=result,
-        name=found.name,
+        name=found.class_name,
         heading=_heading(result, found, threshold_of(spec)),
         score=log_odds,
         layer="backbone.stages.3",
         bars_title="objects",
-        bars=tuple((each.name, each.score) for each in shown),
+        bars=tuple((each.class_name, each.score) for each in shown),
         bar=place,
         region=_region(found),
     )
 
 
 def _heading(result: Detections, found: Object, threshold: float) -> str:
-    explained = f"Explained: {found.name}  {found.score:.1%}"
+    explained = f"Explained: {found.class_name}  {found.score:.1%}"
     if not found.score > threshold:
         return f"{explained}, too unsure to be shown: an object takes more than {100 * threshold:g}%"
     return f"{counted(len(result.objects), 'object')}. {explained}"
@@ -69,13 +69,13 @@ def _among(objects: tuple[Object, ...], number: int, result: Detections) -> tupl
 def _anchor(outputs: Outputs, found: Object) -> int:
     """The anchor that the object was found at."""
     boxes, scores = outputs["boxes"][0], outputs["scores"][0, :, found.label]
-    unlike = np.abs(boxes.clip(0, 1) - np.array(found.box, np.float32)).sum(axis=1) + np.abs(scores - found.score)
+    unlike = np.abs(boxes.clip(0, 1) - np.array(found.box_xyxy, np.float32)).sum(axis=1) + np.abs(scores - found.score)
     return int(unlike.argmin())
 
 
 def _region(found: Object) -> NDArray[np.bool_]:
     """(REGION_PX, REGION_PX): inside the box."""
     region = np.zeros((REGION_PX, REGION_PX), dtype=bool)
-    left, top, right, bottom = (round(side * REGION_PX) for side in found.box)
+    left, top, right, bottom = (round(side * REGION_PX) for side in found.box_xyxy)
     region[top : max(bottom, top + 1), left : max(right, left + 1)] = True
     return region

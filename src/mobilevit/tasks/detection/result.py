@@ -18,16 +18,27 @@ COUNTED_FROM = 0.01  # score of a box that counts for average precision, which a
 MAX_DETECTIONS = 100  # objects of an image, unless asked otherwise
 PRE_NMS_TOP_K = 400  # boxes of a class that are compared with each other, those of the best scores
 IOU_THRESHOLD = 0.5  # IoU above which the worse of two boxes of a class is taken for the same object
-COLUMNS = ("source", "width", "height", "class", "class_id", "score", "left", "top", "right", "bottom")  # of records
+COLUMNS = (
+    "source",
+    "width",
+    "height",
+    "class_name",
+    "class_id",
+    "score",
+    "x_min",
+    "y_min",
+    "x_max",
+    "y_max",
+)  # of records
 
 
 class Object(NamedTuple):
-    """One object: what it is, how sure the model is, and where it is."""
+    """One object: its class, the confidence of the model, and its bounding box."""
 
-    id: str
-    name: str
+    class_id: str
+    class_name: str
     score: float  # 0-1
-    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original image
+    box_xyxy: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the original image
     label: int  # index of the class among those of the model
 
 
@@ -42,13 +53,15 @@ class Detections:
     @property
     def boxes(self) -> NDArray[np.float32]:
         """(N, 4) left, top, right, bottom of the objects, in pixels."""
-        return np.array([found.box for found in self.objects], np.float32).reshape(-1, 4)
+        return np.array([found.box_xyxy for found in self.objects], np.float32).reshape(-1, 4)
 
     def of(self, source: str, size: tuple[int, int]) -> Self:
         """The same objects in the image at `source`: the boxes grow with its size."""
         x, y = size[0] / self.size[0], size[1] / self.size[1]
         objects = tuple(
-            found._replace(box=(found.box[0] * x, found.box[1] * y, found.box[2] * x, found.box[3] * y))
+            found._replace(
+                box_xyxy=(found.box_xyxy[0] * x, found.box_xyxy[1] * y, found.box_xyxy[2] * x, found.box_xyxy[3] * y)
+            )
             for found in self.objects
         )
         return replace(self, objects=objects, source=source, size=size)
@@ -57,10 +70,10 @@ class Detections:
         width, height = self.size
         objects = [
             {
-                "id": found.id,
-                "name": found.name,
+                "class_id": found.class_id,
+                "class_name": found.class_name,
                 "score": round(found.score, 6),
-                "box": [round(side, 2) for side in found.box],
+                "box_xyxy": [round(side, 2) for side in found.box_xyxy],
             }
             for found in self.objects
         ]
@@ -68,7 +81,7 @@ class Detections:
 
     def row(self) -> dict[str, str]:
         """How many objects of which class, the commonest first."""
-        counts = Counter(found.name for found in self.objects)
+        counts = Counter(found.class_name for found in self.objects)
         found = ", ".join(f"{count} x {name}" for name, count in counts.most_common())
         return {"image": self.source, "objects": str(len(self.objects)), "found": found or "no objects"}
 
@@ -76,7 +89,13 @@ class Detections:
         """A row an object; none for an image without."""
         image = self.source, *self.size
         rows = [
-            (*image, found.name, found.id, round(found.score, 6), *(round(side, 2) for side in found.box))
+            (
+                *image,
+                found.class_name,
+                found.class_id,
+                round(found.score, 6),
+                *(round(side, 2) for side in found.box_xyxy),
+            )
             for found in self.objects
         ]
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]

@@ -138,10 +138,12 @@ class DetectionTask:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        from mobilevit.tasks.detection.explanation_target import question
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        from mobilevit.tasks.detection.explanation_target import explanation_target
 
-        return question(outputs, spec, class_index, number)
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Boxes) -> Boxes:
         return target

@@ -14,7 +14,7 @@ SHOWN = 5  # classes
 BACKGROUND = "background"  # the class that is explained only when it is asked for
 
 
-def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
+def explanation_target(outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
     """About the region of a class, the largest where none is given: the mean of its logit over the region.
 
     The map is that of stage 5, from which the head gathers what lies around each pixel.
@@ -31,12 +31,13 @@ def question(outputs: Outputs, spec: ModelSpec, class_index: int | None, number:
     shown = result.areas[:SHOWN] if area in result.areas[:SHOWN] else (*result.areas[: SHOWN - 1], area)
     return ExplanationTarget(
         result=result,
-        name=area.name,
-        heading=f"{counted(len(result.areas), 'class')}. Explained: {area.name}  {area.share:.1%} of the image",
+        name=area.class_name,
+        heading=f"{counted(len(result.areas), 'class')}. "
+        f"Explained: {area.class_name}  {area.fraction:.1%} of the image",
         score=mean_logit,
         layer="backbone.stages.4",
         bars_title="fraction of the image",
-        bars=tuple((each.name, each.share) for each in shown),
+        bars=tuple((each.class_name, each.fraction) for each in shown),
         bar=shown.index(area),
         region=region,
     )
@@ -47,7 +48,7 @@ def _area(areas: tuple[Area, ...], spec: ModelSpec, class_index: int | None) -> 
         for area in areas:
             if area.value == class_index:
                 return area
-        present = listed([area.name for area in areas])
+        present = listed([area.class_name for area in areas])
         raise UsageError(f"no pixel of this image is {spec.classes[class_index].name}: there are {present}")
-    things = [area for area in areas if area.name != BACKGROUND]
+    things = [area for area in areas if area.class_name != BACKGROUND]
     return things[0] if things else areas[0]

@@ -15,17 +15,17 @@ from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ResultOptions
 from mobilevit.tasks.segmentation import maps
 
-COLUMNS = ("source", "width", "height", "class", "class_id", "pixels", "share")  # of records
+COLUMNS = ("source", "width", "height", "class_name", "class_id", "pixels", "fraction")  # of records
 
 
 class Area(NamedTuple):
     """One class and how much of the image it covers."""
 
     value: int  # in the mask
-    id: str
-    name: str
+    class_id: str
+    class_name: str
     pixels: int
-    share: float  # of all pixels, 0-1
+    fraction: float  # of all pixels, 0-1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +68,16 @@ class Segmentation:
         return {"source": self.source, "width": width, "height": height, "areas": areas}
 
     def row(self) -> dict[str, str]:
-        first, *others = (f"{area.name} {area.share:.1%}" for area in self.areas)
+        first, *others = (f"{area.class_name} {area.fraction:.1%}" for area in self.areas)
         row = {"image": self.source, "largest": first}
         return {**row, "then": ", ".join(others)} if others else row
 
     def records(self) -> list[dict[str, Any]]:
         """One row a class that is there."""
-        rows = [(self.source, *self.size, area.name, area.id, area.pixels, round(area.share, 6)) for area in self.areas]
+        rows = [
+            (self.source, *self.size, area.class_name, area.class_id, area.pixels, round(area.fraction, 6))
+            for area in self.areas
+        ]
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def mask(self) -> Image.Image:

@@ -82,7 +82,7 @@ class SegmentationScores:
             **self.scalars(),
             "images": self.images,
             "pixels": int(self.confusion.sum()),
-            "class_map": [asdict(self.per_class[k]) for k in self.seen],
+            "classes": [asdict(self.per_class[k]) for k in self.seen],
         }
 
     def threshold(self, criterion: Criterion) -> None:

@@ -115,10 +115,12 @@ class SegmentationTask:
         same = outputs["class_map"] == reference["class_map"]
         return np.asarray(same.mean(axis=(1, 2)), np.float32)
 
-    def question(self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int) -> ExplanationTarget:
-        from mobilevit.tasks.segmentation.explanation_target import question
+    def explanation_target(
+        self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
+    ) -> ExplanationTarget:
+        from mobilevit.tasks.segmentation.explanation_target import explanation_target
 
-        return question(outputs, spec, class_index, number)
+        return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Mask) -> Classes:
         """(H, W) uint8 at the size of the image."""
