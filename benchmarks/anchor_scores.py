@@ -10,18 +10,7 @@ The scenes are those of `mobilevit demo --task detection`, but every digit is of
 val. The score of an anchor is one less its background's. "Hardest" are the three to each anchor with an object that the
 loss shows, as in SSD; the others have no gradient.
 
-Measured on the first 60 images of val, on two cores of a loaded machine, torch 2.13.0, one training each:
-
-| trained | map | anchors | median | above 0.3 | with label smoothing 0.1: map | median | above 0.3 |
-|---|---|---|---|---|---|---|---|
-| one class, 4 epochs (120 steps) | 0.345 | with an object | 0.475 | 95.8 % | 0.320 | 0.479 | 95.5 % |
-| | | without, all | 0.294 | 46.1 % | | 0.296 | 47.3 % |
-| | | without, hardest | 0.436 | 100 % | | 0.444 | 100 % |
-| ten classes, the demo (8 epochs) | 0.551 | with an object | 0.687 | 84.1 % | | | |
-| | | without, all | 0.023 | 1.3 % | | | |
-| | | without, hardest | 0.192 | 30.8 % | | | |
-
-So label smoothing is not the cause, and after some hundred steps more the background has sunk.
+What was measured: docs/benchmarks.md.
 """
 
 import json
@@ -29,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import record
 import torch
 import tyro
 
@@ -51,14 +41,25 @@ class Options:
     model: Path | None = None  # a detector's file
     data: Path | None = None  # its dataset
     images: int = 60  # of val
+    results: bool = False  # write benchmarks/results/anchor_scores.json too
 
 
 def main(options: Options) -> None:
     if options.write is not None:
         write_scenes(options.write)
     if options.model is not None and options.data is not None:
-        for name, scores in anchor_scores(options.model, options.data, options.images).items():
-            print(f"{name:18} median {np.median(scores):.3f}, above 0.3: {(scores > 0.3).mean():.1%}")
+        rows: list[record.Row] = [
+            {
+                "trained": options.model.parent.name,
+                "anchors": name,
+                "median": round(float(np.median(scores)), 3),
+                "above_0.3_percent": round(100 * float((scores > 0.3).mean()), 1),
+            }
+            for name, scores in anchor_scores(options.model, options.data, options.images).items()
+        ]
+        record.print_rows(rows)
+        if options.results:
+            record.write("anchor_scores", {"anchors": rows})
 
 
 def write_scenes(folder: Path) -> None:

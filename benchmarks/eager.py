@@ -9,23 +9,7 @@ faults. The processes take turns, a few passes each; whatever else the machine d
 the median over the rounds, a ratio the median of the ratios within a round. timm is optional: without it (or where
 it cannot be imported: it needs torchvision) the benchmark says so and times the rest.
 
-Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, timm 1.0.31, `--rounds 40` with nothing
-else running on the two, and `--rounds 20` beside a few tests; ms an image:
-
-| model | 1 thread | 2 threads |
-|---|---|---|
-| timm | 137.6, 141.4 | 93.9, 142.6 |
-| timm, channels_last | 140.0, 144.3 | 77.6, 116.8 |
-| mobilevit | 154.8, 125.0 | 75.3, 106.9 |
-| mobilevit, fused | 100.3, 101.4 | 62.7, 86.4 |
-| timm over fused | 1.39, 1.41 | 1.51, 1.72 |
-
-The goal of 1.6 is not reached but on two threads in the disturbed run. What is left is shared with timm: alone on
-a quiet core the fused model takes about 78 ms, of which the multiply-adds need 44 at the rate of the best
-convolutions here (45 a nanosecond), the exponentials of SiLU 13, and attention 7. Tried without success: oneDNN's
-packed weights with SiLU inside (4 to 7 % faster, by operators that torch keeps private), the inverted residuals in
-strips that fit the cache (slower), the 1x1 convolutions through oneDNN (0 to 2 %), attention as two products and a
-softmax (slower), padded heads (equal).
+What was measured, and what was tried without success: docs/benchmarks.md.
 """
 
 import importlib.util
@@ -36,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+import record
 import torch
 import tyro
 from torch import Tensor, nn
@@ -48,6 +33,7 @@ from mobilevit.weights.recognition import Recognized
 from mobilevit.weights.translation import from_ours
 
 CLASSES = 1000
+GOAL = "timm takes 1.6 times as long as the fused model"
 
 
 @dataclass(frozen=True)
@@ -61,6 +47,7 @@ class Options:
     rounds: int = 30  # turns of each model
     passes: int = 3  # timed passes in a turn; its time is their median
     train: bool = False  # time forward and backward instead
+    results: bool = False  # write benchmarks/results/eager.json too
 
 
 def main(options: Options) -> None:
@@ -71,13 +58,12 @@ def main(options: Options) -> None:
     what = "training step" if options.train else "inference"
     print(f"{options.model}, {what}, {options.image_size} px, batch {options.batch_size}, {options.rounds} rounds,")
     print(f"torch {torch.__version__}, {platform.machine()}\n")
-    print("| threads | model | ms an image | fastest | timm takes ... times as long | largest difference |")
-    print("|---|---|---|---|---|---|")
-    for threads in options.threads:
-        _print_rows(threads, models, options)
+    rows = [row for threads in options.threads for row in _print_rows(threads, models, options)]
+    if options.results:
+        record.write("eager", {"models": rows}, packages=("torch", "timm"), goal=GOAL)
 
 
-def _print_rows(threads: int, models: list[str], options: Options) -> None:
+def _print_rows(threads: int, models: list[str], options: Options) -> list[record.Row]:
     with ExitStack() as stack:
         players = {
             name: stack.enter_context(Player(partial(prepare, name, options), threads, options.passes))
@@ -87,15 +73,19 @@ def _print_rows(threads: int, models: list[str], options: Options) -> None:
         for _ in range(options.rounds):
             for player in players.values():
                 player.take_turn()
-        base = players.get("timm", players[OURS])
-        for name, player in players.items():
-            each_ms = [time_ms / options.batch_size for time_ms in player.times_ms]
-            difference = float((outputs[name] - outputs[OURS]).abs().max())
-            print(
-                f"| {threads} | {name} | {statistics.median(each_ms):.1f} | {min(each_ms):.1f} "
-                f"| {f'{ratio(base, player):.2f}' if 'timm' in players else '-'} | {difference:.1e} |",
-                flush=True,
-            )
+        rows: list[record.Row] = [
+            {
+                "threads": threads,
+                "model": name,
+                "latency_ms": round(statistics.median(player.times_ms) / options.batch_size, 1),
+                "fastest_ms": round(min(player.times_ms) / options.batch_size, 1),
+                "timm_over_it": round(ratio(players["timm"], player), 2) if "timm" in players else None,
+                "largest_difference": record.rounded(float((outputs[name] - outputs[OURS]).abs().max()), 2),
+            }
+            for name, player in players.items()
+        ]
+    record.print_rows(rows)
+    return rows
 
 
 def ours(options: Options) -> nn.Module:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import record
 import torch
 import tyro
 from torch.nn import functional
@@ -45,6 +46,7 @@ PREDICTED: dict[RuleName, float] = {
     "paper": 0.739,
     "v0.1": 0.794,
 }  # base 256 px, sizes 160-320, batches before rounding
+GOAL = "what counting pixels predicts: 0.739 of a single-scale epoch by the paper's rule, 0.794 by that of v0.1"
 SEED = 0
 
 
@@ -61,6 +63,7 @@ class Options:
     num_workers: int = 0  # processes that decode; 0 decodes inside the step
     device: str = "cpu"  # where to train
     minutes: float = 8.5  # stop timing after so long, and say so
+    results: bool = False  # write benchmarks/results/multiscale.json too
 
 
 def main(options: Options) -> None:
@@ -78,7 +81,7 @@ def main(options: Options) -> None:
         rounds += 1
     if any(not trial.costs[choice.image_size] for trial in trials for choice in trial.choices):
         raise SystemExit(f"some size was not drawn in {rounds} steps: give more --steps or --minutes")
-    _print_tables(options, single, trials, rounds)
+    _show(options, single, trials, rounds)
 
 
 class Trial:
@@ -151,30 +154,44 @@ def _endless(samples: tuple[Sample, ...], sampler: MultiScaleSampler, options: O
         epoch += 1
 
 
-def _print_tables(options: Options, single: Trial, trials: list[Trial], rounds: int) -> None:
+def _show(options: Options, single: Trial, trials: list[Trial], rounds: int) -> None:
     steps, step_s = single.sampler.schedule.steps(0), statistics.median(single.times_s)
     print(f"{options.model}, base {options.image_size} px, batch {options.batch_size}, {rounds} steps of each rule,")
     print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {platform.machine()}\n")
-    print("| rule | steps an epoch | measured epoch (s) | measured | predicted | by these pixels | by multiply-adds |")
-    print("|---|---|---|---|---|---|---|")
-    print(f"| single | {steps} | {steps * step_s:.0f} | 1.000 | 1.000 | 1.000 | 1.000 |")
-    for trial in trials:
-        ratio, predicted = trial.epoch_cost() / steps, PREDICTED[trial.rule]
-        pixels, operations = (
-            expected_epoch(trial.choices, options.image_size),
-            _by_operations(trial, options.image_size),
-        )
-        print(
-            f"| {trial.rule} | {trial.sampler.schedule.steps(0)} | {ratio * steps * step_s:.0f} | {ratio:.3f} "
-            f"| {predicted:.3f} | {pixels:.3f} | {operations:.3f} |"
-        )
-    print("\n| rule | image_size | batch | steps timed | cost of a step | cost of an image |")
-    print("|---|---|---|---|---|---|")
-    for trial in (single, *trials):
-        for choice in trial.choices:
-            cost, count = trial.cost(choice), len(trial.costs[choice.image_size])
-            image = cost * options.batch_size / choice.batch_size
-            print(f"| {trial.rule} | {choice.image_size} | {choice.batch_size} | {count} | {cost:.2f} | {image:.2f} |")
+    epochs: list[dict[str, object]] = [
+        {"rule": "single", "steps_an_epoch": steps, "epoch_s": round(steps * step_s), "measured": 1.0}
+    ]
+    epochs += [_epoch_row(trial, steps, step_s, options) for trial in trials]
+    costs = [_cost_row(trial, choice, options) for trial in (single, *trials) for choice in trial.choices]
+    record.print_rows(epochs)
+    record.print_rows(costs)
+    if options.results:
+        record.write("multiscale", {"epochs": epochs, "steps": costs}, goal=GOAL)
+
+
+def _epoch_row(trial: Trial, steps: int, step_s: float, options: Options) -> dict[str, object]:
+    ratio = trial.epoch_cost() / steps
+    return {
+        "rule": trial.rule,
+        "steps_an_epoch": trial.sampler.schedule.steps(0),
+        "epoch_s": round(ratio * steps * step_s),
+        "measured": round(ratio, 3),
+        "predicted": PREDICTED[trial.rule],
+        "by_pixels": round(expected_epoch(trial.choices, options.image_size), 3),
+        "by_multiply-adds": round(_by_operations(trial, options.image_size), 3),
+    }
+
+
+def _cost_row(trial: Trial, choice: Resolution, options: Options) -> dict[str, object]:
+    cost = trial.cost(choice)
+    return {
+        "rule": trial.rule,
+        "input_px": choice.image_size,
+        "batch": choice.batch_size,
+        "steps_timed": len(trial.costs[choice.image_size]),
+        "cost_of_a_step": round(cost, 2),
+        "cost_of_an_image": round(cost * options.batch_size / choice.batch_size, 2),
+    }
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""How long non-maximum suppression takes on one core: `python benchmarks/nms.py`.
+"""How long non-maximum suppression takes on one core: `python benchmarks/nms.py`, with `--results` for the documents.
 
 Candidates as they come from a detector of COCO's 80 classes: after the threshold on scores and the best 400 of each
 class. "even": every class has as many. "skewed": few classes have most, up to 400. Boxes lie in heaps, as anchors
 around one object do.
 """
 
+import argparse
 import statistics
 import time
 
 import numpy as np
+import record
 from numpy.typing import NDArray
 
 from mobilevit.boxes import nms
@@ -21,16 +23,29 @@ RUNS = 50
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", action="store_true", help="write benchmarks/results/nms.json too")
+    options = parser.parse_args()
+    rows: list[record.Row] = []
     for name, labels in (("even", np.arange(CANDIDATES) % CLASSES), ("skewed", skewed())):
         boxes, scores = heaps(len(labels))
         kept = nms(boxes, scores, labels, THRESHOLD)
         times_ms = [timed_ms(boxes, scores, labels) for _ in range(RUNS)]
-        sizes = np.bincount(labels)
-        print(
-            f"{name}: {len(labels):,} candidates of {(sizes > 0).sum()} classes, at most {sizes.max()} of one, "
-            f"{len(kept):,} stay: median {statistics.median(times_ms):.2f} ms, fastest {min(times_ms):.2f} ms, "
-            f"slowest {max(times_ms):.2f} ms"
+        rows.append(
+            {
+                "candidates": name,
+                "count": len(labels),
+                "classes": CLASSES,
+                "most_of_a_class": int(np.bincount(labels).max()),
+                "kept": len(kept),
+                "latency_ms": round(statistics.median(times_ms), 2),
+                "fastest_ms": round(min(times_ms), 2),
+                "slowest_ms": round(max(times_ms), 2),
+            }
         )
+    record.print_rows(rows)
+    if options.results:
+        record.write("nms", {"candidates": rows})
 
 
 def skewed() -> NDArray[np.int64]:

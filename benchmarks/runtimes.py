@@ -8,49 +8,11 @@ times them in turns with timm in eager mode. Both have the same random weights. 
 converters as they stand. A ratio is the median of the ratios within a round. timm 1.0.31 comes into an environment of
 its own, beside torchvision 0.28.0: `pip install --no-deps timm==1.0.31 torchvision==0.28.0`.
 
-Measured on two cores of an AMD EPYC (AVX2) of a shared machine, torch 2.13.0, nothing else running on the two, all
-files fresh; `--rounds 25 --passes 5`, ms an image (the fastest turn), and how many times as long timm takes:
-
-| | 1 thread, ms | timm eager | timm's file | 2 threads, ms | timm eager | timm's file |
-|---|---|---|---|---|---|---|
-| timm | 159.5 (123.4) | 1.00 | | 116.8 (87.0) | 1.00 | |
-| timm, channels_last | 142.1 (108.7) | 1.10 | | 86.2 (71.0) | 1.33 | |
-| mobilevit, fused | 103.0 (79.7) | 1.46 | | 65.3 (51.6) | 1.83 | |
-| mobilevit, onnx | 73.4 (62.9) | 2.16 | 1.06 | 46.9 (36.7) | 2.55 | 1.07 |
-| mobilevit, openvino | 80.7 (69.5) | 1.88 | 1.00 | 48.8 (37.9) | 2.48 | 1.02 |
-| mobilevit, executorch | 84.1 (74.2) | 1.93 | 1.15 | 44.4 (40.1) | 2.59 | 1.33 |
-| mobilevit, litert | 72.0 (55.9) | 2.26 | 1.02 | 40.0 (29.7) | 2.99 | 1.04 |
-
-Two runs before with `--passes 3` gave on one thread 1.98 and 2.00 over timm eager for the best (LiteRT), on two 2.28;
-over timm's file ONNX 1.02, 1.02 and 1.06, OpenVINO 1.01, 1.01 and 1.03, ExecuTorch 1.14, 1.16 and 1.28, LiteRT 1.04,
-1.02 and 1.07. timm's model as it is for training, whose attention ExecuTorch takes apart (`--formats executorch
---no-exportable --rounds 20`), takes 1.56 times as long as ours on one thread and 1.85 on two.
-
-So the goals are reached on two threads: 2.2 over timm eager, and 1.25 over timm's ExecuTorch. On one thread they are
-not: 2.0 to 2.3 of 3.0 over timm eager, and 1.14 to 1.16 of 1.4 over timm's ExecuTorch where timm writes itself for
-exports. The aims of 1.10 for ONNX, 1.05 for OpenVINO and 1.10 for LiteRT are not reached.
-
-What changes brought, on stage 4 alone (96 channels at 32 x 32, four layers), by the processor's time on one thread, the
-least of 40 to 60 turns: timm's stage takes so many times as long:
-
-| written | LiteRT | ExecuTorch |
-|---|---|---|
-| before | 1.00 | 1.12 |
-| norms and scale folded, LayerNorm in four operations, attention in two products | two layers: 1.03 | 1.15 |
-| and q, k, v as chunks of the last axis | 1.03 (two layers: 1.04) | 1.10: five pieces, the split is outside |
-| or q, k, v by three products | two layers: 1.04 | wrong answers: views of a weight are taken for one |
-
-"Two layers" is a smaller stage, by the clock, beside ours before. So q, k and v stay one product and one transpose. In
-onnxruntime timm's stage takes 0.98 times as long as ours; chunks, three products, attention in two products and opset
-23's Attention were equal within 2 %. Eager, fused: equal (1.00).
-
-What is left is mostly arithmetic. Half a billion multiply-adds take LiteRT 12.5 ms there, 40 a nanosecond, where the
-best convolutions of this machine reach 45. In onnxruntime the early stages are 65 % convolutions and 34 % SiLU, which
-its QuickGelu does in 0.7 ns a value; unfold and fold are joined with its changes of layout already.
+What was measured, and what each change brought: docs/benchmarks.md.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +21,7 @@ from typing import Annotated
 
 import eager
 import numpy as np
+import record
 import torch
 import tyro
 from torch import Tensor, nn
@@ -75,6 +38,11 @@ from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.weights.creating import create
 
 EAGER = ("timm", "timm, channels_last", "mobilevit, fused")
+PACKAGES = ("torch", "timm", "torchvision", "onnxruntime", "openvino", "executorch", "ai-edge-litert")
+GOAL = (
+    "timm's eager time over the best exported file: 3.0 on one thread, 2.2 on two; timm's ExecuTorch file over ours: "
+    "1.4 and 1.25; timm's file over ours in ONNX 1.10, OpenVINO 1.05, LiteRT 1.10"
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +57,7 @@ class Options:
     passes: int = 3  # timed passes in a turn; its time is their median
     formats: tuple[str, ...] = ("onnx", "openvino", "executorch", "litert")
     exportable: bool = True  # timm's model as it writes itself for exports; else as it is for training
+    results: bool = False  # write benchmarks/results/runtimes.json too
 
 
 def main(options: Options) -> None:
@@ -98,13 +67,12 @@ def main(options: Options) -> None:
         for name in options.formats:
             _export(who, name, graph, models, options)
     print(f"{options.model}, {options.image_size} px, batch 1, {options.rounds} rounds, torch {torch.__version__}\n")
-    columns = "ms an image | fastest | timm eager takes ... times as long | timm's file takes ... times as long"
-    print(f"| threads | | {columns} |\n|---|---|---|---|---|---|")
-    for threads in options.threads:
-        _print_rows(threads, options, models)
+    rows = [row for threads in options.threads for row in _print_rows(threads, options, models)]
+    if options.results:
+        record.write("runtimes", {"models": rows}, packages=PACKAGES, goal=GOAL)
 
 
-def _print_rows(threads: int, options: Options, models: eager.Options) -> None:
+def _print_rows(threads: int, options: Options, models: eager.Options) -> list[record.Row]:
     prepared: dict[str, Callable[[], Prepared]] = {name: partial(eager.prepare, name, models) for name in EAGER}
     for name in options.formats:
         for who in ("timm", "mobilevit"):
@@ -119,12 +87,21 @@ def _print_rows(threads: int, options: Options, models: eager.Options) -> None:
         for _ in range(options.rounds):
             for player in players.values():
                 player.take_turn()
-        for name, player in players.items():
-            peer = players.get(name.replace("mobilevit", "timm"))
-            beside = f"{ratio(peer, player):.2f}" if peer not in (None, player) else "-"
-            to_eager = ratio(players["timm"], player)
-            times = f"{statistics.median(player.times_ms):.1f} | {min(player.times_ms):.1f}"
-            print(f"| {threads} | {name} | {times} | {to_eager:.2f} | {beside} |")
+        rows = [_row(threads, name, players) for name in players]
+    record.print_rows(rows)
+    return rows
+
+
+def _row(threads: int, name: str, players: Mapping[str, Player]) -> record.Row:
+    player, peer = players[name], players.get(name.replace("mobilevit", "timm"))
+    return {
+        "threads": threads,
+        "model": name,
+        "latency_ms": round(statistics.median(player.times_ms), 1),
+        "fastest_ms": round(min(player.times_ms), 1),
+        "timm_eager_over_it": round(ratio(players["timm"], player), 2),
+        "timm_file_over_it": None if peer in (None, player) else round(ratio(peer, player), 2),
+    }
 
 
 def _prepare(path: Path, threads: int, image_size: int) -> Prepared:
@@ -150,7 +127,7 @@ def _export(who: str, name: str, graph: Graph, models: eager.Options, options: O
             EXPORTS[name](model, path, models.image_size)
         else:
             adapter(name).write(graph, path, "fp32")
-        write_atomically(manifest_path(path), draft(graph, name, "fp32", path, meanings={}).to_json())
+        write_atomically(manifest_path(path), draft(graph, name, "fp32", path, descriptions={}).to_json())
 
 
 def _onnx(model: nn.Module, path: Path, image_size: int) -> None:

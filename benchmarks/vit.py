@@ -10,18 +10,15 @@ Second table: the products of attention. A standard ViT lets N patches of d numb
 layer. MobileViT lets each of the P pixels of a patch meet its likes in the N patches: 2 N^2 P d. Both grow with the
 square of the pixels; what the formulas predict stands beside what was counted in a pass.
 
-Measured on one core of an AMD EPYC (AVX2) that others were using too, torch 2.13.0, `--rounds 8`: DeiT-Tiny 54 ms,
-MobileViT-XXS 35, XS 73, S 111. The order of Table 3's CPU column (XS before DeiT-Tiny) is that of a phone's runtime,
-not of eager PyTorch on this core, where XS is the slower one. Attention is what the formulas say to the last digit:
-from 256 to 512 px it grows 16 times in both, and at 768 px it is 66 % of DeiT-Tiny's multiply-adds and 54 % of
-MobileViT-XS's.
+What was measured: docs/benchmarks.md.
 """
 
 import platform
 import statistics
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 
+import record
 import torch
 import tyro
 from torch import nn
@@ -40,6 +37,7 @@ class Options:
     image_sizes: tuple[int, ...] = (128, 192, 256, 384, 512, 768)  # of the images that grow; multiples of 64
     rounds: int = 20  # timed passes of each model
     threads: int = 1
+    results: bool = False  # write benchmarks/results/vit.json too
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Published:
     """What the paper prints (Tables 3, 6 and 9, Figure 6); "-" where it has nothing."""
 
     parameters: str
-    flops: str
-    top1: str
+    flops_g: str
+    top1_percent: str
     cpu_ms: str  # iPhone 12, as the next
     neural_engine_ms: str
 
@@ -67,40 +65,52 @@ PAPER = {
 def main(options: Options) -> None:
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {platform.machine()}, {options.threads} thread(s), {options.rounds} rounds\n")
-    _compare(options)
-    print()
-    _grow(options)
+    models, attention = _compare(options), _grow(options)
+    record.print_rows(models)
+    record.print_rows(attention)
+    if options.results:
+        record.write("vit", {"models": models, "attention": attention})
 
 
-def _compare(options: Options) -> None:
+def _compare(options: Options) -> list[record.Row]:
     models = {name: _build(name, image_size) for name, (image_size, _) in PAPER.items()}
-    passes = [(model, PAPER[name][0]) for name, model in models.items()]
-    times_ms = dict(zip(models, _times_ms(passes, options.rounds), strict=True))
-    paper = ("parameters", "FLOPs, G", "top-1, %", "CPU, ms", "NE, ms")
-    _print_row(
-        "model", "px", "parameters", "MACs, M", "attention, M", "here, ms", *(f"paper: {name}" for name in paper)
-    )
-    _print_row(*["---"] * 11)
-    for name, (image_size, published) in PAPER.items():
+    times_ms = _times_ms([(model, PAPER[name][0]) for name, model in models.items()], options.rounds)
+    rows: list[record.Row] = []
+    for (name, (image_size, published)), time_ms in zip(PAPER.items(), times_ms, strict=True):
         cost = info(models[name], image_size)
-        counts = f"{cost.parameters:,}", _millions(cost.macs.total), _millions(cost.macs.attention)
-        _print_row(name, image_size, *counts, f"{times_ms[name]:.1f}", *astuple(published))
+        counts = {
+            "parameters": cost.parameters,
+            "multiply-adds_m": _millions(cost.macs.total),
+            "attention_m": _millions(cost.macs.attention),
+        }
+        paper = {f"paper_{key}": value for key, value in asdict(published).items()}
+        rows.append({"model": name, "input_px": image_size, **counts, "latency_ms": round(time_ms, 1), **paper})
+    return rows
 
 
-def _grow(options: Options) -> None:
-    columns = ("attention, M", "share", "ms")
-    _print_row("px", "DeiT-Tiny: N", "2 N^2 d, M", *columns, "MobileViT-XS: N", "2 N^2 P d, M", *columns)
-    _print_row(*["---"] * 11)
+def _grow(options: Options) -> list[record.Row]:
+    rows: list[record.Row] = []
     for image_size in options.image_sizes:
         models = [_build("deit_tiny", image_size), _build("mobilevit_xs", image_size)]
         times_ms = _times_ms([(model, image_size) for model in models], options.rounds)
-        cells: list[object] = [image_size]
         predictions = (_predict_vit(DEIT_TINY, image_size), _predict_mobilevit(XS, image_size))
-        for model, (tokens, predicted), time_ms in zip(models, predictions, times_ms, strict=True):
+        for name, model, (tokens, predicted), time_ms in zip(NAMES, models, predictions, times_ms, strict=True):
             macs = info(model, image_size).macs
-            share = f"{macs.attention / macs.total:.0%}"
-            cells += [tokens, _millions(predicted), _millions(macs.attention), share, f"{time_ms:.1f}"]
-        _print_row(*cells)
+            rows.append(
+                {
+                    "input_px": image_size,
+                    "model": name,
+                    "tokens": tokens,
+                    "predicted_m": _millions(predicted),
+                    "attention_m": _millions(macs.attention),
+                    "share_percent": round(100 * macs.attention / macs.total),
+                    "latency_ms": round(time_ms, 1),
+                }
+            )
+    return rows
+
+
+NAMES = ("deit_tiny", "mobilevit_xs")  # of the models that grow
 
 
 def _build(name: str, image_size: int) -> nn.Module:
@@ -133,12 +143,8 @@ def _times_ms(models: list[tuple[nn.Module, int]], rounds: int) -> list[float]:
     return [statistics.median(times[WARM_UP:]) for times in times_ms]
 
 
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.2f}"
-
-
-def _print_row(*cells: object) -> None:
-    print("|", " | ".join(map(str, cells)), "|", flush=True)
+def _millions(count: int) -> float:
+    return round(count / 1e6, 2)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The kinds of mistake a user can make, one exception class each.
+"""Exceptions for user errors, one class per kind.
 
-A message says what was wrong, where (file, line, value) and what to do. The command line prints it without a
-traceback. `assert` is for the package's own invariants and never for these.
+A message states the problem, where it is (file, line, value), and what to do. It names options as fields in backquotes,
+`image_size` or `flip=False`, which the command line prints as flags. The command line prints no traceback. `assert` is
+for the package's own invariants and never for these.
 """
 
 import difflib
@@ -26,11 +27,11 @@ class MobileViTError(Exception):
 
 
 class UsageError(MobileViTError):
-    """A misspelled name, an option outside its range, options that exclude each other; exit code 2."""
+    """A misspelled name, an option out of range, or options that exclude each other; exit code 2."""
 
 
 class ImageError(MobileViTError):
-    """An image that cannot be decoded, or that is refused because decoding it would be unsafe."""
+    """An image that cannot be decoded, or is refused because decoding it would be unsafe."""
 
 
 class DataError(MobileViTError):
@@ -42,7 +43,7 @@ class WeightsError(MobileViTError):
 
 
 class DownloadError(WeightsError):
-    """Weights that could not be fetched; the message names the file and where to put it by hand."""
+    """Weights that could not be downloaded; the message names the file and where to put it by hand."""
 
 
 class OutputError(MobileViTError):
@@ -50,19 +51,19 @@ class OutputError(MobileViTError):
 
 
 class TrainingError(MobileViTError):
-    """Training that cannot go on: a loss that is not finite, a run folder that does not fit the request."""
+    """Training that cannot continue: a loss that is not finite, or a run folder that does not fit the request."""
 
 
 class OutOfMemoryError(MobileViTError):
-    """More memory is needed than there is; the message says for what, and how to need less."""
+    """Out of memory; the message says for what, and how to need less."""
 
 
 class ParityError(MobileViTError):
-    """An exported file that does not give the model's answers."""
+    """An exported model whose outputs differ from the original's."""
 
 
 class MissingExtraError(MobileViTError):
-    """An optional package that the request needs; the message names the extra to install."""
+    """A missing optional package; the message names the extra to install."""
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UsageError:
@@ -74,21 +75,21 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UsageError:
 
 
 def check_ranges(config: object, **ranges: tuple[float, float]) -> None:
-    """UsageError where an option of `config` is no number in its (lowest, highest); None lies in every range."""
+    """UsageError if a field of `config` is not a number in its (lowest, highest); None is allowed."""
     for name, (low, high) in ranges.items():
         value = getattr(config, name)
         try:
             inside = value is None or low <= value <= high
         except TypeError:
-            raise UsageError(f"--{name.replace('_', '-')} is {value!r}: it must be a number") from None
+            raise UsageError(f"`{name}` is {value!r}: it must be a number") from None
         if not inside:
             bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
-            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be {bounds}")
+            raise UsageError(f"`{name}` is {value}: it must be {bounds}")
 
 
 @contextmanager
 def memory_errors(message: Callable[[], str]) -> Iterator[None]:
-    """Where memory runs out inside, that of the machine or of a GPU, an OutOfMemoryError says the message."""
+    """Turn running out of memory inside, on the machine or a GPU, into an OutOfMemoryError with the message."""
     try:
         yield
     except Exception as error:

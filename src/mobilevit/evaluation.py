@@ -147,7 +147,7 @@ def evaluate(
     """Evaluate a model on the dataset at `data`.
 
     `split` is one that the dataset has, or "all"; the log says where val comes from, if not from a folder of that
-    name. `skip_broken` leaves out what cannot be decoded, which else is a ImageError, and the log counts it.
+    name. `skip_broken` leaves out what cannot be decoded, which else is an ImageError, and the log counts it.
     `image_size` evaluates at another size than the model's own; the short side before the crop keeps its ratio to it.
     `store_threshold` is "f1", "precision=0.95" or "recall=0.9": the score threshold that meets it best is written into
     the model file, for predictions; scores other than the mistakes do not depend on it.

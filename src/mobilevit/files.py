@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and taking away what killed processes left."""
+"""Atomic writing of files, and removal of what killed processes left behind."""
 
 import os
 import re
@@ -46,13 +46,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 class PartialFile:
-    """A file that grows under another name, `temporary`, beside `path`, and has its own once it is whole.
+    """A file written as `temporary` beside `path`, and renamed to `path` once complete.
 
-    For a writer that takes a path, or that writes for long. Where this process is killed before, `abandoned` finds it.
+    For a writer that takes a path, or that writes for long. If this process is killed before, `abandoned` finds it.
     """
 
     def __init__(self, path: Path) -> None:
-        """An empty file. OutputError where the folder does not exist, or takes no file."""
+        """An empty file. OutputError if the folder does not exist or is not writable."""
         self.path = path
         try:
             descriptor, self.temporary = _locked_file(path)
@@ -64,26 +64,26 @@ class PartialFile:
             self._lock.close()  # Windows moves no open file
 
     def finish(self) -> None:
-        """Give it its name, in place of an older file; whoever wrote it has closed it. OSError."""
+        """Rename it to `path`, replacing an older file; the writer must have closed it. OSError."""
         self.temporary.replace(self.path)
         self._lock.close()
 
     def discard(self) -> None:
-        """Take it away."""
+        """Remove it."""
         self.temporary.unlink(missing_ok=True)
         self._lock.close()
 
 
 def expanded(path: Path) -> Path:
-    """`path`, a leading ~ in it the home folder's, unless something has just this name; unchanged where no user has."""
+    """`path` with a leading ~ expanded, unless a file has exactly this name; unchanged if the user is unknown."""
     return path if os.path.lexists(path) else Path(os.path.expanduser(path))  # noqa: PTH111 (Path's raises)
 
 
 @contextmanager
 def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
-    """A folder in `parent` that goes again with all its content; OutputError where it cannot be made.
+    """A folder in `parent` that is removed at the end; OutputError if it cannot be created.
 
-    Where this process is killed before, `abandoned` finds it. `kind` is one of KINDS.
+    If this process is killed before, `abandoned` finds it. `kind` is one of KINDS.
     """
     try:
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{kind}-"))
@@ -97,7 +97,7 @@ def temporary_folder(parent: Path, kind: str) -> Iterator[Path]:
 
 
 def abandoned(parent: Path, pattern: str = ".*") -> Iterator[Path]:
-    """The temporary files and folders in `parent` whose process is no more; each is removed after its turn."""
+    """Temporary files and folders in `parent` whose process has ended; each is removed after its turn."""
     for path in sorted(parent.glob(pattern)):
         if is_temporary(path):
             with _lock(path) as is_ours:
@@ -112,7 +112,7 @@ def is_temporary(path: Path) -> bool:
 
 
 def clear_abandoned(parent: Path) -> None:
-    """Remove what killed processes left in `parent`; what belongs to a living one stays."""
+    """Remove what killed processes left in `parent`; files of living ones stay."""
     for _ in abandoned(parent):
         pass
 
@@ -124,14 +124,14 @@ def clear_abandoned_files(parent: Path) -> None:
 
 
 def image_format(path: Path) -> str:
-    """The format that the name of an image to be written asks for.
+    """The image format of a file name to be written.
 
-    OutputError for another name, or where nothing can be written: to be asked before the work whose outcome it shows.
+    OutputError for another suffix, or an unwritable folder: call it before the work.
     """
     if path.suffix.lower() not in IMAGE_FORMATS:
-        raise OutputError(f"cannot write {path}: give it a name that ends in {', '.join(IMAGE_FORMATS)}")
+        raise OutputError(f"cannot write {path}: the file name must end in {', '.join(IMAGE_FORMATS)}")
     if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: {path.parent} is no folder that can be written to")
+        raise OutputError(f"cannot write {path}: {path.parent} is not a writable folder: choose another folder")
     return IMAGE_FORMATS[path.suffix.lower()]
 
 
@@ -139,16 +139,16 @@ IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"
 
 
 def make_folder(path: Path) -> Path:
-    """`path` as a folder that exists; OutputError where it cannot be made."""
+    """`path` as an existing folder; OutputError if it cannot be created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
+        raise OutputError(f"cannot create the folder {path}: {error.strerror}. Choose another folder.") from error
     return path
 
 
 def unused(path: Path) -> Path:
-    """`path`, or where something has that name already the first that is free: dog.jpg, dog-2.jpg, dog-3.jpg, ..."""
+    """`path`, or if it exists the first free name: dog.jpg, dog-2.jpg, dog-3.jpg, ..."""
     number, free = 1, path
     while free.exists():
         number += 1

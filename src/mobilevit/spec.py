@@ -17,7 +17,7 @@ AnchorSizes = tuple[tuple[tuple[float, float], ...], ...]
 
 @dataclass(frozen=True)
 class ClassLabel:
-    """One class: a stable id (folder name, ImageNet wnid) and the name that people read."""
+    """One class: a stable id (folder name, ImageNet wnid) and a name for people."""
 
     id: str
     name: str
@@ -44,6 +44,15 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of what a program does before or after the model."""
+
+    step: str  # its name: "center_crop", "nms"
+    parameters: dict[str, Any]  # the numbers and choices that it takes, by name
+    description: str  # for people
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where the weights come from and under which terms they may be used."""
 
@@ -55,8 +64,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a score threshold is chosen for: the best F1, or at least so much precision or recall and the best of the
-    other."""
+    """The criterion for a score threshold: the best F1, or a minimum precision or recall with the best of the other."""
 
     name: str  # a key of LEAST_OF
     least: float = 0.0  # above 0 and up to 1; without meaning for "f1"
@@ -73,7 +81,7 @@ class Criterion:
             value = -1.0
         if not (0 < value <= 1 if LEAST_OF[name] != name else not separator):
             wanted = name if LEAST_OF[name] == name else f"one such as {LEAST_OF[name]}, above 0 and up to 1"
-            raise UsageError(f"the criterion '{text}' cannot be: give {wanted}")
+            raise UsageError(f"invalid criterion '{text}': give {wanted}")
         return cls(name, value)
 
     def __str__(self) -> str:
@@ -85,7 +93,7 @@ LEAST_OF = {"f1": "f1", "precision": "precision=0.95", "recall": "recall=0.9"}  
 
 @dataclass(frozen=True)
 class ScoreThreshold:
-    """The score above which an object is told, and how it was chosen: what it reached on which images."""
+    """The minimum score of reported objects, and how it was chosen: what it reached on which images."""
 
     value: float  # 0-1, 1 excluded
     criterion: str  # of a Criterion
@@ -112,7 +120,7 @@ class ScoreThreshold:
 
     @property
     def is_valid(self) -> bool:
-        """Whether every value is one that it may have: a file may hold anything."""
+        """Whether every value is in its range, since files are untrusted."""
         try:
             Criterion.parse(self.criterion)
         except (UsageError, AttributeError):
@@ -126,7 +134,7 @@ class ScoreThreshold:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything but the weights. Raises WeightsError where a stored one cannot be understood."""
+    """Everything about a model but its weights. WeightsError for a stored one that cannot be read."""
 
     architecture: str  # a name of models.table.MODELS
     task: str
@@ -161,12 +169,12 @@ class ModelSpec:
 
 def _valid(threshold: ScoreThreshold) -> ScoreThreshold:
     if not threshold.is_valid:
-        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which cannot be")
+        raise WeightsError(f"the model file's spec has score_threshold {threshold!r}, which is invalid")
     return threshold
 
 
 def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
-    """An id that two classes share, which then cannot be told apart; None where there is none.
+    """An id shared by two classes; None if there is none.
 
     Names may repeat: ImageNet has two classes "crane".
     """
@@ -175,11 +183,9 @@ def repeated_id(classes: Iterable[ClassLabel]) -> str | None:
 
 
 def at_size(spec: ModelSpec, image_size: int) -> ModelSpec:
-    """The spec with another size of the crop, and of the resize before it in its ratio; UsageError out of range."""
+    """The spec with another crop size, and a resize before it in the same ratio; UsageError out of range."""
     if not SMALLEST_PX <= image_size <= LARGEST_PX:
-        raise UsageError(
-            f"a size of {image_size} px is out of range: it must lie between {SMALLEST_PX} and {LARGEST_PX}"
-        )
+        raise UsageError(f"`image_size` is {image_size}: it must be between {SMALLEST_PX} and {LARGEST_PX} px")
     before = spec.preprocessing
     resize_px = round(image_size * before.resize_px / before.image_size)
     return replace(spec, preprocessing=replace(before, image_size=image_size, resize_px=resize_px))

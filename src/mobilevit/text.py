@@ -1,4 +1,4 @@
-"""Texts that anything can hold: names of files and classes come from anywhere, and may hold anything.
+"""Text from untrusted names of files and classes, made safe to print and store.
 
 A name can have bytes that are no UTF-8 (Python keeps them as lone surrogates, which no file and no page can hold),
 line breaks, and sequences that move a terminal's cursor or turn the direction of writing.
@@ -11,9 +11,9 @@ from typing import Any
 
 
 def printable(text: object) -> str:
-    """The text on one line, as people can read it; what cannot be shown is spelled with a backslash.
+    """The text on one line, printable; other characters are escaped with a backslash.
 
-    Bytes that are UTF-8 after all, as where the locale is C, become the letters that they are.
+    Bytes that are valid UTF-8, as where the locale is C, are decoded.
     """
     return HIDDEN.sub(_spelt, _without_surrogates(str(text)))
 
@@ -24,9 +24,9 @@ def printable_lines(text: object) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """What another library's exception says, for the middle of one of our lines: on one line, and not too long.
+    """The message of another library's exception, on one line and of limited length, to quote in our own.
 
-    `printable` would spell its line breaks, as it has to for those of a name. One that says nothing has its kind.
+    `printable` would escape its line breaks. Without a message: the name of its type.
     """
     said = " ".join(str(error).split()) or type(error).__name__
     return said if len(said) <= LONGEST_WORDS else f"{said[: LONGEST_WORDS - 3]}..."
@@ -53,15 +53,15 @@ def _without_surrogates(text: str) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """The text as a file holds it: lines stay, and surrogates are spelled with a backslash."""
+    """The text encoded for a file: line breaks stay, surrogates are escaped with a backslash."""
     return _without_surrogates(text).encode()
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON that every reader takes and every terminal shows, letters as they are.
+    """JSON that every reader and terminal accepts, with non-ASCII letters unescaped.
 
-    Controls are escaped, and mean the same when read. Surrogates, which many readers refuse, become `printable`, and a
-    number that is not finite, for which there is no JSON, null.
+    Control characters are escaped. Surrogates, which many readers refuse, become `printable`, and numbers that are not
+    finite, which JSON lacks, become null.
     """
     return HIDDEN_IN_JSON.sub(_escaped, json.dumps(_clean(value), indent=indent, ensure_ascii=False, allow_nan=False))
 

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def arguments(line: str) -> list[str]:
 
 def renew() -> None:
     """Put what each command says now in the place of what it said; the commands and the text between them stay."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from conftest import write_bad
 
     with tempfile.TemporaryDirectory() as folder:

@@ -68,23 +68,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "{tmp}", "--recipe"], 2, "--recipe"),
         (["train", "--resume", "{tmp}"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--epochs", "3"], 1, "not a run folder"),
-        (["train", "--resume", "{tmp}", "--lr", "1e-4"], 2, "leave out --lr 1e-4"),
+        (["train", "--resume", "{tmp}", "--lr", "1e-4"], 2, "remove --lr 1e-4"),
         (["train", "{tmp}", "--name", "../elsewhere"], 2, "plain name"),
         (["train", "{tmp}", "--image-size", "10000"], 2, "between 32 and 4096"),
         (["train", "{data}", "--sync-norm", "--weights", "none", "--device", "cpu"], 2, "on cpu"),
         (["check", "{tmp}/nowhere"], 1, "nowhere"),
         (["check", "{tmp}"], 1, "{tmp}"),
         (["check", "{data}", "--output", "{tmp}/no/such/folder.png"], 1, "folder.png"),
-        (["check", "{data}", "--output", "{tmp}/sheet.txt"], 1, "sheet.txt: give it a name that ends in .png"),
+        (["check", "{data}", "--output", "{tmp}/sheet.txt"], 1, "sheet.txt: the file name must end in .png"),
         (["check", "{data}", "--val-fraction", "1"], 2, "between 0 and 1"),
-        (["find-lr", "{data}", "--output", "{tmp}/rate.txt"], 1, "ends in .png"),
+        (["find-lr", "{data}", "--output", "{tmp}/rate.txt"], 1, "end in .png"),
         (["evaluate", "{tmp}/none.safetensors", "{data}"], 1, "none.safetensors"),
         (["evaluate", "{model}", "{data}", "--split", "tests"], 1, "train, val"),
-        (["evaluate", "{model}", "{data}", "--output", "{model}/file"], 1, "cannot make the folder"),
+        (["evaluate", "{model}", "{data}", "--output", "{model}/file"], 1, "cannot create the folder"),
         (["predict", "{model}"], 2, "no images"),
         (["predict", "{model}", "{tmp}"], 1, "{tmp}"),
-        (["predict", "{model}", "x.png", "--json", "--csv"], 2, "exclude"),
-        (["predict", "{model}", "x.png", "--format", "mask"], 2, "name the folder as --output"),
+        (["predict", "{model}", "x.png", "--json", "--csv"], 2, "cannot be combined"),
+        (["predict", "{model}", "x.png", "--format", "mask"], 2, "give it as --output"),
         (["predict", "{model}", "x.png", "--output", "{tmp}/out", "--format", "jsnol"], 2, "did you mean jsonl"),
         (["predict", "{model}", "x.mp4", "--every", "0"], 2, "--every is 0"),
         (["predict", "{model}", "x.jpg", "--every", "-2"], 2, "--every is -2"),
@@ -96,7 +96,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["convert", "{tmp}/none.pt", "{tmp}/out.safetensors"], 1, "none.pt"),
         (["convert", "{model}", "{tmp}/out.pt", "--layout", "timn"], 2, "invalid choice"),
         (["find-lr", "{tmp}/nowhere"], 1, "nowhere"),
-        (["demo", "--output", "{model}/file"], 1, "cannot make the folder"),
+        (["demo", "--output", "{model}/file"], 1, "cannot create the folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -126,7 +126,7 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr("mobilevit.cli.info.run", greedy)
     assert main(["info"]) == 1
-    assert "too little memory" in capsys.readouterr().err
+    assert "out of memory" in capsys.readouterr().err
 
 
 def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`mobilevit VERB --help`: every flag with its default and one line."""
+"""`mobilevit VERB --help`: every flag and argument with its default and one line."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from mobilevit.cli import main
 from mobilevit.cli.entry import COMMANDS
 
-FLAG = re.compile(r"^│ (--[a-z-]+)")
+FLAG = re.compile(r"^│ (--[a-z-]+|[A-Z]{2,}(?= ))")
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -103,7 +103,7 @@ def test_find_lr(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert len(said["lrs"]) == len(said["losses"]) >= 3
     assert Image.open(plot).format == "PNG"
     assert main(arguments) == 0
-    assert "never falls clearly, so no rate is suggested" in capsys.readouterr().out
+    assert "never falls clearly, so nothing is suggested" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

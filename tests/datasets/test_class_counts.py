@@ -43,7 +43,7 @@ def test_weighted_classes_count_the_same_and_the_mean_over_images_is_one(counts)
 
 
 def test_weights_need_every_class():
-    with pytest.raises(DataError, match="'c1' does not occur in training"):
+    with pytest.raises(DataError, match="'c1' has no training samples"):
         class_weights([3, 0], labels(["c0", "c1"]))
 
 
@@ -92,10 +92,10 @@ def test_says_where_val_comes_from(names_only):
 
     ((kind, message),) = kinds_and_words(names_only({"train/cat": 20, "train/dog": 20, "test/cat": 2, "test/dog": 2}))
     assert kind == "split"
-    assert "test stands in" in message
+    assert "validating on test" in message
     ((kind, message),) = kinds_and_words(names_only({"test": 0}) / "train")
     assert kind == "split"
-    assert "it is 8 images of the classes, set apart" in message
+    assert "validating on 8 images, held out" in message
 
 
 def test_warns_of_names_that_differ_in_case_alone(names_only):

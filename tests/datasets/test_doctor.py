@@ -52,7 +52,7 @@ def test_unreadable_images_are_errors(tree):
     assert not report.ok
     assert {path.name for path in unreadable.paths} == {"empty.jpg", "text.jpg", "cut.jpg", "gone.jpg"}
     assert "4 images cannot be read" in unreadable.message
-    assert "--skip-broken" in unreadable.message
+    assert "`skip_broken`" in unreadable.message
     assert "train/cat/empty.jpg is empty (0 bytes)" in unreadable.message
     assert str(root) not in unreadable.message
 
@@ -188,7 +188,7 @@ def test_the_fast_part_says_that_it_looked_at_a_share(tree, monkeypatch):
     monkeypatch.setattr(doctor, "QUICK_IMAGES", 10)
     (finding,) = doctor.quick_check(*read(tree(SOUND)))
     assert (finding.severity, finding.kind) == ("info", "sampled")
-    assert "looked at 10 of 30 images" in finding.message
+    assert "checked 10 of 30 images" in finding.message
 
 
 def test_without_broken_drops_and_counts_them(tree):
@@ -200,7 +200,7 @@ def test_without_broken_drops_and_counts_them(tree):
     readable, (finding,) = doctor.without_broken(task, dataset)
     assert {split: len(samples) for split, samples in readable.splits.items()} == {"train": 24, "val": 6}
     assert (finding.severity, finding.kind) == ("warning", "unreadable")
-    assert "left out 2 images of 32" in finding.message
+    assert "skipped 2 images of 32" in finding.message
     assert doctor.without_broken(task, readable) == (readable, [])
 
 
@@ -227,8 +227,8 @@ def test_suggested_size_is_what_the_images_can_fill(tmp_path, short_px, image_si
     assert doctor.suggest_image_size(*read(tmp_path)) == image_size
 
 
-def test_no_size_can_be_suggested_without_a_image(names_only):
-    with pytest.raises(DataError, match="can be read, of 24 tried"):
+def test_no_size_can_be_suggested_without_an_image(names_only):
+    with pytest.raises(DataError, match="can be read, after trying 24"):
         doctor.suggest_image_size(*read(names_only(SOUND)))
 
 

@@ -167,7 +167,7 @@ def test_follows_links_to_folders_and_ends_in_rings(names_only, tmp_path):
     assert sum(map(len, dataset.splits.values())) == 7
 
 
-def test_a_dangling_link_is_a_image_that_will_be_missed(names_only):
+def test_a_dangling_link_is_an_image_that_will_be_missed(names_only):
     root = names_only({"a": 2, "b": 2})
     (root / "a" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     assert sum(map(len, read(root).splits.values())) == 5
@@ -193,18 +193,21 @@ MISTAKES = {
     "no class folders": ({".": 3}, "no class folders, but 3 images directly in it: move them"),
     "images directly in train": ({"train": 3, "val": 2}, "train has no class folders, but 3 images"),
     "one class": ({"train/a": 3, "val/a": 1}, "one class, 'a'"),
-    "empty class": ({"train/a": 3, "train/b": 0, "val/a": 1}, "empty: 'b'. Fill or remove"),
-    "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders in .* has images"),
-    "no train": ({"val/a": 2, "test/b": 2}, "'val'.* and no train folder.* give .*val with --split all"),
+    "empty class": (
+        {"train/a": 3, "train/b": 0, "val/a": 1},
+        "some class folders have no images: 'b'. Add images to them",
+    ),
+    "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders has images"),
+    "no train": ({"val/a": 2, "test/b": 2}, "'val', but no train folder.* give .*val with `split=all`"),
     "val of other classes": (
         {"train/Cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1},
-        "val has classes that train does not have: 'cat' .train has 'Cat'.; train has and val does not: Cat",
+        "val has classes missing from train: 'cat' .train has 'Cat'.; classes missing from val: Cat",
     ),
-    "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val holds no image"),
+    "empty val": ({"train/a": 2, "train/b": 2, "val/a": 0}, "val has no images"),
     "two vals": ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "could both be the val split"),
-    "val misspelled": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "no val, and beside it 'vla'"),
-    "too few to split": ({"a": 1, "b": 1}, "every class .* has one image"),
-    "a folder of datasets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "whole datasets.* such as .*x"),
+    "val misspelled": ({"train/a": 2, "train/b": 2, "vla/a": 1, "vla/b": 1}, "has train and 'vla', but no val"),
+    "too few to split": ({"a": 1, "b": 1}, "every class .* has only one image"),
+    "a folder of datasets": ({"x/train/a": 1, "x/val/a": 1, "y/train/b": 1}, "several datasets.* such as .*x"),
 }
 
 
@@ -222,7 +225,7 @@ def test_a_missing_folder_is_told_with_the_nearest(names_only):
         read(root / "petz")
     with pytest.raises(DataError, match="did you mean"):
         read(root / "petz" / "train")
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         read(Path("/nowhere/at/all"))
 
 
@@ -239,7 +242,7 @@ def test_an_empty_class_says_what_lies_there_instead(names_only):
     root = names_only({"a": 3, "b": 0})
     for name in ("1.cr2", "2.CR2", "notes"):
         (root / "b" / name).touch()
-    with pytest.raises(DataError, match=r"empty: 'b' \(3 files of other kinds: \.cr2, no suffix\)"):
+    with pytest.raises(DataError, match=r"'b' \(3 files of other types: \.cr2, no suffix\)"):
         read(root)
 
 

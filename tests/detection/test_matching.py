@@ -193,7 +193,7 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     assert torch.autograd.gradcheck(total, (raw.scores, raw.locations), fast_mode=True)
 
 
-def test_a_image_without_boxes_gives_its_three_hardest_anchors() -> None:
+def test_an_image_without_boxes_gives_its_three_hardest_anchors() -> None:
     raw, targets = a_batch(2, [0])
     loss = loss_of(raw, targets)
     loss.total.backward()

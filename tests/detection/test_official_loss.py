@@ -106,7 +106,7 @@ def test_a_batch_with_objects_has_the_official_loss(seed: int, counts: list[int]
 
 @given(seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=10)
-def test_a_image_without_objects_adds_its_three_hardest_anchors_and_counts_once(seed: int) -> None:
+def test_an_image_without_objects_adds_its_three_hardest_anchors_and_counts_once(seed: int) -> None:
     """The one difference: the official code learns nothing from such an image."""
     scores, locations, boxes, labels = a_batch(seed, [0])
     logs = scores[0] - np.log(np.exp(scores[0]).sum(axis=1, keepdims=True))

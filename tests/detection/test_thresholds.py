@@ -339,7 +339,7 @@ def test_predictions_take_the_models_own_and_an_explicit_one_wins(
     assert main(["predict", str(model), str(photo), "--json"]) == 0
     said = capsys.readouterr()
     assert len(json.loads(said.out)[0]["objects"]) == len(told())
-    assert f"objects above a score of {middle:g}: the best F1 on val of birds, 87 images" in said.err
+    assert f"score threshold {middle:g}: the best F1 on val of birds, 87 images" in said.err
     assert main(["predict", str(model), str(photo), "--json", "--score-threshold", "0"]) == 0
     said = capsys.readouterr()
     assert len(json.loads(said.out)[0]["objects"]) == len(everything)
@@ -382,7 +382,7 @@ def test_evaluation_stores_what_it_was_asked_for(model: Path, data: Path, capsys
     stored = model_file.load(model)[1].score_threshold
     assert stored is not None and stored == before.threshold(F1)
     assert (stored.dataset, stored.split, stored.images, stored.criterion) == ("birds", "val", 3, "f1")
-    assert f"tells objects above a score of {stored.value:g} now: the best F1 on val of birds, 3 images" in said.err
+    assert f"now has the score threshold {stored.value:g}: the best F1 on val of birds, 3 images" in said.err
     after = evaluate(model, data, device="cpu", num_workers=0)
     assert after.scores.scalars() == before.scores.scalars(), "bit for bit"
     rows = after.scores.tables()["Score thresholds"]

@@ -113,7 +113,7 @@ def yolo_names(root: Path) -> None:
     images(root / "images" / "train" / "a.jpg", root / "images" / "val" / "b.jpg")
 
 
-UNLISTED = "1 image that no list names, left out: JPEGImages/unlisted.jpg"
+UNLISTED = "1 image in no list, skipped: JPEGImages/unlisted.jpg"
 LAYOUTS = [
     *(coco_official, coco_images, coco_with_folders, roboflow_coco),
     *(voc_lists, voc_pairs, voc_split_folders),
@@ -151,7 +151,7 @@ def test_the_doctor_takes_no_annotation_for_a_stranger(layout: Callable[[Path], 
 def test_two_formats_that_fit_are_both_named(tmp_path: Path) -> None:
     coco_images(tmp_path)
     yolo_names(tmp_path)
-    with pytest.raises(DataError, match="--data-format coco and --data-format yolo"):
+    with pytest.raises(DataError, match="`data_format=coco` or `data_format=yolo`"):
         read(tmp_path)
     assert names(read(tmp_path, data_format="yolo")) == ["cat", "dog"]
 
@@ -178,7 +178,7 @@ def test_one_file_without_splits_is_split_by_seed(tmp_path: Path) -> None:
     images(*(tmp_path / "images" / name for name in boxes))
     dataset = read(tmp_path, val_fraction=0.3)
     assert sizes(dataset) == {"train": 7, "val": 3}
-    assert "3 images, set apart by names and seed" in notes(dataset)["split"]
+    assert "3 images, held out by name and seed" in notes(dataset)["split"]
     again, other = read(tmp_path, val_fraction=0.3), read(tmp_path, val_fraction=0.3, split_seed=1)
     assert by_name(again, "val") == by_name(dataset, "val") != by_name(other, "val")
 
@@ -197,7 +197,7 @@ def test_test_stands_in_for_val(tmp_path: Path) -> None:
     (tmp_path / "valid").rename(tmp_path / "test")
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
-    assert "test stands in for it" in notes(dataset)["split"]
+    assert "validating on test" in notes(dataset)["split"]
 
 
 def test_held_out_images_alone_can_be_evaluated(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_outlines_of_yolo_become_the_boxes_around_them(tmp_path: Path) -> None:
     write(tmp_path / "labels" / "train" / "a.txt", "1 0.25 0.5 0.5 0.25 0.75 0.5 0.5 0.75\n")
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"] == Boxes.of([[16, 12, 48, 36]], [1], SIZE)
-    assert "1 polygon read as the box around it" in notes(dataset)["polygon"]
+    assert "1 polygon converted to its bounding box" in notes(dataset)["polygon"]
 
 
 def test_classes_that_yaml_would_take_for_something_else(tmp_path: Path) -> None:
@@ -327,6 +327,6 @@ def test_a_folder_around_a_dataset_of_voc_is_told(tmp_path: Path) -> None:
         image(place / "JPEGImages" / f"{name}.jpg")
         voc(place / "Annotations" / f"{name}.xml", [("cat", (1, 1, 9, 9))])
     write(place / "ImageSets" / "Main" / "trainval.txt", "a\nb\n")
-    with pytest.raises(DataError, match=r"holds one with its own lists of splits: give .*VOC2007"):
+    with pytest.raises(DataError, match=r"contains one with its own split lists: give .*VOC2007"):
         read(tmp_path)
     assert names(read(place)) == ["cat"]

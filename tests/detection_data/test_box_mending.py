@@ -52,12 +52,12 @@ def test_boxes_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
         "6 boxes without an area, dropped: flat.jpg annotation 1 (no area), "
         "flat.jpg annotation 2 (negative width or height), flat.jpg annotation 3 (not a number) and 3 more"
     )
-    assert said["outside-box"].startswith("2 boxes wholly outside of the image, dropped: outside.jpg annotation 201,")
+    assert said["outside-box"].startswith("2 boxes completely outside the image, dropped: outside.jpg annotation 201,")
     assert said["clipped-box"] == "1 box reaching beyond the image, clipped: over.jpg annotation 301"
-    assert said["duplicate-box"].startswith("2 boxes given twice with the same class, kept once: twice.jpg annotation")
+    assert said["duplicate-box"].startswith("2 boxes listed twice with the same class, kept once: twice.jpg annotation")
     strange = "1 box of classes that are not among those named, dropped: strange.jpg annotation 601 (category_id 1)"
     assert said["unknown-class"] == strange
-    assert said["no-objects"].startswith("1 image without objects, kept as images of nothing: nothing.jpg")
+    assert said["no-objects"].startswith("1 image without objects, used as background images: nothing.jpg")
 
 
 def test_yolo_and_voc_name_the_line_and_the_object(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_yolo_and_voc_name_the_line_and_the_object(tmp_path: Path) -> None:
     said = notes(read(yolo))
     assert said["unknown-class"].endswith("dropped: labels/a.txt line 3 (class 7)")
     assert "labels/a.txt line 4 (infinite)" in said["degenerate-box"]
-    assert "wholly outside of the image, dropped: labels/a.txt line 5" in said["outside-box"]
+    assert "completely outside the image, dropped: labels/a.txt line 5" in said["outside-box"]
     for split in ("train", "val"):
         voc(xml / split / "a.xml", [("owl", (1, 1, 9, 9)), ("cat", (9, 1, 5, 9)), ("cat", (1, 1, 9, 9))])
         image(xml / split / "a.jpg")
@@ -122,8 +122,8 @@ def test_images_without_annotation_and_annotations_without_image(tmp_path: Path)
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 2, "val": 1}
     said = notes(dataset)
-    assert said["missing-image"] == "1 annotated image not found, so left out: train/b.xml"
-    assert said["no-annotation"].endswith("taken as images without objects: train/c.jpg")
+    assert said["missing-image"] == "1 annotated image not found, skipped: train/b.xml"
+    assert said["no-annotation"].endswith("used as images without objects: train/c.jpg")
 
 
 def test_the_same_for_yolo_and_coco(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_a_list_that_names_a_part_of_the_images(tmp_path: Path) -> None:
     image(tmp_path / "images" / "a.jpg")
     image(tmp_path / "images" / "b.jpg")
     said = notes(read(tmp_path))
-    assert said["not-listed"] == "1 image that no list names, left out: images/b.jpg"
-    assert said["missing-image"].endswith("not found, so left out: labels/c.txt, images/99.png")
+    assert said["not-listed"] == "1 image in no list, skipped: images/b.jpg"
+    assert said["missing-image"].endswith("not found, skipped: labels/c.txt, images/99.png")
     assert said.keys() == {"not-listed", "missing-image"}
     assert "outside" not in {finding.kind for finding in checking.check(tmp_path).findings}
 
@@ -167,7 +167,7 @@ def test_a_split_whose_images_are_all_missing(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
     coco(tmp_path / "val.json", {"b.jpg": [(3, (1, 1, 5, 5))]})
     image(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"no image of the val split: none of 1 image is there, .*b\.jpg first"):
+    with pytest.raises(DataError, match=r"no images in the val split: none of 1 image exists, starting with .*b\.jpg"):
         read(tmp_path)
 
 
@@ -284,10 +284,10 @@ def test_left_and_right(tmp_path: Path) -> None:
     for split in ("train", "val"):
         coco(tmp_path / f"{split}.json", {f"{split}.jpg": [(3, (1, 1, 30, 30))]}, categories=categories)
         image(tmp_path / f"{split}.jpg")
-    assert "--no-flip" in said(read(tmp_path))["mirror"].message
+    assert "`flip=False`" in said(read(tmp_path))["mirror"].message
 
 
-def test_a_image_listed_twice(tmp_path: Path) -> None:
+def test_an_image_listed_twice(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": "a.jpg"} for number in range(2)]
     coco(tmp_path / "train.json", {"a.jpg": []}, images=images)
     coco(tmp_path / "val.json", {"a.jpg": []})

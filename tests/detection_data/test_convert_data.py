@@ -194,8 +194,8 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="yolo")
     assert converted.boxes == 4 and converted.images == {"train": 2, "val": 2}
     messages = [finding.message for finding in converted.findings]
-    assert "4 boxes to be ignored, which YOLO has no sign for, left out" in messages
-    assert any(message.startswith("2 images that cannot be read, left out: train/c.jpg") for message in messages)
+    assert "4 boxes marked as ignored, which YOLO cannot express, skipped" in messages
+    assert any(message.startswith("2 images that cannot be read, skipped: train/c.jpg") for message in messages)
 
 
 def test_thin_boxes_and_voc(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_thin_boxes_and_voc(tmp_path: Path) -> None:
     image(tmp_path / "in" / "a.png")
     image(tmp_path / "in" / "b.png")
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="voc")
-    assert converted.findings[-1].message == "1 box of one pixel or less, which VOC cannot hold, left out"
+    assert converted.findings[-1].message == "1 box of one pixel or less, which VOC cannot store, left out"
     assert np.allclose(said(read(tmp_path / "out"))["train"]["a.png"].boxes, [[1, 1, 2.5, 21]])
 
 
@@ -228,7 +228,7 @@ def test_places_that_are_taken_are_left_alone(tmp_path: Path) -> None:
         convert_data(tmp_path / "in", tmp_path / "in" / "out", to="yolo")
     with pytest.raises(UsageError, match="unknown format 'yolov8': did you mean yolo"):
         convert_data(tmp_path / "in", tmp_path / "out", to="yolov8")  # type: ignore[arg-type]
-    with pytest.raises(OutputError, match="cannot make the folder"):
+    with pytest.raises(OutputError, match="cannot create the folder"):
         convert_data(tmp_path / "in", tmp_path / "file" / "out", to="yolo")
     assert tree(tmp_path) == before
     (tmp_path / "empty").mkdir()

@@ -25,7 +25,7 @@ def test_xml_in_the_encoding_that_it_declares(encoding: str, tmp_path: Path) -> 
     ("start", "said"),
     [
         (b"", "a.xml is not UTF-8 text (byte 96): save it as UTF-8"),
-        (b'<?xml version="1.0" encoding="utf8"?>', "a.xml declares the encoding utf8, which it is not"),
+        (b'<?xml version="1.0" encoding="utf8"?>', "a.xml declares the encoding utf8, but is not in it"),
         (b'<?xml version="1.0" encoding="ansi"?>', "unknown encoding 'ansi': save it as UTF-8, and have it declare"),
     ],
 )

@@ -46,7 +46,7 @@ class TestImagePaths:
     def test_several_that_fit_are_both_named(self, tmp_path: Path) -> None:
         for folder in ("one", "two"):
             image(tmp_path / folder / "a.jpg")
-        with pytest.raises(DataError, match=r"there: '/x/a.jpg' is not there, and could be .*one/a.jpg or .*two/a.jpg"):
+        with pytest.raises(DataError, match=r"'/x/a.jpg' does not exist, and could be .*one/a.jpg or .*two/a.jpg"):
             self.find(tmp_path, "/x/a.jpg")
 
     def test_images_of_another_split_are_none(self, tmp_path: Path) -> None:
@@ -63,14 +63,14 @@ class TestImagePaths:
 def test_paths_that_lead_out_are_an_error_where_none_of_them_is_here(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"../b.jpg": [(3, (1, 1, 5, 5))], "a.jpg": []})
     image(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"image 0: the path '../b.jpg' leads out of .*: write paths inside"):
+    with pytest.raises(DataError, match=r"image 0: the path '../b.jpg' points outside .*: use paths inside"):
         read(tmp_path)
 
 
 def test_where_images_lie_when_none_is_found(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", {"a.jpg": [(3, (1, 1, 5, 5))]})
     image(tmp_path / "images" / "b.jpg")
-    with pytest.raises(DataError, match=r"none of 1 image is there, .*; 1 image of other names are below it, .*b\.jpg"):
+    with pytest.raises(DataError, match=r"none of 1 image exists, .*; 1 image of other names are below it, .*b\.jpg"):
         read(tmp_path)
 
 
@@ -84,5 +84,5 @@ def test_images_of_coco_in_two_folders(folder: str, tmp_path: Path) -> None:
     if folder == "images":
         assert {sample.path.parent.name for sample in read(tmp_path).splits["train"]} == {"images"}
     else:
-        with pytest.raises(DataError, match=r"could be those in .*backup or in .*copies: keep one, or call it images"):
+        with pytest.raises(DataError, match=r"could be in .*backup or in .*copies: keep one, or rename it to images"):
             read(tmp_path)

@@ -312,19 +312,19 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         image(tmp_path / path)
     dataset = read(tmp_path)
     assert by_name(dataset, "train")["a"] == Boxes.of([[8, 4, 24, 30], [15, 15, 25, 25]], [0, 1], SIZE)
-    assert "1 shape that are no boxes, left out: train/a.json shape 3 ('point')" in notes(dataset)["other-shape"]
+    assert "1 shape other than boxes, skipped: train/a.json shape 3 ('point')" in notes(dataset)["other-shape"]
     assert notes(dataset)["no-annotation"].endswith("val/c.jpg")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"shapes": None}, "a.json is no file of labelme: a list 'shapes'"),
-        ({"shapes": [5]}, "a.json is no file of labelme: a list 'shapes'"),
+        ({"shapes": None}, "a.json is not a labelme file: a list 'shapes'"),
+        ({"shapes": [5]}, "a.json is not a labelme file: a list 'shapes'"),
         ({"shapes": [{"label": "cat", "points": [[1, "2"]]}]}, "a.json: shape 1 has the points"),
         ({"shapes": [{"label": [], "points": [[1, 2], [3, 4]]}]}, "a.json: shape 1 has the label []"),
         ({"imageWidth": "wide"}, "a.json: the size is 'wide' x 48"),
-        ({"shapes": []}, "no box in any of them"),
+        ({"shapes": []}, "no boxes in them"),
     ],
 )
 def test_labelme_that_is_wrong(change: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_via_without_classes_has_one(tmp_path: Path) -> None:
     [
         ("a.jpg,cat,1,1,nine,9", "_annotations.csv, line 2: right is 'nine': a number"),
         ("a.jpg,cat,1,1", "_annotations.csv, line 2: 4 columns, fewer than the header has"),
-        (",cat,1,1,9,9", "_annotations.csv, line 2: no image is named"),
+        (",cat,1,1,9,9", "_annotations.csv, line 2: the image name is missing"),
     ],
 )
 def test_tables_that_are_wrong(rows: str, said: str, tmp_path: Path) -> None:
@@ -460,9 +460,9 @@ def test_outlines_are_no_poses(text: str, tmp_path: Path) -> None:
         (POSE, "kpt_shape: [6]", r"data.yaml: kpt_shape is \['6'\]: two whole numbers"),
         (POSE, "kpt_shape: [1, 6]", r"data.yaml: kpt_shape is .*: two whole numbers"),
         (POSE, "kpt_shape: [17, 3]", r"a.txt, line 1: 11 numbers, which do not fit the kpt_shape of data.yaml"),
-        ("0 0.5 0.5 0.25 0.5 -0.7", "", r"a.txt, line 1: a class, a box and an angle: .* its four corners"),
+        ("0 0.5 0.5 0.25 0.5 -0.7", "", r"a.txt, line 1: a class, a box and an angle: .* their four corners"),
         ("0 0.5 0.5 0.25 0.5 0.7\n0 0.5 0.5 0.25 0.5 1.3", "", r"a.txt, line 1: a class, a box and an angle"),
-        ("0 0.4 0.2 0.6 0.2 0.6 0.7 0.4 0.7 0.9", "", r"a.txt, line 1: 10 numbers: .*such as a score, remove"),
+        ("0 0.4 0.2 0.6 0.2 0.6 0.7 0.4 0.7 0.9", "", r"a.txt, line 1: 10 numbers: .*such as a score"),
     ],
 )
 def test_rows_of_yolo_that_do_not_fit(text: str, yaml: str, said: str, tmp_path: Path) -> None:
@@ -472,7 +472,7 @@ def test_rows_of_yolo_that_do_not_fit(text: str, yaml: str, said: str, tmp_path:
 
 def test_turned_boxes_of_yolo_are_called_so(tmp_path: Path) -> None:
     said = notes(read(yolo(tmp_path, "0 0.375 0.25 0.625 0.25 0.625 0.75 0.375 0.75")))["polygon"]
-    assert "labels/train/a.txt line 1 (four corners, as of a turned box)" in said
+    assert "labels/train/a.txt line 1 (four corners, as of a rotated box)" in said
 
 
 def test_labels_in_a_folder_of_another_name_are_told(tmp_path: Path) -> None:
@@ -532,7 +532,7 @@ def test_images_in_no_folder_of_a_split_are_told(tmp_path: Path) -> None:
     labelme(tmp_path / "other" / "c.json", [rectangle("cat", (1, 1, 9, 9))])
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
-    assert notes(dataset)["no-split"].endswith("left out: other/c.jpg")
+    assert notes(dataset)["no-split"].endswith("skipped: other/c.jpg")
 
 
 @pytest.mark.parametrize("start", ["C:\\me\\pets\\", "/home/me/pets/", "../../pets/"])
@@ -541,7 +541,7 @@ def test_folders_of_another_machine_in_data_yaml(start: str, tmp_path: Path) -> 
     write(tmp_path / "data.yaml", f"train: {start}images/train\nval: {start}images/val\nnames: [cat]\n")
     dataset = read(tmp_path)
     assert sizes(dataset) == {"train": 1, "val": 1}
-    assert notes(dataset)["other-folder"].endswith("found by the last parts: images/train, images/val")
+    assert notes(dataset)["other-folder"].endswith("found by the end of the path: images/train, images/val")
 
 
 def test_labelme_files_beside_what_was_made_from_them(tmp_path: Path) -> None:

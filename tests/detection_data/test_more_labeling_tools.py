@@ -207,10 +207,10 @@ GOOD = studio_region("cat", (8, 4, 24, 20))
     ("task", "said"),
     [
         (studio_task("a.jpg", [studio_result(GOOD | {"x": "1"})]), "task 1: region 1 has the x, y, width, height '1',"),
-        (studio_task("a.jpg", [studio_result(GOOD | {"x": float("nan")})]), "percents are expected"),
-        (studio_task("a.jpg", [studio_result(GOOD | {"rectanglelabels": ["a", "b"]})]), "a box has one class"),
+        (studio_task("a.jpg", [studio_result(GOOD | {"x": float("nan")})]), "percentages are expected"),
+        (studio_task("a.jpg", [studio_result(GOOD | {"rectanglelabels": ["a", "b"]})]), "exactly one is expected"),
         (studio_task("a.jpg", [studio_result(GOOD) | {"original_width": 0}]), "original size 0 x 48"),
-        (studio_task("a.jpg", [studio_result(GOOD) | {"image_rotation": 90}]), "turned by 90 degrees"),
+        (studio_task("a.jpg", [studio_result(GOOD) | {"image_rotation": 90}]), "rotated by 90 degrees"),
         (studio_task("a.jpg", [studio_result(GOOD)], data={"text": "x"}), "the path of one image is expected"),
         (studio_task("a.jpg", [studio_result([])]), "task 1 has the value []"),  # type: ignore[arg-type]
         (studio_task("a.jpg", [], annotations=2, file_upload="a"), "task 1 has the annotations 2"),
@@ -236,7 +236,7 @@ def test_label_studio_that_is_wrong(task: object, said: str, tmp_path: Path) -> 
         ({"a.jpg": '<box label="cat" xtl="one"/>'}, "image 'a.jpg': shape 1 (box) has the xtl 'one'"),
         ({"a.jpg": '<polygon label="cat" points="1,2;3"/>'}, "has the points '1,2;3'"),
         ({"a.jpg": '<box label="cat" xtl="1" ytl="1" xbr="9" ybr="9" rotation="nan"/>'}, "has the rotation nan"),
-        ({"a.jpg": "<tag/>"}, "no box in any of them"),
+        ({"a.jpg": "<tag/>"}, "no boxes in them"),
         ({}, "an <image> for each image"),
     ],
 )
@@ -269,8 +269,8 @@ def test_images_of_via_without_a_region(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (["a.jpg", "", "{}", "1", "0", "{'name': 'rect'}", "{}"], "line 2: '{'name': 'rect'}' is no JSON object"),
-        (["", "", "{}", "1", "0", "{}", "{}"], "line 2: no image is named"),
+        (["a.jpg", "", "{}", "1", "0", "{'name': 'rect'}", "{}"], "line 2: '{'name': 'rect'}' is not a JSON object"),
+        (["", "", "{}", "1", "0", "{}", "{}"], "line 2: the image name is missing"),
         (["a.jpg", "", "{}", "1", "0", '{"name": "rect", "x": null}', "{}"], "image 'a.jpg': region 1 has the x, y"),
     ],
 )

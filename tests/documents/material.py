@@ -32,10 +32,18 @@ from mobilevit.weights.translation import from_ours
 sys.path.append(str(ROOT / "tests" / "weights"))
 from servers import Site, serve
 
-NOT_RUN = {"docs/android.md": 4, "docs/ios.md": 4, "docs/training.md": 1, "docs/video.md": 1, "docs/weights.md": 1}
+NOT_RUN = {
+    "docs/android.md": 4,
+    "docs/benchmarks.md": 1,
+    "docs/ios.md": 4,
+    "docs/training.md": 1,
+    "docs/video.md": 1,
+    "docs/weights.md": 1,
+}
 
-# Documents whose blocks a test of their own runs, several times or word by word.
+# Documents whose blocks a test of their own runs, several times or word by word, or compares with those of another.
 ELSEWHERE = {
+    "README.zh.md": "tests/documents/test_figures.py",
     "benchmarks/gpu.md": "tests/benchmarking/test_gpu.py",
     "docs/bad-input.md": "tests/cli/test_bad_input.py",
     "docs/python.md": "tests/exporting/test_docs.py",
@@ -49,14 +57,11 @@ SHORT_CONFIG = "epochs=1, scale=mobilevit.MultiScaleConfig(image_size=64, batch_
 SHORTER: Mapping[str, Mapping[str, str]] = {
     "CONTRIBUTING.md": {"make ": "make --dry-run ", ".ci/run ": "bash -n .ci/run "},
     "README.md": {
-        "make ": "make --dry-run ",
         "pip install . ": "pip install --quiet --no-deps --target installed . ",
         "--name mine ": f"--name mine {SHORT} ",
-        'weights="none")': f'weights="none", {SHORT_CONFIG})',
-        "benchmark runs/mine/best.safetensors ": "benchmark runs/mine/best.safetensors --runs 2 ",
-        "--runs 60": "--runs 2",
+        'model="mobilevit_xs")': f'model="mobilevit_xs", {SHORT_CONFIG})',
     },
-    "docs/export.md": {"onnx,openvino,executorch,coreml,litert": "onnx"},
+    "docs/export.md": {"onnx,openvino,executorch,coreml,litert": "onnx", "--threads 1,2": "--threads 1,2 --runs 2"},
     "docs/training.md": {
         "--epochs 40": SHORT,
         "--dry-run": f"--dry-run {SHORT}",

@@ -108,7 +108,7 @@ def test_bgr_weights_see_bgr(model: nn.Module, image: Image.Image) -> None:
     torch.testing.assert_close(theirs.heat, mine.heat, atol=1e-4, rtol=0)
 
 
-def test_saves_a_image(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
+def test_saves_an_image(model: nn.Module, image: Image.Image, tmp_path: Path) -> None:
     explanation = explain(model, image, image_size=64)
     paths = [tmp_path / f"why{suffix}" for suffix in (".JPEG", ".png", ".webp")]
     for path in paths:

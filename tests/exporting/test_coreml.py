@@ -78,7 +78,7 @@ def test_float32_is_closer_and_larger(export_of: Exported, tmp_path: Path) -> No
     path = tmp_path / "start.mlpackage"
     coreml.write(start, path, "fp32")
     images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
-    found = coreml.open(path, draft(start, "coreml", "fp32", path, meanings={}), None)(images)
+    found = coreml.open(path, draft(start, "coreml", "fp32", path, descriptions={}), None)(images)
     with torch.no_grad():
         (expected,) = start.module(images.float())
     assert parity.difference(found["map"], expected).largest < 1e-4
@@ -150,7 +150,7 @@ def test_the_manifest_speaks_of_an_image_and_a_dictionary(export_of: Exported) -
     (images,), (probabilities,) = manifest.inputs, manifest.outputs
     assert (images.name, images.shape, images.dtype) == ("images", (IMAGE_SIZE, IMAGE_SIZE), "image")
     assert (probabilities.name, probabilities.shape, probabilities.dtype) == ("probabilities", (10,), "dictionary")
-    assert "classLabel" in probabilities.meaning
+    assert "classLabel" in probabilities.description
 
 
 @pytest.mark.system

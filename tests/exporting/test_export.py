@@ -163,9 +163,17 @@ def test_the_manifest_says_what_a_program_needs(export_of: Exported) -> None:
         ("images", ("batch", 3, IMAGE_SIZE, IMAGE_SIZE), "float32")
     ]
     assert [port.name for port in manifest.outputs] == ["boxes", "scores"]
-    assert all(port.meaning for port in (*manifest.inputs, *manifest.outputs))
-    assert f"{IMAGE_SIZE} x {IMAGE_SIZE}" in manifest.left_to_do[0]
-    said = " ".join(manifest.left_to_do)
+    assert all(port.description for port in (*manifest.inputs, *manifest.outputs))
+    assert manifest.preprocessing[-1].parameters["width"] == IMAGE_SIZE
+    assert [step.step for step in manifest.postprocessing] == [
+        "score_threshold",
+        "nms",
+        "max_detections",
+        "scale_boxes",
+    ]
+    numbers = {name: value for step in manifest.postprocessing for name, value in step.parameters.items()}
+    assert numbers == {**manifest.thresholds, "clip": [0, 1]}
+    said = " ".join(step.description for step in manifest.postprocessing)
     assert all(f"{value:g}" in said for value in manifest.thresholds.values())
     assert {"mobilevit", "torch", "onnxruntime"} <= manifest.versions.keys()
     assert manifest.spec == at_size(spec_of(model_of("detection")), IMAGE_SIZE)
@@ -284,7 +292,7 @@ def test_a_file_without_its_manifest_or_changed_since(tmp_path: Path, export_of:
         Predictor(tmp_path / "none.onnx")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"manifest": 99}', '{"manifest": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 99}', '{"schema_version": 1}'])
 def test_a_manifest_that_is_none(text: str) -> None:
     with pytest.raises(WeightsError, match="manifest"):
         Manifest.from_json(text)
@@ -328,7 +336,7 @@ def test_the_command(tmp_path: Path, photos: Path, capfd: pytest.CaptureFixture[
     assert main(["export", str(model), "--format", "onnx,openvino", "--verify", str(photos)]) == 0
     said = capfd.readouterr()
     assert "same top-1" in said.out
-    assert "plain resize: the same share where the file gets images resized without antialiasing" in said.err
+    assert "plain resize: agreement if the app resizes images without antialiasing" in said.err
     assert "100.0%" in said.out
     assert f"wrote {tmp_path / 'mine.onnx'}" in said.err
     assert main(["predict", str(tmp_path / "mine.openvino"), str(photos / "00.png"), "--json"]) == 0

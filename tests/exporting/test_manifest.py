@@ -16,7 +16,7 @@ from mobilevit.formats.manifest import CHECKSUM_KEY, Manifest, TensorInfo, manif
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import FORMATS, open_exported
 from mobilevit.inference import Predictor
-from mobilevit.spec import ModelSpec, Preprocessing, labels
+from mobilevit.spec import ModelSpec, Preprocessing, Step, labels
 from mobilevit.weights.spec_checks import check_spec, read_spec
 
 KINDS = {
@@ -25,7 +25,7 @@ KINDS = {
         "ssdlite_mobilevit_xxs",
         (TensorInfo("boxes", ("batch", 90, 4), "float32", ""), TensorInfo("scores", ("batch", 90, 3), "float32", "")),
     ),
-    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("classes", ("batch", 64, 64), "int32", ""),)),
+    "segmentation": ("deeplabv3_mobilevit_xxs", (TensorInfo("class_map", ("batch", 64, 64), "int32", ""),)),
 }
 
 
@@ -34,9 +34,9 @@ def manifest_of(task: str) -> Manifest:
     spec = ModelSpec(architecture, task, labels(["cat", "dog", "owl"]), Preprocessing(64, 72))
     inputs = (TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW"),)
     parity = {"limits": {"largest": 1e-4}, "outputs": {}, "agreement": 1.0}
-    words = ("Resize the image.",)
+    steps = (Step("center_crop", {"size": 64}, "Cut out."),), (Step("nms", {"iou_threshold": 0.5}, "Suppress."),)
     found = ({"score": 0.5}, parity, {"XNNPACK": 1}, {"torch": "2"}, 3)
-    return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, words, *found)
+    return Manifest("onnx", "fp32", "model.onnx", "0" * 64, spec, (64, 96), inputs, outputs, *steps, *found)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -109,7 +109,9 @@ def test_an_edit_that_fits_everything_else_is_refused(edit: str, task: str) -> N
 
 def test_another_layout_of_the_text_is_no_change() -> None:
     """A program may write keys in another order, whole numbers without a point, and letters with escapes."""
-    manifest = replace(manifest_of("detection"), thresholds={"score": 1.0, "iou": 0.5}, left_to_do=("Größe",))
+    manifest = replace(
+        manifest_of("detection"), thresholds={"score": 1.0, "iou": 0.5}, postprocessing=(Step("nms", {}, "Größe"),)
+    )
     document = json.loads(manifest.to_json()) | {"thresholds": {"iou": 0.5, "score": 1}}
     for text in (json.dumps(document, sort_keys=True), json.dumps(document, indent=8, ensure_ascii=False)):
         assert Manifest.from_json(text) == manifest
@@ -118,9 +120,9 @@ def test_another_layout_of_the_text_is_no_change() -> None:
 def test_two_classes_of_one_id_are_refused_wherever_a_spec_is_read() -> None:
     document = json.loads(manifest_of("detection").to_json())
     document["spec"]["classes"][2] = {"id": "cat", "name": "tiger"}
-    with pytest.raises(WeightsError, match=r"spec\.classes has two classes of the id 'cat'"):
+    with pytest.raises(WeightsError, match=r"spec\.classes has two classes with the id 'cat'"):
         Manifest.from_json(sealed(document))
-    with pytest.raises(WeightsError, match="two classes of the id 'cat'"):
+    with pytest.raises(WeightsError, match="two classes with the id 'cat'"):
         read_spec(json.dumps(document["spec"]))
     document["spec"]["classes"][2] = {"id": "n02", "name": "cat"}  # as ImageNet's two cranes
     assert Manifest.from_json(sealed(document)).spec == read_spec(json.dumps(document["spec"]))
@@ -156,7 +158,7 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
         (("spec", "classes", 1), places, r"spec\.classes are 2, but num_classes is 3"),
         (("spec", "classes", 1, "name"), 7, r"manifest\.spec\.classes\[1\]\.name is 7, expected a text"),
         (("spec", "color"), 1, r"manifest\.spec has a key \"color\" that is unknown"),
-        (("left_to_doo",), [], r"did you mean left_to_do\?"),
+        (("postprocesing",), [], r"did you mean postprocessing\?"),
         (("sha256",), places, "manifest lacks the key sha256"),
         (("image_sizes", 0), "64", r"manifest\.image_sizes\[0\] is \"64\", expected a whole number"),
         (
@@ -167,8 +169,8 @@ def test_what_a_manifest_says_survives_its_text(task: str) -> None:
         (("parity",), deep, r"manifest\.parity is a list of 1, expected an object or a text"),
         (("parity", "agreement"), deep, r"manifest\.parity\.agreement .* levels of nesting"),
         (("thresholds", "score"), float("nan"), "NaN is no number of JSON"),
-        (("inputs", 0, "name"), "images", "inputs are"),
-        (("manifest",), 2, r"manifest\.manifest is not 1"),
+        (("inputs", 0, "name"), "pixels", "inputs are"),
+        (("schema_version",), 2, r"manifest\.schema_version is not 1"),
         ((CHECKSUM_KEY,), places, "manifest lacks the key checksum"),
     ],
 )
@@ -186,9 +188,9 @@ def test_the_key_is_named(path: tuple[Any, ...], value: Any, said: str) -> None:
         "[]",
         "[" * 10**5,
         '{"a": 1e999}',
-        '{"manifest": 1, "manifest": 1}',
-        '{"manifest":' * 10**5,
-        '{"manifest": 1, "spec": 3}',
+        '{"schema_version": 1, "schema_version": 1}',
+        '{"schema_version":' * 10**5,
+        '{"schema_version": 1, "spec": 3}',
     ],
 )
 def test_what_is_no_manifest(text: str) -> None:

@@ -42,8 +42,8 @@ def export(folder: Path, name: str, content: str, kill_at: int = 0) -> None:
             (TensorInfo("images", (1, 3, 256, 256), "float32", ""),),
             (TensorInfo("probabilities", (1, 2), "float32", ""),),
         )
-        manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, ())
-        put(made, folder / name, replace(manifest, left_to_do=(content,)))
+        manifest = Manifest("onnx", "fp32", name, sha256_of(made), SPEC, (256,), *ports, (), ())
+        put(made, folder / name, replace(manifest, versions={"content": content}))
 
 
 def _die_before_move(number: int) -> None:
@@ -81,7 +81,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_nothing_else(name: str
         require_ours(folder / name)
         present = {entry.name for entry in folder.iterdir()}
         assert present in ({name, f"{name}.json"}, set())
-        found += [*read_manifest(folder / name).left_to_do] if present else ["none"]
+        found += [read_manifest(folder / name).versions["content"]] if present else ["none"]
         export(folder, name, "next")  # and the next one finds nothing in its way
     assert found == sorted(found, key=["none", "old", "new"].index), "once the new one is there it stays"
     assert {*found} == {"old" if before else "none", "new"}

@@ -90,8 +90,9 @@ def test_the_manifest_says_which(several: Several) -> None:
     assert manifest.image_sizes == (128, 64, 192)
     assert [port.shape for port in manifest.inputs] == [("batch", 3, "by size", "by size")]
     assert [port.shape for port in manifest.outputs] == [("batch", "by size", 4), ("batch", "by size", 3)]
-    assert "resize all of it to 128 x 128" in manifest.left_to_do[0]
-    assert manifest.left_to_do[1] == "In place of it the model takes 64 x 64 or 192 x 192."
+    resize = manifest.preprocessing[-1]
+    assert (resize.step, resize.parameters["width"]) == ("resize", 128)
+    assert resize.description.endswith("The model also takes squares of 64 or 192 px.")
 
 
 @pytest.mark.every_size
@@ -147,7 +148,7 @@ def test_the_commands(several: Several, photos: Path, tmp_path: Path, capsys: py
         said = f"error: {made.name} takes images of 64, 128, 192 px, not of 256: no other was exported\n"
         assert capsys.readouterr().err == said
     assert main(["export", "imagenette", "--image-sizes", "64;128"]) == 2
-    assert "--image-sizes is '64;128': give whole numbers with commas between" in capsys.readouterr().err
+    assert "--image-sizes is '64;128': expected comma-separated integers" in capsys.readouterr().err
 
 
 def test_each_size_has_its_row(several: Several) -> None:

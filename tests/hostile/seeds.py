@@ -19,7 +19,7 @@ from mobilevit.formats.manifest import Manifest, TensorInfo
 from mobilevit.images.decoding import decode, header
 from mobilevit.images.video import Location, Video, locate
 from mobilevit.images.video_writer import VideoWriter
-from mobilevit.spec import Preprocessing
+from mobilevit.spec import Preprocessing, Step
 from mobilevit.weights.creating import create, load, spec_of
 
 Files = dict[str, bytes]  # content by path below a folder
@@ -237,7 +237,8 @@ def _manifests() -> Iterator[Seed]:
         image_sizes=(64,),
         inputs=(TensorInfo("images", ("batch", 3, 64, 64), "float32", "NCHW, red, green, blue, 0-255"),),
         outputs=(TensorInfo("probabilities", ("batch", 2), "float32", "of the classes, 0-1"),),
-        left_to_do=("Resize.",),
+        preprocessing=(Step("center_crop", {"size": 64}, "Cut out the central square."),),
+        postprocessing=(Step("top_k", {"k": 5}, "Report the classes."),),
     )
 
     def opened(folder: Path) -> None:

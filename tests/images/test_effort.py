@@ -119,7 +119,7 @@ def test_a_file_in_crumbs() -> None:
 @pytest.mark.parametrize("read", [header, pytest.param(decode, marks=pytest.mark.system)])  # Pillow copies them often
 def test_megabytes_before_the_pixels(data: bytes, read: Callable[[Path], object], tmp_path: Path) -> None:
     (tmp_path / "long").write_bytes(data)
-    with pytest.raises(ImageError, match=r"long: refused, because more than \d+ MB come before its pixels"):
+    with pytest.raises(ImageError, match=r"long is refused because more than \d+ MB precede its pixels"):
         read(tmp_path / "long")
 
 

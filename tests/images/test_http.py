@@ -194,7 +194,7 @@ def test_no_redirect_from_a_public_address_to_a_private_one(monkeypatch: pytest.
     monkeypatch.setattr(http, "is_public", lambda _: next(answers))
     moved = b"HTTP/1.1 302 Found\r\nLocation: /secret\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with playing(Script([(moved,), (OK + b"\r\nsecret",)])) as script:
-        with pytest.raises(HttpError, match="from a public address to a private one"):
+        with pytest.raises(HttpError, match="a public URL leads to a private IP address"):
             body(script.url)
         assert len(script.asked) == 1
 

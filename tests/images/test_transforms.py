@@ -59,7 +59,7 @@ def test_elongated_and_tiny_images_cost_no_memory(size: tuple[int, int]) -> None
 
 
 def test_a_crop_larger_than_the_resized_image_is_refused() -> None:
-    with pytest.raises(UsageError, match="resized to 224 px before a crop of 256 px"):
+    with pytest.raises(UsageError, match="resize to 224 px is smaller than the crop of 256 px"):
         eval_geometry((640, 480), Preprocessing(image_size=256, resize_px=224))
 
 

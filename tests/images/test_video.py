@@ -88,7 +88,7 @@ def test_what_is_damaged_is_said_after_what_is_not(tmp_path: Path) -> None:
     content[middle : middle + 300] = os.urandom(300)
     path.write_bytes(content)
     found: list[int] = []
-    with pytest.raises(ImageError, match=r"a\.mp4: \d+ packets of it are damaged; \d+ frames could be decoded"):
+    with pytest.raises(ImageError, match=r"a\.mp4 has \d+ damaged packets; \d+ frames could be decoded"):
         found.extend(frame.index for frame in Video(locate(str(path))))
     seen = []
     with pytest.raises(ImageError, match="damaged"):
@@ -100,12 +100,12 @@ def test_what_is_damaged_is_said_after_what_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("missing.mp4", None, "not found: check the path"),
+        ("missing.mp4", None, "does not exist: check the path"),
         ("empty.mp4", b"", "cannot be read as a video"),
         ("text.mov", b"Dear Sir or Madam", "cannot be read as a video"),
         ("list.mp4", b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n", "cannot be read as a video"),
         ("concat.mp4", b"ffconcat version 1.0\nfile other.mp4\n", "cannot be read as a video"),
-        ("camera:999", None, "no such camera here"),
+        ("camera:999", None, "camera:999 is not available"),
     ],
 )
 def test_what_is_no_video(name: str, content: bytes | None, said: str, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_video_that_is_called_like_an_image(suffix: str, tmp_path: Path) -> No
         stream = container.add_stream({"mpg": "mpeg2video", "flv": "flv"}.get(suffix, "mpeg4"), rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.mux([*stream.encode(pyav().VideoFrame.from_image(Image.new("RGB", (64, 48)))), *stream.encode()])
-    with pytest.raises(ImageError, match=r"is a video, and no image.*\.mp4"):
+    with pytest.raises(ImageError, match=r"is a video, not an image.*\.mp4"):
         decode(path.rename(tmp_path / "clip.jpg"))
     with pytest.raises(ImageError, match="is a video"):
         decode((tmp_path / "clip.jpg").read_bytes())
@@ -141,7 +141,7 @@ def test_an_image_that_is_called_like_a_video(tmp_path: Path, capfd: pytest.Capt
     Image.new("RGB", (50, 40), "red").save(path, "PNG")
     assert main(["predict", "imagenette", str(path)]) == 1
     said = capfd.readouterr().err
-    assert "is an image (PNG), and no video: give it a name that ends like an image's, such as .png" in said
+    assert "is an image (PNG), not a video: give it the suffix of an image, such as .png" in said
 
 
 def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,9 +199,9 @@ def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean"):
         MultiScaleConfig(sampler="v0.5")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="size-px is 16: it must be between 32 and 4096"):
+    with pytest.raises(UsageError, match="`image_size` is 16: it must be between 32 and 4096"):
         MultiScaleConfig(image_size=16)
-    with pytest.raises(UsageError, match="batch-size is -1"):
+    with pytest.raises(UsageError, match="`batch_size` is -1"):
         MultiScaleConfig(batch_size=-1)
     with pytest.raises(UsageError, match="larger than"):
         MultiScaleConfig(image_size=256, image_size_min=300, image_size_max=200)
@@ -209,9 +209,9 @@ def test_mistakes_are_named() -> None:
         MultiScaleConfig(image_size=64, image_size_min=100),
         MultiScaleConfig(image_size=192, image_size_max=128),
     ):
-        with pytest.raises(UsageError, match="lies outside the sizes to train at"):
+        with pytest.raises(UsageError, match="is outside the range of training sizes"):
             resolutions(outside)
-    with pytest.raises(UsageError, match=r"--image-size"):
+    with pytest.raises(UsageError, match="give `image_size`"):
         resolutions(MultiScaleConfig())
     with pytest.raises(DataError, match="no images"):
         MultiScaleSampler(0, MultiScaleConfig(image_size=64), seed=0)

@@ -7,9 +7,9 @@ import re
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from PIL import Image
 
+from mobilevit.figures import Figure
 from mobilevit.reporting import markup
 from mobilevit.reporting.images import INK, figure_image, image_image
 from mobilevit.reporting.plots import curves, lr_curve
@@ -86,7 +86,7 @@ def _darkest(image: Image.Image) -> int:
     return int(gray[:, :3].min())
 
 
-def test_a_image_is_shrunk_to_its_place() -> None:
+def test_an_image_is_shrunk_to_its_place() -> None:
     content = re.search(r"base64,([^\"]+)", image_image(Image.new("RGB", (2000, 1000)), "")).group(1)  # type: ignore[union-attr]
     assert _decoded(content).size == (320, 160)
 

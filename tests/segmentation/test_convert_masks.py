@@ -172,9 +172,9 @@ def test_instances_become_boxes_or_one_class(tmp_path: Path, bits: int, color: b
 
 def test_what_cannot_be_converted(tmp_path: Path) -> None:
     small(tmp_path / "in")
-    with pytest.raises(DataError, match="has masks, and yolo holds boxes"):
+    with pytest.raises(DataError, match="has masks, but yolo is a format for boxes"):
         convert_data(tmp_path / "in", tmp_path / "out", to="yolo")
-    with pytest.raises(UsageError, match="masks holds no data for detection: it is for segmentation"):
+    with pytest.raises(UsageError, match="masks is not a format for detection: it is for segmentation"):
         convert_data(tmp_path / "in", tmp_path / "out", to="masks", task="detection")
     with pytest.raises(UsageError, match="did you mean coco-polygons"):
         convert_data(tmp_path / "in", tmp_path / "out", to="polygons")  # type: ignore[arg-type]
@@ -186,7 +186,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
     (tmp_path / "named/classes.txt").write_text("background 0 0 0\nroad 1 1 1 1 1 1\n")
     for path in (tmp_path / "named/masks").rglob("*.png"):
         Image.fromarray(TWO % 2).save(path)
-    with pytest.raises(OutputError, match=r"classes\.txt cannot hold the names of these classes"):
+    with pytest.raises(OutputError, match=r"classes\.txt cannot store these class names"):
         convert_data(tmp_path / "named", tmp_path / "out", to="masks")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "named"]
 

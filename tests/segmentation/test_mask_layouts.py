@@ -122,7 +122,7 @@ def test_boxes_in_text_files_are_no_masks(tmp_path: Path) -> None:
 def test_two_folders_that_could_be_the_masks(tmp_path: Path) -> None:
     fill(tmp_path, "images", "labels")
     fill(tmp_path, "images", "gt")
-    with pytest.raises(DataError, match=r"has masks in .*gt, .*labels: keep one, or call it masks"):
+    with pytest.raises(DataError, match=r"has masks in .*gt, .*labels: keep one, or rename it to masks"):
         read(tmp_path)
 
 
@@ -131,7 +131,7 @@ def test_a_jpeg_mask_is_named_as_such(tmp_path: Path) -> None:
     for path in sorted((tmp_path / "outlines").iterdir()):
         Image.fromarray((np.asarray(Image.open(path)) == 1).astype(np.uint8) * 255).save(path.with_suffix(".jpg"))
         path.unlink()
-    with pytest.raises(DataError, match=r"0\.jpg is a JPEG, which blurs values: save masks as PNG"):
+    with pytest.raises(DataError, match=r"0\.jpg is a JPEG, whose compression changes values: save masks as PNG"):
         read(tmp_path)
 
 
@@ -177,7 +177,7 @@ def test_names_of_voc_are_not_taken_beside_a_file_of_names(tmp_path: Path, name:
     assert [label.name for label in dataset.classes] == ["class_0", "class_1", "class_2"]
     said = [note.message for note in dataset.notes if note.severity == "warning"]
     assert said == [
-        f"{name} is not read: if it names the classes of the masks, write classes.txt, that of value 0 first"
+        f"{name} is ignored: if it has the class names of the masks, list them in classes.txt, value 0 first"
     ]
 
 
@@ -191,7 +191,7 @@ def test_arrays_in_place_of_masks_are_named(tmp_path: Path) -> None:
     store(tmp_path, "aside", SQUARE)
     (tmp_path / "SegmentationClass").mkdir()
     np.save(tmp_path / "SegmentationClass/0.npy", SQUARE.astype(np.int32))
-    with pytest.raises(DataError, match=r"SegmentationClass of .* holds files of other kinds \(\.npy\): masks as PNG"):
+    with pytest.raises(DataError, match=r"SegmentationClass of .* holds files of other types \(\.npy\): masks as PNG"):
         read(tmp_path)
 
 
@@ -238,14 +238,14 @@ def test_camvids_colors(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("class_names.txt", "_background_\n\ndog\n", "line 2: no name of a class"),
+        ("class_names.txt", "_background_\n\ndog\n", "line 2: no class name"),
         ("labelmap.txt", "background:0,0,0::\ncat:1,2::\n", "line 2: 'cat:1,2::': a name and a color are expected"),
-        ("labelmap.txt", "background:0,0,0::\ncat:::\n", "'cat' has no color and others have"),
-        ("label_colors.txt", "0 0 0 sky\n0 0 300 road\n", "line 2: 0 0 300 is no color"),
+        ("labelmap.txt", "background:0,0,0::\ncat:::\n", "'cat' has no color, but others do"),
+        ("label_colors.txt", "0 0 0 sky\n0 0 300 road\n", "line 2: 0 0 300 is not a color"),
         ("class_dict.csv", "a,b\n1,2\n", "line 1: the columns a, b: expected name, r, g, b; or pixel value, class"),
-        ("class_dict.csv", "name,r,g,b\nsky,0,0\n", "line 2: 'sky, 0, 0': a name of its own and whole numbers"),
+        ("class_dict.csv", "name,r,g,b\nsky,0,0\n", "line 2: 'sky, 0, 0': a unique name and whole numbers"),
         ("_classes.csv", "Pixel Value, Class\n0, sky\n0, road\n", "the values are 0, 0: each class needs its own"),
-        ("class_names.txt", "x" * 2**21, "is refused, because it is larger than 1 MB"),
+        ("class_names.txt", "x" * 2**21, "is refused because it is larger than 1 MB"),
     ],
 )
 def test_files_of_names_that_say_something_else(tmp_path: Path, name: str, text: str, words: str) -> None:
@@ -261,7 +261,7 @@ def test_the_names_of_pascal_voc_are_a_last_resort_and_said_to_be(tmp_path: Path
         store(tmp_path / "voc", "SegmentationClass", values)
     notes = [note for note in read(tmp_path / "voc").notes if note.kind == "class-names"]
     assert [note.severity for note in notes] == ["warning"]
-    assert "Pascal VOC are taken (background, aeroplane, bicycle)" in notes[0].message
+    assert "using those of Pascal VOC (background, aeroplane, bicycle)" in notes[0].message
     for values in (SQUARE * 30, SQUARE * 2):
         store(tmp_path / "others", "SegmentationClass", values)
     dataset = read(tmp_path / "others")

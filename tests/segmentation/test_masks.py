@@ -121,8 +121,8 @@ def test_one_bit_is_black_and_white_where_these_are_the_colors(tmp_path: Path) -
     np.testing.assert_array_equal(mask(path, one_is_a_color).read(), VALUES % 2)
 
 
-NO_ADVICE = r"no class has such a color$"
-NUMBERS = "its values are numbers of classes, and classes.txt has colors: leave the colors out$"
+NO_ADVICE = r"no class has this color$"
+NUMBERS = "its values are class indices, but classes.txt has colors: remove the colors$"
 
 
 def test_indices_stay_indices_beside_a_color_table() -> None:
@@ -132,40 +132,44 @@ def test_indices_stay_indices_beside_a_color_table() -> None:
 @pytest.mark.parametrize(
     ("stored", "coding", "words"),
     [
-        ([[0, 7, 9]], THREE, "has the values 7, 9: classes are 0 to 2, and 255 is left out"),
+        ([[0, 7, 9]], THREE, "has the values 7, 9: classes are 0 to 2, and 255 is ignored"),
         ([[0, 300]], THREE, "has the value 300"),
         ([[0, -1]], THREE, "has the value -1"),
-        ([[[0, 0, 0], [1, 2, 3]]], COLORED, "has the color #010203: no class has such a color"),
-        ([[[0, 0, 0], [255] * 3]], BLACK, "has the color #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
-        ([[0, 1, 255]], BLACK, "has the colors #010101, #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
+        ([[[0, 0, 0], [1, 2, 3]]], COLORED, "has the color #010203: no class has this color"),
+        ([[[0, 0, 0], [255] * 3]], BLACK, "has the color #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
+        ([[0, 1, 255]], BLACK, "has the colors #010101, #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
         ([[0, 1]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[0, 1, 255]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[[0, 0, 0], [1, 1, 1]]], BLACK_AND_WHITE, f"has the color #010101: {NUMBERS}"),
         ([[0, 1, 128]], BLACK_AND_GRAY, f"has the color #010101: {NO_ADVICE}"),
-        ([[0, 255]], BLACK_AND_GRAY, "has the color #ffffff: .* the line 'ignore 255 255 255' in classes.txt"),
-        ([[[0, 0, 0], [1, 1, 1]]], COLORED, "has the color #010101: its values are numbers .* save it in grayscale"),
-        ([[[0, 0, 0], [1, 2, 3]]], THREE, "is in colors, whose classes are not known"),
+        ([[0, 255]], BLACK_AND_GRAY, "has the color #ffffff: .* add 'ignore 255 255 255' to classes.txt"),
+        (
+            [[[0, 0, 0], [1, 1, 1]]],
+            COLORED,
+            "has the color #010101: its values are class indices, .* save it as gray",
+        ),
+        ([[[0, 0, 0], [1, 2, 3]]], THREE, "uses colors, but the classes have none"),
     ],
 )
 def test_other_values(tmp_path: Path, stored: list[object], coding: Coding, words: str) -> None:
     values = np.array(stored, np.int32)
     path = tmp_path / "m.tif"
     Image.fromarray(values.astype(np.uint8) if values.ndim == 3 else values).save(path)
-    with pytest.raises(ImageError, match=f"m.tif: {words}"):
+    with pytest.raises(ImageError, match=f"m.tif {words}"):
         mask(path, coding).read()
 
 
 def test_a_jpeg_of_other_values_says_why(tmp_path: Path) -> None:
     Image.fromarray(np.kron(VALUES % 2, np.full((5, 5), 255, np.uint8))).save(tmp_path / "m.jpg")
     for coding in (THREE, BLACK_AND_WHITE):
-        with pytest.raises(ImageError, match=r"m\.jpg: is a JPEG, which blurs values: save masks as PNG"):
+        with pytest.raises(ImageError, match=r"m\.jpg is a JPEG, whose compression changes values: save masks as PNG"):
             mask(tmp_path / "m.jpg", coding).read()
 
 
 def test_another_size_is_an_error_that_names_both(tmp_path: Path) -> None:
     Image.fromarray(VALUES).save(tmp_path / "m.png")
     assert mask(tmp_path / "m.png").read_for((4, 3)).shape == (3, 4)
-    with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 8 x 6: make it anew"):
+    with pytest.raises(ImageError, match=r"m\.png is 4 x 3, but its image is 8 x 6: export it again"):
         mask(tmp_path / "m.png").read_for((8, 6))
     with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 3 x 4: turn it, or .* EXIF"):
         mask(tmp_path / "m.png").read_for((3, 4))
@@ -188,8 +192,13 @@ def test_broken_and_hostile_masks(tmp_path: Path) -> None:
     for name, data in [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]:
         content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     (tmp_path / "bomb.png").write_bytes(content)
-    for name, words in [("cut", "is broken"), ("empty", "is empty"), ("bomb", "refused"), ("none", "cannot be opened")]:
-        with pytest.raises(ImageError, match=rf"{name}\.png: {words}"):
+    for name, words in [
+        ("cut", "is broken"),
+        ("empty", "is empty"),
+        ("bomb", "is refused"),
+        ("none", "cannot be opened"),
+    ]:
+        with pytest.raises(ImageError, match=rf"{name}\.png {words}"):
             mask(tmp_path / f"{name}.png").counts()
 
 

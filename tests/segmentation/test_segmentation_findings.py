@@ -50,10 +50,10 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     found = said(root, thorough=thorough)
     assert found["mask-size"].severity == found["mask"].severity == "error"
     assert found["mask-size"].paths == (masks / "000.png", masks / "001.png")
-    assert "000.png is 48 x 20, its image 48 x 36: make it anew" in found["mask-size"].message
+    assert "000.png is 48 x 20, but its image is 48 x 36: export it again" in found["mask-size"].message
     assert "001.png is 36 x 48, its image 48 x 36: turn it" in found["mask-size"].message
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
-    assert "002.png has the value 9: classes are 0 to 1, and 255 is left out" in found["mask"].message
+    assert "002.png has the value 9: classes are 0 to 1, and 255 is ignored" in found["mask"].message
     assert "003.png is broken" in found["mask"].message
     assert found["mask"].message.endswith("; train with --skip-broken to leave out what is broken")
     (masks / "003.png").unlink()
@@ -99,10 +99,10 @@ def test_masks_of_fractions(squares: Squares) -> None:
     path = root / "train/masks/000.png"
     Image.fromarray(np.asarray(Image.open(path)).astype(np.float32) / 3).save(path.with_suffix(".tiff"))
     path.unlink()
-    assert "000.tiff is of floating-point numbers: store whole ones" in said(root)["mask"].message
+    assert "000.tiff has floating-point values: store integers" in said(root)["mask"].message
 
 
-def test_a_image_in_two_lists(squares: Squares) -> None:
+def test_an_image_in_two_lists(squares: Squares) -> None:
     """Is told as that, not as a copy of itself."""
     root = squares({"train": 3, "val": 1})
     dataset = TASK.read(root, ReadOptions())
@@ -119,7 +119,7 @@ def test_the_size_is_that_of_the_upright_image(squares: Squares) -> None:
     exif[0x0112] = 6
     image = root / "train/images/002.jpg"
     Image.open(image).save(image, exif=exif)
-    assert "was the image turned by its EXIF orientation" in said(root)["mask-size"].message
+    assert "may have been rotated by its EXIF orientation" in said(root)["mask-size"].message
     change(root / "train/masks/002.png", lambda mask: np.rot90(mask, -1))
     assert "mask-size" not in said(root)
 
@@ -217,9 +217,9 @@ def test_masks_of_instances_without_names(squares: Squares, on: bool) -> None:
     (root / "val/masks/000.png").write_bytes((root / "train/masks/000.png").read_bytes() if not on else b"")
     found = said(root, thorough=False)["instances"]
     assert found.severity == "warning"
-    words = "never occur in two images" if on else "begin with 1 in every image and go without a gap, here up to 4"
+    words = "never occur in more than one image" if on else "start at 1 in every image without gaps, up to 4 here"
     assert words in found.message
-    assert "--instances NAME --to coco` makes a box of each object, `--to masks` one class" in found.message
+    assert "--instances NAME --to coco` creates a box for each object, `--to masks` one class" in found.message
     (root / "classes.txt").write_text("\n".join(f"c{index}" for index in range(11)))
     assert "instances" not in said(root)
 
@@ -228,7 +228,7 @@ def test_masks_of_instances_beside_names_of_classes(squares: Squares) -> None:
     root = squares({"train": 4, "val": 1})
     count_up(root, [2, 1, 4, 3])
     found = said(root)["mask"].message
-    assert "The values of the masks begin with 1 in every image" in found and "--instances NAME" in found
+    assert "The values of the masks start at 1 in every image" in found and "--instances NAME" in found
 
 
 @pytest.mark.parametrize("sets", [[{1}, {2}, {1, 2}], [{1, 2}] * 4, [{1}, {3}, {1, 3}, {2}], [{1}, {1, 2}]])
@@ -243,8 +243,8 @@ def test_a_value_that_is_no_class_has_one_message_with_its_cure(squares: Squares
         change(path, lambda mask: np.where(mask == 255, np.uint8(11), mask))
     found = said(root)
     assert [kind for kind, finding in found.items() if finding.severity != "info"] == ["mask"]
-    assert "has the value 11: classes are 0 to 1, and 255 is left out" in found["mask"].message
-    assert found["mask"].message.count("the line 'ignore 11' in classes.txt leaves it out") == 1
+    assert "has the value 11: classes are 0 to 1, and 255 is ignored" in found["mask"].message
+    assert found["mask"].message.count("add 'ignore 11' to ignore it") == 1
     assert "000.png, 001.png, 002.png and 3 more each has" in found["mask"].message.replace("train/masks/", "")
     (root / "classes.txt").write_text("background\nsquare\nignore 11\n")
     assert {kind: finding.severity for kind, finding in said(root).items()} == {

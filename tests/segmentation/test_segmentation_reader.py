@@ -136,7 +136,7 @@ def test_voc_without_lists_or_with_one(tmp_path: Path) -> None:
 
 
 def test_an_empty_voc_list(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt is empty: write the name of an image on each line, or remove"):
+    with pytest.raises(DataError, match=r"train\.txt is empty: write one image name per line, or remove"):
         read(voc(tmp_path, {"train.txt": "\n", "val.txt": "2\n"}))
 
 
@@ -173,7 +173,7 @@ def test_names_that_begin_like_comments(tmp_path: Path) -> None:
     (root / "classes.txt").write_text("0 sky\n1 #road\n")
     assert [label.name for label in read(root).classes] == ["sky", "#road"]
     (root / "classes.txt").write_text("sky\n#road\ntree\n")
-    assert any("skipped 1 comment of one word: #road" in note.message for note in read(root).notes)
+    assert any("skipped 1 comment of a single word: #road" in note.message for note in read(root).notes)
 
 
 def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
@@ -187,25 +187,25 @@ def test_a_line_may_give_the_color_to_ignore(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sky\n\nroad\n", "line 2: no name of a class"),
+        ("sky\n\nroad\n", "line 2: no class name"),
         ("sky\nsky\n", "names sky twice"),
         ("sky\n", "has 1 line: the background is a class too"),
-        ("sky 0 0 0\nroad\n", "'road' has no color and others have"),
-        ("sky 0 0 0\nroad 0 0 0\n", "gives the color 0 0 0 to two classes"),
-        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is no color"),
-        ("\n".join(map(str, range(300))), "has 300 classes: masks can tell 255 apart"),
-        ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is class 0, since the lines are 0, 1, 2"),
-        ("1 euro\n2 euro\n", "line 1: .* or, where the number belongs to the name, write '0 1 euro'"),
-        ("0 sky\n1 road\n256 ignore\n", "line 3: 256 cannot be left out: the values of masks lie between 0 and 255"),
+        ("sky 0 0 0\nroad\n", "'road' has no color, but others do"),
+        ("sky 0 0 0\nroad 0 0 0\n", "gives the color 0 0 0 to two classes: choose different colors"),
+        ("sky 0 0 0\nroad 0 0 300\n", "line 2: 0 0 300 is not a color"),
+        ("\n".join(map(str, range(300))), "has 300 classes: masks can store at most 255"),
+        ("# sky and road\n1 sky\n2 road\n", "line 2: '1 sky' is class 0, because the lines are classes 0, 1, 2"),
+        ("1 euro\n2 euro\n", "line 1: .* or, if the number is part of the name, write '0 1 euro'"),
+        ("0 sky\n1 road\n256 ignore\n", "line 3: 256 cannot be ignored: mask values lie between 0 and 255"),
         ("sky\nroad\nignore 2 3\n", "line 3: 'ignore' has several values: add one, such as 'ignore 11'"),
-        ("sky 0 0 0\nroad 9 8 7\nignore 2\n", "the classes have colors, so give what is left out a color too"),
-        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a color is three numbers: leave out the fourth"),
-        ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of one word: #road, #tree.* write .*: '1 #road'"),
+        ("sky 0 0 0\nroad 9 8 7\nignore 2\n", "the classes have colors, so ignored pixels need a color too"),
+        ("sky 0 0 0\nroad 9 8 7 255\n", "line 2: 'road 9 8 7 255': a color is three numbers: remove the fourth"),
+        ("sky\n#road\n#tree\n", "1 line: .* skipped 2 comments of a single word: #road, #tree.* write .*: '1 #road'"),
         ("sky\nroad\nignore\n", "line 3: 'ignore' has no value and no color: add one, such as 'ignore 11' or"),
         ("sky 0 0 0\nroad 1 1 1\nignore 2 2 2\nignore 3 3 3", "has the line 'ignore' twice"),
-        ("0 0 0 sky\n1 1 1 road\n", "line 1: the color stands first: write 'road 128 64 128'"),
-        ("sky 0 0 0\n1 #804080 road\n", "line 2: the color stands first"),
-        ("sky\n#804080\n", "line 2: the color stands first"),
+        ("0 0 0 sky\n1 1 1 road\n", "line 1: the color comes first: write 'road 128 64 128'"),
+        ("sky 0 0 0\n1 #804080 road\n", "line 2: the color comes first"),
+        ("sky\n#804080\n", "line 2: the color comes first"),
         ("sky\nroad\n".encode("utf-16"), "looks like UTF-16: save it as UTF-8"),
         ("sky\nroad\n".encode("utf-16-le"), "looks like UTF-16: save it as UTF-8"),
         ("sky\nSpaßbad\n".encode("latin-1"), "line 2: this is not UTF-8 text: save the file as UTF-8"),
@@ -240,10 +240,10 @@ def test_black_and_white_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"are in colors \(0 0 0; 9 0 0\): write .*classes.txt"),
-        (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are no classes"),
-        (np.zeros((2, 2), np.uint8), "have the value 0 alone, so there is nothing to learn: draw a second class"),
-        (np.full((2, 2), 255, np.uint8), "have the value 255 alone, so there is nothing to learn"),
+        (np.array([[[0, 0, 0], [9, 0, 0]]], np.uint8), r"use colors \(0 0 0; 9 0 0\): write .*classes.txt"),
+        (np.array([[0, 700]], np.uint16), "have the values 0, 700, which are not class indices"),
+        (np.zeros((2, 2), np.uint8), "contain only the value 0, so there is nothing to learn: annotate a second class"),
+        (np.full((2, 2), 255, np.uint8), "contain only the value 255, so there is nothing to learn"),
     ],
 )
 def test_values_that_make_no_classes(tmp_path: Path, values: np.ndarray, words: str) -> None:
@@ -254,8 +254,8 @@ def test_values_that_make_no_classes(tmp_path: Path, values: np.ndarray, words: 
 @pytest.mark.parametrize(
     ("suffix", "kind", "words"),
     [
-        (".jpg", np.uint8, r"masks/0\.jpg is a JPEG, which blurs values: save masks as PNG"),
-        (".tif", np.float32, r"no mask .* can be read: masks/0\.tif is of floating-point numbers: store whole ones"),
+        (".jpg", np.uint8, r"masks/0\.jpg is a JPEG, whose compression changes values: save masks as PNG"),
+        (".tif", np.float32, r"no mask .* can be read: masks/0\.tif has floating-point values: store integers"),
     ],
 )
 def test_masks_of_kinds_that_make_no_classes(tmp_path: Path, suffix: str, kind: type, words: str) -> None:
@@ -279,7 +279,7 @@ def test_a_split_alone_has_the_classes_of_its_dataset(squares: Squares) -> None:
 
 def test_two_formats_that_fit(tmp_path: Path) -> None:
     root = voc(write(tmp_path, {("images", "masks"): 10}), {})
-    with pytest.raises(DataError, match="choose between --data-format masks and --data-format voc"):
+    with pytest.raises(DataError, match="`data_format=masks` or `data_format=voc`"):
         read(root)
     assert sizes(mask_reader.read(root, ReadOptions(data_format="voc"))) == {"train": 3, "val": 1}
     assert sizes(mask_reader.read(root, ReadOptions(data_format="masks"))) == {"train": 8, "val": 2}
@@ -297,7 +297,7 @@ def test_layouts_that_cannot_be_read(tmp_path: Path) -> None:
     strangers = write(tmp_path / "strangers", {("images", "masks"): 3})
     for path in (strangers / "masks").iterdir():
         path.rename(path.with_name(f"x{path.name}"))
-    with pytest.raises(DataError, match=r"no image of .* has a mask of its name\. 3 images without a mask"):
+    with pytest.raises(DataError, match=r"no image of .* has a mask of the same name\. 3 images without a mask"):
         read(strangers)
     twice = write(tmp_path / "twice", {("images", "masks"): 2})
     (twice / "masks/000.bmp").write_bytes((twice / "masks/000.png").read_bytes())

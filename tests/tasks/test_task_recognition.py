@@ -100,7 +100,7 @@ def test_projects_with_images_and_masks_of_their_own_are_no_classes(
         masks(place, "masks_machine", [path.with_suffix(".png").name for path in paths] if share_names else ["x.png"])
         masks(place, "aside", [path.with_suffix(".png").name for path in paths] if share_names else [])
     said = refused(tmp_path)
-    assert "masks" in said and "in no layout that is read" in said
+    assert "masks" in said and "in no supported layout" in said
 
 
 def test_folders_inside_classes_stay_classes(tmp_path: Path) -> None:
@@ -163,15 +163,15 @@ def test_text_files_of_yolo_in_groups_are_boxes(tmp_path: Path) -> None:
     assert dataset.task == "detection" and [label.name for label in dataset.classes] == ["cat", "dog"]
     assert tasks.recognize(tmp_path, "detection", "yolo").name == "detection"
     (tmp_path / "classes.txt").unlink()
-    assert "labels beside the images, and no names for them: write" in refused(tmp_path)
+    assert "labels beside the images, but no class names: write" in refused(tmp_path)
 
 
 def test_a_format_is_never_ignored(tmp_path: Path) -> None:
     images(tmp_path, *BOTH)
     assert "no YOLO labels" in refused(tmp_path, data_format="yolo")
     assert "did you mean yolo" in refused(tmp_path, data_format="yollo")
-    assert "is read as folders of classes, which have no other format" in refused(tmp_path, "classification", "yolo")
-    assert "could be read as different tasks" not in refused(tmp_path, data_format="coco")
+    assert "is read as class folders, which have no other format" in refused(tmp_path, "classification", "yolo")
+    assert "could be for several tasks" not in refused(tmp_path, data_format="coco")
 
 
 def test_a_task_is_never_ignored(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_task_is_never_ignored(tmp_path: Path) -> None:
     assert "no boxes in a known format" in refused(tmp_path / "classes", "detection")
     paths = images(tmp_path / "masks", "images")
     masks(tmp_path / "masks", "masks", [f"{path.stem}.png" for path in paths])
-    assert "laid out for segmentation, not for classification" in refused(tmp_path / "masks", "classification")
+    assert "a layout for segmentation, not for classification" in refused(tmp_path / "masks", "classification")
 
 
 def test_two_splits_are_no_classes(tmp_path: Path) -> None:
@@ -214,14 +214,14 @@ def test_what_is_not_read_is_named_with_the_cure(name: str, text: str, said: str
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     found = refused(tmp_path)
-    assert said in found and "which is not read:" in found and "one folder a class" not in found
+    assert said in found and "which is not supported:" in found and "one folder a class" not in found
 
 
 @pytest.mark.parametrize(
     ("record", "said"),
     [
         ({"image_id": 1, "file_name": "0.png", "segments_info": []}, "is COCO panoptic: .*make masks of classes"),
-        ({"id": 1, "image_id": 1, "caption": "a cat"}, "holds captions and no boxes: give the instances"),
+        ({"id": 1, "image_id": 1, "caption": "a cat"}, "has captions, not boxes: use the instances"),
     ],
 )
 def test_files_of_coco_for_another_purpose(record: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -245,4 +245,4 @@ def test_a_format_that_does_not_fit_says_what_lies_there(data_format: str, expec
     assert expected in said and "It has a .json file of the name of nearly every image" in said
     assert "no reader knows" not in said
     if data_format in ("coco", "voc", "csv"):
-        assert "It has annotations of the format via" in refused(tmp_path / "via", data_format=data_format)
+        assert "It has annotations in the format via" in refused(tmp_path / "via", data_format=data_format)

@@ -69,7 +69,7 @@ def test_what_goes_wrong_otherwise_is_not_taken_for_memory(config: TrainConfig) 
 @pytest.mark.parametrize("verb", [train, find_lr])
 def test_on_a_cpu_a_number_is_asked_for(config: TrainConfig, verb: object) -> None:
     automatic = replace(config, scale=replace(config.scale, batch_size=AUTO_BATCH))
-    with pytest.raises(UsageError, match=r"batch_size is auto.* this run is on cpu: give a number"):
+    with pytest.raises(UsageError, match=r"`batch_size` is auto.* this run is on cpu: give a number"):
         verb(automatic)  # type: ignore[operator]
     assert not config.output.exists()
 
@@ -80,5 +80,5 @@ def test_a_gpu_that_is_shared_cannot_be_searched() -> None:
 
 
 def test_sizes_have_no_batch_before_it_is_found() -> None:
-    with pytest.raises(UsageError, match="batch_size is auto"):
+    with pytest.raises(UsageError, match="`batch_size` is auto"):
         resolutions(MultiScaleConfig(image_size=64, batch_size=AUTO_BATCH))

@@ -63,7 +63,7 @@ def test_the_sizes_of_a_recipe_follow_its_base(recipe: str) -> None:
 
 def test_a_rate_below_the_ends_of_its_recipe_is_refused() -> None:
     paper = with_recipe(TrainConfig(data=Path("images")), "paper")
-    with pytest.raises(UsageError, match=r"--lr-start is 0.0002, above the peak of 0.0001"):
+    with pytest.raises(UsageError, match=r"`lr_start` is 0.0002, above the peak of 0.0001"):
         replace(paper.optim, lr=1e-4)
 
 
@@ -101,7 +101,7 @@ def test_folders_may_be_given_as_strings() -> None:
 
 
 def test_an_option_that_is_no_number() -> None:
-    with pytest.raises(UsageError, match="--epochs is '5': it must be a number"):
+    with pytest.raises(UsageError, match="`epochs` is '5': it must be a number"):
         TrainConfig(data=Path(), epochs="5")  # type: ignore[arg-type]
 
 
@@ -128,10 +128,10 @@ def test_broken_toml_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("build", "option"),
     [
-        (lambda: TrainConfig(data=Path(), epochs=0), "--epochs"),
-        (lambda: TrainConfig(data=Path(), resize_ratio=0.5), "--resize-ratio"),
-        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(lr=-1.0)), "--lr"),
-        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(ema_decay=1.0)), "--ema-decay"),
+        (lambda: TrainConfig(data=Path(), epochs=0), "`epochs`"),
+        (lambda: TrainConfig(data=Path(), resize_ratio=0.5), "`resize_ratio`"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(lr=-1.0)), "`lr`"),
+        (lambda: TrainConfig(data=Path(), optim=OptimizerConfig(ema_decay=1.0)), "`ema_decay`"),
     ],
 )
 def test_values_outside_their_range_are_refused(build: object, option: str) -> None:

@@ -49,5 +49,5 @@ def test_tries_the_rates_of_a_run_and_writes_nothing(config: TrainConfig) -> Non
 
 
 def test_a_range_upside_down_is_refused(config: TrainConfig) -> None:
-    with pytest.raises(UsageError, match="--lr-low"):
+    with pytest.raises(UsageError, match="`lr_low`"):
         find_lr(config, LrSearch(lr_low=1.0, lr_high=0.1))

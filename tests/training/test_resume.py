@@ -65,14 +65,14 @@ def test_stopped_inside_an_epoch(task_config: TrainConfig) -> None:
     assert_same_run(resumed.folder, uninterrupted.folder)
 
 
-def test_a_image_that_breaks_before_the_validation_costs_nothing(
+def test_an_image_that_breaks_before_the_validation_costs_nothing(
     config: TrainConfig, uninterrupted: RunResult, tmp_path: Path
 ) -> None:
     data = shutil.copytree(config.data, tmp_path / "data")
     image = next((data / "val" / "up").iterdir())
     content = image.read_bytes()
     run = config.output / "run"
-    with pytest.raises(DataError, match=rf"{image.name}: .*after \d+ steps: .*--resume {run}`.*--skip-broken"):
+    with pytest.raises(DataError, match=rf"{image.name}: .*after step \d+: .*--resume {run}`.*`skip_broken`"):
         train(replace(config, data=data), AtTheEndOf(1, lambda: image.write_bytes(content[:-40])))
     image.write_bytes(content)
     heard = StepsHeard()
@@ -88,7 +88,7 @@ def test_stopped_after_the_last_step_of_an_epoch_and_the_data_moved(
     stop = AtTheEndOf(1, lambda: signal.raise_signal(signal.SIGTERM))
     run = train(replace(config, data=data), stop).folder
     data = data.rename(tmp_path / "moved")
-    with pytest.raises(TrainingError, match=r"dataset is not there any more.*--data"):
+    with pytest.raises(TrainingError, match=r"dataset does not exist any more.*`data`"):
         resume(run)
     assert_same_run(resume(run, Quiet(), data=str(data)).folder, uninterrupted.folder)
     assert from_json((run / "config.json").read_text()).data == data
@@ -156,7 +156,7 @@ def test_more_epochs_follow_the_schedule_of_so_many(uninterrupted: RunResult, tm
         resume(run, epochs=2)
     assert resume(run, heard, epochs=4).finished
     assert {epoch for epoch, _ in heard.steps} == {3}
-    assert any(notice.startswith("4 epochs in all in place of 3: the learning rate") for notice in heard.notices)
+    assert any(notice.startswith("4 epochs in total instead of 3: the learning rate") for notice in heard.notices)
     assert rows(run)[:3] == rows(uninterrupted.folder)
     assert len(rows(run)) == 4
     config = from_json((run / "config.json").read_text())
@@ -168,11 +168,11 @@ def test_what_is_no_run_is_named(uninterrupted: RunResult, tmp_path: Path) -> No
     run = uninterrupted.folder
     for path, message in {
         tmp_path: "is not a run folder: it has no config.json",
-        run / "best.safetensors": f"is a part of a run: give the run's folder, {run}$",
-        run / "checkpoint" / "state.safetensors": f"give the run's folder, {run}$",
-        run.parent: f"holds runs: give one of {run}",
-        run.parent / "rum": f"there is no folder .*rum: did you mean {run}",
-        Path(__file__): "is a file, no run folder: .*--weights",
+        run / "best.safetensors": f"is part of a run: give the run folder, {run}$",
+        run / "checkpoint" / "state.safetensors": f"give the run folder, {run}$",
+        run.parent: f"contains runs: give one of {run}",
+        run.parent / "rum": f"folder .*rum does not exist: did you mean {run}",
+        Path(__file__): "is a file, not a run folder: .*`weights`",
     }.items():
         with pytest.raises(TrainingError, match=message):
             resume(path)
@@ -210,7 +210,7 @@ def test_a_changed_dataset_is_noticed(config: TrainConfig, tmp_path: Path) -> No
     run = train(replace(config, data=copy, epochs=1)).folder
     image = next((copy / "train" / "up").iterdir())
     image.rename(image.with_name("another.png"))
-    with pytest.raises(TrainingError, match="has changed: its training images have other names"):
+    with pytest.raises(TrainingError, match="has changed: its training images have different names"):
         resume(run)
     image.with_name("another.png").unlink()
     with pytest.raises(TrainingError, match="has changed: 23 training images now, 24"):

@@ -54,7 +54,7 @@ def test_a_detector_or_segmenter_asks_for_its_task(config: TrainConfig) -> None:
     for model in ("ssdlite_mobilevit_xxs", "deeplabv3_mobilevit_xxs"):
         with pytest.raises(DataError, match=r"has no boxes|has no folders of images and masks"):
             prepare(replace(config, model=model), Quiet(), Group())
-        with pytest.raises(UsageError, match=r"is for \w+, and the task is classification"):
+        with pytest.raises(UsageError, match=r"is for \w+, but the task is classification"):
             prepare(replace(config, model=model, task="classification"), Quiet(), Group())
 
 
@@ -117,7 +117,7 @@ def test_a_score_that_cannot_be_measured_is_no_best_and_stops_nothing(
     assert folder.last.is_file() and not folder.best.exists()
     assert json.loads((folder.path / "evaluation.json").read_text())["scores"]["map"] is None
     assert "not measured" in folder.report.read_text(encoding="utf-8")
-    assert "score could be measured" in capsys.readouterr().out
+    assert "no epoch has a score" in capsys.readouterr().out
 
 
 def broken_copy(data: Path, target: Path, split: str) -> Path:
@@ -135,7 +135,7 @@ def test_every_image_is_decoded_before_a_run_of_several_epochs_or_from_memory(
     heard = Notices()
     data = broken_copy(config.data, tmp_path / "broken", split)
     broken = replace(config, data=data, epochs=epochs, cache=cache)
-    with pytest.raises(DataError, match=r"1 image cannot be read; .*--skip-broken"):
+    with pytest.raises(DataError, match=r"1 image cannot be read; .*`skip_broken`"):
         train(broken, heard)
     assert not config.output.exists()
     assert heard.ended == 1
@@ -146,7 +146,7 @@ def test_training_on_val_too_takes_its_images_and_says_so(config: TrainConfig) -
     parts = prepare(replace(config, train_on=("train", "val")), heard, Group())
     assert len(parts.dataset.splits["train"]) == 32
     assert len(parts.dataset.splits["val"]) == 8
-    assert any("val is trained on" in notice for notice in heard.notices)
+    assert any("training includes val" in notice for notice in heard.notices)
     with pytest.raises(DataError, match="no split 'exam'"):
         prepare(replace(config, train_on=("exam",)), Quiet(), Group())
 
@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_model(
         config,
         optim=replace(config.optim, lr=1e3, weight_decay=10.0, warmup_steps=1, grad_clip_norm=0.0, ema_decay=0.0),
     )
-    with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*--lr"):
+    with pytest.raises(TrainingError, match=r"not finite.* epoch \d, step \d.*`lr`"):
         train(torrent)
 
 
@@ -198,7 +198,7 @@ def test_a_folder_that_is_no_run_is_left_alone(config: TrainConfig) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(TrainingError, match="is no run folder and is not empty"):
+        with pytest.raises(TrainingError, match="is not a run folder and not empty"):
             train(replace(config, overwrite=overwrite), Quiet())
     assert [path.name for path in kept.parent.iterdir()] == ["thesis.txt"]
 
@@ -252,7 +252,7 @@ def test_two_processes_make_one_run(config: TrainConfig) -> None:
     assert "Warning" not in told
     again = subprocess.run(train_once, timeout=300, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "holds a run already" in again.stderr
+    assert "already contains a run" in again.stderr
     assert "RuntimeError" not in again.stderr, "no process fails by the end of another"
     assert [path.name for path in config.output.iterdir()] == ["run"]
     header, row = (line.split(",") for line in (config.output / "run" / "metrics.csv").read_text().splitlines())

@@ -79,8 +79,8 @@ def test_named_counted_the_same_after_a_stop_and_never_evaluated(allowing: Train
     heard = Notices()
     uninterrupted = train(config, heard)
     assert heard.truncated == [
-        "train/across/0.png is truncated, and trained on all the same: 2 of 200 rows are missing",
-        "train/up/0.png is truncated, and trained on all the same: 1 of 200 rows are missing",
+        "train/across/0.png is truncated, but used for training: 2 of 200 rows are missing",
+        "train/up/0.png is truncated, but used for training: 1 of 200 rows are missing",
     ]
     stopped = train(replace(config, name="stopped"), Notices(stop_at=(0, 1)))
     assert not stopped.finished
@@ -146,7 +146,7 @@ def test_left_out_is_only_what_is_not_allowed(allowing: TrainConfig) -> None:
     heard = Notices()
     parts = prepare(replace(allowing, epochs=1, skip_broken=True), heard, Group())
     assert run._begun(parts, heard).truncated == 2
-    assert any("left out 2 images of 32" in notice for notice in heard.notices)
+    assert any("skipped 2 images of 32" in notice for notice in heard.notices)
     assert [notice.split(" is ")[0] for notice in heard.truncated if "trained on" in notice] == [
         "train/across/0.png",
         "train/up/0.png",

@@ -176,7 +176,7 @@ def test_two_models_in_one_file_are_not_guessed_between(filled: Filled, tmp_path
 def test_what_does_not_fit_below_a_prefix_is_said_of_the_prefix(filled: Filled, tmp_path: Path) -> None:
     part = {key: t for key, t in _prefixed("net.", filled(layout="timm")).items() if "stages.2" not in key}
     save_file(part, tmp_path / "part.safetensors")
-    with pytest.raises(WeightsError, match=r"below the prefix 'net\.' of its keys, taken for .*\n.*missing"):
+    with pytest.raises(WeightsError, match=r"below the prefix 'net\.' of its keys, recognized as .*\n.*missing"):
         checkpoint.open_checkpoint(tmp_path / "part.safetensors")
 
 
@@ -272,8 +272,8 @@ def test_the_attack_of_these_tests_is_a_real_one(tmp_path: Path) -> None:
         (torch.zeros(3), "holds a Tensor, not a state dict"),
         ([torch.zeros(3)], "holds a list, not a state dict"),
         ({}, "holds no state dict"),
-        ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 things beside tensors (epoch)"),
-        ({3: torch.zeros(3)}, "things beside tensors (3)"),
+        ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 entries other than tensors (epoch)"),
+        ({3: torch.zeros(3)}, "entries other than tensors (3)"),
         ({"a": torch.zeros(3)}, "no MobileViT"),
         (nn.Linear(2, 2), "is refused"),
     ],

@@ -114,7 +114,7 @@ def test_flipping_is_said_and_only_then(official: Path, caplog: pytest.LogCaptur
         ("x.safetensors", {"layout": "ours", "channel_order": "gbr"}, "unknown channel order"),
         ("x.onnx", {"layout": "timm"}, r"must end in \.safetensors, \.pt, \.pth"),
         ("x.pt", {"layout": "ours"}, r"call it .*x\.safetensors"),
-        ("mobilevit_xxs.pt", {"layout": "timm"}, "is the file to read from"),
+        ("mobilevit_xxs.pt", {"layout": "timm"}, "is the input file"),
     ],
 )
 def test_misuse_is_told_before_anything_is_read(

@@ -168,11 +168,9 @@ def test_a_classifier_where_the_weights_have_none(filled: Filled, tmp_path: Path
 
 
 def test_weights_of_another_model_or_another_ablation_are_an_error(animals: Path) -> None:
-    with pytest.raises(
-        WeightsError, match=r"are of mobilevit_xxs, not of mobilevit_s.*: --model mobilevit_xxs takes them"
-    ):
+    with pytest.raises(WeightsError, match=r"are for mobilevit_xxs, not for mobilevit_s.*: use `model=mobilevit_xxs`"):
         create("mobilevit_s", weights=animals)
-    with pytest.raises(WeightsError, match="are of mobilevit_xs, not of mobilevit_s"):
+    with pytest.raises(WeightsError, match="are for mobilevit_xs, not for mobilevit_s"):
         create("mobilevit_s", weights="cvnets/mobilevit_xs")
     with pytest.raises(WeightsError, match=r"trained with patch_sizes=\(2, 2, 2\), not \(4, 4, 4\)"):
         create("mobilevit_xxs", weights=animals, patch_sizes=(4, 4, 4))
@@ -208,7 +206,7 @@ def test_names_that_mean_no_weights_by_themselves(name: str) -> None:
 
 
 def test_a_model_without_spec_is_told_apart() -> None:
-    with pytest.raises(UsageError, match="Linear carries no spec"):
+    with pytest.raises(UsageError, match="Linear has no spec"):
         spec_of(nn.Linear(1, 1))
 
 
@@ -248,7 +246,7 @@ def test_other_tasks_start_on_the_backbone_of_a_classifier(
     expected = replace(preprocessing(name, "ours"), channel_order="bgr")
     assert spec_of(model).preprocessing == expected
     assert spec_of(model).classes == labels("xy")
-    assert f"only the backbone of weights '{animals}' is taken: they are of mobilevit_xxs" in caplog.text
+    assert f"only the backbone of weights '{animals}' is used: they are for mobilevit_xxs" in caplog.text
     assert "classifier" not in caplog.text
 
 
@@ -264,7 +262,7 @@ def test_the_packaged_weights_start_a_detector_offline() -> None:
 
 def test_a_backbone_of_another_size_is_an_error_before_anything_is_fetched(animals: Path) -> None:
     for weights in (animals, "timm/mobilevit_xs.cvnets_in1k"):
-        with pytest.raises(WeightsError, match=r"are of mobilevit_xx?s, not of ssdlite_mobilevit_s or another model"):
+        with pytest.raises(WeightsError, match=r"are for mobilevit_xx?s, not for ssdlite_mobilevit_s or another model"):
             create("ssdlite_mobilevit_s", weights=weights)
 
 

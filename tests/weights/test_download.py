@@ -46,14 +46,14 @@ def test_downloaded_once_and_kept(site: Site, entry: Entry) -> None:
 
 def test_the_published_sum_is_checked(site: Site, entry: Entry) -> None:
     assert fetch(replace(entry, sha256=site.sha256)).read_bytes() == CONTENT
-    with pytest.raises(DownloadError, match=r"is not the file that 'test/other' was: its sha256 is .*, expected 00"):
+    with pytest.raises(DownloadError, match=r"is not the expected file of 'test/other': its sha256 is .*, expected 00"):
         fetch(replace(entry, name="test/other", sha256="0" * 64))
 
 
 def test_the_first_downloads_sum_holds_from_then_on(entry: Entry) -> None:
     path = fetch(entry)
     path.write_bytes(CONTENT[:-1] + b"!")
-    with pytest.raises(DownloadError, match=r"is not the file .* Delete it to download it again"):
+    with pytest.raises(DownloadError, match=r"is not the expected file .* Delete it to download it again"):
         fetch(entry)
     path.unlink()
     assert fetch(entry).read_bytes() == CONTENT
@@ -74,7 +74,7 @@ def test_a_connection_that_breaks_goes_on_where_it_was(site: Site, entry: Entry)
 
 def test_a_download_that_was_given_up_goes_on_in_the_next_run(site: Site, entry: Entry) -> None:
     site.break_after = [100_000] * transfer.ATTEMPTS
-    with pytest.raises(DownloadError, match=r"broke 4 times; 400,000 bytes are kept"):
+    with pytest.raises(DownloadError, match=r"was lost 4 times; 400,000 bytes are kept"):
         fetch(entry)
     assert not by_hand(entry).exists()
     assert fetch(entry).read_bytes() == CONTENT
@@ -113,7 +113,7 @@ def test_a_part_that_was_complete_already(site: Site, entry: Entry) -> None:
         ({"status": 404}, "the server answers 404 (Not Found)"),
         ({"status": 503}, "the server answers 503 (Service Unavailable)"),
         ({"announced": 2**40}, "announces 1,099,511,627,776 bytes, more than the limit"),
-        ({"announced": -1}, "does not say how long the file is"),
+        ({"announced": -1}, "does not report the file size"),
     ],
 )
 def test_what_is_wrong_with_the_server_is_said_with_what_to_do(
@@ -143,7 +143,7 @@ def test_a_server_that_says_nothing_is_given_up(entry: Entry, monkeypatch: pytes
 def test_nobody_at_the_address(entry: Entry) -> None:
     with pytest.raises(DownloadError, match="refused") as caught:
         fetch(replace(entry, source=Https(f"http://127.0.0.1:{_free_port()}/model.pt")))
-    assert "--weights none" in str(caught.value)
+    assert "`weights=none`" in str(caught.value)
 
 
 def test_a_file_put_there_by_hand_is_used_and_nobody_asked(site: Site, entry: Entry) -> None:
@@ -211,11 +211,11 @@ def test_files_of_the_hub_are_kept_in_its_cache_checked_and_used_offline(filled:
     done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     changed, _, offline = done.stdout.partition("weights 'timm/mobilevit_s.cvnets_in1k' could not be downloaded: ")
-    assert "is not the file that 'timm/mobilevit_xxs.cvnets_in1k' was" in changed
-    assert "file wanted: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
+    assert "is not the expected file of 'timm/mobilevit_xxs.cvnets_in1k'" in changed
+    assert "file: https://huggingface.co/timm/mobilevit_s.cvnets_in1k/resolve/main/model.safetensors" in offline
     place = tmp_path / "cache" / "timm--mobilevit_s.cvnets_in1k" / "model.safetensors"
-    assert f"to put it there by hand: {place} " in offline
-    assert "--weights none" in offline and "--weights imagenette --model mobilevit_xxs" in offline
+    assert f"to add it by hand: save it as {place} " in offline
+    assert "`weights=none`" in offline and "`weights=imagenette` `model=mobilevit_xxs`" in offline
 
 
 def _free_port() -> int:

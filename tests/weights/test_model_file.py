@@ -97,7 +97,7 @@ def test_a_folder_offers_the_models_in_it(saved: Path) -> None:
 
 
 def test_a_device_is_no_model_file() -> None:
-    with pytest.raises(WeightsError, match="no ordinary file"):
+    with pytest.raises(WeightsError, match="not a regular file"):
         model_file.load(os.devnull)
 
 
@@ -106,7 +106,7 @@ def test_a_device_is_no_model_file() -> None:
     [
         (b"", "empty"),
         (b"just some notes\nof mine\n", "a text file"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "neither a safetensors nor a torch file"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "neither a safetensors file nor a torch file"),
         (struct.pack("<Q", 2**60) + b"{}", "claims a header of 1,152,921,504,606,846,976 bytes"),
         (struct.pack("<Q", 500) + b'{"a": ', "claims a header of 500 bytes"),
         (struct.pack("<Q", 60_000) + b'{"a":' * 12_000, "not JSON"),
@@ -157,7 +157,7 @@ def test_a_torch_file_and_a_file_without_spec_lead_to_convert(filled: Filled, tm
 def test_tensors_of_another_model_are_listed(filled: Filled, tmp_path: Path) -> None:
     path = tmp_path / "wrong.safetensors"
     save_file(filled("mobilevit_xs", num_classes=2), path, model_file.header(SPEC))
-    with pytest.raises(WeightsError, match=r"wrong\.safetensors: taken for mobilevit_xxs .*\n.*misshapen: "):
+    with pytest.raises(WeightsError, match=r"wrong\.safetensors: recognized as mobilevit_xxs .*\n.*misshapen: "):
         model_file.load(path)
 
 

@@ -17,7 +17,7 @@ def test_what_is_expected_is_recognized(architecture: str, layout: Layout, num_c
 
 
 def test_a_detector_of_nothing_is_refused() -> None:
-    with pytest.raises(WeightsError, match=r"taken for ssdlite_mobilevit_xxs .*, 1 class,"):
+    with pytest.raises(WeightsError, match=r"recognized as ssdlite_mobilevit_xxs .*, 1 class,"):
         recognize(expected(Recognized("ours", "ssdlite_mobilevit_xxs", 0)))
 
 
@@ -54,7 +54,7 @@ def test_every_kind_of_difference_is_listed_with_its_count_and_the_nearest_name(
     ],
 )
 def test_something_else_is_said_to_be_so(found: dict[str, tuple[int, ...]], what: str) -> None:
-    with pytest.raises(WeightsError, match="no MobileViT") as caught:
+    with pytest.raises(WeightsError, match="not a MobileViT") as caught:
         recognize(found)
     assert what in str(caught.value)
     assert len(str(caught.value)) < 1000

@@ -1,3 +1,3 @@
-"""The command line. Knows the verbs; what they do stands in the modules that it calls."""
+"""The command line: one module per command, which parses its options and calls the library."""
 
 from mobilevit.cli.entry import main as main

@@ -9,26 +9,25 @@ import tyro
 
 from mobilevit.benchmarking.benchmark import Benchmark, RuntimeTiming, benchmark
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, numbers, parse
+from mobilevit.cli.options import CommandOptions, Model, numbers, parse
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.runtimes import write_ranking
 from mobilevit.text import to_json
 
 
 @dataclass(frozen=True)
-class BenchmarkOptions:
-    """Time a model in PyTorch and in every runtime that it was exported for, in turns."""
+class BenchmarkOptions(CommandOptions):
+    """Measure latency and throughput of a model in PyTorch and in every runtime it was exported for."""
 
-    model: Model  # a model file, or a name of the catalog
-    exported_models: Annotated[  # exported files; without, those beside the model file
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPORTED MODELS")
-    ] = ()
-    threads: str = ""  # numbers of threads, with commas between; none: 1, and as many as there are cores
-    batch_sizes: str = "1,8"  # images at a time for the throughput, with commas between
-    runs: int = 100  # timed passes of each
-    image_size: Annotated[int | None, SIDE] = None  # side of the images; None: that of the files, or the model's own
-    output: Path | None = None  # folder for benchmark.json and the chart
-    json: bool = False  # everything as JSON on standard output
+    model: Model  # model file, or a catalog name
+    # exported models; if none is given, those beside the model file
+    exported_models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPORTED")] = ()
+    threads: str = ""  # numbers of threads, comma-separated; empty: 1 and the number of cores
+    batch_sizes: str = "1,8"  # batch sizes to measure throughput with, comma-separated
+    runs: int = 100  # timed runs of each model
+    image_size: int | None = None  # model input side in pixels; None: that of the exported models, or the model's own
+    output: Path | None = None  # folder for benchmark.json and a chart
+    json: bool = False  # print all results as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.text import Text
 
 from mobilevit.cli import console
-from mobilevit.cli.options import Data, parse
+from mobilevit.cli.flags import with_flags
+from mobilevit.cli.options import CommandOptions, Data, parse
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.report import DataReport
 from mobilevit.files import image_format, write_atomically
@@ -19,14 +20,14 @@ LONGEST_TABLE = 40  # classes that people still read; --json has them all
 
 
 @dataclass(frozen=True)
-class CheckOptions:
-    """Say what is wrong with a dataset before any training. The exit code is 1 where training would not start."""
+class CheckOptions(CommandOptions):
+    """Find the problems of a dataset before training. The exit code is 1 if training could not start."""
 
-    data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
-    task: str | None = None  # None: recognized from the data
+    data: Data  # dataset folder: class folders, images with boxes, or images with masks (docs/data.md)
+    task: str | None = None  # classification, detection or segmentation; None: recognized from the data
     reading: ReadOptions = field(default_factory=ReadOptions)
-    output: Path | None = None  # image to write: samples of every class on one sheet
-    json: bool = False  # everything as JSON on standard output
+    output: Path | None = None  # image file for a contact sheet: samples of every class
+    json: bool = False  # print all results as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -55,14 +56,14 @@ def _show(report: DataReport) -> None:
     rows = report.rows()
     out.print(console.table(rows[:LONGEST_TABLE]))
     if len(rows) > LONGEST_TABLE:
-        out.print(f"... and {len(rows) - LONGEST_TABLE:,} classes more: --json has them all")
+        out.print(f"... and {len(rows) - LONGEST_TABLE:,} more classes; --json lists all of them")
     out.print()
     out.print(console.facts(_facts(report)))
     out.print()
     for finding in report.findings:
-        out.print(Text.assemble((f"{finding.severity}: ", COLORS[finding.severity]), finding.message))
+        out.print(Text.assemble((f"{finding.severity}: ", COLORS[finding.severity]), with_flags(finding.message)))
     if not report.findings:
-        out.print("nothing to complain about")
+        out.print("no problems found")
 
 
 def _facts(report: DataReport) -> dict[str, object]:

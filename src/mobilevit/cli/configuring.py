@@ -1,4 +1,4 @@
-"""The options of a run from a command line: what a recipe says, and above it what the flags say."""
+"""The options of a run from the command line: the recipe's values, overridden by flags."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from mobilevit.cli.options import Data, parse
+from mobilevit.cli.options import CommandOptions, Data, parse
 from mobilevit.loading.multiscale import AUTO_BATCH
 from mobilevit.training.config import TrainConfig, with_recipe
 
@@ -15,10 +15,10 @@ PLAIN = "default"  # the recipe that is nothing but the defaults of the options
 
 
 @dataclass(frozen=True)
-class RunOptions(TrainConfig):
+class RunOptions(CommandOptions, TrainConfig):
     """A TrainConfig as a command line has it."""
 
-    data: Data  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
+    data: Data  # dataset folder: class folders, images with boxes, or images with masks (docs/data.md)
     # other defaults: paper, paper-detection, paper-segmentation, imagenette, bccd, pets, digits, or a TOML file
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = PLAIN
 

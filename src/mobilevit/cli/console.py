@@ -1,6 +1,6 @@
-"""How the commands speak: results on standard output, everything else on standard error.
+"""Output of the commands: results on standard output, everything else on standard error.
 
-Where an output is not a terminal it has no colors, no bars, and lines as long as they need to be.
+Where an output is not a terminal, it has no colors, no progress bars, and lines of any length.
 """
 
 import json
@@ -18,10 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from mobilevit.cli.flags import with_flags
 from mobilevit.reporting.markup import text
 from mobilevit.text import printable, printable_lines, to_json
 
-ENDLESS = 100_000  # columns of an output that nobody looks at in a window
+ENDLESS = 100_000  # columns of an output that is not a terminal
 
 
 @cache
@@ -36,7 +37,7 @@ def results() -> Console:
 
 
 class Printer(Console):
-    """A console on which no name can move the cursor or change a color."""
+    """A console that escapes control sequences in names."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)
@@ -48,7 +49,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON in letters that standard output can spell, else escaped: what a terminal would have, `\\xe9`, is none."""
+    """JSON in the encoding of standard output; what it lacks is escaped as JSON has it, not as a terminal would."""
     text = to_json(value, indent=indent)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -58,7 +59,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 
 def show_log() -> None:
-    """The package's log on standard error, without the warnings of libraries that the documents answer."""
+    """The package's log on standard error, without warnings of libraries that users need not see."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache is no concern of the user's
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes: docs/images.md
     log = logging.getLogger("mobilevit")
@@ -71,16 +72,16 @@ class Lines(logging.Handler):
     """Log records as lines like all others, never folded."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        messages().print(self.format(record))
+        messages().print(with_flags(self.format(record)))
 
 
 def say(line: str) -> None:
-    """One line for people, on standard error; brackets in file names are no markup."""
-    messages().print(printable(line))
+    """Print one line for people on standard error."""
+    messages().print(printable(with_flags(line)))
 
 
 def bar(*columns: ProgressColumn, hidden: bool = False) -> Progress:
-    """A progress bar that leaves nothing behind, and shows nothing where nobody would see it move."""
+    """A progress bar that disappears at its end, and is shown on a terminal only."""
     shown = columns or (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*shown, console=messages(), transient=True, disable=hidden or not messages().is_terminal)
 
@@ -105,6 +106,6 @@ def facts(pairs: Mapping[str, object]) -> Text:
 
 
 def wrote(paths: Iterable[Path]) -> None:
-    """Say which files were written."""
+    """Report the files written."""
     for path in paths:
         say(f"wrote {path}")

@@ -8,21 +8,21 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import parse
+from mobilevit.cli.options import CommandOptions, parse
 from mobilevit.spec import ChannelOrder
 from mobilevit.weights.conversion import convert
 from mobilevit.weights.layouts import Layout
 
 
 @dataclass(frozen=True)
-class ConvertOptions:
-    """Rewrite weights for another package, or for input in another channel order. The layout of IN is recognized."""
+class ConvertOptions(CommandOptions):
+    """Convert weights for another package or another channel order. The layout of IN is recognized."""
 
-    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # a weight file, or a catalog name
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # weight file, or a catalog name
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # file to write
-    layout: Layout = "ours"  # whose names the tensors get
-    channel_order: ChannelOrder | None = None  # of the input, by flipping the stem; None: what the layout expects
-    half: bool = False  # store float16: half the size
+    layout: Layout = "ours"  # naming of the tensors; ours: a model file of this package
+    channel_order: ChannelOrder | None = None  # of the input (the stem is flipped); None: as the layout expects
+    half: bool = False  # store weights as float16, which halves the file
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -8,25 +8,25 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import parse
+from mobilevit.cli.options import CommandOptions, parse
 from mobilevit.datasets.conversion import Converted, DataFormat, convert_data
 from mobilevit.datasets.finding import counted
 from mobilevit.datasets.options import ReadOptions
 
 
 @dataclass(frozen=True)
-class ConvertDataOptions:
-    """Rewrite a dataset of boxes or masks in another format, images and all splits included, in a new folder."""
+class ConvertDataOptions(CommandOptions):
+    """Convert a dataset of boxes or masks to another format, in a new folder with its images and splits."""
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # folder of the dataset
-    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write; it must not exist
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]  # dataset folder
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]  # folder to write, which must not exist
     to: DataFormat  # format of OUT
-    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # of IN; None: recognized
-    task: str | None = None  # what IN is read as, detection or segmentation; None: recognized, COCO's files as boxes
-    instances: str | None = None  # class of the objects that the values of IN's masks are: boxes of them, or one class
-    val_fraction: float = 0.2  # share of the images that becomes val, where IN has no splits
-    split_seed: int = 0  # decides which images those are
-    link: bool = False  # give the images a second name in place of a copy: no room is taken, a change changes both
+    data_format: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None  # format of IN; None: recognized
+    task: str | None = None  # detection or segmentation, if IN could be both; None: recognized, COCO files as detection
+    instances: str | None = None  # class name of the objects in instance masks (each value of IN's masks is one object)
+    val_fraction: float = 0.2  # fraction of the images that becomes val, if IN has no val split
+    split_seed: int = 0  # seed of that split
+    link: bool = False  # hard-link images instead of copying them: takes no space, but a change affects both datasets
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""`mobilevit demo`: the commands that a newcomer will type, run one after the other."""
+"""`mobilevit demo`: the commands of a first project, run one after the other."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mobilevit.cli import console
-from mobilevit.cli.options import INTERRUPTED, parse
+from mobilevit.cli.options import INTERRUPTED, CommandOptions, parse
 from mobilevit.digit_scenes import write_boxes, write_masks
 from mobilevit.digits import write_digits
 from mobilevit.errors import MobileViTError, unknown
@@ -15,7 +15,7 @@ from mobilevit.errors import MobileViTError, unknown
 
 @dataclass(frozen=True)
 class Example:
-    """What the demo of a task consists of."""
+    """The demo of one task."""
 
     write: Callable[[Path], Path]  # the dataset, into a folder
     data: str  # name of that folder
@@ -44,12 +44,12 @@ EXAMPLES = {
 
 
 @dataclass(frozen=True)
-class DemoOptions:
-    """The whole path on handwritten digits: check the data, train a small model, evaluate it, predict, export."""
+class DemoOptions(CommandOptions):
+    """Run the whole workflow on handwritten digits: check the data, train a small model, evaluate, predict, export."""
 
     task: str = "classification"  # classification, detection or segmentation
-    output: Path = Path("runs")  # folder for the digits and the run
-    epochs: int | None = None  # None: as many as the recipe says
+    output: Path = Path("runs")  # folder for the dataset and the run
+    epochs: int | None = None  # training epochs; None: those of the recipe
 
 
 def run(arguments: Sequence[str]) -> int:

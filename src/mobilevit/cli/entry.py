@@ -1,4 +1,4 @@
-"""`mobilevit VERB ...`: find the command, run it, turn what goes wrong into one line and an exit code.
+"""`mobilevit VERB ...`: find the command, run it, turn an error into one line and an exit code.
 
 Imports nothing heavy: `mobilevit --help` answers at once.
 """
@@ -10,34 +10,35 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import dropwhile
 from pathlib import Path
 
 from mobilevit import __version__
+from mobilevit.cli.flags import with_flags
 from mobilevit.errors import MobileViTError, UsageError, is_out_of_memory, unknown
 from mobilevit.text import printable, printable_lines
 
 COMMANDS = {  # verb: module, one line for the table; in the order of a first visit
-    "demo": ("demo", "the whole path on handwritten digits, in a few minutes"),
-    "check": ("check", "what is wrong with a dataset, before any training"),
-    "train": ("train", "train a model on a folder of images, or go on with a run"),
-    "evaluate": ("evaluate", "how good a model is on a dataset"),
-    "predict": ("predict", "what is in images: files, folders, URLs, standard input"),
-    "explain": ("explain", "where a model looks, as an image"),
-    "export": ("export", "files for other runtimes, compared with the model"),
-    "quantize": ("quantize", "a file in 8 bits: choices tried, measured, the best kept"),
-    "benchmark": ("benchmark", "how fast a model is here, in every runtime"),
-    "info": ("info", "a model's stages, shapes, parameters and operations"),
-    "find-lr": ("find_lr", "the learning rate to start from"),
-    "convert": ("convert", "rewrite weights for another package, or for RGB input"),
-    "convert-data": ("convert_data", "rewrite a dataset of boxes as COCO, Pascal VOC or YOLO"),
+    "demo": ("demo", "run the whole workflow on handwritten digits, in a few minutes"),
+    "check": ("check", "find the problems of a dataset before training"),
+    "train": ("train", "train a model on a folder of images, or resume a run"),
+    "evaluate": ("evaluate", "measure the accuracy of a model on a dataset"),
+    "predict": ("predict", "run a model on images and videos: files, folders, URLs, camera, standard input"),
+    "explain": ("explain", "draw where a model looks: Grad-CAM and attention"),
+    "export": ("export", "write a model for other runtimes, and verify its outputs there"),
+    "quantize": ("quantize", "write an 8-bit model: variants measured, the best kept"),
+    "benchmark": ("benchmark", "measure the speed of a model on this machine, in every runtime"),
+    "info": ("info", "show a model's stages, output shapes, parameters and MACs"),
+    "find-lr": ("find_lr", "find a learning rate to start from"),
+    "convert": ("convert", "convert weights for another package, or for RGB input"),
+    "convert-data": ("convert_data", "convert a dataset of boxes or masks to another format"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0: done, 1: failed, 2: misuse, 130: interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments or bool(os.environ.get("MOBILEVIT_DEBUG"))
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = _verb_first(sys.argv[1:] if argv is None else argv)
+    debug = DEBUG in arguments or bool(os.environ.get("MOBILEVIT_DEBUG"))
     _open_what_is_closed()
     _spell_what_the_terminal_lacks()
     try:
@@ -54,11 +55,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        said = _said(error)
-        if debug or said is None:
+        message = _message(error)
+        if debug or message is None:
             raise
-        print(f"error: {printable_lines(said)}", file=sys.stderr)
+        print(f"error: {printable_lines(with_flags(message))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+DEBUG = "--debug"
+
+
+def _verb_first(arguments: Sequence[str]) -> list[str]:
+    """`--debug` is an option of every command, and may stand before its name."""
+    others = list(dropwhile(lambda argument: argument == DEBUG, arguments))
+    before = list(arguments[: len(arguments) - len(others)])
+    return [*others[:1], *before, *others[1:]]
 
 
 def _open_what_is_closed() -> None:
@@ -97,10 +108,10 @@ def _spell_what_the_terminal_lacks() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    verb = arguments[0] if arguments else "--help"
-    if verb in ("-h", "--help", "help"):
+    verb = arguments[0] if arguments else DEBUG
+    if verb in ("-h", "--help", "help", DEBUG):
         _print_help()
-        return 0 if arguments else 2
+        return 2 if verb == DEBUG else 0
     if verb == "--version":
         print(f"mobilevit {__version__}")
         return 0
@@ -113,20 +124,23 @@ def _dispatch(arguments: list[str]) -> int:
     return int(command.run(arguments[1:]))
 
 
-def _said(error: Exception) -> str | None:
-    """One line for the user; None where the mistake is ours, and the traceback is what helps."""
+def _message(error: Exception) -> str | None:
+    """One line for the user; None for a fault of the package, whose traceback is needed."""
     if isinstance(error, MobileViTError):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {printable(error.filename)}" if error.filename else "")
     if is_out_of_memory(error):
-        return "there is too little memory for this: try a smaller --batch-size or --image-size"
+        return "out of memory: use a smaller --batch-size or --image-size"
     return None
 
 
 def _print_help() -> None:
     width = max(map(len, COMMANDS))
-    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT, from a folder of images to a trained model.\n")
+    print("usage: mobilevit COMMAND [OPTIONS]\n\nMobileViT: from a folder of images to a verified model on a phone.\n")
     for verb, (_, line) in COMMANDS.items():
         print(f"  {verb:<{width}}  {line}")
-    print("\n`mobilevit COMMAND --help` explains every option. --debug shows where an error comes from.")
+    print("\nOptions of every command:")
+    print("  -h, --help  show every option of the command")
+    print("  --debug     print the full traceback of an error")
+    print("\n`mobilevit --version` prints the version.")

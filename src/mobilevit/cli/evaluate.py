@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Data, Device, Model, parse
+from mobilevit.cli.options import CommandOptions, Data, Device, Model, parse
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.evaluation import Evaluation, NotStoredError, evaluate
 from mobilevit.files import make_folder
@@ -16,22 +15,22 @@ LONGEST_TABLE = 40  # rows that people still read; --output and --json have them
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """Measure how good a model is on a dataset: scores, one row a class, images per second."""
+class EvaluateOptions(CommandOptions):
+    """Measure the accuracy of a model on a dataset: scores, a table of classes, images per second."""
 
-    model: Model  # a model file, or a name of the catalog
-    data: Data  # folder of the dataset, with the model's classes
-    split: str = "val"  # part of the dataset: train, val, test where there is one, or all
-    device: Device = "auto"  # where to run
-    runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
-    batch_size: int = 64  # images at a time
+    model: Model  # model file, or a catalog name
+    data: Data  # dataset folder with the model's classes
+    split: str = "val"  # split to evaluate: train, val, test, or all
+    device: Device = "auto"  # device to run on; auto: GPU if there is one
+    runtime: str = "torch"  # torch, or a format exported beside the model; auto: fastest in its benchmark
+    batch_size: int = 64  # images per batch
     num_workers: int | None = None  # processes that decode images; None: from the number of cores
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    image_size: int | None = None  # model input side in pixels; None: the model's own
     reading: ReadOptions = field(default_factory=ReadOptions)
-    store_threshold: str | None = None  # detection: f1, precision=0.95, recall=0.9; kept in the model file
-    skip_broken: bool = False  # leave out images that cannot be decoded, and count them
+    store_threshold: str | None = None  # detection: criterion to store one by: f1, precision=0.95, recall=0.9
+    skip_broken: bool = False  # skip and count images that cannot be decoded
     output: Path | None = None  # folder for evaluation.json, the confusion matrix and other plots
-    json: bool = False  # everything as JSON on standard output
+    json: bool = False  # print all results as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         raise
     _tell(evaluation, options)
     if options.store_threshold and (threshold := evaluation.spec.score_threshold):
-        console.say(f"{options.model} tells objects above a score of {threshold.value:g} now: {threshold.reason}")
+        console.say(f"{options.model} now has the score threshold {threshold.value:g}: {threshold.reason}")
         for line in thresholds_beside(Path(options.model), evaluation.spec):
             console.say(line)
     return 0
@@ -87,7 +86,7 @@ def _show(evaluation: Evaluation) -> None:
     for title, rows in evaluation.scores.tables().items():
         out.print(console.table(rows[:LONGEST_TABLE], title=title))
         if len(rows) > LONGEST_TABLE:
-            out.print(f"... and {len(rows) - LONGEST_TABLE:,} more: --json or --output FOLDER has them all")
+            out.print(f"... and {len(rows) - LONGEST_TABLE:,} more rows; --json and --output FOLDER have all of them")
         out.print()
     out.print(console.facts(evaluation.scores.scalars()))
     out.print(f"\n{evaluation.summary}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.cli.options import CommandOptions, Device, Model, parse
 from mobilevit.errors import UsageError
 from mobilevit.explanation.explaining import explain
 from mobilevit.files import image_format, unused
@@ -16,17 +16,17 @@ from mobilevit.images.sources import STANDARD_INPUT
 
 
 @dataclass(frozen=True)
-class ExplainOptions:
-    """Save an image of where a model looks: Grad-CAM of a class, and the attention of one pixel in each block."""
+class ExplainOptions(CommandOptions):
+    """Draw where a model looks: Grad-CAM of a class, and the attention of one pixel in each MobileViT block."""
 
-    model: Model  # a model file, or a name of the catalog
-    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]  # a file
-    pixel: tuple[float, float] | None = None  # x from the left and y from the top, 0-1; None: the warmest of the class
-    class_name: str | None = None  # class to explain, by name or id; None: the predicted one
-    object: int = 1  # detection: which object (of that class), the highest-scoring is 1
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
-    device: Device = "auto"  # where to run
-    output: Path | None = None  # image to write; None: NAME-explained.png, here, numbered where there is one
+    model: Model  # model file, or a catalog name
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]  # image file or URL; -: standard input
+    pixel: tuple[float, float] | None = None  # for attention, x and y in 0-1; None: the Grad-CAM maximum
+    class_name: str | None = None  # name or id of the class to explain; None: the predicted class
+    object: int = 1  # detection: rank of the object to explain, by score (of that class, if given)
+    image_size: int | None = None  # model input side in pixels; None: the model's own
+    device: Device = "auto"  # device to run on; auto: GPU if there is one
+    output: Path | None = None  # image file to write; None: NAME-explained.png in the current folder
 
     @property
     def target(self) -> Path:
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     target = options.target
     image_format(target)  # before the work
     if target.exists() and Path(options.image).exists() and target.samefile(options.image):
-        raise UsageError(f"{target} is the image itself: give another name to write to")
+        raise UsageError(f"--output {target} is the input image: choose another file")
     explanation = explain(
         options.model,
         options.image,

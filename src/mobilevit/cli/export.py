@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, numbers, parse
+from mobilevit.cli.options import CommandOptions, Model, numbers, parse
 from mobilevit.exporting.export import ExportedModel, export
 from mobilevit.exporting.parity import Parity
 from mobilevit.formats.manifest import manifest_path
@@ -15,18 +14,18 @@ from mobilevit.formats.table import Precision
 
 
 @dataclass(frozen=True)
-class ExportOptions:
-    """Write a model for other runtimes, and prove on images that it gives the same answers there."""
+class ExportOptions(CommandOptions):
+    """Export a model for other runtimes, and verify on images that its outputs agree with the original."""
 
-    model: Model  # a model file, or a name of the catalog
-    format: str = "onnx"  # onnx, openvino, executorch, coreml, litert; several with commas between
-    verify: tuple[str, ...] = ()  # images to compare on: files, folders, patterns; without, nothing is compared
-    output: Path | None = None  # folder for the files; None: that of the model file
-    name: str | None = None  # of the files; None: the model's
-    precision: Precision | None = None  # None: fp32, for Core ML fp16
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
-    image_sizes: str = ""  # onnx: other sides that the same file is to take, with commas between; each is compared
-    json: bool = False  # the manifests as a JSON list on standard output
+    model: Model  # model file, or a catalog name
+    format: str = "onnx"  # formats, comma-separated: onnx, openvino, executorch, coreml, litert
+    verify: tuple[str, ...] = ()  # images to compare outputs on: files, folders, patterns; none: not verified
+    output: Path | None = None  # folder for the exported models; None: that of the model file
+    name: str | None = None  # file name without suffix; None: that of the model file
+    precision: Precision | None = None  # precision of the weights; None: fp32, for Core ML fp16
+    image_size: int | None = None  # model input side in pixels; None: the model's own
+    image_sizes: str = ""  # onnx: further input sides that the file accepts, comma-separated; each is verified
+    json: bool = False  # print the manifests as a JSON list on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,29 +39,29 @@ def run(arguments: Sequence[str]) -> int:
         name=options.name,
         precision=options.precision,
         image_size=options.image_size,
-        image_sizes=numbers("sizes-px", options.image_sizes),
+        image_sizes=numbers("image-sizes", options.image_sizes),
     )
     if options.json:
         console.print_json([json.loads(exported.manifest.to_json()) for exported in exported_models], indent=None)
     else:
         console.results().print(console.table([row for exported in exported_models for row in _rows(exported)]))
     for exported in exported_models:
-        if exported.manifest.calls:
-            calls = ", ".join(f"{name} {count} x" for name, count in exported.manifest.calls.items())
+        if exported.manifest.delegate_calls:
+            calls = ", ".join(f"{name} {count} x" for name, count in exported.manifest.delegate_calls.items())
             console.say(f"{exported.path.name} calls {calls}")
     if options.verify and not options.json:
         console.say(PLAIN_RESIZE)
     if not options.verify:
-        console.say("not compared with the model: give images to --verify")
+        console.say("not verified: give images to compare on as --verify")
     elif generated := exported_models[0].parity and exported_models[0].parity.generated:
-        console.say(f"{generated} made-up images were added: too few of yours are in color to show swapped channels")
+        console.say(f"{generated} generated images were added: too few images are in color to reveal swapped channels")
     console.wrote(path for exported in exported_models for path in (exported.path, manifest_path(exported.path)))
     return 0
 
 
 PLAIN_RESIZE = (
-    "plain resize: the same share where the file gets images resized without antialiasing, as phones often do it. "
-    "Where it is lower, such a resize is to blame and not the file: resize with antialiasing where you can"
+    "plain resize: agreement if the app resizes images without antialiasing, as phones often do. Where it is lower, "
+    "the cause is the resizing and not the exported model: resize with antialiasing if possible"
 )
 
 

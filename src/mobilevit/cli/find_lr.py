@@ -17,15 +17,15 @@ from mobilevit.training.lr_finder import LrCurve, LrSearch, find_lr
 
 @dataclass(frozen=True)
 class FindLrOptions(RunOptions):
-    """Train while the learning rate grows, and say at which rate the loss falls fastest. Takes the options of train."""
+    """Find a learning rate: train while it grows, report where the loss falls fastest. Takes the options of train."""
 
-    output: Path = Path("find-lr.png")  # plot of the loss over the rate
+    output: Path = Path("find-lr.png")  # image file for the plot of loss over learning rate
     # No run folder is made, so there is nothing to name, to replace or to stop early.
     name: Annotated[str | None, tyro.conf.Suppress] = None
     overwrite: Annotated[bool, tyro.conf.Suppress] = False
     patience: Annotated[int, tyro.conf.Suppress] = 0
     search: LrSearch = field(default_factory=LrSearch)
-    json: bool = False  # suggestion (or null), rates and losses as JSON on standard output
+    json: bool = False  # print the suggestion (or null), learning rates and losses as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,5 +49,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def _verdict(curve: LrCurve) -> str:
     if curve.suggestion is None:
-        return "the loss never falls clearly, so no rate is suggested: try more --steps or a larger --batch-size"
-    return f"the loss falls fastest at a rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"
+        return "the loss never falls clearly, so nothing is suggested: try more --steps or a larger --batch-size"
+    return f"the loss falls fastest at a learning rate of {curve.suggestion:.2g}: try --lr {curve.suggestion:.2g}"

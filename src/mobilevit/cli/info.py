@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, parse
+from mobilevit.cli.options import CommandOptions, parse
 from mobilevit.datasets.finding import listed
 from mobilevit.inspection import Summary, deit_tiny, info
 from mobilevit.models.table import list_models
@@ -17,14 +17,13 @@ from mobilevit.spec import ModelSpec, Preprocessing
 
 
 @dataclass(frozen=True)
-class InfoOptions:
-    """Show a model's stages, output shapes, parameters and multiply-adds. Without MODEL: every model by name."""
+class InfoOptions(CommandOptions):
+    """Show a model's stages, output shapes, parameters and MACs. Without MODEL: list all models."""
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = (
-        ""  # a name of a model or of weights, or a model file
-    )
-    image_size: Annotated[int | None, SIDE] = None  # side of the square image; None: what the model is made for
-    json: bool = False  # print plain values for machines instead
+    # model name, catalog name of weights, or model file
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = ""
+    image_size: int | None = None  # image side in pixels; None: that of the model
+    json: bool = False  # print plain values as JSON
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _facts(spec: ModelSpec) -> dict[str, str]:
-    """What a file says of itself."""
+    """Facts of a model file."""
     before, origin, threshold = spec.preprocessing, spec.provenance, spec.score_threshold
     facts = {
         "architecture": spec.architecture,

@@ -12,7 +12,7 @@ import tyro
 from PIL.Image import Image
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Device, Model, parse
+from mobilevit.cli.options import CommandOptions, Device, Model, Switch, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.datasets.finding import counted
 from mobilevit.errors import ImageError, UsageError, unknown
@@ -23,26 +23,26 @@ from mobilevit.inference import MOMENT, ImageFailure, Predictor
 from mobilevit.interrupts import StopRequest
 from mobilevit.runtimes import TORCH, faster_beside
 
+SOURCES = 'files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; -: standard input'
+
 
 @dataclass(frozen=True)
-class PredictOptions:
-    """Say what is in images and videos. Broken ones are reported and the rest goes on; the exit code is 1 then."""
+class PredictOptions(CommandOptions):
+    """Run a model on images and videos. Broken ones are reported and skipped; the exit code is then 1."""
 
-    model: Model  # a model file, or a name of the catalog
-    images: Annotated[  # files, folders, quoted patterns ("a/**/*.jpg"), URLs, videos, camera:0; - is standard input
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES")
-    ]
-    top_k: int | None = None  # likeliest classes or objects to tell; None: 5 classes, 100 objects
-    score_threshold: float | None = None  # leave out what is less likely, 0-1; None: the model's own, 0.3 for objects
-    device: Device = "auto"  # where to run
-    runtime: str = "torch"  # torch; onnx, openvino, ... where exported beside the model; auto: fastest in its benchmark
-    batch_size: int = 32  # images at a time
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
-    json: bool = False  # a JSON list on standard output, one entry an image
-    csv: bool = False  # CSV, a line an image; segmentation: a class; detection: an object (no object, no line)
-    output: Path | None = None  # folder to write to what --format names
-    format: str | None = None  # with commas between: image (drawn, videos stay videos), mask, jsonl, csv; None: image
-    every: int = 1  # of a video: only each so-many-th frame
+    model: Model  # model file, or a catalog name
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES", help=SOURCES)]
+    top_k: int | None = None  # maximum number of classes or objects per image; None: 5 classes, 100 objects
+    score_threshold: float | None = None  # minimum score, 0-1; None: the model's own, else 0.3 for objects
+    device: Device = "auto"  # device to run on; auto: GPU if there is one
+    runtime: str = "torch"  # torch, or a format exported beside the model; auto: fastest in its benchmark
+    batch_size: int = 32  # images per batch
+    image_size: int | None = None  # model input side in pixels; None: the model's own
+    json: bool = False  # print a JSON list on standard output, one entry per image
+    csv: bool = False  # print CSV: a line per image, for segmentation per class, for detection per object
+    output: Path | None = None  # folder to write the results to, as --format says
+    format: str | None = None  # comma-separated: image (drawn; videos stay videos), mask, jsonl, csv; None: image
+    every: int = 1  # videos: use every n-th frame only
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -112,7 +112,8 @@ def _total(options: PredictOptions) -> int | None:
 
 def _images_last(arguments: Sequence[str]) -> list[str]:
     """Options first: the parser takes no images after an option that follows the model."""
-    switches = {"-h", "--help", *(f"--{option.name}" for option in fields(PredictOptions) if option.type is bool)}
+    switches = {f"--{option.name}" for option in fields(PredictOptions) if option.type in (bool, Switch)}
+    switches |= {"-h", "--help"}
     options: list[str] = []
     names: list[str] = []
     rest = iter(arguments)
@@ -129,9 +130,9 @@ def _images_last(arguments: Sequence[str]) -> list[str]:
 def _checked(options: PredictOptions) -> list[str]:
     """The formats of --output; UsageError where options do not fit together."""
     if options.json and options.csv:
-        raise UsageError("--json and --csv exclude each other")
+        raise UsageError("--json and --csv cannot be combined: choose one")
     if not options.images:
-        raise UsageError("no images: name files, folders, patterns, URLs or videos, or - for standard input")
+        raise UsageError("no images: give files, folders, patterns, URLs or videos, or - for standard input")
     if options.every < 1:
         raise UsageError(f"--every is {options.every}: it must be 1 or more")
     formats = [name.strip() for name in (options.format or "image").split(",") if name.strip()]
@@ -139,19 +140,19 @@ def _checked(options: PredictOptions) -> list[str]:
         if name not in FORMATS:
             raise unknown("--format", name, FORMATS)
     if options.format is not None and options.output is None:
-        raise UsageError("--format is of what is written to a folder: name the folder as --output")
+        raise UsageError("--format needs a folder to write to: give it as --output")
     return formats
 
 
 def _say_threshold(predictor: Predictor, options: PredictOptions) -> None:
-    """The model's own threshold, where it decides what is told."""
+    """Report the model's own threshold, if it applies."""
     threshold = predictor.spec.score_threshold
     if threshold is not None and options.score_threshold is None:
-        console.say(f"objects above a score of {threshold.value:g}: {threshold.reason}")
+        console.say(f"score threshold {threshold.value:g}: {threshold.reason}")
 
 
 def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str], options: PredictOptions) -> None:
-    """JSON and CSV as they come; a table when all are there."""
+    """JSON and CSV as results arrive, a table at the end."""
     streams = options.json or options.csv
     rows: list[dict[str, str]] = []
     with console.bar(hidden=streams and sys.stdout.isatty()) as bar:
@@ -167,7 +168,7 @@ def _tell(outcomes: Iterable[Outcome], count: int | None, columns: Sequence[str]
 
 
 class Failures:
-    """Tells of each source that could not be read, and counts them."""
+    """Reports and counts sources that cannot be read."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -205,7 +206,7 @@ class Outputs:
 
     def _begin(self, folder: Path, first: Said) -> list[Output]:
         if "mask" in self.formats and first.mask() is None:
-            raise UsageError("--format mask is for segmentation: this model gives no class to a pixel")
+            raise UsageError("--format mask is for segmentation models only")
         make_folder(folder)
         clear_abandoned_files(folder)
         return [FORMATS[name](folder, self.columns) for name in self.formats]
@@ -229,8 +230,7 @@ def _write_json(outcomes: Iterable[Outcome]) -> None:
 
 
 def _write_csv(outcomes: Iterable[Outcome], columns: Sequence[str]) -> None:
-    """A heading and lines, written as they come; an image that could not be read has none, and is told of on standard
-    error."""
+    """A header and rows, written as results arrive, without the images that cannot be read."""
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     for number, outcome in enumerate(outcomes):
         if number == 0:  # not before: the first may show that the options do not fit the model

@@ -1,4 +1,4 @@
-"""What `predict --output FOLDER` writes: a class for each name of `--format`."""
+"""The output formats of `predict --output FOLDER`: one class per name of `--format`."""
 
 import csv
 import os
@@ -22,23 +22,23 @@ Outcome = Said | ImageFailure
 
 
 class Output(Protocol):
-    """Takes results in order, and writes them to a folder. Made with the folder and the columns of all records."""
+    """Writes results to a folder, in order. Created with the folder and the columns of all records."""
 
     def add(self, said: Said, drawn: Image | None) -> None:
-        """`drawn` is the image with the result on it, which "image" alone asks for."""
+        """`drawn` is the image with the result drawn on it, for the format "image" only."""
         ...
 
     def close(self) -> str:
-        """Finish what is begun, also after an interruption; what was written, for people."""
+        """Complete the output, also after an interruption; returns a description of what was written."""
         ...
 
     def discard(self) -> None:
-        """Take away what is begun and cannot be finished."""
+        """Remove incomplete output."""
         ...
 
 
 class Drawings:
-    """Drawn images, each under the name of its source, numbered where that name is taken; a video stays a video."""
+    """Drawn images, named like their sources and numbered if that name exists; a video stays a video."""
 
     def __init__(self, folder: Path, _columns: Sequence[str]) -> None:
         self.folder, self.images, self.videos = folder, 0, 0
@@ -77,7 +77,7 @@ class Drawings:
 
 
 class Masks:
-    """The class of every pixel, as palette PNGs named like the drawn images; of a video one a frame."""
+    """Class maps as palette PNGs, named like the drawn images; for a video, one per frame."""
 
     def __init__(self, folder: Path, _columns: Sequence[str]) -> None:
         self.folder, self.count = folder, 0
@@ -95,7 +95,7 @@ class Masks:
 
 
 class _Lines:
-    """A file of lines that has its name only when it is finished."""
+    """A file of lines that gets its name once it is complete."""
 
     name: str
 
@@ -141,7 +141,7 @@ class Csv(_Lines):
 
 
 def records_of(said: Said) -> list[dict[str, Any]]:
-    """Rows of a CSV file, in which every text is on one line."""
+    """Rows of a CSV file, with every text on one line."""
     return [
         {name: printable(value) if isinstance(value, str) else value for name, value in record.items()}
         for record in said.records()
@@ -157,7 +157,7 @@ FORMATS: dict[str, Callable[[Path, Sequence[str]], Output]] = {
 
 
 def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
-    """Under the name of the source, with the number of a frame, and with another number where that name is taken."""
+    """Named like the source, with the frame number if there is one, and numbered if that name exists."""
     number = f"-{said.frame.index:06}" if isinstance(said, FrameResult) else ""
     encoded = BytesIO()
     image.save(encoded, kind, quality=90)
@@ -166,7 +166,7 @@ def write_image(folder: Path, said: Said, image: Image, kind: str) -> None:
 
 
 def stem(source: str) -> str:
-    """A file name for what was made of `source`: a path, a URL, "<stdin>" or "camera:0"."""
+    """A file name derived from `source`: a path, a URL, "<stdin>" or "camera:0"."""
     name = Path(source.strip("<>").replace(":", "-")).stem or "image"
     return os.fsencode(name)[:LONGEST_STEM].decode("utf-8", "ignore")
 

@@ -4,29 +4,28 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from rich.table import Table
 
 from mobilevit.cli import console
-from mobilevit.cli.options import SIDE, Model, parse
+from mobilevit.cli.options import CommandOptions, Model, parse
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.quantization.quantize import LossError, QuantizeConfig, Quantized, quantize
 from mobilevit.quantization.variants import Variant
 
 
 @dataclass(frozen=True)
-class QuantizeOptions:
-    """Write a model in 8 bits: try several ways, measure score, size and speed of each, keep the best."""
+class QuantizeOptions(CommandOptions):
+    """Write an 8-bit model: measure score, size and speed of several variants, and keep the best."""
 
-    model: Model  # a model file, or a name of the catalog
-    calibrate: Path  # dataset whose training images give the ranges, and choose
-    evaluate: Path  # dataset with images that training has not seen; may be the same one
-    format: str = "onnx"  # onnx, openvino, executorch, litert, coreml
-    output: Path | None = None  # folder for the file; None: that of the model file
-    image_size: Annotated[int | None, SIDE] = None  # side of the model's input; None: the model's own
+    model: Model  # model file, or a catalog name
+    calibrate: Path  # dataset folder; its training images calibrate the variants and choose among them
+    evaluate: Path  # dataset folder with held-out images to measure the result on; may be the same
+    format: str = "onnx"  # format to write: onnx, openvino, executorch, litert, coreml
+    output: Path | None = None  # folder for the model; None: that of the model file
+    image_size: int | None = None  # model input side in pixels; None: the model's own
     config: QuantizeConfig = field(default_factory=QuantizeConfig)
-    json: bool = False  # everything as JSON on standard output
+    json: bool = False  # print all results as JSON on standard output
 
 
 def run(arguments: Sequence[str]) -> int:

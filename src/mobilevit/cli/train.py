@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.configuring import RunOptions, parse_run
-from mobilevit.cli.options import INTERRUPTED, parse
+from mobilevit.cli.options import INTERRUPTED, CommandOptions, parse
 from mobilevit.cli.training_progress import TerminalCallback
 from mobilevit.errors import UsageError
 from mobilevit.training.config import TrainConfig
@@ -22,18 +22,20 @@ from mobilevit.training.run import RunResult, resume, train
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """Train a model on a folder of images and write a run folder. `--resume RUN` goes on with one instead."""
+    """Train a model on a folder of images, and write a run folder. Or resume a stopped run: train --resume RUN."""
 
-    dry_run: bool = False  # take a few steps, say how long an epoch takes and how much memory; write nothing
+    dry_run: bool = False  # run a few steps, report time per epoch and peak memory, write nothing
+    # run folder to resume, in place of DATA; of the other options it takes only --data and --epochs
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
 
 
 @dataclass(frozen=True)
-class ResumeOptions:
-    """Go on with a run that was stopped, exactly as it was configured."""
+class ResumeOptions(CommandOptions):
+    """Resume a stopped run with its stored configuration."""
 
-    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]  # folder of the run
-    data: Path | None = None  # where its dataset lies now; None: where it was
-    epochs: int | None = None  # in all; the learning rate is from here on that of a run of so many; None: as configured
+    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]  # run folder to resume
+    data: Path | None = None  # new location of its dataset; None: unchanged
+    epochs: int | None = None  # new total, to which the learning rate schedule is stretched; None: unchanged
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -52,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _leads() -> bool:
-    """torchrun starts this command once in every process; one of them speaks."""
+    """torchrun starts this command once in every process; only the first one prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -68,19 +70,21 @@ def _try_out(config: TrainConfig, callback: TerminalCallback) -> int:
 
 def _options_to_resume(arguments: Sequence[str]) -> ResumeOptions:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in fields(ResumeOptions):
-        finder.add_argument(f"--{option.name}", nargs="?")
+    finder.add_argument("--debug", action="store_true")
+    for name in ("resume", "data", "epochs"):
+        finder.add_argument(f"--{name}", nargs="?")
     others = finder.parse_known_args(arguments)[1]
     if set(others) - {"-h", "--help"}:
         raise UsageError(
-            f"--resume takes every option but --data and --epochs from RUN/config.json: leave out {' '.join(others)}"
+            "with --resume, only --data and --epochs can be changed; all other options come from RUN/config.json: "
+            f"remove {' '.join(others)}"
         )
     return parse(ResumeOptions, "train", arguments)
 
 
 def _tell(result: RunResult) -> None:
     if not result.finished:
-        console.say(f"stopped; go on with: mobilevit train --resume {shlex.quote(str(result.folder))}")
+        console.say(f"stopped; to resume: mobilevit train --resume {shlex.quote(str(result.folder))}")
         return
     model = "last.safetensors" if result.best_score is None else "best.safetensors"
     console.results().print(console.facts({"model": result.folder / model, "report": result.folder / "report.html"}))

@@ -1,4 +1,4 @@
-"""A training run on a terminal: one bar for the whole run, one line for each epoch that is over."""
+"""A training run on a terminal: one bar for the whole run, one line per finished epoch."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""What is on disk: annotation files of every kind, and the images that they speak of. Knows no task."""
+"""Datasets on disk: annotation files of every format, and the images they refer to. Knows no task."""

@@ -1,4 +1,4 @@
-"""What annotation files state, before it meets the images: the shape that every format is read into."""
+"""The common structure into which every annotation format is read, before the images are looked up."""
 
 import os
 import re
@@ -60,13 +60,13 @@ UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # 
 def checked_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
     """Class names as they are; DataError where there is none, one is empty, or two are the same."""
     if not names:
-        raise DataError(f"{where} names no class: write the names of the classes there")
+        raise DataError(f"{where} has no class names: list them there")
     for index, name in enumerate(names):
         if not name:
-            raise DataError(f"{where}: class {index} has an empty name: write one")
+            raise DataError(f"{where}: class {index} has an empty name: give it a name")
     twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
-        raise DataError(f"{where} names the class '{quoted(twice)}' twice: join the two, or rename one")
+        raise DataError(f"{where} names the class '{quoted(twice)}' twice: merge the two, or rename one")
     return tuple(names)
 
 
@@ -82,7 +82,7 @@ def joined_inside(root: Path, base: Path, stated: str, where: str) -> Path | Non
     """As `path_inside`; None where it leads out."""
     stated = stated.replace("\\", "/")  # as Windows writes it
     if "\0" in stated or not stated.strip():
-        raise DataError(f"{where}: '{quoted(stated)}' is no path")
+        raise DataError(f"{where}: '{quoted(stated)}' is not a path")
     path = os.path.normpath(os.path.join(base, stated))  # noqa: PTH118 (pathlib takes ten times as long)
     if path.startswith(os.path.join(os.path.normpath(root), "")):  # noqa: PTH118
         return Path(path)
@@ -91,7 +91,7 @@ def joined_inside(root: Path, base: Path, stated: str, where: str) -> Path | Non
 
 
 def leads_out(root: Path, stated: str, where: str) -> DataError:
-    return DataError(f"{where}: the path '{quoted(stated)}' leads out of {root}: write paths inside the dataset")
+    return DataError(f"{where}: the path '{quoted(stated)}' points outside {root}: use paths inside the dataset")
 
 
 def written(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Reads detection data: finds out the format, the splits and the images. docs/data.md tells users the rules."""
+"""Reads detection datasets: recognizes the format, the splits and the images, by the rules of docs/data.md."""
 
 import os
 from collections import Counter
@@ -85,7 +85,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     found = {split: box_repair.meet(annotations, stated.notes) for split, annotations in stated.splits.items()}
     for split, samples in found.items():
         if not samples:
-            raise DataError(f"{root} has no image of the {split} split{_first_missing(listing, stated.splits[split])}")
+            raise DataError(f"{root} has no images in the {split} split{_first_missing(listing, stated.splits[split])}")
     splits, notes = _splits(root, found, options)
     return Dataset(
         root, TASK, labels(stated.classes), splits, (*stated.notes.findings(root), *notes), tuple(stated.files)
@@ -100,10 +100,10 @@ def _stated(listing: Listing, name: str | None) -> Statements:
     try:
         if known.is_sure:
             return known.read(listing)  # which knows best what is missing
-        raise DataError(f"{listing.root} has no annotations of the format {name}: expected {known.layout}")
+        raise DataError(f"{listing.root} has no annotations in the format {name}: expected {known.layout}")
     except DataError as error:
         others = [other for other, its in FORMATS.items() if other != name and its.fits(listing)]
-        said = f"annotations of the format {listed(others)}" if others else companions.lying(listing)
+        said = f"annotations in the format {listed(others)}" if others else companions.lying(listing)
         raise DataError(f"{error}. It has {said}" if said else str(error)) from None
 
 
@@ -111,7 +111,7 @@ def format_of(listing: Listing, name: str | None) -> str:
     """The format by its name, or the one that fits; DataError where none does, or several."""
     if name is not None:
         if name not in FORMATS:
-            raise unknown("--data-format", name, FORMATS)
+            raise unknown("`data_format`", name, FORMATS)
         return name
     sure, others = (
         [name for name, known in FORMATS.items() if known.is_sure == is_sure and known.fits(listing)]
@@ -119,10 +119,10 @@ def format_of(listing: Listing, name: str | None) -> str:
     )
     fitting = sure or others
     if not fitting:
-        raise DataError(f"{listing.root} has no boxes in a known format. Formats are {LAYOUTS}")
+        raise DataError(f"{listing.root} has no boxes in a known format. Known formats: {LAYOUTS}")
     if len(fitting) > 1:
-        choice = " and ".join(f"--data-format {name}" for name in fitting)
-        raise DataError(f"{listing.root} could be read in different formats: choose between {choice}")
+        choice = " or ".join(f"`data_format={name}`" for name in fitting)
+        raise DataError(f"{listing.root} matches several formats: choose one with {choice}")
     return fitting[0]
 
 
@@ -135,11 +135,11 @@ def _refuse_twice(root: Path, split: str, annotations: Sequence[Annotation]) -> 
 def _first_missing(listing: Listing, annotations: Sequence[Annotation]) -> str:
     """Where images were looked for, and what lies there in their place."""
     if not annotations:
-        return ": add some, or remove what names that split"
+        return ": add some, or remove the entry of that split"
     named = {os.fspath(annotation.image) for annotation in annotations}
     others = [path for path in listing.images if path not in named]
     instead = f"; {counted(len(others), 'image')} of other names are below it, {others[0]} first" if others else ""
-    return f": none of {counted(len(annotations), 'image')} is there, {annotations[0].image} first{instead}"
+    return f": none of {counted(len(annotations), 'image')} exists, starting with {annotations[0].image}{instead}"
 
 
 Splits = dict[str, tuple[Sample, ...]]
@@ -154,7 +154,7 @@ def _splits(root: Path, found: Mapping[str, tuple[Sample, ...]], options: ReadOp
         return {split: found[split] for split in SPLIT_NAMES if split in found}, []
     if "test" not in found:
         return _apart(root, found["train"], found, options)
-    message = "no val split: test stands in for it, so a score that chose the best epoch is too good"
+    message = "no val split: validating on test, whose score is then too optimistic, since it selects the best epoch"
     return {"train": found["train"], "val": found["test"]}, [Finding("info", "split", message)]
 
 
@@ -166,8 +166,8 @@ def _apart(
     parts = split_by_seed({"": list(by_path)}, root, fraction=options.val_fraction, seed=options.split_seed)
     train, val = (tuple(by_path[path] for path in part[""]) for part in parts)
     if not val:
-        raise DataError(f"{root} has one image: none can be spared for val; add images")
-    message = f"no val split: it is {counted(len(val), 'image')}, set apart by names and seed"
+        raise DataError(f"{root} has only one image, so none is left for validation: add images")
+    message = f"no val split: validating on {counted(len(val), 'image')}, held out by name and seed"
     tests = {"test": found["test"]} if "test" in found else {}
     return {"train": train, "val": val, **tests}, [Finding("info", "split", message)]
 
@@ -177,4 +177,4 @@ def _held_out(found: Mapping[str, tuple[Sample, ...]]) -> tuple[Splits, list[Fin
     splits = {"train": (), "val": found.get("val", found.get("test", ()))}
     if "val" in found and "test" in found:
         splits["test"] = found["test"]
-    return splits, [Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")]
+    return splits, [Finding("error", "no-train", "no training images: the dataset can only be used for evaluation")]

@@ -1,4 +1,4 @@
-"""What is stated meets the images: boxes in pixels of the upright image, without those that are none."""
+"""Annotated boxes to boxes in pixels of the upright image; invalid ones are dropped and counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

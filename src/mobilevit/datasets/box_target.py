@@ -1,4 +1,4 @@
-"""What is known about the objects in one image: boxes, their classes, and which of them count."""
+"""The detection target of one image: boxes, their classes, and which of them count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The layout of CamVid: `train/` beside `trainannot/`, and others that tell masks by the ending of a folder's name.
+"""The layout of CamVid: `train/` beside `trainannot/`, and other layouts with a suffix for mask folders.
 
 `train_images/` and `train_masks/`, `train/` and `train_labels/` are such; CVAT's export has `default/` and
 `defaultannot/`.

@@ -1,4 +1,4 @@
-"""How often each class occurs, and the weights that make up for it. What is counted is the task's business."""
+"""Class frequencies and class weights. What is counted depends on the task."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -49,7 +49,10 @@ def class_weights(counts: Sequence[int], classes: Sequence[ClassLabel]) -> list[
     keeps its meaning. DataError where a class does not occur.
     """
     if 0 in counts:
-        raise DataError(f"the class '{classes[counts.index(0)].id}' does not occur in training: it has no weight")
+        raise DataError(
+            f"class '{classes[counts.index(0)].id}' has no training samples, so no weight: add some, or use "
+            "`class_weights=False`"
+        )
     return [sum(counts) / (len(counts) * count) for count in counts]
 
 

@@ -1,4 +1,4 @@
-"""Files that name the classes of masks and say how masks store them: `classes.txt`, and those of labeling tools.
+"""Files with the classes of masks and their values or colors: `classes.txt`, and those of labeling tools.
 
 A kind of file is a row of FILES. Knows nothing of masks themselves.
 """
@@ -51,13 +51,13 @@ def _check(path: Path, named: NamedClasses, note: str) -> None:
     """DataError where the classes are too few or many, or not told apart; `note` may say why they are too few."""
     names, colors = named.names, [*named.colors, *([named.ignored_color] if named.ignored_color else ())]
     if len(names) > MAX_CLASSES:
-        raise DataError(f"{path} has {len(names)} classes: masks can tell {MAX_CLASSES} apart")
+        raise DataError(f"{path} has {len(names)} classes: masks can store at most {MAX_CLASSES}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{path} names {listed(twice)} twice: a class has one line")
+        raise DataError(f"{path} names {listed(twice)} twice: give each class one line")
     same = sorted({color for color in colors if colors.count(color) > 1})
     if same:
-        raise DataError(f"{path} gives the color {_spelt(same[0])} to two classes")
+        raise DataError(f"{path} gives the color {_spelt(same[0])} to two classes: choose different colors")
     if len(names) < 2:
         few = f"{path} has {counted(len(names), 'line')}: the background is a class too, usually the first"
         raise DataError(f"{few}. {note}" if note else few)
@@ -73,9 +73,7 @@ def _labelme(path: Path) -> NamedClasses:
     names = [line.strip() for _, line in lines]
     for (number, _), name in zip(lines, names, strict=True):
         if not name:
-            raise DataError(
-                f"{path}, line {number}: no name of a class: the lines are the values 0, 1, 2, ... in order"
-            )
+            raise DataError(f"{path}, line {number}: no class name: the lines name the values 0, 1, 2, ... in order")
     if names and names[0] == LABELME_IGNORE:
         names = names[1:]
     return NamedClasses(tuple(names), tuple(range(len(names))))
@@ -129,7 +127,7 @@ def _table(path: Path) -> NamedClasses:
         cells = [row[at] if at < len(row) else "" for at in (*name, *numbers)]
         if not cells[0] or cells[0] in named or not all(map(PART.fullmatch, cells[1:])):
             said = ", ".join(row)[:80]
-            raise DataError(f"{path}, line {number}: '{said}': a name of its own and whole numbers are expected")
+            raise DataError(f"{path}, line {number}: '{said}': a unique name and whole numbers are expected")
         named[cells[0]] = color_of(cells[1:], f"{path}, line {number}") if color else (int(cells[1]),)
     if color:
         return NamedClasses(
@@ -156,7 +154,7 @@ def _cells(path: Path, lines: Sequence[str]) -> Iterator[list[str]]:
         for row in csv.reader(lines, strict=True):
             yield [cell.strip() for cell in row]
     except csv.Error as error:
-        raise DataError(f"{path} is no table with commas ({words_of(error)}): export it again") from error
+        raise DataError(f"{path} is not a CSV table ({words_of(error)}): export it again") from error
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which folder of a dataset is which split, by name alone."""
+"""The split of each folder of a dataset, by its name."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,11 +61,11 @@ def _check_splits(root: Path, splits: Mapping[str, Path], others: Sequence[Path]
     if splits and "train" not in splits:
         held_out = list(splits.values())
         raise DataError(
-            f"{root} has {names(held_out)} and no train folder beside it: add train/<class>/; "
-            f"or, to evaluate alone, give {held_out[0]} with --split all"
+            f"{root} has {names(held_out)}, but no train folder: add train/<class>/; "
+            f"or, for evaluation only, give {held_out[0]} with `split=all`"
         )
     if len(splits) == 1 and others:
         raise DataError(
-            f"{root} has train, no val, and beside it {names(others)}: "
-            "name the validation images val or test, or move the others away to have val split from train"
+            f"{root} has train and {names(others)}, but no val: "
+            "rename the folder of validation images to val or test, or move the others away to split val from train"
         )

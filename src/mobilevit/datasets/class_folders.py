@@ -47,8 +47,8 @@ def read(root: Path, options: ReadOptions) -> Dataset:
     root = folders.require_folder(root)
     if options.data_format is not None:
         raise UsageError(
-            f"--data-format is '{options.data_format}', and {root} is read as folders of classes, which have no other "
-            "format: leave it out, or say which --task the data is for"
+            f"`data_format` is '{options.data_format}', but {root} is read as class folders, which have no other "
+            "format: leave it out, or set `task`"
         )
     found = class_folder_layout.split_folders(root)
     train = _read_training(found.get("train", root))
@@ -66,7 +66,7 @@ def read(root: Path, options: ReadOptions) -> Dataset:
 def _passed_over(root: Path) -> Iterator[Finding]:
     """Says that annotations beside the images are not read; whoever looks for the task stops there unless told to."""
     if found := companions.annotations(Listing(root)):
-        yield Finding("warning", "annotations", f"the folders are taken for classes, and {found} is not read")
+        yield Finding("warning", "annotations", f"the folders are read as classes, and {found} is ignored")
 
 
 def name_classes(ids: Sequence[str]) -> tuple[ClassLabel, ...]:
@@ -82,13 +82,13 @@ def _read_training(folder: Path) -> Images:
     images = _read_classes(folder)
     empty = [inner for inner in folders.sub_folders(folder) if not images[_identity(inner)]]
     if empty:
-        whose = "none of the class folders" if len(empty) == len(images) else "not every class folder"
+        what = "none of the class folders has" if len(empty) == len(images) else "some class folders have no"
         raise DataError(
-            f"{whose} in {folder} has images; empty: {class_folder_layout.names(empty)}{_other_kinds(empty)}. "
-            "Fill or remove them"
+            f"{folder}: {what} images: {class_folder_layout.names(empty)}{_other_kinds(empty)}. Add images to them, or "
+            "remove them"
         )
     if len(images) == 1:
-        raise DataError(f"{folder} has one class, '{next(iter(images))}': telling classes apart needs two or more")
+        raise DataError(f"{folder} has one class, '{next(iter(images))}': classification needs at least two")
     return images
 
 
@@ -98,11 +98,11 @@ def _read_held_out(split: str, folder: Path, train: Images) -> Images:
     strange = sorted(images.keys() - train.keys())
     if strange:
         raise DataError(
-            f"{split} has classes that train does not have: {listed([_with_nearest(name, train) for name in strange])}"
-            f"; train has and {split} does not: {listed(sorted(train.keys() - images.keys())) or 'none'}"
+            f"{split} has classes missing from train: {listed([_with_nearest(name, train) for name in strange])}"
+            f"; classes missing from {split}: {listed(sorted(train.keys() - images.keys())) or 'none'}"
         )
     if not any(images.values()):
-        raise DataError(f"{folder} holds no image: fill it, or remove it to have val split from train")
+        raise DataError(f"{folder} has no images: add some, or remove it to split val from train")
     return images
 
 
@@ -110,7 +110,7 @@ def _split(train: Images, folder: Path, options: ReadOptions) -> tuple[Images, I
     """Training and val images out of those in `folder`."""
     train, val = split_by_seed(train, folder, fraction=options.val_fraction, seed=options.split_seed)
     if not any(val.values()):
-        raise DataError(f"every class in {folder} has one image: none can be spared for val; add images")
+        raise DataError(f"every class in {folder} has only one image, so none is left for validation: add images")
     return train, val
 
 
@@ -123,11 +123,9 @@ def _read_classes(folder: Path) -> Images:
     for inner in class_folders:
         identity = _identity(inner)
         if identity in images:
-            raise DataError(
-                f"{folder} has two folders that read '{identity}' (spelled in two Unicode forms): join them"
-            )
+            raise DataError(f"{folder} has two folders named '{identity}' (in two Unicode forms): merge them")
         if len({class_folder_layout.split_of(below) for below in folders.sub_folders(inner)} - {None}) > 1:
-            raise DataError(f"{folder} holds whole datasets, no class folders: give one of them, such as {inner}")
+            raise DataError(f"{folder} contains several datasets, not class folders: give one of them, such as {inner}")
         images[identity] = folders.images_below(inner)
     return images
 
@@ -138,18 +136,18 @@ def _no_class_folders(folder: Path) -> str:
         found := companions.list_of_images(Listing(folder.parent if class_folder_layout.split_of(folder) else folder))
     ):
         return (
-            f"{folder} has no class folders, but {found}, which no reader knows. If it has boxes or "
+            f"{folder} has no class folders, but {found}, which is not supported. If it has boxes or "
             "outlines, export them as COCO, Pascal VOC or YOLO; if it has one class for each image, move the images "
             f"into {folder}/<class>/*.jpg"
         )
     if count and folder.name.casefold() in class_folder_layout.OTHER_TASKS:
         return (
-            f"{folder} has images and no class folders: if they have annotations or masks beside them, give the whole "
+            f"{folder} has images, but no class folders: if they have annotations or masks beside them, give the whole "
             f"dataset, {folder.parent}; if not, move them into {folder}/<class>/*.jpg"
         )
     if count:
         lie = f"{counted(count, 'image')} directly in it"
-        return f"{folder} has no class folders, but {lie}: move them into one folder a class, {folder}/<class>/*.jpg"
+        return f"{folder} has no class folders, but {lie}: move them into one folder per class, {folder}/<class>/*.jpg"
     return f"{folder} has no class folders and no images: expected {folder}/<class>/*.jpg"
 
 
@@ -165,7 +163,7 @@ def _samples(images: Images, ids: Sequence[str]) -> tuple[Sample, ...]:
 def _other_kinds(found: Sequence[Path]) -> str:
     """What lies there instead of images, by suffix: " (3 files of other kinds: .heic)"."""
     suffixes = [path.suffix.lower() or "no suffix" for folder in found for path in folders.files_below(folder)]
-    return f" ({counted(len(suffixes), 'file')} of other kinds: {listed(sorted(set(suffixes)))})" if suffixes else ""
+    return f" ({counted(len(suffixes), 'file')} of other types: {listed(sorted(set(suffixes)))})" if suffixes else ""
 
 
 def _with_nearest(name: str, known: Iterable[str]) -> str:

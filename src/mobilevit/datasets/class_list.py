@@ -1,4 +1,4 @@
-"""What the classes are called and how masks say them: from a file that names them, or from the masks themselves."""
+"""The classes of masks and their values or colors, from a file or from the masks themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -54,12 +54,12 @@ def _ignored_color(path: Path, listing: NamedClasses) -> Color | None:
     in_gray = all(red == green == blue for red, green, blue in listing.colors)
     if not in_gray or len(values) > 1 or listing.ignored_color is not None:
         raise DataError(
-            f"{path}: the classes have colors, so give what is left out a color too: 'ignore 224 224 192' "
+            f"{path}: the classes have colors, so ignored pixels need a color too: 'ignore 224 224 192' "
             f"in place of 'ignore {values[0]}'"
         )
     gray = (values[0],) * 3
     if gray in listing.colors:
-        raise DataError(f"{path}: the value {values[0]} is left out, and the color of a class")
+        raise DataError(f"{path}: the value {values[0]} is ignored, but also the color of a class")
     return gray
 
 
@@ -80,14 +80,14 @@ def of_voc(root: Path, masks: Sequence[Path]) -> ClassList:
     if not present - {0} or max(present) >= len(classes):
         return from_masks(root, masks)
     if unread := class_files.unread(root):
-        note = f"{unread.name} is not read: if it names the classes of the masks, write {FILE}, that of value 0 first"
+        note = f"{unread.name} is ignored: if it has the class names of the masks, list them in {FILE}, value 0 first"
         found = from_masks(root, masks)
         return replace(found, notes=(_note(note, "warning"), *found.notes))
     severity: Severity = "info" if len(present) > len(classes) / 2 else "warning"
     names = listed([classes[value].name for value in sorted(present)])
     note = (
-        f"no file names the classes: those of Pascal VOC are taken ({names}). If they are others, name them in "
-        f"{FILE}, one a line"
+        f"no file with class names: using those of Pascal VOC ({names}). If yours differ, list them in {FILE}, "
+        "one per line"
     )
     coding = Coding(tuple(range(len(classes))), colors, PALETTE[IGNORED])
     return ClassList(classes, coding, (_note(note, severity), *instance_masks.findings(looked.values)))
@@ -137,7 +137,7 @@ def values_of(path: Path) -> tuple[set[Color], set[int]] | Broken:
 def _in_colors(root: Path, looked: _Looked) -> str:
     lines = listed([" ".join(map(str, color)) for color in looked.colors], 8, between="; ")
     return (
-        f"the masks of {root} are in colors ({lines}): write {root / FILE}, one class a line with its color, "
+        f"the masks of {root} use colors ({lines}): write {root / FILE}, one class per line with its color, "
         f"such as 'background {' '.join(map(str, looked.colors[0]))}'"
     )
 
@@ -146,23 +146,23 @@ def _by_number(root: Path, looked: _Looked) -> ClassList:
     values = looked.every_value
     if values == [0, IGNORED]:
         black_and_white = Coding((0, 1), ((0, 0, 0), (255, 255, 255)))
-        note = f"the masks are black and white, and no {FILE} names classes: white is taken for the foreground"
+        note = f"the masks are black and white, and there is no {FILE}: using white as the foreground"
         return ClassList(labels(["background", "foreground"]), black_and_white, (_note(note),))
     if values in ([0], [IGNORED]):
         raise DataError(
-            f"the masks of {root} have the value {values[0]} alone, so there is nothing to learn: draw a second class. "
-            f"Where others are rare, name all in {root / FILE}, one a line"
+            f"the masks of {root} contain only the value {values[0]}, so there is nothing to learn: annotate a "
+            f"second class. If others are rare, list all in {root / FILE}, one per line"
         )
     known, of_instances = [value for value in values if value != IGNORED], instance_masks.findings(looked.values)
     if known[-1] >= MAX_CLASSES or known[0] < 0:
         hint = f". {of_instances[0].message}" if of_instances else ""
         raise DataError(
-            f"the masks of {root} have the values {listed(values)}, which are no classes: expected 0 to "
-            f"{MAX_CLASSES - 1}, and 255 for pixels to leave out. Say what they mean in {root / FILE}{hint}"
+            f"the masks of {root} have the values {listed(values)}, which are not class indices: expected 0 "
+            f"to {MAX_CLASSES - 1}, and 255 for ignored pixels. Define them in {root / FILE}{hint}"
         )
     classes = labels(f"class_{value}" for value in range(known[-1] + 1))
     found = listed(values)
-    note = f"no {FILE}: the values{looked.share} ({found}) make {len(classes)} classes; name them there, one a line"
+    note = f"no {FILE}: the values{looked.share} ({found}) make {len(classes)} classes; name them there, one per line"
     return ClassList(classes, Coding(tuple(range(len(classes)))), (_note(note), *of_instances))
 
 

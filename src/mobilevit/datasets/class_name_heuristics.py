@@ -1,4 +1,4 @@
-"""What the names of classes alone let one guess, whatever task they serve."""
+"""Findings from class names alone, for any task."""
 
 import re
 from collections import defaultdict
@@ -22,7 +22,9 @@ def _similar_names(classes: Sequence[ClassLabel]) -> Iterator[Finding]:
         if len(names) > 1:
             spelled = " and ".join(f"'{name}'" for name in names)
             yield Finding(
-                "warning", "similar-names", f"the classes {spelled} differ in case or spaces alone: join them?"
+                "warning",
+                "similar-names",
+                f"the classes {spelled} differ only in case or spaces: merge them if they are the same",
             )
 
 
@@ -32,5 +34,5 @@ def _mirror(classes: Sequence[ClassLabel]) -> Iterator[Finding]:
     characters = all(len(label.name) == 1 for label in classes)
     if characters or (any("left" in word for word in words) and any("right" in word for word in words)):
         what = "single characters" if characters else "left and right"
-        message = f"the classes are called {what}: where a mirror changes their meaning, train with --no-flip"
+        message = f"the class names are {what}: if mirroring changes their meaning, train with `flip=False`"
         yield Finding("info", "mirror", message)

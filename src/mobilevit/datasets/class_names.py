@@ -1,4 +1,4 @@
-"""The names of classes from a plain file, one a line: `classes.txt` of YOLO and VOC, `obj.names` of Darknet."""
+"""Class names from a text file, one per line: `classes.txt` of YOLO and VOC, `obj.names` of Darknet."""
 
 import re
 from collections.abc import Collection
@@ -25,6 +25,6 @@ def from_file(path: Path, occurring: Collection[str] = ()) -> list[str]:
     ]
     for where, line in rows:
         if not class_name(line):
-            raise DataError(f"{where}: no name of a class: the lines are the classes 0, 1, 2, ... in order")
+            raise DataError(f"{where}: no class name: the lines name the classes 0, 1, 2, ... in order")
     names = [class_name(line) for _, line in rows]
     return names if any(name in occurring for name in names) else without_numbers(names, [where for where, _ in rows])

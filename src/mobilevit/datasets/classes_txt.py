@@ -1,4 +1,4 @@
-"""`classes.txt`: our own way of naming the classes of masks, with the values or colors that masks have for them."""
+"""`classes.txt`, this package's list of mask classes, with their values or colors."""
 
 import re
 from collections.abc import Sequence
@@ -71,12 +71,12 @@ def _parsed(path: Path, number: int, line: str) -> _ClassRow:
     spaced = line.translate(SEPARATORS)
     texts = spaced.split()
     if not texts:
-        raise DataError(f"{where}: no name of a class: the lines are the values 0, 1, 2, ... in order")
+        raise DataError(f"{where}: no class name: the lines name the values 0, 1, 2, ... in order")
     if _color_stands_first(texts):
-        raise DataError(f"{where}: the color stands first: write 'road 128 64 128', the name before it")
+        raise DataError(f"{where}: the color comes first: write 'road 128 64 128', with the name before the color")
     taken = _length_ofcolor_of(texts)
     if taken == 3 and len(texts) > 4 and _has_alpha(texts):
-        hint = "leave out the fourth; or, where the first belongs to the name, write the color as #rrggbb"
+        hint = "remove the fourth; or, if the first is part of the name, write the color as #rrggbb"
         raise DataError(f"{where}: '{line}': a color is three numbers: {hint}")
     color = color_of(texts[-taken:], where) if taken else None
     head = texts[: len(texts) - taken]
@@ -137,7 +137,7 @@ def _has_alpha(words: Sequence[str]) -> bool:
 def color_of(words: Sequence[str], where: str) -> Color:
     parts = list(bytes.fromhex(words[0][1:])) if len(words) == 1 else [int(word) for word in words]
     if max(parts) > 255:
-        raise DataError(f"{where}: {' '.join(words)} is no color: each part lies between 0 and 255")
+        raise DataError(f"{where}: {' '.join(words)} is not a color: each number must be between 0 and 255")
     return parts[0], parts[1], parts[2]
 
 
@@ -146,17 +146,17 @@ def _left_out(where: str, number: int, values: Sequence[int], color: Color | Non
     if color is not None:
         return _ClassRow(number, IGNORE, color)
     if len(values) != 1:
-        hint = f"add one, such as '{IGNORE} 11' or '{IGNORE} 224 224 192'; {IGNORED} is left out without such a line"
+        hint = f"add one, such as '{IGNORE} 11' or '{IGNORE} 224 224 192'; {IGNORED} is ignored without such a line"
         raise DataError(f"{where}: '{IGNORE}' has {'several values' if values else 'no value and no color'}: {hint}")
     if values[0] > IGNORED:
-        raise DataError(f"{where}: {values[0]} cannot be left out: the values of masks lie between 0 and {IGNORED}")
+        raise DataError(f"{where}: {values[0]} cannot be ignored: mask values lie between 0 and {IGNORED}")
     return _ClassRow(number, IGNORE, value=values[0])
 
 
 def _ignored_color(path: Path, ignored: Sequence[_ClassRow]) -> Color | None:
     colors = [row.color for row in ignored if row.color is not None]
     if len(colors) > 1:
-        raise DataError(f"{path} has the line '{IGNORE}' twice: one color can be left out")
+        raise DataError(f"{path} has the line '{IGNORE}' twice: only one color can be ignored")
     return colors[0] if colors else None
 
 
@@ -164,14 +164,14 @@ def colors_of_all(path: Path, names: Sequence[str], stated: Sequence[Color | Non
     colors = tuple(color for color in stated if color is not None)
     if colors and len(colors) < len(names):
         plain = next(name for name, color in zip(names, stated, strict=True) if color is None)
-        raise DataError(f"{path}: '{plain}' has no color and others have: give every class one, or none")
+        raise DataError(f"{path}: '{plain}' has no color, but others do: give every class a color, or none")
     return colors
 
 
 def _of_hashtags(path: Path, found: Sequence[str]) -> tuple[Finding, ...]:
     if not found:
         return ()
-    skipped = f"{path}: skipped {counted(len(found), 'comment')} of one word: {listed(found)}"
+    skipped = f"{path}: skipped {counted(len(found), 'comment')} of a single word: {listed(found)}"
     hint = f"For names that begin with #, write the value before every name: '1 {found[0]}'"
     return (Finding("info", "class-names", f"{skipped}. {hint}"),)
 
@@ -188,7 +188,9 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
     if len(content) > MAX_BYTES:
-        raise DataError(f"{path} is refused, because it is larger than {MAX_BYTES // 2**20} MB: one class a line")
+        raise DataError(
+            f"{path} is refused because it is larger than {MAX_BYTES // 2**20} MB: write one class per line"
+        )
     if b"\0" in content:
         raise DataError(f"{path} looks like UTF-16: save it as UTF-8")
     try:

@@ -49,7 +49,7 @@ def files_of(root: Path) -> list[tuple[str, Path]]:
         return [(WHOLE, found[0][1])]
     if not named:
         names = listed([path.name for _, path in found])
-        raise DataError(f"{root}: which splits are {names}? Name the files train.json, val.json and test.json")
+        raise DataError(f"{root}: cannot tell the splits of {names}: name the files train.json, val.json and test.json")
     for split, path in named:
         others = [other.name for name, other in named if name == split and other != path]
         if others:
@@ -119,7 +119,7 @@ def names_of(documents: Sequence[Document]) -> dict[int, str]:
             stated = record.get("name")
             if not isinstance(stated, (str, int, float)):
                 raise DataError(
-                    f'{document.path}: category {identity} has the name {written(stated)}: write a text, such as "cat"'
+                    f'{document.path}: category {identity} has the name {written(stated)}: write a text such as "cat"'
                 )
             name = class_name(str(stated))
             if names.setdefault(identity, name) != name:

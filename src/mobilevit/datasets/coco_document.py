@@ -1,4 +1,4 @@
-"""One file of COCO's JSON: its lists, checked record by record, and what they state about each image."""
+"""One COCO file: its lists, validated record by record, and the annotations of each image."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class Document:
         images, boxes = _by_id(path, "images", content), _records(path, "annotations", content)
         categories = _by_id(path, "categories", content)
         if not images:
-            raise DataError(f"{path} lists no image, its 'images' are empty: export it again, or remove the file")
+            raise DataError(f"{path} lists no images ('images' is empty): export it again, or remove the file")
         ids: Mapping[str, Collection[type]] = {"image_id": {type(one) for one in images}, "category_id": {int}}
         for record in boxes:
             for key, kinds in ids.items():
@@ -107,7 +107,7 @@ class Document:
         same = [place for place in places if hits[place] and hits[place] == hits[best]]
         if len(same) > 1 and best not in usual:
             raise DataError(
-                f"{self.path}: the images could be those in {same[0]} or in {same[1]}: keep one, or call it {IMAGES}"
+                f"{self.path}: the images could be in {same[0]} or in {same[1]}: keep one, or rename it to {IMAGES}"
             )
         return best if hits[best] else beside
 
@@ -154,7 +154,7 @@ def _parsed(path: Path, *, outlines: bool) -> Record:
     """The file's outermost object."""
     content = read_json(path, hook=None if outlines else _without_outline)
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no COCO file: an object with images, annotations and categories is expected")
+        raise DataError(f"{path} is not a COCO file: an object with images, annotations and categories is expected")
     return content
 
 
@@ -169,7 +169,7 @@ def _refuse_others(path: Path, content: Record) -> None:
 OTHERS = {  # by a key of its annotations what a file is, and what to do
     "segments_info": "is COCO panoptic: its segments are pixels of PNG files, which are not read. Give the "
     "instances_*.json of the same images; or make masks of classes from it, such as with panopticapi",
-    "caption": "holds captions and no boxes: give the instances_*.json of the same images",
+    "caption": "has captions, not boxes: use the instances_*.json of the same images",
 }
 
 
@@ -207,7 +207,7 @@ def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
         if type(identity) not in kinds:
             raise _wrong_id(record, "id", kinds, f"{path}: {key}[{index}]")
         if identity in found:
-            raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must differ")
+            raise DataError(f"{path}: two of the {key} have the id {written(identity)}: ids must be unique")
         found[identity] = record
     return found
 
@@ -215,7 +215,7 @@ def _by_id(path: Path, key: str, content: Record) -> dict[Any, Record]:
 def _wrong_id(record: Record, key: str, kinds: Collection[type], where: str) -> DataError:
     """The error for an id that is of none of the `kinds`: a whole number, a text, or either."""
     stated = record.get(key)
-    hint = "a whole number is expected" if int in kinds else "a text is expected, as the ids of the images are"
+    hint = "a whole number is expected" if int in kinds else "a string is expected, as for the ids of the images"
     remedy = ", not text: remove the quotes" if isinstance(stated, str) else ""
     return DataError(f"{where} has the {key} {written(stated)}: {hint}{remedy}")
 

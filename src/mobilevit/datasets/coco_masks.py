@@ -48,7 +48,7 @@ def read(root: Path) -> Stated:
         names, first = [BACKGROUNDS[0], *names], 1
     checked_names(names, documents[0].path)
     if len(names) > MAX_CLASSES:
-        raise DataError(f"{documents[0].path} has {len(names)} classes: masks can tell {MAX_CLASSES} apart")
+        raise DataError(f"{documents[0].path} has {len(names)} classes: masks can store at most {MAX_CLASSES}")
     values, coding = {identity: place + first for place, identity in enumerate(ids)}, Coding(tuple(range(len(names))))
     parts: dict[str, Mapping[Path, PaintedMask]] = {}
     for document in documents:
@@ -56,8 +56,8 @@ def read(root: Path) -> Stated:
         parts[document.split] = painter.masks()
     if not any(mask.objects for part in parts.values() for mask in part.values()):
         raise DataError(
-            f"{documents[0].path} has no outlines (segmentation), only boxes: read it as detection; masks cannot be "
-            "made from boxes"
+            f"{documents[0].path} has no outlines (segmentation), only boxes, from which masks cannot be made: "
+            "use it for detection"
         )
     notes_found: tuple[Finding, ...] = notes.findings(root)
     return Stated(labels(names), _by_split(parts), notes_found, tuple(path for _, path in files))
@@ -115,7 +115,7 @@ class _Painter:
             else:
                 notes.add("missing-image", path)
         if not masks:
-            raise DataError(f"{document.path}: none of its images is there, {next(iter(paths.values()))} first")
+            raise DataError(f"{document.path}: none of its images exists, starting with {next(iter(paths.values()))}")
         return masks
 
     def _outlined(self, record: Record, size: Size | None) -> Outlined | None:
@@ -159,7 +159,7 @@ def _runs(mask: Mapping[str, object], size: Size | None, where: str) -> NDArray[
             f"{where} has a mask of the size {written(stated)}: that of its image is [{size[1]}, {size[0]}]"
         )
     if size is None:
-        raise DataError(f"{where} has a mask, and its image no width and height: add them")
+        raise DataError(f"{where} has a mask, but its image has no width and height: add them")
     if sum(runs) != size[0] * size[1]:
         raise DataError(f"{where}: its runs add up to {sum(runs):,} pixels, the image has {size[0] * size[1]:,}")
     return np.array(runs, np.int64)

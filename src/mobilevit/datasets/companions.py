@@ -1,4 +1,4 @@
-"""Whether images lie beside annotations or masks of their names, in whatever form: then folders of them are no classes.
+"""Detects annotations or masks beside images, in any format: folders with them are not class folders.
 
 The last look before a dataset is taken for folders of classes; what a reader knows never comes here.
 """

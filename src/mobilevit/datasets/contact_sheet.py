@@ -1,4 +1,4 @@
-"""Sample images of every class on one sheet, to see at a glance what a dataset holds."""
+"""A contact sheet: sample images of every class."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""Writes a dataset of boxes or of masks anew in another format: `mobilevit convert-data`."""
+"""Converts a dataset of boxes or masks to another format: `mobilevit convert-data`."""
 
 import shutil
 import tempfile
@@ -89,12 +89,12 @@ def _read(
     """The dataset as the task whose formats `to` is one of."""
     if instances is not None:
         if not instances.strip():
-            raise UsageError("the objects of instance masks need the name of a class")
+            raise UsageError("`instances` is empty: give the class name of the objects in instance masks")
         dataset = mask_reader.read_instances(source, instances, options)
         return (_boxed(dataset) if to in box_writers.WRITERS else dataset), []
     name = task or _task_for(source, to, options.data_format)
     if name not in WRITERS or to not in WRITERS[name]:
-        raise UsageError(f"{to} holds no data for {name}: {_holders(to)}")
+        raise UsageError(f"{to} is not a format for {name}: {_holders(to)}")
     dataset = READERS[name].read(source, options)
     return _readable(dataset) if name == "detection" else (dataset, [])
 
@@ -107,16 +107,17 @@ def _task_for(source: Path, to: str, data_format: str | None) -> str:
     if len(able) > 1:
         name = recognize(source, data_format=data_format)
         if name not in able:
-            raise DataError(f"{source} has images of classes: boxes or masks are expected")
+            raise DataError(f"{source} is a classification dataset: boxes or masks are expected")
         return name
     if able == ["segmentation"] and box_reader.recognizes(source) and not mask_reader.readable(source):
         raise DataError(
-            f"{source} has boxes, and {to} holds masks, which cannot be made from boxes: outlines are needed, as "
-            f"COCO's segmentation has them. Boxes can be written as {listed(list(box_writers.WRITERS))}"
+            f"{source} has boxes, but {to} is a format for masks, which cannot be made from boxes: outlines are "
+            f"needed, as COCO's segmentation has them. Boxes can be written as {listed(list(box_writers.WRITERS))}"
         )
     if able == ["detection"] and mask_reader.recognizes(source) and not box_reader.recognizes(source):
         raise DataError(
-            f"{source} has masks, and {to} holds boxes: give a format of masks, or say that the masks are instances"
+            f"{source} has masks, but {to} is a format for boxes: choose a format for masks, or give the class name of "
+            "instance masks as `instances`"
         )
     return able[0]
 
@@ -140,7 +141,7 @@ def _boxed(dataset: Dataset) -> Dataset:
 
 def _refuse_target(source: Path, target: Path) -> None:
     if target.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{target} lies inside {source}: the two datasets would be read as one; choose another place")
+        raise UsageError(f"{target} lies inside {source}: the two datasets would be read as one; choose another folder")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"{target} exists and is not empty: choose another folder, or remove it")
 
@@ -155,16 +156,16 @@ def _readable(dataset: Dataset) -> tuple[Dataset, list[Finding]]:
         for split, some in dataset.splits.items()
     }
     shown = listed([inside(dataset.root, path) for path in broken], 3)
-    message = f"{counted(len(broken), 'image')} that cannot be read, left out: {shown}"
+    message = f"{counted(len(broken), 'image')} that cannot be read, skipped: {shown}"
     return replace(dataset, splits=splits), [Finding("warning", "unreadable", message, tuple(broken))]
 
 
 def _lost(to: str, count: int) -> list[Finding]:
     reasons = {
-        "yolo": "to be ignored, which YOLO has no sign for",
-        "voc": "of one pixel or less, which VOC cannot hold",
+        "yolo": "marked as ignored, which YOLO cannot express",
+        "voc": "of one pixel or less, which VOC cannot store",
     }
-    return [Finding("warning", "lost-box", f"{counted(count, 'box')} {reasons[to]}, left out")] if count else []
+    return [Finding("warning", "lost-box", f"{counted(count, 'box')} {reasons[to]}, skipped")] if count else []
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def _files(listing: Listing) -> list[Path]:
 def _records(path: Path) -> list[Mapping[str, Any]]:
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
-        raise DataError(f"{path} is no file of CreateML: a list of objects with 'image' and 'annotations' is expected")
+        raise DataError(f"{path} is not a CreateML file: a list of objects with 'image' and 'annotations' is expected")
     return content
 
 
@@ -70,7 +70,7 @@ def _image(images: ImagePaths, path: Path, where: str, record: Mapping[str, Any]
 def _box(box: Mapping[str, Any], number: int, where: str) -> StatedBox:
     label, sides = box.get("label", ""), box.get("coordinates")
     if not isinstance(label, (str, int, float)):
-        raise DataError(f"{where} has the label {written(label)}: a text is expected")
+        raise DataError(f"{where} has the label {written(label)}: a string is expected")
     values = [sides.get(side) for side in SIDES] if isinstance(sides, dict) else []
     if not values or not all(map(is_number, values)):
         raise DataError(f"{where} has the coordinates {written(sides)}: numbers x, y, width and height are expected")

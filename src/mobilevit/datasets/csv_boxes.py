@@ -49,7 +49,9 @@ def read(listing: Listing) -> Statements:
     images.refuse_outside()
     if len(splits) > 1 and WHOLE in splits:
         strays = [path for path in files if _split_of(listing, path) is None]
-        raise DataError(f"{strays[0]}: which split is it? Name the file train.csv, val.csv or test.csv, or remove it")
+        raise DataError(
+            f"{strays[0]} does not name its split: rename it to train.csv, val.csv or test.csv, or remove it"
+        )
     in_shares = _are_shares([row.corners for rows in tables.values() for row in rows if row.corners])
     for path in files if in_shares else ():
         images.notes.add("shares", path)
@@ -113,7 +115,7 @@ def _row(cells: Sequence[str], columns: Mapping[str, int], number: int, where: s
         raise DataError(f"{where}: {len(cells)} columns, fewer than the header has")
     values = {column: cells[place].strip() for column, place in columns.items()}
     if not values["image"]:
-        raise DataError(f"{where}: no image is named")
+        raise DataError(f"{where}: the image name is missing")
     sides = [values[side] for side in SIDES]
     corners = None if not any(sides) else tuple(_number(values[side], side, where) for side in SIDES)
     return _BoxRow(number, values["image"], values.get("class", ""), corners, _size(values, where))  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def read(listing: Listing) -> Statements:
         for element in _elements(path):
             image = _image(images, path, element)
             if image.path in stated:
-                raise DataError(f"{path}: {image.path} is listed a second time: keep one")
+                raise DataError(f"{path}: {image.path} is listed twice: keep one")
             stated[image.path] = image
             if split := _subset(element):
                 subsets[image.path] = split
@@ -58,7 +58,7 @@ def _elements(path: Path) -> list[Element]:
         raise DataError(f'{path} is "CVAT for video", tracks without images: export the task as "CVAT for images"')
     found = tree.findall("image")
     if tree.tag != "annotations" or not found:
-        raise DataError(f"{path} is no file of CVAT: <annotations> with an <image> for each image is expected")
+        raise DataError(f"{path} is not a CVAT file: <annotations> with an <image> for each image is expected")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Darknet's layout of YOLO's text files: each beside its image, and the names of the classes one a line.
+"""Darknet's layout of YOLO label files: each beside its image, and a file of class names, one per line.
 
 `obj.data` names the lists of images of each split and the file of names (CVAT's "YOLO 1.1"); without it the folders
 say which split is which, and the names lie in `classes.txt` (labelImg), `obj.names` or `_darknet.labels` (Roboflow).
@@ -48,7 +48,7 @@ def described(images: ImagePaths) -> Described:
     found = _data_files(images.listing.root)
     if len(found) > 1:
         names = listed([path.name for path in found])
-        raise DataError(f"{images.listing.root} has {names}: keep the one that is meant")
+        raise DataError(f"{images.listing.root} has {names}: keep only one")
     return _by_data(images, found[0]) if found else _by_folders(images)
 
 
@@ -58,7 +58,7 @@ def listed_images(images: ImagePaths, path: Path, split: str) -> list[Path]:
     for number, line in numbered(read_text(path)):
         where = f"{path}, line {number}"
         if not folders.is_image(line):
-            raise DataError(f"{where}: '{quoted(line)}' has no image's name: one path a line is expected")
+            raise DataError(f"{where}: '{quoted(line)}' is not an image path: one path per line is expected")
         base = path.parent if line.startswith(".") else images.listing.root
         found.append(images.find(line, base, where, split))
     return found
@@ -80,7 +80,7 @@ def _by_data(images: ImagePaths, path: Path) -> Described:
         if (split := split_named(key)) is not None
     }
     if not lists:
-        raise DataError(f"{path} names no list of images: write train = train.txt, and valid = valid.txt")
+        raise DataError(f"{path} has no list of images: write train = train.txt, and valid = valid.txt")
     names = dict(enumerate(class_names.from_file(names_file)))
     found = {split: listed_images(images, file, split) for split, file in lists.items()}
     return Described(names_file, names, found, (path, names_file, *lists.values()), beside=True)
@@ -126,8 +126,8 @@ def _names(listing: Listing) -> tuple[Path, list[str], list[Path]]:
         first = _first_labels(listing)
         place = (first.parent if first else listing.root) / NAMES[0]
         raise DataError(
-            f"{listing.root} has YOLO's labels beside the images, and no names for them: "
-            f"write {place} with the name of class 0 in the first line, that of class 1 in the second, ..."
+            f"{listing.root} has YOLO labels beside the images, but no class names: "
+            f"write {place} with the name of class 0 on the first line, that of class 1 on the second, ..."
         )
     names = class_names.from_file(files[0])
     for file in files[1:]:

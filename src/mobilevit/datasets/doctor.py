@@ -1,6 +1,6 @@
-"""Says what is wrong with a dataset before any training: the fast part, the whole, and what to do about it.
+"""Checks a dataset before training: a quick check, a full check, and skipping what is broken.
 
-Knows no task: it is handed the one that read the dataset, and asks it about the targets.
+Knows no task: it asks the one that read the dataset about its targets.
 """
 
 import time
@@ -36,16 +36,16 @@ SEVERITIES = ("error", "warning", "info")  # in the order of a report
 
 
 def quick_check(task: Targets, dataset: Dataset) -> list[Finding]:
-    """What can be said within seconds: headers that cannot be read, and what the task says about the targets.
+    """Findings within seconds: headers that cannot be read, and the task's quick checks of its targets.
 
-    Of a larger set, 20,000 headers are read, evenly chosen, and a finding says so.
+    Of a larger dataset, 20,000 evenly chosen headers are read, which a finding reports.
     """
     paths = _paths(dataset)
     chosen = evenly(paths, QUICK_IMAGES)
     broken, _ = _sorted_out(in_threads(read_header, chosen))
     findings = [*broken_findings(dataset, broken), *shared_findings(dataset), *task.check(dataset, thorough=False)]
     if len(chosen) < len(paths):
-        message = f"looked at {len(chosen):,} of {len(paths):,} images: `mobilevit check` looks at all of them"
+        message = f"checked {len(chosen):,} of {len(paths):,} images: `mobilevit check` checks all of them"
         findings.append(Finding("info", "sampled", message))
     return in_order(findings)
 
@@ -69,9 +69,9 @@ def undecodable(
 
 
 def check(task: Targets, dataset: Dataset, progress: Progress | None = None) -> DataReport:
-    """Decode every image and say everything there is to say about the dataset.
+    """Decode every image and report all findings.
 
-    `progress` is called with (images done, images in all). A core looks at about 900 JPEGs of 224 px a second.
+    `progress` is called with (images done, total). One core checks about 900 JPEGs of 224 px per second.
     """
     start = time.perf_counter()
     broken, images = _sorted_out(in_threads(examine, _paths(dataset), progress))
@@ -105,8 +105,8 @@ def without_broken(
 ) -> tuple[Dataset, list[Finding]]:
     """The dataset without what cannot be decoded, and a warning that counts the images (and masks).
 
-    Decodes every image; `allow_truncated` as for `undecodable`. DataError where a class loses its last training
-    image, or a split its last.
+    Decodes every image; `allow_truncated` as for `undecodable`. DataError if a class loses its last training image, or
+    a split its last.
     """
     paths = _files(task, dataset)
     broken, _ = undecodable(task, dataset, progress, allow_truncated=allow_truncated)
@@ -115,21 +115,21 @@ def without_broken(
     readable = _without(dataset, broken, task)
     _must_be_whole(task, dataset, readable)
     count = f"{counted(len(broken), 'image')} of {len(paths):,}"
-    message = f"left out {count} that cannot be read: {first_reasons(dataset, broken)}"
+    message = f"skipped {count} that cannot be read: {first_reasons(dataset, broken)}"
     return readable, [Finding("warning", "unreadable", message, tuple(image.path for image in broken))]
 
 
 def suggest_image_size(task: Targets, dataset: Dataset, sample: int = 200) -> int:
-    """A training size that the images can fill: the median short side of `sample` training images.
+    """A training size that suits the images: the median short side of `sample` training images.
 
-    Rounded down to a multiple of 32, between 32 and what the paper trains the task with. DataError where none of them
-    can be read.
+    Rounded down to a multiple of 32, between 32 and the paper's size for the task. DataError if none of them can be
+    read.
     """
     chosen = evenly([entry.path for entry in dataset.splits["train"]], sample)
     broken, headers = _sorted_out(in_threads(read_header, chosen))
     if not headers:
         raise DataError(
-            f"no image of {dataset.root} can be read, of {len(chosen)} tried: {first_reasons(dataset, broken)}"
+            f"no image of {dataset.root} can be read, after trying {len(chosen)}: {first_reasons(dataset, broken)}"
         )
     return _size_for([min(header.size) for header in headers], task)
 

@@ -1,4 +1,4 @@
-"""What images that occur more than once mean: splits that share them, labels that contradict, mere copies.
+"""Findings about duplicate images: leakage between splits, conflicting labels, plain copies.
 
 Neighboring frames of a video are nearly the same image, and no copies: good labels of each, and data leakage between
 splits.
@@ -26,16 +26,16 @@ from mobilevit.datasets.splitting import evenly
 Key = TypeVar("Key")  # what is compared: a split, or classes
 Group = Sequence[Examined]  # the same image, or nearly
 
-LEAKAGE = "data leakage, which makes the score too good"
-VIDEO = "where they are frames of one video, put the whole video into one split"
+LEAKAGE = "data leakage, which inflates the score"
+VIDEO = "if they are frames of a video, put the whole video into one split"
 MEANINGS: dict[str, tuple[Severity, str]] = {
     "duplicate-across-splits": ("warning", f"the same file in more than one split: {LEAKAGE}; keep one of each"),
     "near-duplicate-across-splits": (
         "warning",
-        f"nearly the same image in more than one split: {LEAKAGE}; look at them, and {VIDEO}",
+        f"nearly the same image in more than one split: {LEAKAGE}; review them, and {VIDEO}",
     ),
     "label-conflict": ("warning", "the same file with different labels; keep the right one"),
-    "near-label-conflict": ("warning", "nearly the same image with labels that have nothing in common; look at them"),
+    "near-label-conflict": ("warning", "nearly the same image with labels that have nothing in common; review them"),
     "duplicate": ("info", "the same file more than once in a split, with the same labels"),
     "near-duplicate": ("info", "nearly the same image more than once in a split, as neighboring frames of a video are"),
 }

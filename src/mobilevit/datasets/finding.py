@@ -1,4 +1,4 @@
-"""What is said about a dataset, by the doctor and by a task's own checks."""
+"""Findings about a dataset, from the common checks and those of a task."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say about a dataset. `message` is one line for people, with what to do where that helps."""
+    """One finding about a dataset. `message` is one line for people, with a remedy where there is one."""
 
     severity: Severity  # "error": training would stop; "warning": worth a look; "info"
     kind: str  # a short stable word: "unreadable", "imbalance", "duplicate", ...

@@ -1,4 +1,4 @@
-"""What to say about the images of a dataset, whatever task they serve."""
+"""Findings about the images of a dataset, for any task."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ def broken_findings(dataset: Dataset, broken: Sequence[Broken]) -> Iterator[Find
     """An error that counts the images that cannot be read, with the first reasons."""
     if broken:
         count, paths = counted(len(broken), "image"), tuple(image.path for image in broken)
-        message = f"{count} cannot be read; remove them, or train with --skip-broken: {first_reasons(dataset, broken)}"
+        message = f"{count} cannot be read; remove them, or train with `skip_broken`: {first_reasons(dataset, broken)}"
         yield Finding("error", "unreadable", message, paths)
 
 
@@ -39,13 +39,15 @@ def first_reasons(dataset: Dataset, broken: Sequence[Broken]) -> str:
 def truncation(dataset: Dataset, image: Truncated) -> str:
     """What a run says of an image that it trains on although its file was cut short."""
     rows = f"{image.missing_rows:,} of {image.height:,} rows are missing"
-    return f"{printable(inside(dataset.root, image.path))} is truncated, and trained on all the same: {rows}"
+    return f"{printable(inside(dataset.root, image.path))} is truncated, but used for training: {rows}"
 
 
 def truncated_findings(truncated: Sequence[Truncated]) -> Iterator[Finding]:
     """How many of the training images that cannot be read lack a few rows alone."""
     if truncated:
-        message = f"{counted(len(truncated), 'training image')} of these can be trained on with --allow-truncated"
+        message = (
+            f"{counted(len(truncated), 'training image')} of these can be used for training with `allow_truncated`"
+        )
         lack = "at most 1 % of the rows are missing"
         yield Finding("info", "truncated", f"{message}: {lack}", tuple(image.path for image in truncated))
 
@@ -61,13 +63,13 @@ def unused_findings(dataset: Dataset, task: Targets) -> Iterator[Finding]:
     convert = tuple(path for path in strangers if path.suffix.lower() in UNREAD_SUFFIXES)
     others = tuple(path for path in strangers if path.suffix.lower() not in UNREAD_SUFFIXES)
     if outside:
-        where = "images where the layout has no place for them, so not used"
+        where = "images outside the dataset layout, ignored"
         yield Finding("warning", "outside", f"{len(outside):,} {where}: {_some(dataset, outside)}", outside)
     if convert:
-        message = f"files of kinds that are not read: {_suffixes(convert)}; convert them to JPEG or PNG"
+        message = f"files in unsupported formats: {_suffixes(convert)}; convert them to JPEG or PNG"
         yield Finding("warning", "unread-format", message, convert)
     if others:
-        yield Finding("info", "other-files", f"files that are no images, passed over: {_suffixes(others)}", others)
+        yield Finding("info", "other-files", f"other files, ignored: {_suffixes(others)}", others)
 
 
 def image_findings(dataset: Dataset, images: Sequence[Examined]) -> Iterator[Finding]:
@@ -79,9 +81,9 @@ def image_findings(dataset: Dataset, images: Sequence[Examined]) -> Iterator[Fin
             yield Finding(severity, kind, message, odd)
     gray = tuple(image.path for image in images if image.is_gray)
     if gray and len(gray) >= GRAY_SHARE * len(images):
-        yield Finding("info", "grayscale", "the images are grayscale: the model takes them as gray RGB")
+        yield Finding("info", "grayscale", "the images are grayscale: they are converted to RGB")
     elif gray:
-        message = f"{counted(len(gray), 'image')} ({len(gray) / len(images):.1%}) are grayscale among colored ones"
+        message = f"{counted(len(gray), 'image')} ({len(gray) / len(images):.1%}) are grayscale, the others in color"
         yield Finding("info", "grayscale", message, gray)
 
 
@@ -104,11 +106,16 @@ def _is_misnamed(image: Examined) -> bool:
 
 
 ODDITIES: Sequence[tuple[Severity, str, Callable[[Examined], bool], str]] = (
-    ("warning", "blank", lambda image: image.is_blank, "of one color all over"),
-    ("warning", "tiny", lambda image: _short_side(image) < TINY_PX, f"below {TINY_PX} px on the short side"),
-    ("warning", "long", _is_long, f"{LONG_RATIO:g} or more times as long as wide, of which a center crop keeps little"),
+    ("warning", "blank", lambda image: image.is_blank, "of a single color"),
+    ("warning", "tiny", lambda image: _short_side(image) < TINY_PX, f"with a short side below {TINY_PX} px"),
+    (
+        "warning",
+        "long",
+        _is_long,
+        f"with an aspect ratio of {LONG_RATIO:g} or more, of which a center crop keeps little",
+    ),
     ("info", "huge", _is_huge, f"of {HUGE_PIXELS / 1e6:g} megapixels or more: training is faster on smaller copies"),
-    ("info", "suffix", _is_misnamed, "of another format than their names say, which does no harm"),
+    ("info", "suffix", _is_misnamed, "with a suffix of another format, which does no harm"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What the doctor learns about one image by decoding it."""
+"""What `check` measures on one decoded image."""
 
 import hashlib
 from dataclasses import dataclass
@@ -40,7 +40,12 @@ class Broken:
 
     @classmethod
     def by(cls, path: Path, error: Exception) -> "Broken":
-        return cls(path, printable(error).removeprefix(f"{printable(path)}: "))
+        return cls(path, reason(path, error))
+
+
+def reason(path: Path, error: Exception) -> str:
+    """The message of an error without the path that it begins with."""
+    return printable(error).removeprefix(printable(path)).lstrip(": ")
 
 
 @dataclass(frozen=True, slots=True)

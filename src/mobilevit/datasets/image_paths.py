@@ -1,4 +1,4 @@
-"""The image that an annotation file means by the path it states, where its author's folders are not here.
+"""Finds the images of an annotation file whose paths come from another machine.
 
 Paths of Windows, of another machine, of a labeling tool's server and URLs end in the name of the image. One that is not
 where it should be is found by the longest end of its path that exists, case aside, if one image alone fits; and every
@@ -73,7 +73,7 @@ class ImagePaths:
         best = [path for path in candidates if shared[path] == max(shared.values())]
         if len(best) > 1:
             raise DataError(
-                f"{where}: '{quoted(plain)}' is not there, and could be {best[0]} or {best[1]}: write the path of one"
+                f"{where}: '{quoted(plain)}' does not exist, and could be {best[0]} or {best[1]}: write the full path"
             )
         return Path(best[0])
 

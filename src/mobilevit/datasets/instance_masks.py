@@ -1,4 +1,4 @@
-"""Masks whose values count objects in place of classes: how they are told, and what to do with them."""
+"""Instance masks, whose values number objects instead of classes: how to recognize and convert them."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -12,8 +12,8 @@ from mobilevit.images import decoding
 
 LEAST_MASKS = 3  # with an object, below which nothing is concluded
 REMEDY = (
-    "`mobilevit convert-data IN OUT --instances NAME --to coco` makes a box of each object, `--to masks` one class of "
-    "all; if they are classes, name them in classes.txt"
+    "`mobilevit convert-data IN OUT --instances NAME --to coco` creates a box for each object, `--to masks` one "
+    "class for all; if they are classes, list them in classes.txt"
 )
 
 
@@ -22,12 +22,14 @@ def findings(values: Sequence[AbstractSet[int]]) -> list[Finding]:
     objects = _objects(values)
     if _count_up(objects):
         largest = max(map(len, objects))
-        how = f"begin with 1 in every image and go without a gap, here up to {largest}"
+        how = f"start at 1 in every image without gaps, up to {largest} here"
     elif _go_on(objects):
-        how = "never occur in two images"
+        how = "never occur in more than one image"
     else:
         return []
-    message = f"the values of the masks {how}, as those of instances do, which are objects and no classes: {REMEDY}"
+    message = (
+        f"the values of the masks {how}, as those of instance masks do, so they are objects, not classes: {REMEDY}"
+    )
     return [Finding("warning", "instances", message)]
 
 

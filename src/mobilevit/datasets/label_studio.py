@@ -42,7 +42,7 @@ def read(listing: Listing) -> Statements:
         for number, task in enumerate(_tasks(path), start=1):
             image = _image(images, path, f"{path}: task {written(task.get('id', number))}", task)
             if image.path in stated:
-                raise DataError(f"{path}: two tasks are of {image.path}: keep one")
+                raise DataError(f"{path}: two tasks have the image {image.path}: keep one")
             stated[image.path] = image
     images.refuse_outside()
     splits = listing.of_splits(stated, images.notes)
@@ -63,7 +63,7 @@ def is_one(path: Path) -> bool:
 def _tasks(path: Path) -> list[Mapping[str, Any]]:
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
-        raise DataError(f"{path} is no file of Label Studio: a list of tasks is expected")
+        raise DataError(f"{path} is not a Label Studio file: a list of tasks is expected")
     return content
 
 
@@ -124,7 +124,7 @@ def _results(task: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]
     kept = [one for one in kept if one.get("ground_truth")] or kept
     if len(kept) > 1:
         raise DataError(
-            f"{where} has {len(kept)} annotations, as of several people: keep one, or mark one as ground truth"
+            f"{where} has {len(kept)} annotations, as from several annotators: keep one, or mark one as ground truth"
         )
     results = kept[0].get("result", []) if kept else []
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
@@ -141,7 +141,7 @@ def _labels(value: object) -> list[object]:
 def _label(region: Region, where: str) -> str:
     labels = _labels(region)
     if len(labels) > 1:
-        raise DataError(f"{where} has the labels {listed(list(map(str, labels)))}: a box has one class")
+        raise DataError(f"{where} has the labels {listed(list(map(str, labels)))}: exactly one is expected")
     return str(labels[0]) if labels else ""
 
 
@@ -151,7 +151,7 @@ def _size(region: Region, where: str) -> Size:
         raise DataError(f"{where} has the original size {' x '.join(map(written, sides))}: pixels are expected")
     if region.get("image_rotation"):
         raise DataError(
-            f"{where} is of an image that was turned by {written(region['image_rotation'])} degrees: turn it back"
+            f"{where} is for an image that was rotated by {written(region['image_rotation'])} degrees: rotate it back"
         )
     width, height = map(round, map(as_float, sides))
     return width, height
@@ -160,7 +160,9 @@ def _size(region: Region, where: str) -> Size:
 def _numbers(region: Region, keys: Sequence[str], where: str) -> list[float]:
     values = [region.get(key) for key in keys]
     if not all(is_number(value) and abs(as_float(value)) <= MOST_PERCENT for value in values):  # so that NaN fails
-        raise DataError(f"{where} has the {', '.join(keys)} {', '.join(map(written, values))}: percents are expected")
+        raise DataError(
+            f"{where} has the {', '.join(keys)} {', '.join(map(written, values))}: percentages are expected"
+        )
     return [as_float(value) for value in values]
 
 

@@ -63,7 +63,7 @@ def _image(images: ImagePaths, path: Path) -> StatedImage:
     content = read_json(path, MAX_BYTES_OF_ONE, hook=_without_image)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
-        raise DataError(f"{path} is no file of labelme: a list 'shapes' is expected")
+        raise DataError(f"{path} is not a labelme file: a list 'shapes' is expected")
     image = StatedImage(_path(images, path, content), path, size=_size(path, content))
     for number, shape in enumerate(shapes, start=1):
         where = f"{path}: shape {number}"
@@ -98,7 +98,7 @@ def _path(images: ImagePaths, path: Path, content: Mapping[str, Any]) -> Path:
 def _label(shape: Mapping[str, Any], where: str) -> str:
     label = shape.get("label")
     if label is not None and not isinstance(label, (str, int, float)):
-        raise DataError(f"{where} has the label {written(label)}: a text is expected")
+        raise DataError(f"{where} has the label {written(label)}: a string is expected")
     return "" if label is None else str(label)
 
 

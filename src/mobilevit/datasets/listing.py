@@ -1,4 +1,4 @@
-"""Everything below the folder of a dataset, by name: one walk, made when it is first asked for."""
+"""All files below a dataset folder, listed once, on first use."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whether a file looks like the mask of an image, where no name says so: by its pixels."""
+"""Recognizes a mask by its pixels, where no name does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

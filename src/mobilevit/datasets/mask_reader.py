@@ -1,4 +1,4 @@
-"""Reads images with masks in every layout that FORMATS names. docs/data.md tells users the layouts and the rules.
+"""Reads images with masks in every layout of FORMATS, by the rules of docs/data.md.
 
 Opens no image, and masks only where nothing else says what they are, or what their classes are.
 """
@@ -53,7 +53,7 @@ class Layout:
         masks = {split: part.masks for split, part in found.items() if part.masks}
         if not masks:
             left_out = [f". {note.message}" for note in notes]
-            raise DataError(f"no image of {root} has a mask of its name{''.join(left_out)}")
+            raise DataError(f"no image of {root} has a mask of the same name{''.join(left_out)}")
         return masks, notes
 
     def read(self, root: Path) -> Stated:
@@ -134,7 +134,7 @@ def _stated(root: Path, name: str | None) -> Stated:
         return known.read(root)  # which knows best what is missing
     except DataError as error:
         others = [other for other, its in FORMATS.items() if other != name and its.fits(root)]
-        said = f"images and masks of the format {listed(others)}" if others else companions.lying(Listing(root))
+        said = f"images and masks in the format {listed(others)}" if others else companions.lying(Listing(root))
         expected = f", as {known.layout} ({name})" if known.layout not in str(error) else ""
         raise DataError(f"{error}{expected}{f'. It has {said}' if said else ''}") from None
 
@@ -144,7 +144,7 @@ def read_instances(root: Path, name: str, options: ReadOptions) -> Dataset:
     root = folders.require_folder(root)
     layout = FORMATS[format_of(root, options.data_format)].layout_of_masks
     if layout is None:
-        raise DataError(f"{root} has outlines of objects, and no masks whose values count them")
+        raise DataError(f"{root} has outlines of objects, but no instance masks")
     found, notes = layout.pairs(root)
     coding = Coding((0, 1))
     parts = {
@@ -168,7 +168,7 @@ def format_of(root: Path, name: str | None) -> str:
     """The format by its name, or the one that fits; DataError where none does, or several that are sure."""
     if name is not None:
         if name not in FORMATS:
-            raise unknown("--data-format", name, FORMATS)
+            raise unknown("`data_format`", name, FORMATS)
         return name
     fitting = [name for name, known in FORMATS.items() if known.fits(root)]
     if not fitting:
@@ -176,8 +176,8 @@ def format_of(root: Path, name: str | None) -> str:
         raise DataError(f"{root} has no folders of images and masks: expected {layouts}")
     sure = [name for name in fitting if FORMATS[name].is_sure]
     if len(sure) > 1:
-        choice = " and ".join(f"--data-format {name}" for name in sure)
-        raise DataError(f"{root} could be read in different formats: choose between {choice}")
+        choice = " or ".join(f"`data_format={name}`" for name in sure)
+        raise DataError(f"{root} matches several formats: choose one with {choice}")
     return (sure or fitting)[0]
 
 
@@ -189,7 +189,7 @@ def _unmatched(root: Path, split: str | None, part: Matched) -> list[Finding]:
         Finding(
             "warning",
             kind,
-            f"{counted(len(paths), noun)}{where} without {other} of the same name, left out: "
+            f"{counted(len(paths), noun)}{where} without {other} of the same name, skipped: "
             f"{listed([inside(root, path) for path in paths], 3)}",
             tuple(paths),
         )
@@ -204,13 +204,13 @@ def _splits(root: Path, parts: Parts, options: ReadOptions) -> tuple[Mapping[str
     if None in parts:
         return _apart(root, parts[None], named, options)
     if "train" not in named:
-        note = Finding("error", "no-train", "no training images: the dataset can be evaluated, not trained on")
+        note = Finding("error", "no-train", "no training images: the dataset can only be used for evaluation")
         return {"train": {}, **({} if "val" in named else {"val": named["test"]}), **named}, [note]
     if "val" in named:
         return named, []
     if "test" not in named:
         return _apart(root, named["train"], named, options)
-    message = "no val split: test stands in for it, so a score that chose the best epoch is too good"
+    message = "no val split: validating on test, whose score is then too optimistic, since it selects the best epoch"
     return {"train": named["train"], "val": named["test"]}, [Finding("info", "split", message)]
 
 
@@ -222,5 +222,5 @@ def _apart(
     train, val = ({path: masks[path] for path in part[""]} for part in chosen)
     if not val:
         raise DataError(f"{root} has one image with a mask: none can be spared for val; add images")
-    message = f"no val split: it is {counted(len(val), 'image')}, set apart by names and seed"
+    message = f"no val split: validating on {counted(len(val), 'image')}, held out by name and seed"
     return {**named, "train": train, "val": val}, [Finding("info", "split", message)]

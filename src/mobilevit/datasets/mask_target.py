@@ -1,4 +1,4 @@
-"""The target of an image: a mask on disk, read when it is needed, and what its values mean."""
+"""The segmentation target of an image: a mask on disk, read on demand, and the meaning of its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,13 +69,13 @@ class Mask:
         try:
             return decoded(_in_known_colors(stored, palette, self.coding), self.coding)
         except UnknownValuesError as error:
-            raise ImageError(f"{self.path}: {JPEG if jpeg else error}") from None
+            raise ImageError(f"{self.path} {JPEG if jpeg else error}") from None
 
     def read_for(self, size: tuple[int, int]) -> Classes:
         """As `read`, of an image of this (width, height), upright; ImageError where the mask has another size."""
         classes = self.read()
         if classes.shape != size[::-1]:
-            raise ImageError(f"{self.name}: {size_problem(classes.shape[::-1], size)}")
+            raise ImageError(f"{self.name} {size_problem(classes.shape[::-1], size)}")
         return classes
 
     def relabeled(self, mapping: tuple[int, ...]) -> "Mask":
@@ -87,7 +87,7 @@ class Mask:
         try:
             stat = self.path.stat()
         except OSError as error:
-            raise ImageError(f"{self.path}: cannot be opened ({words_of(error)}): check the path") from error
+            raise ImageError(f"{self.path} cannot be opened ({words_of(error)}): check the path") from error
         return _counts(self, stat.st_mtime_ns, stat.st_size)
 
 
@@ -126,16 +126,16 @@ def is_jpeg(mask: decoding.OpenImage) -> bool:
     return mask.image.format in ("JPEG", "MPO")
 
 
-JPEG = "is a JPEG, which blurs values: save masks as PNG"
+JPEG = "is a JPEG, whose compression changes values: save masks as PNG"
 
 
 def size_problem(mask: tuple[int, ...], image: tuple[int, int]) -> str:
     """What to say of a mask whose (width, height) is not its image's."""
     if mask == image[::-1]:
-        hint = "turn it, or was the image turned by its EXIF orientation after the mask was drawn?"
+        hint = "rotate the mask; the image may have been rotated by its EXIF orientation after annotation"
     else:
-        hint = "make it anew at the size of the image"
-    return f"is {mask[0]} x {mask[1]}, its image {image[0]} x {image[1]}: {hint}"
+        hint = "export it again at the size of the image"
+    return f"is {mask[0]} x {mask[1]}, but its image is {image[0]} x {image[1]}: {hint}"
 
 
 class UnknownValuesError(ValueError):
@@ -146,7 +146,7 @@ def decoded(stored: NDArray[Any], coding: Coding) -> Classes:
     """The classes (H, W) of a mask as it is stored, (H, W) integers or (H, W, 3) RGB; UnknownValuesError."""
     if stored.ndim == 3 and not coding.colors:
         if (stored != stored[..., :1]).any():
-            raise UnknownValuesError("is in colors, whose classes are not known: give each a color in classes.txt")
+            raise UnknownValuesError("uses colors, but the classes have none: give each class a color in classes.txt")
         stored = stored[..., 0]  # a program that stores three channels whatever it is given
     if stored.ndim == 3 or coding.in_gray:
         return _by_color(stored, coding)
@@ -169,14 +169,14 @@ def _known_values(coding: Coding) -> str:
     in_order = known == list(range(known[0], known[-1] + 1))
     classes = f"{known[0]} to {known[-1]}" if in_order else listed(known)
     left_out = f"{listed([*ignored, IGNORED])} are" if ignored else f"{IGNORED} is"
-    return f"classes are {classes}, and {left_out} left out"
+    return f"classes are {classes}, and {left_out} ignored"
 
 
 def _to_ignore(strange: Sequence[int]) -> str:
     """What to write where a single value is strange: such as the number after those of the classes, for "unlabeled"."""
     if len(strange) != 1 or not 0 <= strange[0] < IGNORED:
         return ""
-    return f"; the line 'ignore {strange[0]}' in classes.txt leaves it out, a name there makes it a class"
+    return f"; in classes.txt, add 'ignore {strange[0]}' to ignore it, or a class name for it"
 
 
 @lru_cache(maxsize=64)
@@ -206,12 +206,12 @@ def _remedy(strange: Sequence[int], all_values: set[int], coding: Coding) -> str
     doubtful = numbers if coding.in_gray else numbers - {0}  # black among colors is often what has no label
     if doubtful.intersection(strange) and all_values <= {*numbers, WHITE}:
         if coding.in_gray:
-            return "its values are numbers of classes, and classes.txt has colors: leave the colors out"
-        return "its values are numbers of classes, but three channels are read as colors: save it in grayscale"
+            return "its values are class indices, but classes.txt has colors: remove the colors"
+        return "its values are class indices, but its three channels are read as colors: save it as grayscale"
     if coding.ignored is not None or (len(strange) > 1 and strange[-1] != WHITE) or strange[-1] in doubtful:
-        return "no class has such a color"
+        return "no class has this color"
     red, green, blue = strange[-1].to_bytes(3, "big")
-    return f"no class has such a color; the line 'ignore {red} {green} {blue}' in classes.txt leaves it out"
+    return f"no class has this color; add 'ignore {red} {green} {blue}' to classes.txt to ignore it"
 
 
 WHITE = 0xFFFFFF

@@ -70,9 +70,7 @@ def _class_names(root: Path, names: Sequence[str]) -> None:
             continue
         if found.names == tuple(names) and not (found.colors or found.ignored_values or found.notes):
             return
-    raise OutputError(
-        f"{path.name} cannot hold the names of these classes: rename those that look like colors or comments"
-    )
+    raise OutputError(f"{path.name} cannot store these class names: rename those that look like colors or comments")
 
 
 Segmentation = list[list[float]] | Mapping[str, Any]

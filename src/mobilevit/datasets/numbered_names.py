@@ -1,4 +1,4 @@
-"""Names of classes, one a line, with or without the number of each before it: what lists of boxes and masks share."""
+"""Class names, one per line, with or without their numbers: common to lists for boxes and for masks."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def without_numbers(names: Sequence[str], places: Sequence[str], numbers: Sequen
         if int(found[1]) != index:
             shown = name.strip()[:SHOWN]
             raise DataError(
-                f"{place}: '{shown}' is class {index}, since the lines are 0, 1, 2, ... in order: add those that are "
-                f"missing, or leave the numbers out; or, where the number belongs to the name, write '{index} {shown}'"
+                f"{place}: '{shown}' is class {index}, because the lines are classes 0, 1, 2, ... in order: add the "
+                f"missing lines, or remove the numbers; or, if the number is part of the name, write '{index} {shown}'"
             )
     return [found[2] for found in matches]

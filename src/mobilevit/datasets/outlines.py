@@ -1,4 +1,4 @@
-"""The box around an outline or a mask, as annotation files write them: polygons, and runs of COCO's masks."""
+"""Bounding boxes of outlines and masks in annotation files: polygons, and COCO's run-length encoding."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Masks that are no files: the outlines of objects, as COCO has them, painted when they are asked for."""
+"""Masks without files: COCO outlines, painted on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class PaintedMask(Mask):
 
     @property
     def name(self) -> str:
-        return f"{self.path}: the outlines in {self.image.name}"
+        return f"{self.path}: the mask of {self.image.name}"
 
     @property
     def size(self) -> Size:

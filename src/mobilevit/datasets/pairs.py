@@ -1,4 +1,4 @@
-"""Folders of images beside folders of masks with the same names, and which mask belongs to which image.
+"""Folders of images beside folders of masks with the same names, and their pairing.
 
 Names of folders decide where they say enough. Where they do not, a few files are opened: two folders of images with the
 same names may as well be two classes.
@@ -92,7 +92,7 @@ def _pair(folder: Path) -> Pair | None:
     found = _by_look(list(inside.values()))
     if len(found) > 1:
         raise AmbiguousError(
-            f"{folder} has masks in {listed([pair.masks for pair in found])}: keep one, or call it masks"
+            f"{folder} has masks in {listed([pair.masks for pair in found])}: keep one, or rename it to masks"
         )
     return found[0] if found else None
 

@@ -12,4 +12,4 @@ def _color(index: int) -> Color:
 
 
 PALETTE: tuple[Color, ...] = tuple(_color(index) for index in range(256))
-"""Pascal VOC's: every viewer shows masks of up to 21 classes as people know them, and 256 are told apart."""
+"""Pascal VOC's palette: 256 distinct colors, the first 21 the familiar ones."""

@@ -1,4 +1,4 @@
-"""Where the images of a dataset go that is written anew, whatever it is written as."""
+"""Where a converted dataset puts its images, in any format."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Outlines of masks, and masks of outlines.
+"""Conversion between masks and polygons.
 
 One rule both ways: a pixel belongs to a polygon where its center lies inside, by the even-odd rule. Outlines follow the
 edges of pixels, so that they give back exactly their mask.

@@ -1,4 +1,4 @@
-"""Which task a dataset on disk is for, by the readers of each: one literal table."""
+"""The task of a dataset on disk, recognized by the readers of each task: one literal table."""
 
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +18,10 @@ CLASSES = "classification"
 
 
 def recognize(root: Path, task: str | None = None, data_format: str | None = None) -> str:
-    """The task that the dataset at `root` is for: `task` where it is given, else one that has `data_format`.
+    """The task of the dataset at `root`: `task` if given, otherwise one that has `data_format`.
 
-    DataError where no reader knows the layout, where the readers of two tasks do, or where `task` is not what the
-    layout is of. UsageError for a task or a format that does not exist.
+    DataError if no reader knows the layout, if readers of two tasks do, or if the layout is not for `task`. UsageError
+    for a task or a format that does not exist.
     """
     if task is not None and task not in READERS:
         raise unknown("task", task, READERS)
@@ -31,8 +31,8 @@ def recognize(root: Path, task: str | None = None, data_format: str | None = Non
     # Folders in a folder can always be taken for classes: that counts where they are nothing else.
     fitting = [name for name in fitting if name != CLASSES] or fitting
     if len(fitting) > 1:
-        names = " and ".join(f"--task {name}" for name in fitting)
-        raise DataError(f"{root} could be read as different tasks: choose between {names}")
+        names = " or ".join(f"`task={name}`" for name in fitting)
+        raise DataError(f"{root} could be for several tasks: choose one with {names}")
     if task:
         _refuse_another(root, task, is_fitting=bool(fitting))
         return task
@@ -45,7 +45,7 @@ def recognize(root: Path, task: str | None = None, data_format: str | None = Non
     if not fitting:
         layouts = "; ".join(f"{name}: {READERS[name].LAYOUTS}" for name in candidates)
         said = f". It has {found}, which no reader knows" if (found := companions.list_of_images(Listing(root))) else ""
-        raise DataError(f"{root} is no dataset of a known layout{said}. Layouts are, for {layouts}")
+        raise DataError(f"{root} has no known dataset layout{said}. Supported layouts: {layouts}")
     return fitting[0]
 
 
@@ -60,7 +60,7 @@ def _with_format(data_format: str | None) -> list[str]:
     found = [name for name, reader in READERS.items() if data_format in reader.FORMATS]
     if not found:
         formats = dict.fromkeys(name for reader in READERS.values() for name in reader.FORMATS)
-        raise unknown("--data-format", data_format, formats)
+        raise unknown("`data_format`", data_format, formats)
     return found
 
 
@@ -70,7 +70,7 @@ def _refuse_another(root: Path, task: str, *, is_fitting: bool) -> None:
     named = [] if is_fitting else [name for name in others if READERS[name].recognizes(root)]
     if named:
         raise DataError(
-            f"{root} is laid out for {named[0]}, not for {task}: leave --task {task} out, or a model that is for it"
+            f"{root} has a layout for {named[0]}, not for {task}: leave out `task={task}`, or the model for {task}"
         )
 
 
@@ -81,11 +81,11 @@ def _refuse_companions(root: Path) -> None:
         raise DataError(f"{root} has {found}")
     if found := companions.annotations(listing):
         raise DataError(
-            f"{root} has {found}, and no reader knows them. Convert them to COCO, Pascal VOC or YOLO; or, where the "
-            "folders of the images are classes all the same, say --task classification"
+            f"{root} has {found}, which are not supported. Convert them to COCO, Pascal VOC or YOLO; or, if the "
+            "folders of the images are classes nevertheless, set `task=classification`"
         )
     if found := companions.masks(listing):
         raise DataError(
-            f"{root} has {found}, in no layout that is read: put the images into images/ and the masks into masks/ "
-            "under the same names; or, where the folders are classes all the same, say --task classification"
+            f"{root} has {found}, in no supported layout: put the images into images/ and the masks into masks/ "
+            "under the same names; or, if the folders are classes nevertheless, set `task=classification`"
         )

@@ -1,4 +1,4 @@
-"""What the readers found and mended, kind by kind, to be counted aloud."""
+"""What the readers repaired or skipped, counted by kind and reported."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,10 @@ from pathlib import Path
 from mobilevit.datasets.finding import Finding, Severity, counted, inside, printable
 
 KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted, what it is and what became of it
-    "missing-image": ("warning", "annotated image", "not found, so left out"),
-    "no-annotation": ("warning", "image", "without an annotation file, taken as images without objects"),
-    "other-case": ("warning", "file", "found under a name that differs in upper and lower case alone"),
-    "other-folder": ("warning", "path", "not here as stated, found by the last parts"),
+    "missing-image": ("warning", "annotated image", "not found, skipped"),
+    "no-annotation": ("warning", "image", "without an annotation file, used as images without objects"),
+    "other-case": ("warning", "file", "found under a name that differs only in case"),
+    "other-folder": ("warning", "path", "not at the stated location, found by the end of the path"),
     "other-name": (
         "warning",
         "image",
@@ -23,32 +23,32 @@ KINDS: Mapping[str, tuple[Severity, str, str]] = {  # severity, what is counted,
         "label file",
         "not where YOLO looks (the last folder 'images' becomes 'labels'), found nearby",
     ),
-    "not-listed": ("info", "image", "that no list names, left out"),
-    "no-split": ("warning", "image", "beside the folders of train, val and test, left out"),
-    "no-objects": ("info", "image", "without objects, kept as images of nothing"),
+    "not-listed": ("info", "image", "in no list, skipped"),
+    "no-split": ("warning", "image", "outside the train, val and test folders, skipped"),
+    "no-objects": ("info", "image", "without objects, used as background images"),
     "unlisted-image": ("warning", "box", "of images that the file does not list, dropped"),
     "unknown-class": ("warning", "box", "of classes that are not among those named, dropped"),
     "degenerate-box": ("warning", "box", "without an area, dropped"),
     "pixel-box": (
         "warning",
         "box",
-        "dropped (YOLO boxes are normalized coordinates, 0 to 1; these look like pixels: divide them by its size)",
+        "dropped (YOLO boxes are normalized coordinates, 0 to 1; these look like pixels: divide by the image size)",
     ),
-    "outside-box": ("warning", "box", "wholly outside of the image, dropped"),
+    "outside-box": ("warning", "box", "completely outside the image, dropped"),
     "clipped-box": ("warning", "box", "reaching beyond the image, clipped"),
-    "duplicate-box": ("warning", "box", "given twice with the same class, kept once"),
-    "turned": ("warning", "image", "annotated as stored, before EXIF turns it: the boxes were turned with it"),
-    "scaled": ("warning", "image", "annotated at another size of the same shape: the boxes were scaled"),
-    "size": ("warning", "image", "of another size than stated, the boxes taken as they are: look at them"),
-    "polygon": ("info", "polygon", "read as the box around it"),
-    "no-outline": ("warning", "annotation", "without an outline (segmentation), left out"),
-    "flat-outline": ("warning", "outline", "of fewer than three corners or without an area, left out"),
-    "keypoints": ("info", "box", "with keypoints, which are left out"),
-    "extra-column": ("warning", "box", "followed by a score or a track number, which is left out"),
-    "other-shape": ("warning", "shape", "that are no boxes, left out"),
-    "nameless": ("warning", "box", "without a class, left out"),
-    "only-class": ("info", "box", "without a class, taken as the one class 'object'"),
-    "shares": ("info", "file", "whose boxes lie between 0 and 1, so taken as normalized coordinates"),
+    "duplicate-box": ("warning", "box", "listed twice with the same class, kept once"),
+    "turned": ("warning", "image", "annotated before EXIF rotation: the boxes were rotated with the image"),
+    "scaled": ("warning", "image", "annotated at another size of the same aspect ratio: the boxes were scaled"),
+    "size": ("warning", "image", "with a size other than stated, boxes unchanged: review them"),
+    "polygon": ("info", "polygon", "converted to its bounding box"),
+    "no-outline": ("warning", "annotation", "without an outline (segmentation), skipped"),
+    "flat-outline": ("warning", "outline", "with fewer than three corners or without an area, skipped"),
+    "keypoints": ("info", "box", "with keypoints, which are ignored"),
+    "extra-column": ("warning", "box", "followed by a score or a track number, which is ignored"),
+    "other-shape": ("warning", "shape", "other than boxes, skipped"),
+    "nameless": ("warning", "box", "without a class, skipped"),
+    "only-class": ("info", "box", "without a class, assigned to a single class 'object'"),
+    "shares": ("info", "file", "with boxes between 0 and 1, read as normalized coordinates"),
 }
 DROPPED = ("unlisted-image", "unknown-class", "degenerate-box", "pixel-box", "outside-box")  # no box is left of it
 UNANNOTATED = ("no-annotation", "missing-image")  # where images and annotations did not meet

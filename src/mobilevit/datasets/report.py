@@ -1,4 +1,4 @@
-"""DataReport: what the doctor found, for people, for machines and as an image."""
+"""DataReport: the result of a check, as a table, as JSON and as an image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -45,7 +45,7 @@ class ImageSizes:
 
 @dataclass(frozen=True)
 class DataReport:
-    """The whole check of a dataset."""
+    """The result of a full check."""
 
     dataset: Dataset
     task: Targets
@@ -60,7 +60,7 @@ class DataReport:
 
     @property
     def ok(self) -> bool:
-        """Whether training would start."""
+        """Whether training could start."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     @property
@@ -82,7 +82,7 @@ class DataReport:
         return contact_sheet(self.dataset, self.task, self.class_counts, {image.path for image in self.broken})
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
+        """All results as plain values for JSON."""
         counts, classes = self.class_counts, self.dataset.classes
         weights = [None] * len(classes) if 0 in counts["train"] else class_weights(counts["train"], classes)
         return {

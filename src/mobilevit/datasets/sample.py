@@ -1,4 +1,4 @@
-"""What a dataset is, before it is decoded. Every task fills the same shapes with its own targets."""
+"""Samples and datasets, before decoding. Every task fills them with its own targets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mobilevit.spec import ClassLabel
 
 @dataclass(frozen=True)
 class Sample:
-    """An image on disk and what is known about it: a class index, boxes, or the path of a mask."""
+    """An image on disk and its target: a class index, boxes, or the path of a mask."""
 
     path: Path
     target: Any
@@ -19,7 +19,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset as its reader found it. `splits` has "train" and "val", and "test" where there is one."""
+    """A dataset as its reader found it. `splits` has "train" and "val", and "test" if there is one."""
 
     root: Path
     task: str

@@ -1,4 +1,4 @@
-"""Which images are which split, by name or chosen by seed; and a few that stand for all."""
+"""Splits by name or by seed, and evenly chosen subsets."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What the readers share whose files name a class with every box: images and boxes, joined to Statements."""
+"""Common part of the readers whose files name a class with every box."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ def statements(
     _note_unlisted({image.path for images in splits.values() for image in images}, notes)
     boxes = [box for images in splits.values() for image in images for box in image.boxes]
     if not boxes:
-        raise DataError(f"{listing.root} has annotation files and no box in any of them: annotate the images first")
+        raise DataError(f"{listing.root} has annotation files, but no boxes in them: annotate the images first")
     occurring = {class_name(box.name) for box in boxes} - {""}
     table = folders.file_named(listing.root, NAMES) or listing.root / NAMES
     tables = [table] if table.is_file() else []

@@ -1,4 +1,4 @@
-"""What a layout of masks states: the shape that every one of them is read into."""
+"""The common structure into which every layout of masks is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

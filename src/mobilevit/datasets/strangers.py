@@ -1,4 +1,4 @@
-"""Annotations that are not read: how each kind is known by the beginning of a file, and what to do instead."""
+"""Unsupported annotation formats: how each is recognized from the beginning of a file, and what to do instead."""
 
 import re
 from collections.abc import Sequence
@@ -64,5 +64,5 @@ def found(listing: Listing) -> str | None:
         content = head(path, HEAD_BYTES)
         for stranger in STRANGERS:
             if path.suffix.lower() in stranger.suffixes and stranger.sign.search(content):
-                return f"{stranger.name} ({inside(listing.root, path)}), which is not read: {stranger.cure}"
+                return f"{stranger.name} ({inside(listing.root, path)}), which is not supported: {stranger.cure}"
     return None

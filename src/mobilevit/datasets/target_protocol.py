@@ -1,4 +1,4 @@
-"""What the doctor, its report and its sheet of samples need to know of targets. A Task knows it."""
+"""What `check`, its report and its contact sheet need to know about targets; every Task provides it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

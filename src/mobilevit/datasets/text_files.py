@@ -1,4 +1,4 @@
-"""Text, JSON and XML as people's tools save them: UTF-8 with or without its mark, UTF-16 with one, XML as it declares.
+"""Text, JSON and XML in the encodings that tools write: UTF-8 with or without BOM, UTF-16 with BOM, XML as declared.
 
 What cannot be told is an error that says so; a guess would turn names into other names.
 """
@@ -35,9 +35,9 @@ def read_bytes(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path} is no ordinary file: annotations are read from files")
+            raise DataError(f"{path} is not a regular file: annotations must be regular files")
         if status.st_size > most_bytes:
-            raise DataError(f"{path} is refused, because it is larger than {most_bytes // 2**20} MB: split it")
+            raise DataError(f"{path} is refused because it is larger than {most_bytes // 2**20} MB: split it")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -79,11 +79,11 @@ def read_json(path: Path, most_bytes: int = MAX_BYTES, hook: Callable[[dict[str,
     try:
         return json.loads(text, object_hook=hook)
     except RecursionError:
-        raise DataError(f"{path} is refused, because its lists are nested too deep") from None
+        raise DataError(f"{path} is refused because its lists are nested too deeply") from None
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from error
     except ValueError as error:  # a JSONDecodeError names line and column
-        raise DataError(f"{path} is no whole JSON file ({quoted(error, 100)}): copy or export it again") from error
+        raise DataError(f"{path} is not valid JSON ({quoted(error, 100)}): copy or export it again") from error
 
 
 def read_xml(path: Path, most_bytes: int = MAX_BYTES_OF_ONE) -> Element:
@@ -94,7 +94,7 @@ def read_xml(path: Path, most_bytes: int = MAX_BYTES_OF_ONE) -> Element:
         parser.feed(text)  # as text, whose encoding nobody asks for any more
         tree: Element = parser.close()
     except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"{path} is no whole XML file ({quoted(error, 100)}): copy or export it again") from error
+        raise DataError(f"{path} is not valid XML ({quoted(error, 100)}): copy or export it again") from error
     return tree
 
 
@@ -107,7 +107,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:  # noqa: ARG002 (the parser's names)
         raise DataError(
-            f"{self.path} is refused, because it defines a document type; annotations have none: remove <!DOCTYPE ...>"
+            f"{self.path} is refused because it defines a document type; annotations have none: remove <!DOCTYPE ...>"
         )
 
 
@@ -134,7 +134,7 @@ def _as_utf8(path: Path, content: bytes, declared: str) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} declares the encoding {declared}, which it is not (byte {error.start}): save it as UTF-8"
+            f"{path} declares the encoding {declared}, but is not in it (byte {error.start}): save it as UTF-8"
         ) from None
 
 
@@ -154,7 +154,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
 
 
 def quoted(text: object, most: int = 60) -> str:
-    """A text for a message: printable, on one line, and not longer than anybody reads."""
+    """A text for a message: printable, on one line, shortened."""
     text = str(text)
     if not text.isprintable():
         text = "".join(map(_spelt, printable(text[:1000])))

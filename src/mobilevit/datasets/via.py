@@ -39,7 +39,7 @@ def read(listing: Listing) -> Statements:
         for where, record in records.items():
             image = _image(images, path, where, record, key)
             if image.path in stated:
-                raise DataError(f"{path}: {where}: {image.path} is listed a second time: keep one")
+                raise DataError(f"{path}: {where}: {image.path} is listed twice: keep one")
             stated[image.path] = image
     images.refuse_outside()
     splits = listing.of_splits(stated, images.notes)
@@ -60,7 +60,7 @@ def _records(path: Path) -> dict[str, Mapping[str, Any]]:
     content = content.get(PROJECT, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(record, dict) for record in content.values()):
         raise DataError(
-            f"{path} is no file of VIA: an object with a 'filename' and 'regions' for each image is expected"
+            f"{path} is not a VIA file: an object with a 'filename' and 'regions' for each image is expected"
         )
     return {f"image {written(key)}": record for key, record in content.items()}
 
@@ -106,7 +106,7 @@ def _class_key(documents: Mapping[Path, Mapping[str, Mapping[str, Any]]]) -> str
     named = [key for word in CLASS_KEYS for key in found if key.strip().casefold() == word]
     if len(found) > 1 and not named:
         raise DataError(
-            f"{next(iter(documents))}: which of the attributes {listed(found)} is the class? Call it 'class'"
+            f"{next(iter(documents))}: which of the attributes {listed(found)} is the class? Rename it to 'class'"
         )
     return next(iter(named or found), None)
 

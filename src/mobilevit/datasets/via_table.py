@@ -28,7 +28,7 @@ def records(path: Path) -> dict[str, dict[str, Any]]:
     for where, row in _rows(path):
         name = row[NAME].strip()
         if not name:
-            raise DataError(f"{where}: no image is named")
+            raise DataError(f"{where}: the image name is missing")
         image = found.setdefault(name, {"filename": name, "regions": []})
         shape = _parsed(row[SHAPE], where)
         if shape:  # images without a region have a row too
@@ -62,6 +62,6 @@ def _parsed(text: str, where: str) -> Mapping[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise DataError(
-            f"{where}: '{quoted(text)}' is no JSON object: export the table again, and edit it nowhere else"
+            f"{where}: '{quoted(text)}' is not a JSON object: export the table again, without editing it elsewhere"
         )
     return content

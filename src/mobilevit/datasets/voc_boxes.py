@@ -112,7 +112,7 @@ def _refuse_lists_inside(listing: Listing) -> None:
         whole = path.parent.parent.parent
         is_list = path.parts[-3:-1] == ("ImageSets", "Main") and whole != listing.root
         if is_list and (whole / "Annotations").is_dir():
-            raise DataError(f"{listing.root} is no dataset, but holds one with its own lists of splits: give {whole}")
+            raise DataError(f"{listing.root} is not a dataset, but contains one with its own split lists: give {whole}")
 
 
 def _image_sets(root: Path) -> dict[str, Path]:
@@ -135,7 +135,7 @@ def _listed(path: Path) -> list[str]:
     stripped = (line.removesuffix("\r") for line in read_text(path).split("\n"))
     lines = list(dict.fromkeys(line for line in stripped if line.strip()))
     if not lines:
-        raise DataError(f"{path} is empty: write the name of an image on each line, or remove the file")
+        raise DataError(f"{path} is empty: write one image name per line, or remove the file")
     return lines
 
 
@@ -216,7 +216,7 @@ class _Place:
         tree = read_xml(path)
         if tree.tag != "annotation":
             cvat = ", as in CVAT's own format: export COCO, Pascal VOC or YOLO" if tree.tag == "annotations" else ""
-            raise DataError(f"{path} is no VOC annotation: its outermost element is <{quoted(tree.tag)}>{cvat}")
+            raise DataError(f"{path} is not a VOC annotation: its root element is <{quoted(tree.tag)}>{cvat}")
         image = self._image(name, path, (tree.findtext("filename") or "").strip())
         if image is None:
             self.notes.add("missing-image", path)

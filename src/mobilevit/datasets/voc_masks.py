@@ -37,12 +37,12 @@ def _masks(root: Path) -> Path:
     """The folder of the masks; DataError where none holds images."""
     there = [root / name for name in MASKS if (root / name).is_dir()]
     if not there:
-        raise DataError(f"{root} has no folder {MASKS[0]} beside {IMAGES}, so it is not laid out as Pascal VOC's masks")
+        raise DataError(f"{root} has no folder {MASKS[0]} beside {IMAGES}, so it is not in the Pascal VOC layout")
     for folder in there:
         if folders.images_below(folder):
             return folder
     suffixes = sorted({path.suffix for folder in there for path in folders.files_below(folder)})
-    holds = f"files of other kinds ({listed(suffixes)})" if suffixes else "nothing"
+    holds = f"files of other types ({listed(suffixes)})" if suffixes else "nothing"
     raise DataError(f"{listed(there)} of {root} holds {holds}: masks as PNG are expected; export them as such")
 
 
@@ -83,7 +83,7 @@ def _image(root: Path, line: str, images: Mapping[str, Path]) -> Path:
 def _lines(path: Path) -> Sequence[str]:
     lines = [line.strip() for line in read_text(path, MAX_BYTES).splitlines() if line.strip()]
     if not lines:
-        raise DataError(f"{path} is empty: write the name of an image on each line, or remove the file")
+        raise DataError(f"{path} is empty: write one image name per line, or remove the file")
     return lines
 
 

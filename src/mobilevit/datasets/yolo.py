@@ -63,7 +63,7 @@ def _described(images: ImagePaths) -> Described:
     listing = images.listing
     described = _descriptions(listing.root)
     if len(described) > 1:
-        raise DataError(f"{listing.root} has {listed([path.name for path in described])}: keep the one that is meant")
+        raise DataError(f"{listing.root} has {listed([path.name for path in described])}: keep only one")
     if described:
         return _by_yaml(images, described[0])
     if not _image_folders(listing.root) and darknet.fits(listing):
@@ -126,11 +126,11 @@ def _parsed(path: Path) -> Mapping[str, Any]:
     try:
         content = yaml.load(read_text(path, MAX_YAML_BYTES), Loader=yaml.BaseLoader)  # texts, lists and mappings alone
     except RecursionError:
-        raise DataError(f"{path} is refused, because it is nested too deep") from None
+        raise DataError(f"{path} is refused because it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no YAML: {quoted(' '.join(str(error).split()), 160)}") from error
+        raise DataError(f"{path} is not valid YAML: {quoted(' '.join(str(error).split()), 160)}") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise DataError(f"{path} is no data.yaml: names, train and val are expected")
+        raise DataError(f"{path} is not a data.yaml: names, train and val are expected")
     return content
 
 
@@ -142,7 +142,7 @@ def _names(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise DataError(f"{path}: names is {written(names)}: a list of class names is expected")
     if not all(isinstance(number, str) and number.isascii() and number.isdecimal() for number in names):
-        raise DataError(f"{path}: names has the numbers {written(list(names))}: 0, 1, 2, ... are expected")
+        raise DataError(f"{path}: the keys of names are {written(list(names))}: 0, 1, 2, ... are expected")
     count = content.get("nc", str(len(names)))
     if count != str(len(names)):
         raise DataError(f"{path}: nc is {written(count)}, and names has {len(names)}: make them agree")
@@ -194,13 +194,11 @@ def _by_folders(root: Path) -> Described:
     files = [path for place in places for name in NAMES if (path := folders.file_named(place, name))]
     nameless = _descriptions(root, OTHER_KEYS)
     if not files and nameless:
-        raise DataError(f"{nameless[0]} has no `names`: add the names of the classes, such as names: [cat, dog]")
+        raise DataError(f"{nameless[0]} has no class names: add them, such as names: [cat, dog]")
     if not _image_folders(root):
-        raise DataError(f"{root} has no YOLO labels, and no names for them: expected {LAYOUT}")
+        raise DataError(f"{root} has no YOLO labels and no class names: expected {LAYOUT}")
     if not files:
-        raise DataError(
-            f"{root} has labels and no names for them: write {root / 'data.yaml'} with names, train and val"
-        )
+        raise DataError(f"{root} has labels, but no class names: write {root / 'data.yaml'} with names, train and val")
     names = dict(enumerate(class_names.from_file(files[0])))
     paths: dict[str, list[Path]] = {}
     for images in _image_folders(root):

@@ -1,4 +1,4 @@
-"""YOLO's text files, one an image: where each lies, and what its rows state together."""
+"""YOLO label files, one per image: where each is found, and how its rows are read together."""
 
 import codecs
 import os

@@ -1,4 +1,4 @@
-"""What the rows of YOLO's label files mean.
+"""The meaning of the rows of YOLO label files.
 
 A row is a class number and a box, center and size in normalized coordinates; or a class number and the corners of an
 outline (a polygon, or a turned box), of which the box around it is taken. Keypoints may follow a box, or a score and
@@ -41,7 +41,7 @@ def parsed(number: int, line: str, where: str) -> LabelRow:
     try:
         label, *values = map(float, line.split())
     except ValueError:
-        raise DataError(f"{where}: '{quoted(line)}' is no row of numbers") from None
+        raise DataError(f"{where}: '{quoted(line)}' is not a row of numbers") from None
     if not (label >= 0 and label.is_integer()):
         raise DataError(f"{where}: the class is {label:g}: a whole number from 0 is expected")
     return LabelRow(number, int(label), tuple(values))
@@ -135,7 +135,7 @@ def _side(first: Table, last: Table, point: Table) -> Table:
 def place_of(row: LabelRow, kind: str) -> str:
     """What a note calls a row."""
     is_turned = kind == POLYGON and len(row.values) == OF_TURNED_BOX
-    return f"line {row.number}{' (four corners, as of a turned box)' if is_turned else ''}"
+    return f"line {row.number}{' (four corners, as of a rotated box)' if is_turned else ''}"
 
 
 def corners(row: LabelRow, kind: str, where: str) -> Corners:
@@ -160,9 +160,9 @@ def _refusal(kind: str, length: int) -> str:
 
 REFUSALS = {  # kinds that are not read, and what to do
     "short": "{count} numbers: a class and four are expected, or a class and an outline",
-    "odd": "{count} numbers: a class and four are expected, or a class and an outline: pairs of x and y. What follows "
-    "them, such as a score, remove",
-    "angle": "a class, a box and an angle: a turned box is read by its four corners: export it as YOLO-OBB, "
+    "odd": "{count} numbers: a class and four are expected, or a class and an outline: pairs of x and y. "
+    "Remove what follows them, such as a score",
+    "angle": "a class, a box and an angle: rotated boxes are read by their four corners: export it as YOLO-OBB, "
     "class x1 y1 x2 y2 x3 y3 x4 y4",
     "other-pose": "{count} numbers, which do not fit the kpt_shape of data.yaml: a class, a box and all values of the "
     "keypoints are expected: correct kpt_shape, or the rows",

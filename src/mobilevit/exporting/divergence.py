@@ -30,7 +30,7 @@ def first_difference(graph: Graph, name: str, precision: Precision, images: NDAr
         path = Path(folder) / f"parts{table.FORMATS[name].suffix}"
         adapter = table.adapter(name)
         adapter.write(parts, path, precision)
-        found = adapter.open(path, draft(parts, name, precision, path, meanings={}), None)(images)
+        found = adapter.open(path, draft(parts, name, precision, path, descriptions={}), None)(images)
     with torch.no_grad():
         expected = dict(zip(PARTS, parts.module(torch.from_numpy(images).float()), strict=True))
     for part in PARTS:

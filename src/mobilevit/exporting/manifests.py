@@ -13,7 +13,7 @@ from mobilevit import __version__
 from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, TensorInfo, sha256_of
 from mobilevit.formats.table import FORMATS, Counting, ExportFormat, adapter
-from mobilevit.spec import Preprocessing, at_size
+from mobilevit.spec import Step, at_size
 from mobilevit.tasks.base import Task
 
 DTYPES = {torch.float32: "float32", torch.int32: "int32"}
@@ -26,16 +26,22 @@ def manifest_of(task: Task, graph: Graph, name: str, precision: str, path: Path)
     thresholds = dict(task.interface.thresholds)
     if graph.spec.score_threshold is not None:
         thresholds["score_threshold"] = graph.spec.score_threshold.value
-    after = [step.format(**thresholds) for step in task.interface.left_to_do]
+    drafted = draft(graph, name, precision, path, descriptions=task.interface.outputs)
     return replace(
-        draft(graph, name, precision, path, meanings=task.interface.outputs),
-        left_to_do=(resize_in_words(graph.spec.preprocessing), *_further_sizes(graph), *after),
+        drafted,
+        postprocessing=tuple(_with_numbers(step, thresholds) for step in task.interface.postprocessing),
         thresholds=thresholds,
     )
 
 
-def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapping[str, str]) -> Manifest:
-    """The manifest of the file at `path`; `meanings` says for people what the outputs are."""
+def _with_numbers(step: Step, thresholds: Mapping[str, float]) -> Step:
+    """A step of a task with the model's own thresholds."""
+    own = {name: thresholds.get(name, value) for name, value in step.parameters.items()}
+    return replace(step, parameters=own, description=step.description.format(**own))
+
+
+def draft(graph: Graph, name: str, precision: str, path: Path, *, descriptions: Mapping[str, str]) -> Manifest:
+    """The manifest of the file at `path`; `descriptions` says for people what the outputs are."""
     row, side = FORMATS[name], BY_SIZE if graph.further_px else graph.image_size
     with torch.no_grad():
         by_size = [graph.module(graph.example_of(image_size)) for image_size in graph.image_sizes]
@@ -51,48 +57,58 @@ def draft(graph: Graph, name: str, precision: str, path: Path, *, meanings: Mapp
         image_sizes=graph.image_sizes,
         inputs=(TensorInfo("images", shapes[row.layout], dtype, f"{row.layout}, {CHANNELS}"),),
         outputs=tuple(
-            _dictionary(output, len(graph.spec.classes), meanings)
+            _dictionary(output, len(graph.spec.classes), descriptions)
             if output == row.dictionary and graph.spec.classes
-            else _port(output, tensors, batch, meanings)
+            else _port(output, tensors, batch, descriptions)
             for output, tensors in zip(graph.outputs, zip(*by_size, strict=True), strict=True)
         ),
-        left_to_do=(),
-        calls=cast(Counting, adapter(name)).calls(path) if row.counts_calls else {},
+        preprocessing=preprocessing_steps(graph),
+        postprocessing=(),
+        delegate_calls=cast(Counting, adapter(name)).calls(path) if row.counts_calls else {},
         versions=_versions(row),
         num_classes=len(graph.spec.classes),
+        license=graph.spec.provenance.license,
     )
 
 
-def _port(name: str, by_size: Sequence[Tensor], batch: int | str, meanings: Mapping[str, str]) -> TensorInfo:
+def _port(name: str, by_size: Sequence[Tensor], batch: int | str, descriptions: Mapping[str, str]) -> TensorInfo:
     """An output that has one shape, or one for each size of the images."""
     extents = zip(*(tensor.shape[1:] for tensor in by_size), strict=True)
     shape = (lengths[0] if len({*lengths}) == 1 else BY_SIZE for lengths in extents)
-    return TensorInfo(name, (batch, *shape), DTYPES[by_size[0].dtype], meanings.get(name, ""))
+    return TensorInfo(name, (batch, *shape), DTYPES[by_size[0].dtype], descriptions.get(name, ""))
 
 
-def _dictionary(name: str, count: int, meanings: Mapping[str, str]) -> TensorInfo:
+def _dictionary(name: str, count: int, descriptions: Mapping[str, str]) -> TensorInfo:
     """An output that the format hands out by the classes' names; `count` is how many these are."""
-    meaning = f"a dictionary, by the names of the classes (with the id where several share one): {meanings[name]}"
-    return TensorInfo(name, (count,), "dictionary", f"{meaning}; the likeliest name itself is the output classLabel")
+    description = (
+        f"a dictionary, by the names of the classes (with the id where several share one): {descriptions[name]}"
+    )
+    return TensorInfo(
+        name, (count,), "dictionary", f"{description}; the likeliest name itself is the output classLabel"
+    )
 
 
-def resize_in_words(preprocessing: Preprocessing) -> str:
-    """What a program does with an image before the model."""
-    side, short = preprocessing.image_size, preprocessing.resize_px
-    upright = "Turn the image upright (EXIF) and to RGB"
-    if preprocessing.fit == "stretch":
-        how = f"resize all of it to {side} x {side}, its aspect not kept"
-    else:
-        how = f"resize its short side to {short}, its aspect kept, and cut out the center of {side} x {side}"
-    return f"{upright}; {how} ({preprocessing.interpolation}, antialiased where that can be had)."
+def preprocessing_steps(graph: Graph) -> tuple[Step, ...]:
+    """What a program does with an image before the model, at the file's own size."""
+    image, others = graph.spec.preprocessing, _other_sizes(graph)
+    how = {"interpolation": image.interpolation, "antialias": True}
+    upright = Step("to_upright_rgb", {}, "Apply the EXIF orientation; convert to 8-bit RGB.")
+    if image.fit == "stretch":
+        size = {"width": image.image_size, "height": image.image_size}
+        return upright, Step("resize", {**size, **how}, f"Resize, ignoring the aspect ratio.{others}")
+    return (
+        upright,
+        Step("resize_short_side", {"short_side": image.resize_px, **how}, "Resize, keeping the aspect ratio."),
+        Step("center_crop", {"size": image.image_size}, f"Cut out the central square.{others}"),
+    )
 
 
-def _further_sizes(graph: Graph) -> tuple[str, ...]:
+def _other_sizes(graph: Graph) -> str:
     """What else the image may be resized to, where the file takes several sizes."""
     others = [at_size(graph.spec, side).preprocessing for side in graph.further_px]
     short = [f" (short side {other.resize_px})" if other.fit == "crop" else "" for other in others]
-    said = [f"{other.image_size} x {other.image_size}{more}" for other, more in zip(others, short, strict=True)]
-    return (f"In place of it the model takes {' or '.join(said)}.",) if said else ()
+    said = [f"{other.image_size}{more}" for other, more in zip(others, short, strict=True)]
+    return f" The model also takes squares of {' or '.join(said)} px." if said else ""
 
 
 def _versions(row: ExportFormat) -> dict[str, str]:

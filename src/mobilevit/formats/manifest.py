@@ -15,11 +15,11 @@ from typing import Any
 
 from mobilevit.checksums import json_checksum
 from mobilevit.errors import UsageError, WeightsError
-from mobilevit.spec import FORMAT, LARGEST_PX, SMALLEST_PX, ModelSpec, at_size, repeated_id
+from mobilevit.spec import FORMAT, LARGEST_PX, SMALLEST_PX, ModelSpec, Step, at_size, repeated_id
 from mobilevit.text import to_json
 from mobilevit.typed import MOST_CHARACTERS, built, parsed
 
-MANIFEST_FORMAT = 1  # raised when an older reader would misread it
+SCHEMA_VERSION = 1  # raised when an older reader would misread it
 NOT_RUN = "not run"
 BY_CLASS = ("probabilities", "scores")  # outputs with a value for each class, along their last axis
 
@@ -31,7 +31,7 @@ class TensorInfo:
     name: str
     shape: tuple[int | str, ...]  # a name where any number will do
     dtype: str
-    meaning: str  # for people: layout, range, order
+    description: str  # for people: layout, range, order
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,18 @@ class Manifest:
     image_sizes: tuple[int, ...]  # sides of the squares that it was exported for, the spec's first
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    left_to_do: tuple[str, ...]  # in words and numbers: what the program around it does before and after
-    thresholds: dict[str, float] = field(default_factory=dict)  # the numbers in those words, by name
+    preprocessing: tuple[Step, ...]  # from an image file to the input
+    postprocessing: tuple[Step, ...]  # from the outputs to the result
+    thresholds: dict[str, float] = field(default_factory=dict)  # the numbers of postprocessing, by name
     parity: dict[str, Any] | str = NOT_RUN
-    calls: dict[str, int] = field(default_factory=dict)  # how often, where the format counts: XNNPACK, and operations
+    delegate_calls: dict[str, int] = field(default_factory=dict)  # where the format counts: XNNPACK, and operations
     versions: dict[str, str] = field(default_factory=dict)  # of what wrote it
-    num_classes: int | None = None  # of the model, which not every output tells; None: not said
+    num_classes: int | None = None  # of the model, which not every output tells; None: not stated
+    license: str = ""  # of the weights; empty: not stated
 
     def to_json(self) -> str:
         spec = json.loads(self.spec.to_json())
-        content = json.loads(to_json({"manifest": MANIFEST_FORMAT, **asdict(self), "spec": spec}))
+        content = json.loads(to_json({"schema_version": SCHEMA_VERSION, **asdict(self), "spec": spec}))
         return to_json({**content, CHECKSUM_KEY: json_checksum(content)}, indent=2)
 
     @classmethod
@@ -67,7 +69,9 @@ class Manifest:
             _check_versions(data)
             stated = data.pop(CHECKSUM_KEY, None)
             spec = {key: value for key, value in data["spec"].items() if key != "format"}
-            manifest = built(cls, {key: data[key] for key in data if key != "manifest"} | {"spec": spec}, "manifest")
+            manifest = built(
+                cls, {key: data[key] for key in data if key != "schema_version"} | {"spec": spec}, "manifest"
+            )
             for fault in _faults(manifest):
                 raise WeightsError(fault)
             if stated != json_checksum(data):
@@ -95,7 +99,7 @@ _CHANGED = (
 
 
 def _check_versions(data: Any) -> None:
-    for holder, key, version in (("manifest", "manifest", MANIFEST_FORMAT), ("spec", "format", FORMAT)):
+    for holder, key, version in (("manifest", "schema_version", SCHEMA_VERSION), ("spec", "format", FORMAT)):
         outer = data if holder == "manifest" else data.get("spec")
         if not isinstance(outer, dict) or type(outer.get(key)) is not int or outer[key] != version:
             raise WeightsError(f"{holder}.{key} is not {version}: another version or program wrote it")

@@ -1,1 +1,1 @@
-"""From whatever a person has to RGB pixels."""
+"""From files, folders, URLs, videos, cameras and arrays to RGB pixels."""

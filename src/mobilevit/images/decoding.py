@@ -1,4 +1,4 @@
-"""From a file, bytes, an array or a Pillow image to 8-bit RGB, upright; or a ImageError that says why not.
+"""From a file, bytes, an array or a Pillow image to 8-bit RGB, upright; or an ImageError with the reason.
 
 `docs/images.md` has the table of every kind of file and what becomes of it. Safe in threads: Pillow's global settings
 are neither changed nor relied upon.
@@ -26,7 +26,7 @@ from mobilevit.images.truncation import decoded_part, few_enough, is_truncation
 def decode(source: Source, *, draft_px: int | None = None) -> Image.Image:
     """The image in mode RGB, EXIF orientation applied, transparent parts on white; the first frame of several.
 
-    An array is (H, W, 3) uint8 RGB or (H, W) uint8. `draft_px`: as for `OpenImage.decode`. ImageError where the
+    An array is (H, W, 3) uint8 RGB or (H, W) uint8. `draft_px`: as for `OpenImage.decode`. ImageError if the
     source cannot be decoded, or is refused because decoding it would be unsafe.
     """
     with opened(source) as image:
@@ -35,7 +35,7 @@ def decode(source: Source, *, draft_px: int | None = None) -> Image.Image:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image says of itself before its pixels are decoded."""
+    """The metadata of an image before its pixels are decoded."""
 
     size: tuple[int, int]  # (width, height), EXIF orientation applied
     mode: str  # Pillow's name: RGB, L, P, RGBA, CMYK, I;16, ...
@@ -43,7 +43,7 @@ class ImageHeader:
 
 
 def header(source: Source) -> ImageHeader:
-    """Fast, and no promise that the pixels can be decoded; ImageError as from `decode`."""
+    """Read the header only: fast, and no guarantee that the pixels can be decoded; ImageError as from `decode`."""
     with opened(source) as image:
         return image.header
 
@@ -52,14 +52,14 @@ def header(source: Source) -> ImageHeader:
 def opened(source: Source) -> Iterator["OpenImage"]:
     """The image with its header read and its pixels not decoded yet; ImageError as from `decode`.
 
-    The memory that its pixels take counts as used until the end: what is large is made smaller inside.
+    The memory of its pixels counts as used until the end, so reduce large images inside.
     """
     with quiet(), ExitStack() as held, opened_image(source) as found:
         yield OpenImage(found, held)
 
 
 class OpenImage:
-    """An image whose size is known and whose pixels can be had, once."""
+    """An image of known size whose pixels can be decoded once."""
 
     def __init__(self, found: Opened, held: ExitStack) -> None:
         """`held` keeps what the pixels need."""
@@ -98,13 +98,13 @@ class OpenImage:
             return plain
 
     def values(self) -> NDArray[Any]:
-        """What is stored, upright: (H, W) integers, those of a palette image its indices, or (H, W, 3) uint8 RGB.
+        """The stored values, upright: (H, W) integers, for a palette image its indices, or (H, W, 3) uint8 RGB.
 
-        For masks, whose values are no colors: nothing is scaled, converted or laid on white. ImageError where it is
-        broken, or of floating-point numbers.
+        For masks: nothing is scaled, converted or blended with white. ImageError if it is broken, or of floating-point
+        numbers.
         """
         if self.image.mode == "F":
-            raise ImageError(f"{self.name}: is of floating-point numbers: store whole ones, as an 8-bit PNG")
+            raise ImageError(f"{self.name} has floating-point values: store integers, as an 8-bit PNG")
         with decoder_errors(self.name):
             step = PNG_STEPS.get(_png_raw_mode(self.image), 1)
             self._load(self.image.size)

@@ -1,4 +1,4 @@
-"""What an image takes to decode, judged before it is: a tiny file can take minutes, or gigabytes."""
+"""The cost of decoding an image, estimated in advance: a tiny file can take minutes, or gigabytes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def afforded(opened: Opened, full_size: tuple[int, int]) -> Iterator[None]:
 
 
 def _refuse(name: str, reason: str) -> NoReturn:
-    raise ImageError(f"{name}: refused, because {reason}: resize it, or save it as PNG")
+    raise ImageError(f"{name} is refused because {reason}: resize it, or save it as PNG")
 
 
 def _scans(opened: Opened) -> int:

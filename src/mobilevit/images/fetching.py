@@ -1,4 +1,4 @@
-"""Getting an image from the web, within limits: a URL may come from anywhere and answer with anything."""
+"""Downloads an image from an untrusted URL, within limits."""
 
 from mobilevit.errors import ImageError
 from mobilevit.text import words_of
@@ -15,7 +15,7 @@ def fetch(
     silence_seconds: float = SILENCE_SECONDS,
     max_bytes: int = MAX_BYTES,
 ) -> bytes:
-    """What lies at an http or https URL; ImageError where it cannot be had within these limits."""
+    """The content of an http or https URL; ImageError if it cannot be downloaded within the limits."""
     from mobilevit.images.http import HttpError, HttpLimits, answer_of  # here, for it takes a tenth of a second
 
     try:

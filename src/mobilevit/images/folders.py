@@ -1,4 +1,4 @@
-"""What lies in a folder of images, by name alone: nothing is opened.
+"""The contents of image folders, by name: nothing is opened.
 
 Hidden entries and what operating systems leave behind are passed over everywhere. Links are followed, except to what is
 listed at its own place. One `scandir` a folder: 100,000 files take about a second.
@@ -21,12 +21,12 @@ ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z
 
 
 def is_image(path: Path | str) -> bool:
-    """Whether the name ends like an image's; the content is the doctor's to judge."""
+    """Whether the name has the suffix of an image; the content is validated elsewhere."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (three times as fast as Path)
 
 
 def require_folder(path: Path | str) -> Path:
-    """`path` as a folder that can be listed and is not empty; DataError says what it is instead."""
+    """`path` as a folder that can be listed and is not empty; DataError otherwise, with what it is instead."""
     folder = expanded(Path(path))
     if os.path.isdir(folder):  # noqa: PTH112 (Path raises where a name is too long, or a folder may not be entered)
         if not list_folder(folder):
@@ -36,17 +36,17 @@ def require_folder(path: Path | str) -> Path:
     if there and folder.suffix.lower() in ARCHIVE_SUFFIXES:
         raise DataError(f"{folder} is an archive: unpack it and give the folder")
     if there:
-        raise DataError(f"{folder} is a file: give the folder that holds the images")
-    raise DataError(f"there is no folder {folder}{_nearest(folder)}")
+        raise DataError(f"{folder} is a file: give the folder of the images")
+    raise DataError(f"folder {folder} does not exist{_nearest(folder)}")
 
 
 def list_folder(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The entries of one folder by name, without hidden ones; DataError where it cannot be listed."""
+    """The entries of one folder by name, without hidden ones; DataError if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"the folder {folder} cannot be listed: {error.strerror or error}") from error
+        raise DataError(f"folder {folder} cannot be listed: {error.strerror or error}") from error
 
 
 def sub_folders(folder: Path | str) -> list[Path]:
@@ -68,14 +68,14 @@ def file_named(folder: Path, name: str) -> Path | None:
 
 
 def files_below(folder: Path | str) -> Iterator[Path]:
-    """Every file of a folder and of the folders inside it, once, in an order that names alone decide."""
+    """Every file of a folder and its subfolders, once, in an order that depends on names only."""
     return map(Path, _walk(os.fspath(folder), None))
 
 
 def images_below(folder: Path | str, *, refused: Callable[[DataError], None] | None = None) -> list[Path]:
-    """The files of `files_below` whose names end like an image's.
+    """The files of `files_below` with the suffix of an image.
 
-    A folder that cannot be listed is a DataError; with `refused` that is told, and the others go on.
+    A folder that cannot be listed is a DataError; with `refused`, it is reported there, and the others are listed.
     """
     return [Path(path) for path in _walk(os.fspath(folder), refused) if is_image(path)]
 
@@ -141,4 +141,4 @@ def _nearest(missing: Path) -> str:
         return ""
     wanted = missing.relative_to(parent).parts[0]
     near = difflib.get_close_matches(wanted, [folder.name for folder in sub_folders(parent)], n=1, cutoff=0.5)
-    return f": did you mean {parent / near[0]}?" if near else f": {parent} exists and has no '{wanted}' in it"
+    return f": did you mean {parent / near[0]}?" if near else f": {parent} exists, but has no '{wanted}' in it"

@@ -1,4 +1,4 @@
-"""HEIC, the images of iPhones, by pillow-heif, which is an extra: knows which files are such, and opens them."""
+"""HEIC, the image format of iPhones: recognizes and opens it, by pillow-heif (an extra)."""
 
 from typing import BinaryIO
 
@@ -36,6 +36,6 @@ def open_heif(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
-        raise ImageError(f'{name}: is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG') from None
+        raise ImageError(f'{name} is HEIC: pip install "mobilevit[heic]", or convert it to JPEG') from None
     image: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
     return image

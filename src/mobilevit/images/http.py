@@ -1,4 +1,4 @@
-"""The one HTTP client: an answer within limits of time and size, whatever the server does.
+"""The HTTP client: responses within limits of time and size, whatever the server does.
 
 The limits are kept where bytes come in, at the socket. So they hold for the whole of an exchange: redirects, headers,
 interim answers, the body, and what comes behind it.
@@ -23,7 +23,7 @@ MAX_REDIRECTS = 5
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What one answer may take, its redirects included."""
+    """Limits for one response, including its redirects."""
 
     seconds: float  # from the first word to the last byte
     silence_seconds: float  # without an answer, or between two pieces of it
@@ -31,7 +31,7 @@ class HttpLimits:
 
 
 class HttpError(Exception):
-    """What went wrong, in words for people; nothing in it was made by the server."""
+    """The cause of a failed request, for people; it contains no text from the server."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class HttpError(Exception):
 
 
 class BrokenOffError(HttpError):
-    """The connection ended before the answer did: asking for the rest may help."""
+    """The connection was lost before the end of the response: requesting the rest may help."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def _followed(client: httpx2.Client, url: httpx2.URL, headers: Mapping[str, str]
 def _redirected(url: httpx2.URL, location: str) -> httpx2.URL:
     target = _parsed(str(url.join(location)))
     if url.scheme == "https" and target.scheme == "http":
-        raise HttpError(f"the server redirects to a URL without encryption, {target}: refused")
+        raise HttpError(f"the server redirects to an unencrypted URL, {target}: refused")
     return target
 
 
 def _parsed(text: str) -> httpx2.URL:
     url = httpx2.URL(text)
     if url.scheme not in SCHEMES:
-        raise HttpError(f"'{url.scheme}' URLs are not fetched, only http and https; or save it as a file")
+        raise HttpError(f"'{url.scheme}' URLs are not supported, only http and https: download the file")
     return url
 
 
@@ -104,7 +104,7 @@ def _check(response: httpx2.Response) -> None:
         meaning = http.client.responses.get(response.status_code, "unknown")
         raise HttpError(f"the server answers {response.status_code} ({meaning})", response.status_code)
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise HttpError("the server sends it compressed, though asked not to")
+        raise HttpError("the server sends compressed content in spite of the request")
 
 
 def _chunks(response: httpx2.Response, allowance: "_Allowance") -> Iterator[bytes]:
@@ -115,7 +115,7 @@ def _chunks(response: httpx2.Response, allowance: "_Allowance") -> Iterator[byte
             yield chunk
     except httpx2.TransportError as error:
         allowance.seconds(None)
-        raise BrokenOffError(f"the connection broke off after {count:,} bytes") from error
+        raise BrokenOffError(f"the connection was lost after {count:,} bytes") from error
 
 
 @contextmanager
@@ -125,9 +125,9 @@ def _in_words(allowance: "_Allowance") -> Iterator[None]:
         yield
     except httpx2.TimeoutException:
         allowance.seconds(None)
-        raise HttpError("timed out: the server does not answer") from None
+        raise HttpError("timed out: no answer from the server") from None
     except (httpx2.TransportError, httpx2.InvalidURL, OSError, ValueError) as error:
-        raise HttpError(f"it cannot be reached ({_one_line(error)})") from error
+        raise HttpError(f"the server cannot be reached ({_one_line(error)})") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -147,24 +147,24 @@ class _Allowance:
         """How long to wait for the next bytes; `wanted` where that much is left."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise HttpError(f"not complete after {self.limits.seconds:g} s")
+            raise HttpError(f"download not complete after {self.limits.seconds:g} s")
         return left if wanted is None else min(left, wanted)
 
     def spend(self, size_bytes: int) -> None:
         self._bytes_left -= size_bytes
         if self._bytes_left < 0:
-            raise HttpError(f"refused, because the server sends more than {self.limits.size_bytes / 2**20:,.0f} MB")
+            raise HttpError(f"refused because the server sends more than {self.limits.size_bytes / 2**20:,.0f} MB")
 
     def visit(self, ip: str) -> None:
         """Note where the exchange goes; HttpError where it may not go there."""
         public = is_public(ip)
         if self._was_public and not public:
-            raise HttpError(f"refused, because it leads from a public address to a private one, {ip}")
+            raise HttpError(f"refused because a public URL leads to a private IP address, {ip}")
         self._was_public = self._was_public or public
 
 
 def is_public(ip: str) -> bool:
-    """Whether everybody can reach this IP address, not this machine or its network alone."""
+    """Whether this IP address is globally reachable, not only from this machine or its network."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_global)
@@ -201,7 +201,7 @@ class _Network:
         self._network, self._allowance = network, allowance
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _Stream:
-        problem: Exception = OSError("the name has no address")
+        problem: Exception = OSError("the host name has no IP address")
         for *_, (ip, *_rest) in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             self._allowance.visit(str(ip))
             try:

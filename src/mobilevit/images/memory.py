@@ -1,4 +1,4 @@
-"""What decoding takes: how much memory an image needs, and how much all threads together may use."""
+"""Memory for decoding: how much an image needs, and how much all threads together may use."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""A file that counts what is read of it, so that nobody reads it in crumbs or over and over.
+"""A file that counts reads, to stop decoders that read it in tiny pieces or over and over.
 
 Every step of a parser in Python begins with a read: to bound the reads bounds the time, whatever the format.
 """
@@ -33,10 +33,10 @@ class Metered:
         self._reads_left -= 1
         self._bytes_left -= len(data)
         if self._reads_left < 0 or self._bytes_left < 0:
-            raise ImageError(f"{self._name}: refused, because it is made of too many pieces: save it anew")
+            raise ImageError(f"{self._name} is refused because it consists of too many pieces: save it again")
         if self._header_bytes is not None and self._file.tell() > self._header_bytes:
             limit = f"{self._header_bytes // 2**20} MB"
-            raise ImageError(f"{self._name}: refused, because more than {limit} come before its pixels: save it anew")
+            raise ImageError(f"{self._name} is refused because more than {limit} precede its pixels: save it again")
         return data
 
     def header_is_read(self) -> None:

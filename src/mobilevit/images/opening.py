@@ -1,4 +1,4 @@
-"""From whatever is called an image to an open one: its header read and judged, its pixels not decoded yet."""
+"""Opens images of any kind: the header is read and validated, the pixels are not decoded yet."""
 
 import os
 import re
@@ -46,7 +46,7 @@ VIDEO_START = re.compile(
 
 @contextmanager
 def opened_image(source: Source) -> Iterator[Opened]:
-    """`source` with its header read; ImageError where it is no image, or unsafe to decode."""
+    """`source` with its header read; ImageError if it is not an image, or unsafe to decode."""
     if isinstance(source, np.ndarray):
         yield _checked(Opened(_from_array(source), "the array"))
     elif isinstance(source, Image.Image):
@@ -62,7 +62,7 @@ def opened_image(source: Source) -> Iterator[Opened]:
 
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside is the image's fault, and becomes a ImageError.
+    """Any error inside is caused by the image, and becomes an ImageError.
 
     Pillow's decoders raise what malformed bytes lead them to: OSError, SyntaxError, ValueError, struct.error,
     MemoryError and more, hence the wide net.
@@ -73,21 +73,19 @@ def decoder_errors(name: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         kinds = ", ".join((*FORMATS, "HEIC"))
-        raise ImageError(
-            f"{name}: is no image of a kind that is read here ({kinds}): convert it to JPEG or PNG"
-        ) from None
+        raise ImageError(f"{name} is not in a supported image format ({kinds}): convert it to JPEG or PNG") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: refused, because it has {TOO_MANY_PIXELS}: resize it") from error
+        raise ImageError(f"{name} is refused because it has {TOO_MANY_PIXELS}: resize it") from error
     except Exception as error:
-        raise ImageError(f"{name}: is broken ({words_of(error)}): copy it again or leave it out") from error
+        raise ImageError(f"{name} is broken ({words_of(error)}): copy it again, or remove it") from error
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
     shape = pixels.shape
     if pixels.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
         raise ImageError(
-            f"an array of shape {shape} and type {pixels.dtype} is no image: "
-            "give uint8 of shape (height, width, 3), RGB, or (height, width)"
+            f"an array of shape {shape} and type {pixels.dtype} is not an image: "
+            "expected uint8 of shape (height, width, 3), RGB, or (height, width)"
         )
     return Image.fromarray(pixels)
 
@@ -97,14 +95,14 @@ def _open_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError(f"{path}: is a folder: give the path of an image")
+            raise ImageError(f"{path} is a folder: give the path of an image")
         if not stat.S_ISREG(mode):
-            raise ImageError(f"{path}: is no ordinary file: give the path of an image")
+            raise ImageError(f"{path} is not a regular file: give the path of an image")
         return path.open("rb")
     except FileNotFoundError:
-        raise ImageError(f"{path}: not found: check the path") from None
+        raise ImageError(f"{path} does not exist: check the path") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be opened ({words_of(error)}): check the path and its permissions") from error
+        raise ImageError(f"{path} cannot be opened ({words_of(error)}): check the path and its permissions") from error
 
 
 def _content(source: object) -> tuple[bytes, str]:
@@ -114,7 +112,7 @@ def _content(source: object) -> tuple[bytes, str]:
         return content, f"the image of {len(content)} bytes"
     if not hasattr(source, "read"):
         raise ImageError(
-            f"{type(source).__name__} is no image: give a path, bytes, an open file, a Pillow image or an array"
+            f"{type(source).__name__} is not an image: give a path, bytes, an open file, a Pillow image or an array"
         )
     name = str(getattr(source, "name", "")) or "the open file"
     return _read_all(cast(BinaryIO, source), name), name
@@ -126,26 +124,25 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
             file.seek(0)  # as Pillow does: what has just been written stands at its end
         content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:
-        raise ImageError(f"{name}: cannot be read ({words_of(error)})") from error
+        raise ImageError(f"{name} cannot be read ({words_of(error)})") from error
     if not isinstance(content, bytes):
-        raise ImageError(f'{name}: is open as text: open it with mode "rb"')
+        raise ImageError(f'{name} is open as text: open it with mode "rb"')
     return content
 
 
 def _parsed(file: BinaryIO, size_bytes: int, name: str) -> Opened:
     """The image in an open file."""
     if size_bytes == 0:
-        raise ImageError(f"{name}: is empty (0 bytes): copy or download it again")
+        raise ImageError(f"{name} is empty (0 bytes): copy or download it again")
     if size_bytes > MAX_FILE_BYTES:
-        raise ImageError(f"{name}: refused, because it is larger than {MAX_FILE_BYTES // 2**20} MB: resize it")
+        raise ImageError(f"{name} is refused because it is larger than {MAX_FILE_BYTES // 2**20} MB: resize it")
     metered = Metered(file, size_bytes, name)
     with decoder_errors(name):
         start = file.read(START_BYTES)
         file.seek(0)
         if VIDEO_START.match(start) and not is_still(start):
             raise ImageError(
-                f"{name}: is a video, and no image: give it a name that ends like a video's, such as .mp4, "
-                "to have its frames read"
+                f"{name} is a video, not an image: to have its frames read, give it the suffix of a video, such as .mp4"
             )
         reader = cast(BinaryIO, metered)
         image = open_heif(reader, name) if is_heif(start) else Image.open(reader, formats=FORMATS)
@@ -164,7 +161,7 @@ def _checked(opened: Opened) -> Opened:
     width, height = opened.image.size
     if width * height > MAX_PIXELS:
         size = f"({width} x {height})"
-        raise ImageError(f"{opened.name}: refused, because it has {TOO_MANY_PIXELS} {size}: resize it")
+        raise ImageError(f"{opened.name} is refused because it has {TOO_MANY_PIXELS} {size}: resize it")
     if 0 in (width, height):
-        raise ImageError(f"{opened.name}: has no pixels ({width} x {height}): leave it out")
+        raise ImageError(f"{opened.name} has no pixels ({width} x {height}): remove it")
     return opened

@@ -1,4 +1,4 @@
-"""What the chunks of a PNG tell without decoding its pixels."""
+"""Information from the chunks of a PNG, without decoding its pixels."""
 
 from typing import BinaryIO
 

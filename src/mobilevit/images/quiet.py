@@ -1,4 +1,4 @@
-"""Decoders that talk on standard error: what is wrong with an image is said once, in an error of ours."""
+"""Silences decoders that print to standard error: a problem is reported once, as an error of this package."""
 
 import ctypes
 import logging

@@ -1,4 +1,4 @@
-"""From any mode of Pillow's to RGB, band by band, so that what is made on the way takes little memory."""
+"""From any Pillow mode to RGB, band by band, to keep intermediate memory small."""
 
 from collections.abc import Callable, Iterator
 
@@ -54,8 +54,8 @@ def _check_range(image: Image.Image, name: str) -> None:
     low, high, white = ranges[:, 0].min(), ranges[:, 1].max(), WHITE[image.mode]
     if not (low >= 0 and high <= white):  # so written that NaN fails
         raise ImageError(
-            f"{name}: has values from {low:g} to {high:g}, where grayscale of its kind "
-            f"({image.mode}) goes from 0 to {white}: convert it to 8 or 16 bits"
+            f"{name} has values from {low:g} to {high:g}, but grayscale of mode "
+            f"{image.mode} ranges from 0 to {white}: convert it to 8 or 16 bits"
         )
 
 

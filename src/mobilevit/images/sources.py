@@ -1,6 +1,6 @@
-"""What a user calls images: files, folders, patterns, URLs, standard input, and images in memory.
+"""Image sources: files, folders, patterns, URLs, standard input, and images in memory.
 
-Expanding opens nothing but folders. What is wrong with a source shows when it is read, as a ImageError, so that one
+Expanding opens nothing but folders. What is wrong with a source shows when it is read, as an ImageError, so that one
 wrong name among a thousand does not stop the rest.
 """
 
@@ -31,26 +31,26 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class Source:
-    """One image: what to call it, and how to get at what `decode` takes."""
+    """One image: its name, and how to get its content."""
 
     name: str
     content: Callable[[], Content]
 
     def image(self) -> Image.Image:
-        """Decoded in full, RGB, upright; ImageError."""
+        """The decoded image, RGB, upright; ImageError."""
         with self.lent() as image:
             return image
 
     @contextmanager
     def lent(self) -> Iterator[Image.Image]:
-        """The image, whose memory counts as used until the end: so that not too many large ones are at hand."""
+        """The image, whose memory counts as used until the end, to bound how many large ones are in memory."""
         with ExitStack() as held:
             try:
                 image = held.enter_context(opened(self.content())).decode()
             except ImageError as error:
                 message = str(error)
                 if is_video(self.name):
-                    message = "is a video, and no image: `mobilevit predict` and Predictor.frames read its frames"
+                    message = f"{self.name} is a video, not an image: use `mobilevit predict` or Predictor.frames"
                 raise ImageError(message if printable(self.name) in message else f"{self.name}: {message}") from error
             yield image
 
@@ -59,7 +59,7 @@ AnySource = Content | Source  # what a user may call an image, or several
 
 
 def expand(given: AnySource | Iterable[AnySource]) -> Iterator[Source]:
-    """Each image of one source or of many, in their order. A video counts as one."""
+    """Every image of one source or of several, in order. A video counts as one."""
     for one in _several(given):
         if isinstance(one, Source):
             yield one
@@ -86,7 +86,7 @@ def _from_text(text: str) -> Iterator[Source]:
     if text == STANDARD_INPUT:
         yield Source("<stdin>", _read_standard_input)
     elif not text:  # as a path it would mean the folder we are in
-        yield _broken('""', "the name of the image is empty")
+        yield _broken('""', "empty image name")
     elif "://" in text:
         yield Source(text, partial(fetch, text))
     elif glob.has_magic(text) and not os.path.lexists(text):
@@ -98,7 +98,7 @@ def _from_text(text: str) -> Iterator[Source]:
 def _from_pattern(pattern: str) -> Iterator[Source]:
     matches = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))  # noqa: PTH111, PTH207 (Path has no "**" with "~")
     if not matches:
-        yield _broken(pattern, "no file has a name of this pattern")
+        yield _broken(pattern, "no file matches this pattern")
     for match in matches:
         yield from _from_path(Path(match))
 

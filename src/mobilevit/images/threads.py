@@ -1,4 +1,4 @@
-"""The same work on many items in threads; Pillow decodes outside Python's lock, so threads are enough."""
+"""Parallel work in threads; Pillow releases the GIL while decoding, so threads suffice."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ MAX_THREADS = 16  # beyond, Python's lock is what they wait for
 def in_threads(
     work: Callable[[Item], Outcome], items: Sequence[Item], progress: Progress | None = None
 ) -> list[Outcome]:
-    """`work` of each item, in the order of the items. An exception, Ctrl-C among them, stops what has not begun."""
+    """`work` of each item, in the order of the items. An exception, including Ctrl-C, cancels what has not started."""
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     outcomes: list[Outcome] = []
     executor = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))

@@ -1,7 +1,7 @@
-"""From a decoded image to the model's input: which part of it, at which size, mirrored or not.
+"""Transforms from a decoded image to the model's input: crop, resize, mirror.
 
-A Geometry says what happens to an image and knows no pixels, so that boxes and masks can follow it. Sizes are (width,
-height), as Pillow has them; boxes are (left, top, right, bottom) in pixels of the image.
+A Geometry describes a transform without touching pixels, so that boxes and masks can be transformed alike. Sizes are
+(width, height), as in Pillow; boxes are (left, top, right, bottom) in pixels of the image.
 """
 
 import math
@@ -20,19 +20,19 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How training images vary. From `randaugment` on the extra `augment` is needed, and a class an image."""
+    """Data augmentation. RandAugment, mixup, CutMix and erasing: for classification, with the extra `augment`."""
 
-    crop_area_min: float = 0.35  # smallest share of an image that a crop keeps; the paper has 0.08, 0.09 for boxes
-    crop_ratio_max: float = 4 / 3  # most elongated crop, width over height or height over width; 2 for boxes
-    flip: bool = True  # mirror every other image; switch it off for digits, text, left and right
-    photometric: bool = False  # change contrast, brightness, saturation and hue, as the paper does for detection
-    randaugment: bool = False  # two random changes of color or shape on every batch (RandAugment)
-    mixup: float = 0.0  # blend pairs of images, shares from Beta(x, x); 0.2 is usual, 0 switches it off
-    cutmix: float = 0.0  # paste a part of another image, share from Beta(x, x); 1.0 is usual, 0 switches it off
-    erasing: float = 0.0  # chance that a rectangle of an image is blackened; 0.25 is usual
+    crop_area_min: float = 0.35  # minimum area of a random crop, 0-1 of the image; paper: 0.08, boxes 0.09
+    crop_ratio_max: float = 4 / 3  # maximum aspect ratio of a crop, 1 or more; paper: 4/3, boxes 2
+    flip: bool = True  # mirror images at random; switch off for digits, text, or classes of left and right
+    photometric: bool = False  # vary contrast, brightness, saturation and hue, as the paper does for detection
+    randaugment: bool = False  # apply two random operations of color or shape to every batch (RandAugment)
+    mixup: float = 0.0  # alpha of mixup, which blends pairs of images; usual: 0.2, 0: off
+    cutmix: float = 0.0  # alpha of CutMix, which pastes a part of another image; usual: 1.0, 0: off
+    erasing: float = 0.0  # probability of random erasing, which blackens a rectangle; usual: 0.25, 0: off
 
     def __post_init__(self) -> None:
-        """Refuses what no augmentation can mean; UsageError."""
+        """UsageError for values out of range."""
         check_ranges(
             self,
             crop_area_min=(1e-4, 1.0),
@@ -45,9 +45,9 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Geometry:
-    """One image's way to the model: crop `box`, resize to `output`, mirror where `flip`."""
+    """The transform from an image to the model's input: crop `box`, resize to `output`, mirror if `flip`."""
 
-    source: Size  # of the image that `box` speaks of
+    source: Size  # of the image in whose pixels `box` is
     box: Box
     output: Size
     flip: bool = False
@@ -64,7 +64,7 @@ class Geometry:
         return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else resized
 
     def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 4) xyxy in pixels of the source to xyxy in shares of what the model sees, not clipped to 0-1."""
+        """(N, 4) xyxy in pixels of the source to normalized xyxy of the model's input, not clipped to 0-1."""
         left, top, right, bottom = self.box
         corner, extent = [left, top], [right - left, bottom - top]
         shares: NDArray[np.float64] = (boxes - np.array(corner * 2)) / np.array(extent * 2)
@@ -143,13 +143,13 @@ def kept_geometry(size: Size, smallest_crop: int, image_size: int) -> Geometry:
 
 
 def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
-    """What evaluation and prediction see of an image.
+    """The part of an image that evaluation and prediction use.
 
-    Stretched: all of it. Else the short side is resized to `resize_px` and the center of `image_size` cut out: both in
-    one step, over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two steps,
-    within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and an
-    image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
-    rounded down, the offset of the crop to the nearest whole pixel. UsageError where the crop is larger than the
+    Stretched: all of it. Otherwise the short side is resized to `resize_px` and the center of `image_size` cropped,
+    both in one step over the crop alone. The crop is mapped back to the source, so that the pixels are those of the two
+    steps, within the rounding between Pillow's two axes (at most 2 of 255; more for bicubic beyond black or white), and
+    an image of 1 x 10000 pixels never becomes one of 288 x 2880000. As in the official code, the resized long side is
+    rounded down, and the offset of the crop rounded to the nearest pixel. UsageError if the crop is larger than the
     resized short side.
     """
     crop_px, resize_px = preprocessing.image_size, preprocessing.resize_px
@@ -158,7 +158,9 @@ def eval_geometry(size: Size, preprocessing: Preprocessing) -> Geometry:
         whole = (0.0, 0.0, float(size[0]), float(size[1]))
         return Geometry(size, whole, output, interpolation=preprocessing.interpolation)
     if crop_px > resize_px:
-        raise UsageError(f"images are resized to {resize_px} px before a crop of {crop_px} px: resize to more")
+        raise UsageError(
+            f"the resize to {resize_px} px is smaller than the crop of {crop_px} px: resize to at least the crop size"
+        )
     short = min(size)
     left, right = _center(size[0], size[0] * resize_px // short, crop_px)
     top, bottom = _center(size[1], size[1] * resize_px // short, crop_px)

@@ -1,4 +1,4 @@
-"""An image whose file is cut short: what of it was decoded, and exactly how many rows were not."""
+"""Truncated images: what was decoded, and exactly how many rows are missing."""
 
 import hashlib
 from contextlib import ExitStack

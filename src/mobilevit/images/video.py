@@ -46,7 +46,7 @@ CONTAINERS = "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,ogg,asf"
 
 @dataclass(frozen=True)
 class Location:
-    """Where frames come from: what FFmpeg opens, and by which of its readers (None: by the content of the file)."""
+    """A source of frames: what FFmpeg opens, and its reader (None: by the content of the file)."""
 
     name: str  # for people
     target: str
@@ -64,7 +64,7 @@ class Frame:
 
 
 def is_video(name: str) -> bool:
-    """Whether `name` is a camera, or the path of a file that is called like a video."""
+    """Whether `name` is a camera, or a path with the suffix of a video."""
     return CAMERA.fullmatch(name) is not None or ("://" not in name and Path(name).suffix.lower() in SUFFIXES)
 
 
@@ -83,14 +83,14 @@ def locate(name: str) -> Location:
 class Video:
     """An opened video: iterate over it once for its frames.
 
-    `count` is how many frames it should give, None where nobody knows, as with a camera; `rate` how many there are in a
-    second, on average. ImageError, when it is opened, where it is no video that can be read.
+    `count` is the expected number of frames, None if unknown, as for a camera; `rate` the average number of frames per
+    second. ImageError, on opening, if it is not a readable video.
     """
 
     def __init__(self, location: Location, every: int = 1) -> None:
-        """Of the frames only each `every`-th is converted and given, from the first on."""
+        """Only every `every`-th frame is converted and returned, starting with the first."""
         if every < 1:
-            raise UsageError(f"every is {every}: it must be 1 or more")
+            raise UsageError(f"`every` is {every}: it must be 1 or more")
         self.name, self.every, self.is_live = location.name, every, CAMERA.fullmatch(location.name) is not None
         self._container, self._stream = _opened(location)
         self.rate = Fraction(self._stream.average_rate or self._stream.base_rate or DEFAULT_RATE)
@@ -98,12 +98,12 @@ class Video:
         self.count = None if frames is None else -(-frames // every)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in the order in which they are shown.
+        """Frames in presentation order.
 
-        What cannot be decoded is left out, and a ImageError at the end says that something was.
+        What cannot be decoded is skipped, and an ImageError at the end reports it.
         """
         index = damaged = 0
-        with self._container, _named(self.name, lambda: f"broken off after {index:,} frames"):
+        with self._container, _named(self.name, lambda: f"breaks off after {index:,} frames"):
             for packet in self._container.demux(self._stream):
                 try:
                     frames = packet.decode()
@@ -115,7 +115,7 @@ class Video:
                         yield Frame(index, self._seconds(frame), self.rate, _upright(frame, self.name))
                     index += 1
         if damaged or not index:
-            raise ImageError(f"{self.name}: {damaged:,} packets of it are damaged; {index:,} frames could be decoded")
+            raise ImageError(f"{self.name} has {damaged:,} damaged packets; {index:,} frames could be decoded")
 
     def _seconds(self, frame: Any) -> float | None:
         if frame.pts is None:
@@ -129,15 +129,15 @@ DEFAULT_RATE = 25  # frames per second, where a stream does not say
 def _opened(location: Location) -> tuple[Any, Any]:
     av = pyav()
     if location.reader is None and not Path(location.target).is_file():
-        raise ImageError(f"{location.name}: not found: check the path")
+        raise ImageError(f"{location.name} does not exist: check the path")
     options = {} if location.reader else {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-    with _named(location.name, lambda: "no such camera here" if location.reader else _no_video(location.target)):
+    with _named(location.name, lambda: "is not available" if location.reader else _no_video(location.target)):
         container = av.open(location.target, format=location.reader, options=options)
         if not container.streams.video:
-            raise ImageError(f"{location.name}: has no images, only sound")
+            raise ImageError(f"{location.name} has no video stream, only sound")
         stream = container.streams.video[0]
         if stream.codec_context is None:
-            raise ImageError(f"{location.name}: is in a coding that FFmpeg lacks here: convert it to H.264")
+            raise ImageError(f"{location.name} has a codec that FFmpeg does not support here: convert it to H.264")
         stream.thread_type = "AUTO"
         _refuse_huge(stream.codec_context.width, stream.codec_context.height, location.name)
         return container, stream
@@ -150,7 +150,7 @@ def _no_video(path: str) -> str:
             kind = found.image.format or ""
     except ImageError:
         return "cannot be read as a video"
-    return f"is an image ({kind}), and no video: give it a name that ends like an image's, such as .{kind.lower()}"
+    return f"is an image ({kind}), not a video: give it the suffix of an image, such as .{kind.lower()}"
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def _named(name: str, problem: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (pyav().error.FFmpegError, ValueError) as error:
-        raise ImageError(f"{name}: {problem()} ({getattr(error, 'strerror', None) or error})") from error
+        raise ImageError(f"{name} {problem()} ({getattr(error, 'strerror', None) or error})") from error
 
 
 def pyav() -> ModuleType:
@@ -173,7 +173,7 @@ def pyav() -> ModuleType:
 
 def _refuse_huge(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{name}: refused, because its frames have {TOO_MANY_PIXELS}: make them smaller")
+        raise ImageError(f"{name} is refused because its frames have {TOO_MANY_PIXELS}: make them smaller")
 
 
 def _frames(stream: Any, duration_us: int | None, rate: Fraction) -> int | None:

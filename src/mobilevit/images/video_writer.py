@@ -25,7 +25,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """OutputError where nothing can be written at `path`."""
+        """OutputError if `path` is not writable."""
         self.path = path
         self._stream: Any = None
         self._last = -1  # the time of the frame before, in ticks
@@ -62,7 +62,7 @@ class VideoWriter:
             self._file.finish()
 
     def discard(self) -> None:
-        """Take away what was written."""
+        """Remove what was written."""
         self._container.close()
         self._file.discard()
 

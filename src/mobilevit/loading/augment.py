@@ -11,10 +11,10 @@ from mobilevit.images.transforms import AugmentConfig
 
 
 class BatchAugment:
-    """RandAugment, mixup or cutmix, and erasing, as far as the config asks for them.
+    """RandAugment, mixup or CutMix, and random erasing, as configured.
 
-    Every random number comes from torch's global CPU generator, so `torch.manual_seed` before a call decides it.
-    Where mixup and cutmix are both on, each batch gets one of them, by a fair coin. MissingExtraError without kornia.
+    Random numbers come from torch's global CPU generator: `torch.manual_seed` before a call determines them. If mixup
+    and CutMix are both on, each batch gets one of them, by a fair coin. MissingExtraError without kornia.
     """
 
     def __init__(self, config: AugmentConfig, num_classes: int) -> None:
@@ -24,7 +24,7 @@ class BatchAugment:
 
     @staticmethod
     def active(config: AugmentConfig) -> bool:
-        """Whether the config asks for anything that is done here."""
+        """Whether the config turns on any of these."""
         return bool(config.randaugment or config.mixup or config.cutmix or config.erasing)
 
     @torch.no_grad()

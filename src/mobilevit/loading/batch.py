@@ -13,7 +13,7 @@ from mobilevit.spec import ChannelOrder
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the sampler asks the loader for: everything random about a sample follows from it and the seed."""
+    """A sampler's request to the loader: everything random about a sample follows from it and the seed."""
 
     index: int
     epoch: int

@@ -105,26 +105,25 @@ class Plan:
 
 
 def must_fit(plans: Sequence[Plan], *, processes: int, shared: bool) -> None:
-    """OutOfMemoryError where the plans, filled in each of so many `processes` on this machine, take more than
-    KEPT_SHARE of what is free."""
+    """OutOfMemoryError if the plans, filled in each of `processes` here, take more than KEPT_SHARE of free memory."""
     needed, images = sum(plan.bytes for plan in plans), sum(len(plan.samples) for plan in plans)
     for limit in free_memory(shared=shared):
         if needed * processes > KEPT_SHARE * limit.free_bytes:
             times = f" in each of {processes} processes" if processes > 1 else ""
             raise OutOfMemoryError(
                 f"the decoded images do not fit into {limit.name}: {images:,} of them take {in_unit(needed)}{times}, "
-                f"and of {in_unit(limit.free_bytes)} that are free a cache takes {KEPT_SHARE:.0%} at most. Train "
-                f"without the cache or at a smaller size{limit.advice}."
+                f"but a cache may take at most {KEPT_SHARE:.0%} of the {in_unit(limit.free_bytes)} that are free. "
+                f"Train without the cache or at a smaller image size{limit.advice}."
             )
 
 
 def in_unit(count: float) -> str:
-    """A number of bytes, for people; a small one in MB, so that none is 0."""
+    """A number of bytes as text, in MB or GB."""
     return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 class Limit(NamedTuple):
-    """Something that bounds how much new memory can be had."""
+    """A limit of available memory."""
 
     name: str
     free_bytes: int
@@ -132,7 +131,7 @@ class Limit(NamedTuple):
 
 
 def free_memory(*, shared: bool) -> Iterator[Limit]:
-    """The limits here, as far as the system tells them. Shared memory has one of its own."""
+    """The memory limits here, as reported by the system. Shared memory has one of its own."""
     meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
     if meminfo.is_file():
         yield Limit("memory", 1024 * _figures(meminfo.read_text())["MemAvailable"])
@@ -141,7 +140,7 @@ def free_memory(*, shared: bool) -> Iterator[Limit]:
         used = int((group / "memory.current").read_text()) - idle
         yield Limit("the memory of this container", max(0, int(limit) - used), ", or give the container more memory")
     if shared and SHARED.is_dir():
-        advice = ", or without workers, or give a container more of it (docker run --shm-size)"
+        advice = ", or without workers, or give the container more of it (docker run --shm-size)"
         yield Limit(f"shared memory ({SHARED})", shutil.disk_usage(SHARED).free, advice)
 
 

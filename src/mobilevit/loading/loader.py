@@ -54,9 +54,9 @@ class LoadFailure:
 
 
 class ImageDataset(TorchDataset["Item | LoadFailure"]):
-    """Samples by Key. With `augment` as training sees them, at the Key's size; without it as evaluation does.
+    """Samples by Key. With `augment` transformed as for training, at the Key's size; without it as for evaluation.
 
-    Images come from the `cache` of the samples where there is one, in evaluation as `eval_geometry` makes them.
+    Images come from the `cache` of the samples if there is one, in evaluation as `eval_geometry` makes them.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ def eval_loader(
 
 
 class ImageLoader(DataLoader[Any]):
-    """A DataLoader of Batch that raises ImageError where an image cannot be decoded."""
+    """A DataLoader of Batch that raises ImageError if an image cannot be decoded."""
 
     def __init__(
         self, dataset: ImageDataset, batches: MultiScaleSampler | Sequence[list[Key]], num_workers: int, device: str

@@ -1,8 +1,8 @@
-"""The multi-scale sampler (paper, section 3.2): every step draws an image size, and a batch that fits it.
+"""The multi-scale sampler (paper, section 3.2): every step draws an image size and the batch size for it.
 
 Small images come in large batches and large ones in small batches, so that a step costs about the same at every
 size; the epoch takes fewer steps. What is drawn is a pure function of (seed, epoch, step): any step can be asked for
-in any order, every process gets the same answer, and a run goes on inside an epoch where it stopped.
+in any order, every process gets the same answer, and a stopped run resumes within an epoch.
 `docs/sampler.md` has the rules, their sets of sizes, and what they save.
 """
 
@@ -27,20 +27,20 @@ AUTO_BATCH = 0  # in place of a batch size: the largest that fits, which a run f
 
 @dataclass(frozen=True)
 class MultiScaleConfig:
-    """The sizes of the images that training draws from, and how many of each make a batch."""
+    """Multi-scale training: image sizes, and the batch size of each."""
 
-    sampler: RuleName = "paper"  # how batches follow from sizes; single: one size and one batch, always
-    image_size: int | None = None  # base side of the (square) images; None: from the data
-    size_min_ratio: float = 0.625  # smallest side over the base, which it follows
-    size_max_ratio: float = 1.25  # largest side over the base
-    image_size_min: int | None = None  # smallest side, whatever the base; None: by its ratio
-    image_size_max: int | None = None  # largest side, whatever the base; None: by its ratio
-    sizes: int = 5  # how many sides, evenly spaced; the base is added where it is missing
-    divisor: int | None = None  # sides are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
-    batch_size: int = 32  # images in a batch at the base size, in each process; auto or 0: the most a GPU takes
+    sampler: RuleName = "paper"  # multi-scale rule, see docs/sampler.md; single: one image size, one batch size
+    image_size: int | None = None  # base side of the square images, in pixels; None: chosen from the data
+    size_min_ratio: float = 0.625  # smallest side divided by the base side, 0.1 to 1
+    size_max_ratio: float = 1.25  # largest side divided by the base side, 1 to 10
+    image_size_min: int | None = None  # smallest side in pixels; None: from its ratio to the base side
+    image_size_max: int | None = None  # largest side in pixels; None: from its ratio to the base side
+    sizes: int = 5  # number of evenly spaced image sizes; the base side is added if missing
+    divisor: int | None = None  # image sizes are multiples of this; None: 32, 16 below 192 px, 8 below 96 px
+    batch_size: int = 32  # images per batch at the base size, in each process; auto or 0: as many as fit the GPU
 
     def __post_init__(self) -> None:
-        """Refuses what no sampler can mean; UsageError."""
+        """UsageError for values out of range."""
         if self.sampler not in get_args(RuleName):
             raise unknown("sampler", self.sampler, get_args(RuleName))
         whole, side = (1.0, float("inf")), (1.0, 4096.0)
@@ -51,7 +51,7 @@ class MultiScaleConfig:
         check_ranges(self, sizes=whole, divisor=whole, batch_size=(float(AUTO_BATCH), float("inf")))
         if self.image_size_min and self.image_size_max and self.image_size_min > self.image_size_max:
             raise UsageError(
-                f"--image-size-min {self.image_size_min} is larger than --image-size-max {self.image_size_max}"
+                f"`image_size_min={self.image_size_min}` is larger than `image_size_max={self.image_size_max}`"
             )
 
 
@@ -83,7 +83,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
     """The choices of a config (its base size and batch are set), by rising size, each equally likely at every step."""
     base_px, rule = base_size(config), RULES[config.sampler]
     if config.batch_size == AUTO_BATCH:
-        raise UsageError("batch_size is auto (0), and only a run can find out what that is: give a number")
+        raise UsageError("`batch_size` is auto (0), which only a run can resolve: give a number")
     if not rule.multi_scale:
         return (Resolution(base_px, config.batch_size),)
     pixels = base_px * base_px * config.batch_size
@@ -96,7 +96,7 @@ def resolutions(config: MultiScaleConfig, world_size: int = 1) -> tuple[Resoluti
 def base_size(config: MultiScaleConfig) -> int:
     """The base size of a config in which it is set; UsageError where it is not."""
     if config.image_size is None:
-        raise UsageError("the base size of the images is not set: give --image-size")
+        raise UsageError("the base size of the images is not set: give `image_size`")
     return config.image_size
 
 
@@ -105,8 +105,8 @@ def _sides(config: MultiScaleConfig, base_px: int) -> list[int]:
     largest = config.image_size_max or base_px * config.size_max_ratio
     if not smallest <= base_px <= largest:
         raise UsageError(
-            f"the base size of {base_px} px lies outside the sizes to train at, {smallest:g} to {largest:g} px: "
-            "give --image-size-min and --image-size-max that fit it, or neither"
+            f"the base size of {base_px} px is outside the range of training sizes, {smallest:g} to {largest:g} px: "
+            "change `image_size_min` and `image_size_max` to include it, or omit them"
         )
     divisor = config.divisor or next(divisor for from_px, divisor in DIVISORS if base_px >= from_px)
     sides = [*np.linspace(smallest, largest, config.sizes).tolist(), float(base_px)]

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for: never of a worker, a moment or a global generator."""
+"""Random numbers as a pure function of their purpose, never of a worker, the time or global state."""
 
 from typing import Literal
 

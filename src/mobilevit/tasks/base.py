@@ -17,7 +17,7 @@ from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import check_ranges
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold
+from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold, Step
 
 if TYPE_CHECKING:  # matplotlib and torch take seconds to import, and a prediction may have no use for them
     from torch import Tensor
@@ -111,8 +111,8 @@ class Interface:
     """What a program around an exported model has to know."""
 
     outputs: Mapping[str, str]  # in order: name, and what it is for people: shape, range, order
-    left_to_do: tuple[str, ...]  # after the model, in words; {score_threshold} stands for the model's own
-    thresholds: Mapping[str, float]  # the numbers in those words, of a model that has none of its own
+    postprocessing: tuple[Step, ...]  # after the model; a description may name the step's parameters: {score_threshold}
+    thresholds: Mapping[str, float]  # of the parameters, those that a model may have of its own, and NMS's
     agreement: str  # what `agreement` counts: "top-1", "objects" or "pixels"
 
 

@@ -1,4 +1,4 @@
-"""The largest batch that the memory of a GPU takes, found by trying."""
+"""Searches for the largest batch that fits the memory of a GPU."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,25 +21,25 @@ STEPS = 2  # of a trial: the second one has the optimizer's state beside it
 
 
 def must_be_searchable(device: torch.device, group: Group) -> None:
-    """UsageError where this process has no CUDA GPU of its own, on which batches can be tried."""
+    """UsageError if this process has no CUDA GPU of its own to search on."""
     if device.type != "cuda":
         raise UsageError(
-            f"batch_size is auto (0), which tries what fits a CUDA GPU, and this run is on {device.type}: give a number"
+            f"`batch_size` is auto (0), which needs a CUDA GPU, but this run is on {device.type}: give a number"
         )
     if group.local_size > torch.cuda.device_count():
-        raise UsageError("batch_size is auto (0), and processes of this run share a GPU: give a number")
+        raise UsageError("`batch_size` is auto (0), but processes of this run share a GPU: give a number")
 
 
 def largest_batch(parts: Parts) -> int:
-    """The largest batch at the base size whose step at the largest size fits; OutOfMemoryError where not even 1 does.
+    """The largest batch size at the base size whose step fits at the largest size; OutOfMemoryError if not even 1.
 
-    Trains the model of `parts`, so they are of no use afterwards.
+    Trains the model of `parts`, which must not be used afterwards.
     """
     trial = Trial(parts)
     found = largest(trial.fits, parts.sampler.schedule.samples)
     if not found:
         raise OutOfMemoryError(
-            f"not even one image of {trial.image_size} px fits: train a smaller model or smaller images"
+            f"not even one image of {trial.image_size} px fits: use a smaller model or smaller images"
         )
     return found
 

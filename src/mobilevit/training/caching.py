@@ -17,9 +17,9 @@ from mobilevit.training.loop import Parts
 
 
 def keep_images(parts: Parts, callback: Callback) -> Parts:
-    """The same parts, with their images in memory where the configuration wants them there; before the first epoch.
+    """The parts with their images cached in memory, if the configuration asks for it; before the first epoch.
 
-    ImageError where a file is broken, OutOfMemoryError where the images do not fit into memory.
+    ImageError if a file is broken, OutOfMemoryError if the images do not fit into memory.
     """
     config = replace(parts.config, num_workers=parts.num_workers)
     plans = fitting_plans(config, parts.task, parts.dataset, parts.spec.preprocessing, parts.group)

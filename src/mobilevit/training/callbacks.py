@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it. The loop knows only this protocol: a terminal, a notebook or nobody."""
+"""Callbacks: how a run reports progress. The loop knows only this protocol."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class StepReport:
-    """One training step, as it ended."""
+    """A finished training step."""
 
     epoch: int  # from 0
     epochs: int
@@ -19,18 +19,18 @@ class StepReport:
 
 
 class Callback(Protocol):
-    """Callbacks of a run; none may raise."""
+    """Receives the progress of a run; its methods must not raise."""
 
     def begin(self, facts: dict[str, str]) -> None:
-        """Before the first step: what will be trained, on what, where it goes."""
+        """Before the first step: model, data and output of the run."""
         ...
 
     def notice(self, message: str) -> None:
-        """Something the user should know, in one line."""
+        """A one-line notice for the user."""
         ...
 
     def checking(self, done: int, total: int) -> None:
-        """While every image is decoded once, before the run has a folder."""
+        """While every image is decoded once, before the run folder exists."""
         ...
 
     def step(self, report: StepReport) -> None: ...
@@ -38,16 +38,16 @@ class Callback(Protocol):
     def validating(self, done: int, total: int) -> None: ...
 
     def epoch(self, row: Mapping[str, float | None]) -> None:
-        """After each epoch: the new row of metrics.csv, in which only a score may be None."""
+        """After each epoch: the new row of metrics.csv; scores may be None."""
         ...
 
     def end(self) -> None:
-        """Always called last, whatever happened."""
+        """Always called last, also after an error."""
         ...
 
 
 class Quiet:
-    """Nobody watches."""
+    """Reports nothing."""
 
     def begin(self, facts: dict[str, str]) -> None: ...
 

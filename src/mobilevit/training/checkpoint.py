@@ -17,7 +17,7 @@ from mobilevit.weights.containers import read_safetensors, safetensors_bytes
 
 @dataclass
 class TrainingProgress:
-    """Where a run stands: everything that is not a tensor. The next step to take is (epoch, step)."""
+    """The state of a run other than tensors. The next step is (epoch, step)."""
 
     samples: int  # in the training split: a resumed run must find as many
     names: str  # of these, hashed: it must find the same
@@ -39,14 +39,14 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `read_checkpoint` found: where the run stands, what it trains, and all tensors by name."""
+    """The content of a checkpoint: progress, spec, and all tensors by name."""
 
     progress: TrainingProgress
     spec: ModelSpec
     tensors: dict[str, Tensor]
 
     def restore(self, model: nn.Module, ema: Ema | None, optimizer: torch.optim.Optimizer) -> None:
-        """Put the tensors back; TrainingError where they are of another run."""
+        """Restore the tensors; TrainingError if they belong to another run."""
         try:
             model.load_state_dict(_below(self.tensors, "model."))
             if ema is not None:
@@ -76,15 +76,15 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a saved state; TrainingError where the file is damaged or of another version."""
+    """Read a checkpoint; TrainingError if the file is damaged or of another version."""
     try:
         texts, tensors = read_safetensors(path)
         progress = TrainingProgress(**json.loads(texts["progress"]))
         return Checkpoint(progress, ModelSpec.from_json(texts["spec"]), tensors)
     except (OSError, WeightsError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"checkpoint {path} cannot be read: {words_of(error)}. The models beside it may still be good; "
-            "start again with --weights and the path of last.safetensors."
+            f"checkpoint {path} cannot be read: {words_of(error)}. The models beside it may still be intact: "
+            "start a new run with the path of last.safetensors as `weights`."
         ) from error
 
 

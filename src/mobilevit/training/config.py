@@ -1,4 +1,4 @@
-"""What a training run is told. Every default stands here once; a recipe file or a flag replaces it.
+"""The configuration of a training run. Every default is declared here once; a recipe or an option replaces it.
 
 The defaults fine-tune on a few hundred to a few thousand own images; `recipes/paper.toml` is the paper's recipe.
 """
@@ -22,24 +22,24 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW, linear warm-up, cosine decay by the step; moving average of the weights."""
+    """AdamW with linear warm-up, cosine decay per step, and a moving average (EMA) of the weights."""
 
     lr: float = 1e-3  # peak learning rate
-    head_lr: float = 1.0  # factor for all but the backbone; the paper has 10 for segmentation
-    lr_start: float = 1e-5  # at the first step of the warm-up
-    lr_end: float = 1e-5  # at the last step
-    warmup_steps: int | None = None  # None: a twentieth of all steps, at most 3000
-    weight_decay: float = 0.01  # on all parameters, biases and norms too, as in the paper
-    grad_clip_norm: float = 5.0  # largest norm of the gradient; 0 does not clip
-    grad_accum_steps: int = 1  # batches to one step of the optimizer
-    label_smoothing: float | None = None  # share of the target spread over all classes; None: the task's, as the paper
-    class_weights: bool = False  # weigh classes by their inverse frequency
-    anchors_per_box: int = 1  # detection: anchors that learn an object at least; more for objects below all anchors
-    ema_decay: float = 0.9995  # of the averaged weights, which are evaluated and saved; 0 switches it off
-    ema_warmup: bool = True  # let the average follow faster during the first steps; the paper does not
+    head_lr: float = 1.0  # learning rate factor of all layers outside the backbone; paper: 10 for segmentation
+    lr_start: float = 1e-5  # learning rate at the first step of the warm-up
+    lr_end: float = 1e-5  # learning rate at the last step
+    warmup_steps: int | None = None  # steps of linear warm-up; None: 5 % of all steps, at most 3000
+    weight_decay: float = 0.01  # AdamW weight decay of all parameters, including biases and norms as in the paper
+    grad_clip_norm: float = 5.0  # maximum norm of the gradient; 0: no clipping
+    grad_accum_steps: int = 1  # batches accumulated for each optimizer step
+    label_smoothing: float | None = None  # label smoothing, 0 to 0.99; None: the paper's value for the task
+    class_weights: bool = False  # weight the loss of each class by its inverse frequency
+    anchors_per_box: int = 1  # detection: minimum anchors matched to each object; raise it for small objects
+    ema_decay: float = 0.9995  # decay of the averaged (EMA) weights, which are evaluated and saved; 0: no averaging
+    ema_warmup: bool = True  # use a smaller EMA decay during the first steps; the paper does not
 
     def __post_init__(self) -> None:
-        """Refuses what no optimizer can mean; UsageError."""
+        """UsageError for values out of range."""
         check_ranges(
             self,
             lr=(1e-12, 1e3),
@@ -54,49 +54,49 @@ class OptimizerConfig:
             anchors_per_box=(1, 100),
             ema_decay=(0.0, 0.999999),
         )
-        for flag, lr in (("--lr-start", self.lr_start), ("--lr-end", self.lr_end)):
+        for name, lr in (("lr_start", self.lr_start), ("lr_end", self.lr_end)):
             if lr > self.lr:
-                raise UsageError(f"{flag} is {lr:g}, above the peak of {self.lr:g} (--lr): lower it too")
+                raise UsageError(f"`{name}` is {lr:g}, above the peak of {self.lr:g} (`lr`): lower it too")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
 
-    data: Path  # folder of the dataset: class folders, images with boxes, or with masks (docs/data.md)
-    model: str = "mobilevit_xs"  # a name of `mobilevit info`; a classifier stands for the task's of its size
-    weights: str = "imagenet"  # to start from: imagenet, none, a catalog name or a file
-    task: str | None = None  # None: recognized from the data
-    data_format: str | None = None  # of the annotations; None: recognized from the data
+    data: Path  # dataset folder: class folders, images with boxes, or images with masks (docs/data.md)
+    model: str = "mobilevit_xs"  # model name (`mobilevit info`); a classifier selects the task's model of its size
+    weights: str = "imagenet"  # initial weights: imagenet, none, a catalog name, or a file
+    task: str | None = None  # classification, detection or segmentation; None: recognized from the data
+    data_format: str | None = None  # annotation format, such as coco, voc or yolo; None: recognized from the data
     epochs: int = 40  # passes over the training images
-    patience: int = 12  # stop after so many epochs without a better score; 0 never stops early
-    output: Path = Path("runs")  # where run folders go
-    name: str | None = None  # of the run folder; None: the model's name and a number
-    overwrite: bool = False  # replace an existing run of that name
-    val_fraction: float = 0.2  # share of the images to validate on, where the data has no split of its own
-    split_seed: int = 0  # decides which images those are; evaluate needs the same two
-    train_on: tuple[str, ...] = ("train",)  # splits to learn from; a score on val means little where val is among them
-    skip_broken: bool = False  # leave out images that cannot be decoded, and count them
-    allow_truncated: bool = False  # train on images whose files lack at most 1 % of their rows, and count them
-    resize_ratio: float = 1.125  # evaluation: short side after resizing, over the side of the crop
-    seed: int = 0  # of the order, the augmentation, the initialization and the dropout
-    device: Device = "auto"  # where to train
-    precision: Precision = "auto"  # auto: bf16 or fp16 on a GPU that has it, else fp32
-    compile: bool = False  # torch.compile the model: slow to start, once for every resolution
+    patience: int = 12  # early stopping: epochs without a better score; 0: never stop early
+    output: Path = Path("runs")  # folder for run folders
+    name: str | None = None  # name of the run folder; None: model name and a number
+    overwrite: bool = False  # replace an existing run of the same name
+    val_fraction: float = 0.2  # fraction of the images held out for validation if the data has no val split
+    split_seed: int = 0  # seed of that split; use the same value and fraction in evaluate
+    train_on: tuple[str, ...] = ("train",)  # splits to train on; with val among them, its score is meaningless
+    skip_broken: bool = False  # skip and count images that cannot be decoded
+    allow_truncated: bool = False  # train on images that lack at most 1 % of their rows, and count them
+    resize_ratio: float = 1.125  # evaluation: short side after resizing divided by the crop size, 1 to 4
+    seed: int = 0  # seed of the sample order, augmentation, initialization and dropout
+    device: Device = "auto"  # device to train on; auto: GPU if there is one
+    precision: Precision = "auto"  # arithmetic; auto: bf16 or fp16 on a GPU that supports it, else fp32
+    compile: bool = False  # compile the model with torch.compile: slow start, once for each image size
     num_workers: int | None = None  # processes that decode images; None: from the number of cores
-    cache: Literal["none", "memory"] = "none"  # memory: keep decoded images there; every file is decoded once
-    anchors: Literal["paper", "data"] = "paper"  # detection: the paper's, or such as fit the training boxes
-    dropout: float | None = None  # of every dropout in the model; None: the paper's
-    freeze_stages: int = 0  # keep the stem and the first stages (1 to 5) as they are
-    freeze_norm: bool = False  # keep the statistics of every BatchNorm as they are
-    sync_norm: bool = False  # BatchNorm statistics over all GPUs
-    checkpoint_minutes: float = 5.0  # at most so much work is lost when the machine goes down
+    cache: Literal["none", "memory"] = "none"  # memory: decode every image once, and keep it in memory
+    anchors: Literal["paper", "data"] = "paper"  # detection: anchor boxes, the paper's or fitted to the data
+    dropout: float | None = None  # probability of every dropout in the model, 0 to 0.95; None: the paper's
+    freeze_stages: int = 0  # freeze the stem and the first stages, 1 to 5; 0: train all
+    freeze_norm: bool = False  # freeze the statistics of every BatchNorm
+    sync_norm: bool = False  # compute BatchNorm statistics over all GPUs
+    checkpoint_minutes: float = 5.0  # minutes between checkpoints: the most work that a crash can lose
     optim: OptimizerConfig = field(default_factory=OptimizerConfig)
     scale: MultiScaleConfig = field(default_factory=MultiScaleConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        """Refuses what no run can mean; UsageError."""
+        """UsageError for values out of range."""
         check_ranges(
             self,
             epochs=(1, float("inf")),
@@ -111,11 +111,11 @@ class TrainConfig:
             checkpoint_minutes=(0.0, float("inf")),
         )
         if self.name is not None and Path(self.name).name != self.name:
-            raise UsageError(f"--name is '{self.name}': give a plain name, and the folder for it as --output")
+            raise UsageError(f"`name` is '{self.name}': give a name without folders, and the folder as `output`")
 
 
 def checked(config: object) -> TrainConfig:
-    """The configuration, with paths for folders that were given as strings; UsageError where it is none."""
+    """The configuration, with strings for folders turned into paths; UsageError for an invalid one."""
     if not isinstance(config, TrainConfig):
         raise UsageError(f"expected a TrainConfig, not {config!r}: give mobilevit.TrainConfig(data=FOLDER)")
     for name in ("data", "output"):
@@ -142,12 +142,12 @@ def from_json(text: str) -> TrainConfig:
 
 
 def with_recipe(config: Config, recipe: str | Path) -> Config:
-    """`config` with the options that a recipe sets: the name of one in the package, or the path of a TOML file."""
+    """`config` with the options of a recipe: a name from the package, or the path of a TOML file."""
     return with_options(config, read_recipe(recipe))
 
 
 def read_recipe(recipe: str | Path) -> dict[str, Any]:
-    """The options of a recipe; UsageError where there is none of that name or it is not TOML."""
+    """The options of a recipe; UsageError if it does not exist or is not TOML."""
     path = Path(recipe)
     if path.suffix == ".toml":
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Which process this is among several, and the few things that processes must agree on.
+"""Distributed training: the rank of this process, and what the processes must agree on.
 
 Under `torchrun` every process calls `join`; without it there is one process and nothing is communicated.
 """
@@ -26,7 +26,7 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes files and talks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:

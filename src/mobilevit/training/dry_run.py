@@ -1,4 +1,4 @@
-"""What a run would be like, from a few real steps; nothing is written."""
+"""Dry run: time and memory of a run, measured on a few real steps; nothing is written."""
 
 import sys
 import time
@@ -31,7 +31,7 @@ STEPS = 5  # that are timed, after one that is not: the first one sets up what l
 
 @dataclass(frozen=True)
 class DryRun:
-    """What was seen, and what follows for the run. Times are in seconds, memory in bytes."""
+    """Measurements of a dry run. Times are in seconds, memory in bytes."""
 
     model: str
     device: str
@@ -47,32 +47,32 @@ class DryRun:
 
     @property
     def epoch_seconds(self) -> float:
-        """Of training; validation comes on top."""
+        """Training time per epoch, without validation."""
         decoding = self.decode_seconds / max(1, self.num_workers)
         step = max(self.step_seconds, decoding) if self.num_workers else self.step_seconds + decoding
         return self.steps_per_epoch * step
 
     def facts(self) -> dict[str, str]:
-        """For people, by name."""
+        """Name and value of each measurement, for people."""
         sizes = ", ".join(f"{size} px x {batch}" for size, batch in self.resolutions)
         seconds = [timedelta(seconds=round(count * self.epoch_seconds)) for count in (1, self.epochs)]
         owner = "of the GPU" if self.device.startswith("cuda") else "of this process"
         return {
             "model": f"{self.model} on {self.device}",
-            "images": f"{self.images:,} to train on",
+            "images": f"{self.images:,} for training",
             "sizes": sizes,
-            "steps": f"{self.steps_per_epoch:,} an epoch, {counted(self.epochs, 'epoch')}",
-            "a step": f"{self.step_seconds:.3f} s, and {self.decode_seconds:.3f} s of decoding, by "
+            "steps": f"{self.steps_per_epoch:,} per epoch, {counted(self.epochs, 'epoch')}",
+            "step time": f"{self.step_seconds:.3f} s, plus {self.decode_seconds:.3f} s of decoding by "
             + (f"{self.num_workers} workers" if self.num_workers else "the same process"),
-            "time": f"{seconds[0]} an epoch, {seconds[1]} in all; validation comes on top",
+            "time": f"{seconds[0]} per epoch, {seconds[1]} in total, without validation",
             "memory": f"{in_unit(self.peak_bytes)} {owner} at most" if self.peak_bytes else "unknown on this system",
         } | ({"cache": f"{in_unit(self.cache_bytes)} of decoded images"} if self.cache_bytes else {})
 
 
 def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
-    """Take a few steps of the run that `train(config)` would be, the largest size and the smallest among them.
+    """Run a few steps of `train(config)`, including the largest and the smallest image size. Nothing is written.
 
-    MobileViTError as from `train`, OutOfMemoryError where a step or the cache does not fit. Nothing is written.
+    MobileViTError as from `train`, OutOfMemoryError if a step or the cache does not fit.
     """
     config = checked(config)
     with joined(config.device) as group:
@@ -80,7 +80,7 @@ def dry_run(config: TrainConfig, callback: Callback | None = None) -> DryRun:
         parts = prepare(replace(config, num_workers=0), callback, group)
         scale = parts.config.scale
         plans = fitting_plans(replace(config, scale=scale), parts.task, parts.dataset, parts.spec.preprocessing, group)
-        with memory_errors(lambda: f"take a batch_size below {scale.batch_size} or a smaller image_size_max"):
+        with memory_errors(lambda: f"use a `batch_size` below {scale.batch_size} or a smaller `image_size_max`"):
             forget_peak(parts.device)
             decoding, stepping = _timed(parts, config.cache == "memory", callback)
         num_workers = (

@@ -1,4 +1,4 @@
-"""The end of a run: the best model evaluated once more, and the report written."""
+"""The end of a run: evaluation of the best model, and the report."""
 
 import platform
 
@@ -16,14 +16,12 @@ from mobilevit.weights.creating import load, spec_of
 
 
 def finish(parts: Parts, folder: RunFolder, progress: TrainingProgress, callback: Callback) -> None:
-    """Evaluate best.safetensors, exactly as `mobilevit evaluate` would, and write report.html.
+    """Evaluate best.safetensors, exactly as `mobilevit evaluate` does, and write report.html.
 
-    Where no epoch could be measured there is no best one, and last.safetensors takes its place.
+    If no epoch has a score, last.safetensors is evaluated instead.
     """
     if progress.best_score is None:
-        callback.notice(
-            "no epoch's score could be measured: there is no best.safetensors, and the report shows the last"
-        )
+        callback.notice("no epoch has a score, so there is no best.safetensors, and the report shows the last epoch")
     best = load(folder.last if progress.best_score is None else folder.best).to(parts.device)
     spec = spec_of(best)
     runner = TorchRunner(Program(best, spec, parts.task), spec, parts.device)

@@ -1,4 +1,4 @@
-"""A run in lines of text, for scripts, notebooks and logs: one an epoch, and some within an epoch that takes long."""
+"""Training progress as lines of text, for scripts, notebooks and logs: one per epoch, more within long epochs."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,7 @@ LEAST_SHARE = 0.1  # of an epoch, unless the longer time is over
 
 
 class ProgressLines:
-    """A callback that says how a run goes; without another one, `train` and `resume` print its lines."""
+    """A callback that prints lines; the default of `train` and `resume`."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class ProgressLines:
         within_epochs: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`say` gets each line, by default `print`; `within_epochs` is for where nothing else moves."""
+        """`say` receives each line, by default `print`; `within_epochs` adds lines within long epochs."""
         self._say = say or partial(print, flush=True)
         self._within_epochs, self._clock = within_epochs, clock
         self._last_seconds, self._last_share = clock(), 0.0

@@ -41,7 +41,7 @@ from mobilevit.weights import model_file
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of; `training.run` puts it together."""
+    """The parts of a run, assembled by `training.run`."""
 
     config: TrainConfig
     task: Task
@@ -83,10 +83,10 @@ class Loop:
         self.steps = 0  # of the present epoch
 
     def run(self) -> bool:
-        """Train until the last epoch, or until `patience` epochs were measured and none was better.
+        """Train until the last epoch, or until `patience` measured epochs bring no improvement.
 
-        False where a signal stopped it before; a checkpoint is written then, and where an image or a target cannot be
-        read, which is a ImageError or DataError. TrainingError where the loss is not finite.
+        False if a signal stopped it; then a checkpoint is written, and also if an image or target cannot be read, which
+        raises ImageError or DataError. TrainingError if the loss is not finite.
         """
         try:
             while self.progress.epoch < self.parts.config.epochs and not self._out_of_patience():
@@ -142,11 +142,11 @@ class Loop:
 
     def _advice(self, problem: str, lr: float) -> str:
         progress = self.progress
-        kept = "the last good one is best.safetensors" if progress.best_epoch >= 0 else "no epoch was finished yet"
+        kept = "the last good model is best.safetensors" if progress.best_epoch >= 0 else "no epoch is finished yet"
         return (
             f"{problem} in epoch {progress.epoch + 1}, step {progress.step + 1}, at a learning rate of {lr:.2g}. "
-            f"The model was not updated with it; {kept}. Try a lower --lr (`mobilevit find-lr` shows which), "
-            "more --warmup-steps, a smaller --grad-clip-norm, or --precision fp32."
+            f"The model was not updated with it; {kept}. Try a lower `lr` (`mobilevit find-lr` shows which), "
+            "more `warmup_steps`, a smaller `grad_clip_norm`, or `precision=fp32`."
         )
 
     def _report_step(self, image_size: int, lr: float) -> None:
@@ -209,7 +209,7 @@ class Loop:
         schedule = parts.sampler.schedule
         steps = schedule.steps(progress.epoch)
         sides_px = [schedule.step(progress.epoch, step).image_size for step in range(steps)]
-        return {
+        return {  # the columns of metrics.csv: docs/stability.md
             "epoch": progress.epoch + 1,
             "updates": progress.updates,
             "image_size": round(sum(sides_px) / len(sides_px), 1),

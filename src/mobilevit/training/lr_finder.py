@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith, 2017): train while the rate grows, and see where the loss falls fastest."""
+"""The learning-rate range test (Smith, 2017): train while the rate grows, and find where the loss falls fastest."""
 
 import math
 from collections.abc import Iterator
@@ -24,23 +24,23 @@ CLEAR = 2.0  # a fall is clear that is so many times the scatter of the batches;
 
 @dataclass(frozen=True)
 class LrSearch:
-    """The range of the test."""
+    """Range of the learning rate test."""
 
     lr_low: float = 1e-6  # first learning rate
     lr_high: float = 1.0  # last learning rate
-    steps: int = 100  # from the first to the last, each a constant factor above the one before
+    steps: int = 100  # training steps, with geometrically increasing learning rates
 
 
 @dataclass(frozen=True)
 class LrCurve:
-    """What the test saw: one smoothed loss for each learning rate, and the rate that it suggests, if any."""
+    """The result of the test: a smoothed loss for each learning rate, and the suggested rate, if any."""
 
     lrs: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest, per factor of rate; None where it never falls clearly.
+        """The learning rate at which the smoothed loss falls fastest; None if it never falls clearly.
 
         Clearly means: from its first tenth to its lowest, by twice the median distance of a batch's loss from the mean.
         """
@@ -58,11 +58,11 @@ class LrCurve:
 
 
 def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callback | None = None) -> LrCurve:
-    """Try a run's learning rates on its own data, model and sizes, in one process; nothing is written."""
+    """Run the learning rate test with a run's own data, model and sizes, in one process; nothing is written."""
     config = checked(config)
     search = search or LrSearch()
     if not 0 < search.lr_low < search.lr_high or search.steps < 10:
-        raise UsageError("the range must be 0 < --lr-low < --lr-high, with at least 10 --steps")
+        raise UsageError("expected 0 < `lr_low` < `lr_high`, and `steps` of at least 10")
     callback = callback or Quiet()
     optim = replace(config.optim, lr=search.lr_low, lr_start=0.0, lr_end=0.0)
     parts = prepare(replace(config, optim=optim), callback, Group())
@@ -85,7 +85,9 @@ def find_lr(config: TrainConfig, search: LrSearch | None = None, callback: Callb
         if losses[-1] > EXPLODED * min(losses):
             break
     if len(lrs) < 3 or not math.isfinite(min(losses)):
-        raise TrainingError(f"the loss was not finite from the start, at a learning rate of {search.lr_low:g}")
+        raise TrainingError(
+            f"the loss is not finite from the start, at a learning rate of {search.lr_low:g}: use a smaller `lr_low`"
+        )
     return LrCurve(tuple(lrs), tuple(losses))
 
 

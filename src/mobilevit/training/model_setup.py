@@ -1,4 +1,4 @@
-"""The model as a run trains it: started from weights, parts of it frozen, wrapped for several processes."""
+"""The model of a run: initialized from weights, partly frozen, wrapped for several processes."""
 
 import inspect
 from dataclasses import replace
@@ -17,7 +17,7 @@ from mobilevit.weights.creating import create, spec_of
 
 
 def start_model(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
-    """The model with its starting weights, and a spec that says how it will be used: its size and classes."""
+    """The model with its initial weights, and a spec with its size and classes."""
     torch.manual_seed(config.seed)
     anchors = task.anchors(dataset) if config.anchors == "data" else ()
     model = create(config.model, classes=dataset.classes, weights=config.weights, anchors=anchors)
@@ -30,7 +30,7 @@ def start_model(config: TrainConfig, task: Task, dataset: Dataset) -> nn.Module:
 
 
 def rebuild_model(config: TrainConfig, spec: ModelSpec) -> nn.Module:
-    """The model of a run that goes on, before its weights are put back."""
+    """The model of a run to resume, before its weights are restored."""
     model = create(
         spec.architecture,
         classes=spec.classes,
@@ -51,13 +51,13 @@ def _equipped(model: nn.Module, spec: ModelSpec, config: TrainConfig) -> nn.Modu
 
 
 def freeze(model: Any, config: TrainConfig) -> None:
-    """Take the frozen stages out of the training."""
+    """Exclude the frozen stages from training."""
     for part in _frozen_parts(model, config):
         part.requires_grad_(False)
 
 
 def training_mode(model: nn.Module, config: TrainConfig) -> None:
-    """Training mode, but for the frozen parts: they run as they will be used."""
+    """Training mode, except for frozen parts, which stay in evaluation mode."""
     model.train()
     for part in _frozen_parts(model, config):
         part.eval()

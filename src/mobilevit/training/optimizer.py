@@ -52,15 +52,15 @@ class LearningRate:
         self.warmup = share if config.warmup_steps is None else config.warmup_steps
 
     def too_short(self) -> Iterator[str]:
-        """What does not fit into so few steps: a recipe for a long run with few epochs, or few images."""
+        """Warnings about too few steps: a recipe for a long run with few epochs, or few images."""
         if self.warmup > self.total:
             highest = self.at(len(self.first_step) - 1, 0)
-            what = f"the warm-up of {self.warmup:,} steps is longer than the run, of {self.total:,}"
-            yield f"{what}: the learning rate gets to {highest:.2g} of {self.config.lr:.2g}; give fewer --warmup-steps"
+            what = f"the warm-up of {self.warmup:,} steps is longer than the run of {self.total:,}"
+            yield f"{what}: the rate only reaches {highest:.2g} of {self.config.lr:.2g}; use fewer `warmup_steps`"
         first_weights = self.config.ema_decay**self.total
         if not self.config.ema_warmup and first_weights > MOST_OF_THE_FIRST:
-            what = f"after {self.total:,} steps the averaged weights are still {first_weights:.0%} those of the start"
-            yield f"{what}, and they are evaluated: give --ema-warmup, or a smaller --ema-decay"
+            what = f"after {self.total:,} steps the averaged weights are still {first_weights:.0%} initial weights"
+            yield f"{what}, and they are evaluated: use `ema_warmup`, or a smaller `ema_decay`"
 
     def at(self, epoch: int, step: int) -> float:
         done = self.first_step[epoch] + step

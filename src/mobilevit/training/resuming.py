@@ -1,4 +1,4 @@
-"""What may change between two attempts of a run, and what may not: the place of its dataset, the number of epochs."""
+"""What may change when a run is resumed (the dataset location, the number of epochs) and what may not."""
 
 import hashlib
 import os
@@ -17,9 +17,9 @@ from mobilevit.training.config import TrainConfig
 
 
 def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) -> TrainConfig:
-    """The configuration with another place of the dataset and another number of epochs, where they are given.
+    """The configuration with a new dataset location and a new number of epochs, if given.
 
-    TrainingError where the dataset is not where the run had it.
+    TrainingError if the dataset does not exist at its location.
     """
     config = replace(
         config,
@@ -28,8 +28,8 @@ def changed(config: TrainConfig, data: str | Path | None, epochs: int | None) ->
     )
     if not config.data.exists():
         seen_from = "" if config.data.is_absolute() else f", as seen from {Path.cwd()}"
-        was_there = "the run's dataset is not there any more" if data is None else "there is no such folder"
-        raise TrainingError(f"{config.data}: {was_there}{seen_from}. Give the place where it lies now as --data")
+        was_there = "the run's dataset does not exist any more" if data is None else "this folder does not exist"
+        raise TrainingError(f"{config.data}: {was_there}{seen_from}. Give its new location as `data`")
     return config
 
 
@@ -39,7 +39,7 @@ def started(dataset: Dataset) -> TrainingProgress:
 
 
 def require_same(dataset: Dataset, progress: TrainingProgress, spec: ModelSpec) -> None:
-    """TrainingError where the dataset is not the one that the run has been trained on: files by name, and classes.
+    """TrainingError if the dataset is not the one the run was trained on, by file names and classes.
 
     Every step takes its images by their number, so one file more or less would change them all.
     """
@@ -47,14 +47,14 @@ def require_same(dataset: Dataset, progress: TrainingProgress, spec: ModelSpec) 
     if now.samples != progress.samples:
         problem = f"{now.samples:,} training images now, {progress.samples:,} when the run began"
     elif now.names != progress.names:
-        problem = "its training images have other names than when the run began"
+        problem = "its training images have different names than when the run began"
     elif dataset.classes != spec.classes:
         known = listed(label.name for label in spec.classes)
         problem = f"its classes are {listed(names)} now, and were {known} when the run began"
     else:
         return
     raise TrainingError(
-        f"the dataset has changed: {problem}. Restore it, or start a new run from last.safetensors with --weights."
+        f"the dataset has changed: {problem}. Restore it, or start a new run with last.safetensors as `weights`."
     )
 
 
@@ -70,24 +70,24 @@ def _names(dataset: Dataset) -> str:
 
 
 def extend(progress: TrainingProgress, epochs: int | None) -> None:
-    """Let a run go on to `epochs` in all, where a number is given; UsageError where more than these are done.
+    """Extend a run to `epochs` in total, if given; UsageError if more than these are done.
 
-    Whoever asks for epochs wants them, also those that early stopping had left out: its patience begins anew.
+    Requested epochs are trained even after early stopping: its patience starts again.
     """
     if epochs is None:
         return
     if epochs < progress.epoch:
-        raise UsageError(f"--epochs is {epochs}, and {progress.epoch} epochs are done: give more, or leave it out")
+        raise UsageError(f"`epochs` is {epochs}, but {progress.epoch} epochs are done: give more, or leave it out")
     if epochs > progress.epoch:
         progress.worse_epochs = 0
 
 
 def finished_because(progress: TrainingProgress, config: TrainConfig) -> str | None:
-    """Why there is nothing left to train; None where there is."""
+    """Why the run is finished; None if it is not."""
     if progress.epoch >= config.epochs:
         return f"all {config.epochs} epochs are done"
     if 0 < config.patience <= progress.worse_epochs:
-        return f"it stopped early, after {progress.worse_epochs} epochs that were no better than epoch " + str(
+        return f"it stopped early, after {progress.worse_epochs} epochs without an improvement over epoch " + str(
             progress.best_epoch + 1
         )
     return None

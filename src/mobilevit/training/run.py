@@ -1,4 +1,4 @@
-"""One training run from its configuration to its folder: put together, trained, evaluated, reported."""
+"""One training run, from its configuration to its run folder: setup, training, evaluation, report."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ from mobilevit.weights.creating import spec_of
 
 @dataclass(frozen=True)
 class RunResult:
-    """How an attempt ended. A run that was asked to stop can be resumed; its report is not written yet."""
+    """The outcome of an attempt. A run that was stopped can be resumed; its report is not written yet."""
 
     folder: Path
     finished: bool
@@ -58,9 +58,9 @@ class RunResult:
 def train(config: TrainConfig, callback: Callback | None = None) -> RunResult:
     """Train a model and write its run folder.
 
-    `callback` is told how it goes; where there is none, lines are printed, one an epoch and more where an epoch takes
-    long (`Quiet()` prints nothing). MobileViTError where the data, the weights or an option are wrong; nothing is
-    written then.
+    `callback` receives the progress; without one, lines are printed, one per epoch and more within long epochs
+    (`Quiet()` prints nothing). MobileViTError if the data, the weights or an option are invalid; nothing is written
+    then.
     """
     config = checked(config)
     with joined(config.device) as group, _told(callback, group) as callback, ExitStack() as held:
@@ -78,11 +78,11 @@ def resume(
     data: str | Path | None = None,
     epochs: int | None = None,
 ) -> RunResult:
-    """Go on with the run in the folder `run` from its last checkpoint, as if it had never stopped.
+    """Resume the run in the folder `run` from its last checkpoint, as if it had never stopped.
 
-    `data` is where its dataset lies now, if it was moved. With another number of `epochs` in all, the learning rate is
-    from here on that of a run of so many epochs, and may rise again. Both are kept in config.json. TrainingError where
-    the folder is no run, or its dataset has changed; UsageError for fewer epochs than are done.
+    `data` is the new location of its dataset, if it was moved. With another total of `epochs`, the learning rate
+    follows the schedule of that many epochs from here on, and may rise again. Both are stored in config.json.
+    TrainingError if the folder is not a run, or its dataset has changed; UsageError for fewer epochs than are done.
     """
     folder, before = open_run(Path(run))
     config = changed(before, data, epochs)
@@ -93,7 +93,7 @@ def resume(
         if folder.checkpoint.is_file():
             parts, progress = _restored(read_checkpoint(folder.checkpoint), before, config, epochs, callback, group)
         else:
-            callback.notice("no checkpoint yet: the run starts from its beginning")
+            callback.notice("no checkpoint yet: the run starts over")
             parts = prepare(config, callback, group)
             progress = _begun(parts, callback)
         parts = keep_images(parts, callback)
@@ -132,7 +132,9 @@ def _restored(
     if config.epochs != before.epochs:
         callback.notice(_other_schedule(parts, progress, before))
     if because := finished_because(progress, config):
-        callback.notice(f"the run is finished: {because}. Its report is written again; to go on, give --epochs, in all")
+        callback.notice(
+            f"the run is finished: {because}. The report is written again; to train further, give a larger `epochs`"
+        )
     return parts, progress
 
 
@@ -142,11 +144,11 @@ def _other_schedule(parts: Parts, progress: TrainingProgress, before: TrainConfi
     old = LearningRate(config.optim, _updates_of_epochs(before, parts.sampler.schedule.steps)).at(*at)
     new = parts.learning_rate.at(*at)
     rate = f"the learning rate follows their schedule: from {old:.2g} to {new:.2g} at this step"
-    return f"{config.epochs} epochs in all in place of {before.epochs}: {rate}"
+    return f"{config.epochs} epochs in total instead of {before.epochs}: {rate}"
 
 
 def prepare(config: TrainConfig, callback: Callback, group: Group) -> Parts:
-    """Everything that a new run needs but its folder, put together from its configuration."""
+    """Everything a new run needs except its folder, built from its configuration."""
     task, dataset = _read(config, callback)
     config = _settled(config, task, dataset)
     if config.scale.batch_size == AUTO_BATCH:
@@ -168,7 +170,7 @@ def _begun(parts: Parts, callback: Callback) -> TrainingProgress:
 def _decode_once(parts: Parts, callback: Callback) -> list[Truncated]:
     """The truncated images that are allowed; DataError where an image cannot be decoded, before hours are spent.
 
-    The processes divide the work. It is left out where nothing is gained: --skip-broken has decoded all, and an only
+    The processes divide the work. It is left out where nothing is gained: skip_broken has decoded all, and an only
     epoch is over as soon as it meets them, unless a cache meets them first, which would name one alone. Truncated ones
     are always counted.
     """
@@ -185,7 +187,7 @@ def _decode_once(parts: Parts, callback: Callback) -> list[Truncated]:
 def _must_be_fine(findings: Iterable[Finding], config: TrainConfig) -> None:
     errors = [finding.message for finding in findings if finding.severity == "error"]
     if errors:
-        raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` tells more.")
+        raise DataError(*errors, f"`mobilevit check {shlex.quote(str(config.data))}` reports details.")
 
 
 def _read(config: TrainConfig, callback: Callback) -> tuple[Task, Dataset]:
@@ -202,7 +204,9 @@ def _read(config: TrainConfig, callback: Callback) -> tuple[Task, Dataset]:
     for finding in findings:
         callback.notice(finding.message)
     if "val" in config.train_on:
-        callback.notice("val is trained on: its score says nothing of new images, and `last` is as good as `best`")
+        callback.notice(
+            "training includes val: its score says nothing about new images, and the last weights are as good as any"
+        )
     return task, _joined(dataset, config.train_on)
 
 
@@ -215,7 +219,9 @@ def _asked_for(config: TrainConfig) -> str | None:
     if of_model == "classification":
         return config.task
     if config.task not in (None, of_model):
-        raise UsageError(f"the model {config.model} is for {of_model}, and the task is {config.task}: leave one out")
+        raise UsageError(
+            f"the model {config.model} is for {of_model}, but the task is {config.task}: leave one of them out"
+        )
     return of_model
 
 
@@ -260,24 +266,24 @@ def _attempt(parts: Parts, folder: RunFolder, progress: TrainingProgress, callba
 
 @contextmanager
 def _readable(folder: RunFolder, progress: TrainingProgress) -> Iterator[None]:
-    """A DataError that says how to go on, where a file breaks that was readable when the run began."""
+    """A DataError that says how to continue, if a file breaks that was readable when the run began."""
     try:
         yield
     except (ImageError, DataError) as error:
-        kept = f"The run is kept as it stood after {progress.updates:,} steps"
-        go_on = f"mend the file and go on with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
-        instead = "or start another run with --skip-broken, which leaves such files out"
+        kept = f"The run is saved after step {progress.updates:,}"
+        go_on = f"repair the file and resume with `mobilevit train --resume {shlex.quote(str(folder.path))}`"
+        instead = "or start another run with `skip_broken`, which skips such files"
         raise DataError(f"{error}. {kept}: {go_on}, {instead}") from error
 
 
 def _saved(parts: Parts, folder: RunFolder, progress: TrainingProgress) -> str:
     """What to say where memory ran out: what is left of the run, and how one needs less."""
-    start = f" from {folder.best} as its weights" if progress.best_epoch >= 0 else ""
+    start = f" with {folder.best} as `weights`" if progress.best_epoch >= 0 else ""
     batch_size, largest = parts.config.scale.batch_size, parts.sampler.schedule.choices[-1]
     return (
-        f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} holds all that was "
-        f"saved before. Start a new run{start} with a batch_size below {batch_size}, for which grad_accum_steps makes "
-        f"up, or with a image_size_max below {largest.image_size}."
+        f"training stopped in epoch {progress.epoch + 1}, step {progress.step + 1}. {folder.path} has everything "
+        f"saved before. Start a new run{start} with a `batch_size` below {batch_size}, which `grad_accum_steps` can "
+        f"compensate, or with an `image_size_max` below {largest.image_size}."
     )
 
 
@@ -288,7 +294,9 @@ def _assemble(config: TrainConfig, task: Task, dataset: Dataset, model: nn.Modul
     )
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.sync_norm and device.type != "cuda":
-        raise UsageError(f"--sync-norm joins statistics over GPUs, and this run is on {device.type}: leave it out")
+        raise UsageError(
+            f"`sync_norm` synchronizes statistics over GPUs, but this run is on {device.type}: leave it out"
+        )
     if config.sync_norm and group.world_size > 1:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     freeze(model, config)

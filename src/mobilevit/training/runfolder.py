@@ -1,8 +1,9 @@
-"""The folder of one run, `runs/<name>/`: what stands where. docs/run-folder.md says it for people."""
+"""The run folder, `runs/<name>/`, and its files. Documented in docs/run-folder.md."""
 
 import csv
 import difflib
 import io
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -57,28 +58,28 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from training in the folder; TrainingError where one does.
+        """Locks the folder against other processes; TrainingError if one is training there.
 
-        A process that is killed lets go.
+        The lock of a killed process is released.
         """
         lock = FileLock(self.path / LOCK, blocking=False)
         try:
             with lock:
                 yield
         except Timeout:
-            raise TrainingError(f"another process is training in {self.path}: stop it, or wait for its end") from None
+            raise TrainingError(f"another process is training in {self.path}: stop it, or wait until it ends") from None
 
     def tidy(self) -> None:
-        """Remove what a process left half written when it was killed; only for who holds the folder."""
+        """Remove half-written files of a killed process; call it only with the lock."""
         for place in (self.path, self.checkpoint.parent):
             clear_abandoned(place)
 
     def write_config(self, config: TrainConfig) -> None:
-        """What a later attempt will find."""
+        """Store the configuration for later attempts."""
         write_atomically(self.config, to_json(config))
 
     def write_metrics(self, rows: Sequence[Mapping[str, float | None]]) -> None:
-        """The whole history, a row an epoch; a score that was not measured is empty."""
+        """Write the whole history, one row per epoch; scores that were not measured stay empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -88,10 +89,10 @@ class RunFolder:
 
 @contextmanager
 def new_run(config: TrainConfig) -> Iterator[RunFolder]:
-    """A fresh folder for a run, with its config.json, held as long as this is entered.
+    """A new run folder with its config.json, locked as long as this is entered.
 
-    A run without a name takes the first free number. TrainingError where the name is taken; of two that ask for one
-    name at the same moment one gets it.
+    A run without a name gets the first free number. TrainingError if the name is taken; of two processes that request
+    the same name at once, one gets it.
     """
     make_folder(config.output)
     with ExitStack() as held:
@@ -123,14 +124,14 @@ def _make(path: Path) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot make the folder {path}: {error.strerror}. Choose another place.") from error
+        raise OutputError(f"cannot create the folder {path}: {error.strerror}. Choose another folder.") from error
 
 
 def _must_be_ours(folder: RunFolder) -> None:
     """Nothing is written into a folder of other things; what a process that begins a run makes first is none."""
     others = (path.name for path in folder.path.iterdir() if path.name != LOCK and not is_temporary(path))
     if not folder.config.exists() and any(others):
-        raise TrainingError(f"{folder.path} is no run folder and is not empty: choose another --name")
+        raise TrainingError(f"{folder.path} is not a run folder and not empty: choose another `name`")
 
 
 def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
@@ -140,8 +141,8 @@ def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise TrainingError(
-            f"{folder.path} holds a run already. Continue it with --resume {folder.path}, choose another --name, "
-            "or replace it with --overwrite."
+            f"{folder.path} already contains a run. Resume it with `mobilevit train --resume "
+            f"{shlex.quote(str(folder.path))}`, choose another `name`, or replace it with `overwrite`."
         )
     open_run(folder.path)
     for path in folder.path.iterdir():
@@ -152,30 +153,30 @@ def _make_room(folder: RunFolder, *, overwrite: bool) -> None:
 
 
 def open_run(path: Path) -> tuple[RunFolder, TrainConfig]:
-    """An existing run and its configuration; TrainingError, which says what to give instead, where `path` is none."""
+    """An existing run and its configuration; TrainingError, with a suggestion, if `path` is not one."""
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise TrainingError(_no_run(path))
     try:
         return folder, from_json(folder.config.read_text(encoding="utf-8"))
     except (ValueError, TypeError, AttributeError, UsageError) as error:
-        raise TrainingError(f"{folder.config} is not the configuration of a run: {words_of(error)}") from error
+        raise TrainingError(f"{folder.config} is not a valid run configuration: {words_of(error)}") from error
 
 
 def _no_run(path: Path) -> str:
     """What `path` is instead of a run folder, and which folder may be meant."""
     around = next((parent for parent in path.parents if path.exists() and RunFolder(parent).config.is_file()), None)
     if around is not None:
-        return f"{path} is a part of a run: give the run's folder, {around}"
+        return f"{path} is part of a run: give the run folder, {around}"
     if path.is_file():
-        return f"{path} is a file, no run folder: to start a new run from a model file, give it as --weights"
+        return f"{path} is a file, not a run folder: to start a new run from a model file, give it as `weights`"
     if path.is_dir():
         runs = [below for below in sorted(path.glob("*")) if RunFolder(below).config.is_file()]
-        offer = f", but holds runs: give one of {listed(runs)}" if runs else ": it has no config.json"
+        offer = f", but contains runs: give one of {listed(runs)}" if runs else ": it has no config.json"
         return f"{path} is not a run folder{offer}"
     elsewhere = RunFolder(TrainConfig(Path()).output / path)
     if elsewhere.config.is_file():
-        return f"there is no folder {path}: did you mean {elsewhere.path}?"
+        return f"folder {path} does not exist: did you mean {elsewhere.path}?"
     names = [run.name for run in path.parent.glob("*") if RunFolder(run).config.is_file()]
     near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=3)]
-    return f"there is no folder {path}{f': did you mean {listed(near)}?' if near else ''}"
+    return f"folder {path} does not exist{f': did you mean {listed(near)}?' if near else ''}"

@@ -1,4 +1,4 @@
-"""Figures for TensorBoard, where its extra is installed; metrics.csv is always written, by the run folder."""
+"""TensorBoard scalars, if its extra is installed; metrics.csv is always written, by the run folder."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -7,8 +7,7 @@ from typing import Any
 
 
 class ScalarLog:
-    """Named figures by step of the optimizer. Writes nothing without the extra `log`, or in a process that does not
-    lead."""
+    """Scalars by optimizer step. Does nothing without the extra `log`, or in a process that does not lead."""
 
     def __init__(self, folder: Path, *, leads: bool, updates: int = 0) -> None:
         """`updates` have been made: what an earlier attempt wrote of later ones will be written again."""

@@ -1,4 +1,4 @@
-"""One step of the optimizer: forward and backward over its batches, one gradient of the whole, one update.
+"""One optimizer step: forward and backward over its batches, accumulated gradient, one update.
 
 Knows the task's loss and nothing of epochs, files or schedules.
 """

@@ -1,4 +1,4 @@
-"""A model without values: its keys and shapes at once, or a frame to put loaded tensors in."""
+"""A model without values (meta tensors): its keys and shapes, or a frame for loaded tensors."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The public weights by name: where they are, what they expect, how good they are, under which terms."""
+"""The catalog of public weights: source, expected input, score and license of each."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class Https:
-    """A file at a URL of its own."""
+    """A file at any other URL."""
 
     url: str
 
@@ -35,7 +35,7 @@ class Https:
 
 @dataclass(frozen=True)
 class Packaged:
-    """A file of ours in `weights/files`, which comes with the package and works offline."""
+    """A file in `weights/files`, which is part of the package and works offline."""
 
     file: str
 
@@ -46,7 +46,7 @@ class Packaged:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of weights. Its task is that of its architecture."""
+    """One weight file. Its task is that of its architecture."""
 
     name: str
     architecture: str

@@ -26,7 +26,7 @@ log = logging.getLogger("mobilevit")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds, in our layout."""
+    """The content of a weight file, in the layout of this package."""
 
     state: dict[str, Tensor]  # float32
     recognized: Recognized  # as it was in the file
@@ -34,11 +34,10 @@ class Checkpoint:
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in float32 and the spec of any file whose layout is known; WeightsError otherwise.
+    """The state dict in float32 and the spec of a file in any known layout; WeightsError otherwise.
 
-    A file that this package wrote says itself what it is. Of any other, the preprocessing is taken to be that of the
-    layout's public weights, and the classes to be those of ImageNet-1k, COCO or Pascal VOC where their number is that;
-    the log says so.
+    A model file of this package carries its spec. For any other, the preprocessing of the layout's public weights is
+    assumed, and the classes of ImageNet-1k, COCO or Pascal VOC if their number matches; the log states it.
     """
     checkpoint = open_checkpoint(Path(path))
     if checkpoint.spec is not None:
@@ -47,7 +46,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
     if checkpoint.recognized.layout == "transformers" and (named := names_beside(Path(path), len(spec.classes))):
         spec = replace(spec, classes=named)
     log.warning(
-        "%s is %s. Taken for granted: input %s, and %s. `mobilevit convert` writes a file that says so itself.",
+        "%s is %s. Assumed: input %s, and %s. `mobilevit convert` writes a file that states both.",
         path,
         checkpoint.recognized,
         spec.preprocessing.channel_order.upper(),
@@ -57,7 +56,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Any file whose layout is known, with nothing taken for granted; WeightsError otherwise."""
+    """A file in any known layout, without assumptions; WeightsError otherwise."""
     try:
         stored, spec_text = _from_torch(path) if containers.kind(path) == "torch" else _from_safetensors(path)
         tensors, recognized = _without_prefix(path, stored)
@@ -68,7 +67,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def spec_for(recognized: Recognized, source: str) -> ModelSpec:
-    """The spec of weights that carry none: as the public weights of their layout."""
+    """The spec of weights without one: that of the public weights in their layout."""
     return ModelSpec(
         architecture=recognized.architecture,
         task=MODELS[recognized.architecture].task,
@@ -138,7 +137,7 @@ def _from_torch(path: Path) -> tuple[dict[str, Tensor], str | None]:
     strange = [str(key) for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if strange or not content:
         shown = ", ".join(strange[:5]) or "nothing at all"
-        raise WeightsError(f"{path} holds no state dict: it has {len(strange)} things beside tensors ({shown})")
+        raise WeightsError(f"{path} is not a state dict: it has {len(strange)} entries other than tensors ({shown})")
     return dict(content), getattr(content, SPEC_KEY, None)
 
 
@@ -150,7 +149,7 @@ def _from_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
 def _unwrapped(path: Path, content: Any) -> Mapping[str, Any]:
     """The state dict inside a training checkpoint, or `content` itself where it is one."""
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path} holds a {type(content).__name__}, not a state dict: save model.state_dict()")
+        raise WeightsError(f"{path} contains a {type(content).__name__}, not a state dict: save model.state_dict()")
     inner = [key for key in WRAPPERS if _holds_tensors(content.get(key))]
     if not inner:
         return _flat(content) or content
@@ -229,7 +228,7 @@ def _chosen(prefixes: list[str]) -> str:
     found = averaged if len(averaged) == 1 else prefixes
     if len(found) > 1:
         named = " and ".join(f"'{prefix}'" for prefix in found)
-        raise WeightsError(f"it holds several models, below {named}: save the state dict of one of them")
+        raise WeightsError(f"it contains several models, below {named}: save the state dict of one of them")
     return found[0]
 
 
@@ -237,9 +236,9 @@ CONFIG = "config.json"  # of Transformers, beside the weights
 
 
 def names_beside(path: Path, num_classes: int) -> tuple[ClassLabel, ...]:
-    """The classes that the config.json beside a Transformers file names; none where it does not name all of them.
+    """The class names in the config.json beside a Transformers file; none if it does not name all of them.
 
-    Its `id2label` has them by index, in any order; where it is missing, `label2id` the other way round.
+    Its `id2label` has them by index, in any order; if it is missing, `label2id` is used instead.
     """
     config = path.with_name(CONFIG)
     try:
@@ -248,12 +247,17 @@ def names_beside(path: Path, num_classes: int) -> tuple[ClassLabel, ...]:
     except (OSError, UnicodeDecodeError):
         return ()
     except (WeightsError, ValueError, TypeError, AttributeError) as error:
-        log.warning("%s names no classes that can be read (%s)", config, error)
+        log.warning("%s has no valid class names (%s)", config, error)
         return ()
     if not names or all(re.fullmatch(r"LABEL_\d+", name) for name in names.values()):
         return ()  # Transformers' own words for nothing
     if sorted(names) != list(range(num_classes)):
-        log.warning("%s names %d classes, the weights have %d: its names are not used", config, len(names), num_classes)
+        log.warning(
+            "%s has %d class names, but the weights have %d classes: its names are not used",
+            config,
+            len(names),
+            num_classes,
+        )
         return ()
     ordered = [names[index] for index in range(num_classes)]
     if len({*ordered}) == num_classes:
@@ -266,7 +270,7 @@ def _by_index(config: Any) -> dict[int, str]:
     names = {int(index): name for index, name in (config.get("id2label") or {}).items()}
     names = names or {index: name for name, index in (config.get("label2id") or {}).items()}
     if strange := [name for index, name in names.items() if type(index) is not int or not isinstance(name, str)]:
-        raise ValueError(f"{strange[0]!r} is no name of a class")
+        raise ValueError(f"{strange[0]!r} is not a valid class name")
     return names
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of file that hold tensors, safetensors and torch, opened without trusting them.
+"""Tensor files, safetensors and torch, opened without trusting them.
 
 What the tensors mean is not known here. Every failure is a WeightsError that begins with the path. What this package
 writes carries a checksum: a single changed bit in a weight else gives another class, and nobody notices.
@@ -29,14 +29,14 @@ MAX_HEADER_BYTES = 2**24  # of a safetensors file; ours with 1000 classes has 2*
 
 
 def kind(path: Path) -> Literal["safetensors", "torch"]:
-    """Which container `path` is, by its first bytes; WeightsError where it is neither, saying what it is."""
+    """The container of `path`, by its first bytes; WeightsError, naming what it is, if it is neither."""
     start = _start(path)
     pickled = start[:1] == b"\x80"
     if start[8:9] == b"{" and not (pickled and int.from_bytes(start[:8], "little") > MAX_HEADER_BYTES):
         return "safetensors"  # also where the length of its header happens to begin as a pickle does
     if start[:4] == b"PK\x03\x04" or pickled:
         return "torch"
-    what = "neither a safetensors nor a torch file"
+    what = "neither a safetensors file nor a torch file"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         what = "a text file" if start else "empty"
     raise WeightsError(f"{path} is {what}. Expected the weights of a model, such as best.safetensors of a run folder.")
@@ -53,10 +53,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (SafetensorError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged or cut short ({words_of(error)}). Download or copy it again.") from error
     if CHECKSUM_KEY in texts and texts[CHECKSUM_KEY] != checksum(texts, tensors):
-        raise WeightsError(
-            f"{path} is damaged: its content does not have the checksum that it was written with. "
-            "Download or copy it again."
-        )
+        raise WeightsError(f"{path} is damaged: its checksum does not match. Download or copy it again.")
     return texts, tensors
 
 
@@ -87,9 +84,9 @@ def _content(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Iterato
 
 
 def read_torch(path: Path) -> Any:
-    """What `torch.save` wrote, with `weights_only=True`: a file that would run code is refused, and none of it runs.
+    """The content that `torch.save` wrote, with `weights_only=True`; a file that would run code is refused.
 
-    So is one that would take more memory than the file has bytes, before it is taken.
+    So is one that would take more memory than the file has bytes.
     """
     try:
         pickles.check(path)
@@ -117,7 +114,7 @@ def _start(path: Path) -> bytes:
             models = sorted(path.glob("*.safetensors"))
             raise WeightsError(f"{path} is a folder, not a model file{_did_you_mean(models)}")
         if path.exists() and not path.is_file():
-            raise WeightsError(f"{path} is no ordinary file: give the path of a model file")
+            raise WeightsError(f"{path} is not a regular file: give the path of a model file")
         if not path.is_file():
             near = difflib.get_close_matches(path.name, _siblings(path), n=2)
             raise WeightsError(f"model file not found: {path}{_did_you_mean([path.with_name(name) for name in near])}")
@@ -127,7 +124,9 @@ def _start(path: Path) -> bytes:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     if size_bytes > MAX_FILE_BYTES:
-        raise WeightsError(f"{path} has {size_bytes:,} bytes: refused, no MobileViT needs more than {MAX_FILE_BYTES:,}")
+        raise WeightsError(
+            f"{path} has {size_bytes:,} bytes, and is refused: a MobileViT needs at most {MAX_FILE_BYTES:,}"
+        )
     return start
 
 

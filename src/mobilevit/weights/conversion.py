@@ -33,11 +33,11 @@ def convert(
 ) -> None:
     """Write the weights of `source` (a file, or a name of the catalog) to `target` in `layout`.
 
-    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). The model's stem is flipped where
-    `channel_order` is not the source's; outputs agree when the images are flipped too. Without `channel_order` our
-    layout keeps the source's, and the others get what their programs feed: cvnets and transformers BGR, timm RGB.
-    The spec goes into both kinds of file, where other programs overlook it and this package finds it again. `half`
-    stores float16; it is read as float32 again.
+    `target` is a safetensors file (.safetensors) or a torch file (.pt, .pth). If `channel_order` differs from that of
+    the source, the model's stem is flipped, so that outputs agree on flipped images. By default, the layout of this
+    package keeps the order of the source, and the others use that of their programs: cvnets and transformers BGR, timm
+    RGB. The spec is stored in both kinds of file, where other programs ignore it. `half` stores float16, which is read
+    as float32 again.
     """
     target, known = Path(target), layout_named(layout)
     _check_arguments(Path(source), target, known, channel_order)
@@ -45,7 +45,7 @@ def convert(
     present, usual = spec.preprocessing.channel_order, preprocessing(spec.architecture, known).channel_order
     order = channel_order or (present if known == "ours" else usual)
     if order != present:
-        log.warning("stem flipped: %s expects %s where %s expects %s", target, order.upper(), source, present.upper())
+        log.warning("stem flipped: %s expects %s, %s expects %s", target, order.upper(), source, present.upper())
         state, spec = (
             flip_channels(state),
             replace(spec, preprocessing=replace(spec.preprocessing, channel_order=order)),
@@ -58,13 +58,11 @@ def _check_arguments(source: Path, target: Path, layout: Layout, channel_order: 
     if channel_order is not None and channel_order not in get_args(ChannelOrder):
         raise unknown("channel order", channel_order, get_args(ChannelOrder))
     if target.suffix not in WRITERS:
-        raise UsageError(f"{target} must end in {', '.join(WRITERS)}: the ending chooses the kind of file")
+        raise UsageError(f"{target} must end in {', '.join(WRITERS)}: the suffix selects the file format")
     if layout == "ours" and target.suffix != ".safetensors":
-        raise UsageError(
-            f"a file in our own layout is a safetensors file: call it {target.with_suffix('.safetensors')}"
-        )
+        raise UsageError(f"the layout 'ours' is a safetensors file: name it {target.with_suffix('.safetensors')}")
     if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError(f"{target} is the file to read from: give another name to write to")
+        raise UsageError(f"{target} is the input file: choose another output file")
 
 
 def _torch_file(tensors: Mapping[str, Tensor], spec: ModelSpec) -> bytes:

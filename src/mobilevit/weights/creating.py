@@ -36,13 +36,14 @@ def create(
     """A model in training mode; (B, 3, H, W), 0-1, in `spec.preprocessing.channel_order` -> the output of its task.
 
     `name` is a model or an alias. `weights` is "none" (the paper's initialization), "imagenet", "coco" or "voc" (the
-    published weights of that size), a name of the catalog or a file; of another model of that size the backbone is
-    taken. Without `classes` and `num_classes` the classes are those of the weights, or ImageNet-1k's, COCO's or Pascal
-    VOC's; `num_classes=0` gives a classifier's pooled features. Where each wanted class is one of the weights', their
-    rows of the head are kept in the new order, otherwise those rows start anew. The log says what was done. `anchors`
-    are a detector's own (`SSDLite`); without, the weights' or the paper's.
+    published weights of that size), a name of the catalog, or a file; from another model of that size only the backbone
+    is used. Without `classes` and `num_classes`, the classes are those of the weights, or of ImageNet-1k, COCO or
+    Pascal VOC; `num_classes=0` gives a classifier without a last layer, whose output is the pooled features. If all
+    wanted classes are classes of the weights, their rows of the head are kept, in the new order; otherwise the head is
+    initialized. The log reports it. `anchors` are a detector's own (`SSDLite`); default: those of the weights, or the
+    paper's.
 
-    UsageError for unknown names; WeightsError where the weights are of another size, or damaged so that the model's
+    UsageError for unknown names; WeightsError if the weights are of another size, or damaged so that the model's
     output is not finite; DownloadError offline.
     """
     architecture = resolve(name)
@@ -64,7 +65,7 @@ def create(
 def load(path_or_name: str | Path) -> nn.Module:
     """A model in evaluation mode from a file, a name of the catalog, or a model's name (its published weights).
 
-    WeightsError where its output is not finite: its weights are damaged.
+    WeightsError if its output is not finite, which means that its weights are damaged.
     """
     state, spec = sources.read(path_or_name)
     model = blank(
@@ -80,9 +81,9 @@ def load(path_or_name: str | Path) -> nn.Module:
 
 
 def require_finite_output(model: nn.Module, weights: str | Path) -> None:
-    """WeightsError, naming the `weights`, where a model in evaluation mode gives no numbers for a fixed input.
+    """WeightsError, naming the `weights`, if the output of a model in evaluation mode for a fixed input is not finite.
 
-    Values that are finite each are not enough: a negative variance in a BatchNorm makes all that follow NaN.
+    Finite weights are not enough: a negative variance in a BatchNorm makes all that follow NaN.
     """
     noise = torch.rand(1, 3, CHECKED_PX, CHECKED_PX, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -99,12 +100,10 @@ CHECKED_PX = 64  # side of that input: enough to run through all layers
 
 
 def spec_of(model: nn.Module) -> ModelSpec:
-    """The spec that a model carries; UsageError where it was not made by `create` or `load`."""
+    """The spec of a model; UsageError if it was not made by `create` or `load`."""
     spec = getattr(model, "spec", None)
     if not isinstance(spec, ModelSpec):
-        raise UsageError(
-            f"this {type(model).__name__} carries no spec: make it with mobilevit.create or mobilevit.load"
-        )
+        raise UsageError(f"this {type(model).__name__} has no spec: make it with mobilevit.create or mobilevit.load")
     return spec
 
 
@@ -136,7 +135,7 @@ def _started(weights: str | Path, asked: ModelSpec) -> tuple[ModelSpec, dict[str
             raise WeightsError(f"weights '{weights}' were trained with {name}={stored}, not {wanted}")
     if found.architecture == asked.architecture:
         return replace(found, anchors=asked.anchors or found.anchors), state
-    log.warning("only the backbone of weights '%s' is taken: they are of %s", weights, found.architecture)
+    log.warning("only the backbone of weights '%s' is used: they are for %s", weights, found.architecture)
     return _on_backbone(asked, found), {key: tensor for key, tensor in state.items() if key.startswith(BACKBONE)}
 
 
@@ -156,12 +155,12 @@ def _check_classes(architecture: str, num_classes: int | None, classes: Sequence
         raise UsageError(f"num_classes is {num_classes!r}: it must be a whole number, 0 (pooled features) or more")
     if num_classes == 0 and task != "classification":
         raise UsageError(
-            f"num_classes is 0: a model for {task} has at least one class, only a classifier can do without"
+            f"num_classes is 0: a model for {task} needs at least one class; only a classifier can have none"
         )
     if classes and num_classes not in (None, len(classes)):
-        raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave out one of them")
+        raise UsageError(f"num_classes is {num_classes}, but {len(classes)} classes are given: leave one of them out")
     if not all(isinstance(label, ClassLabel) for label in classes):
-        raise UsageError("classes are ClassLabels: make them of names with mobilevit.spec.labels")
+        raise UsageError("classes must be ClassLabels: make them with mobilevit.spec.labels(names)")
     if (repeated := repeated_id(classes)) is not None:
         raise UsageError(f"two of the classes have the same id, '{repeated}'")
 

@@ -1,4 +1,4 @@
-"""Files of the catalog on this machine: from a cache, or over the network, and from then on the same bytes."""
+"""Files of the catalog on this machine: from a cache, or downloaded once and pinned by checksum."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ LOCK_SECONDS = 600.0  # to wait for another process that downloads the same file
 
 
 def fetch(entry: Entry) -> Path:
-    """The file of `entry`, downloaded where it is not here yet; one that is here is never looked up online.
+    """The local file of `entry`, downloaded on first use; an existing file is never looked up online.
 
-    Its sha256 must be the published one, where there is one; the first download's is recorded in the cache and holds
-    from then on. DownloadError where the file cannot be had, saying where to put it by hand.
+    Its sha256 must be the published one, if there is one; otherwise that of the first download is recorded in the cache
+    and required from then on. DownloadError, saying where to put the file by hand, if it cannot be downloaded.
     """
     if isinstance(entry.source, Packaged):
         return PACKAGED / entry.source.file
@@ -33,7 +33,7 @@ def fetch(entry: Entry) -> Path:
 
 
 def by_hand(entry: Entry) -> Path:
-    """Where a file that was downloaded by hand is found."""
+    """Where a manually downloaded file is found."""
     return cache_folder() / entry.name.replace("/", "--") / entry.source.file
 
 
@@ -90,7 +90,7 @@ def _transferred(entry: Entry) -> tuple[Path, str | None]:
 def _verify(entry: Entry, path: Path, expected: str | None) -> None:
     if expected is not None and (actual := _sha256(path)) != expected:
         raise DownloadError(
-            f"{path} is not the file that '{entry.name}' was: its sha256 is {actual}, expected {expected}. "
+            f"{path} is not the expected file of '{entry.name}': its sha256 is {actual}, expected {expected}. "
             f"Delete it to download it again; if the publisher replaced the file, delete {_record(entry)} too."
         )
 
@@ -121,10 +121,10 @@ def _advice(entry: Entry, error: Exception) -> list[str]:
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     return [
         f"weights '{entry.name}' could not be downloaded: {reason}",
-        f"  file wanted: {entry.source.url}",
-        f"  to put it there by hand: {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
-        "  to start without pretrained weights: --weights none",
-        f"  to start from those that come with the package: --weights imagenette{_model_for_packaged(entry)}",
+        f"  file: {entry.source.url}",
+        f"  to add it by hand: save it as {by_hand(entry)} (MOBILEVIT_CACHE chooses another folder)",
+        "  to start without pretrained weights: `weights=none`",
+        f"  to start from the weights in the package: `weights=imagenette`{_model_for_packaged(entry)}",
     ]
 
 
@@ -132,4 +132,4 @@ def _model_for_packaged(entry: Entry) -> str:
     """What else to say on the command line, so that the packaged weights fit: they are of the smallest size."""
     size = CATALOG["imagenette"].architecture
     fits = MODELS[entry.architecture].variant == MODELS[size].variant
-    return "" if fits else f" --model {for_task(size, entry.task)}"
+    return "" if fits else f" `model={for_task(size, entry.task)}`"

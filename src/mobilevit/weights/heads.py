@@ -1,4 +1,4 @@
-"""The rows of a model's last layers that stand for classes: counted, chosen, and filled up. In our layout."""
+"""The class rows of a model's last layers: counted, selected, and filled up. In the layout of this package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from mobilevit.models.table import MODELS
 
 @dataclass(frozen=True)
 class ClassRows:
-    """How the classes lie in the rows of some layers: each holds `groups` times first the `shared` rows, then a row a
-    class."""
+    """The rows of the classes in some layers: `groups` times first the `shared` rows, then a row per class."""
 
     groups: Mapping[str, int]  # of each layer, by its name
     shared: int = 0
@@ -40,7 +39,7 @@ def count(architecture: str, shape: Callable[[str], Sequence[int]]) -> int:
 
 
 def choose(state: Mapping[str, Tensor], architecture: str, classes: Sequence[int]) -> dict[str, Tensor]:
-    """`state` with the rows of these classes alone, in this order; what all classes share stays."""
+    """`state` with the rows of these classes only, in this order; rows that all classes share stay."""
     rows = ROWS[MODELS[architecture].task]
     chosen = [*range(rows.shared), *(rows.shared + index for index in classes)]
     return {
@@ -50,7 +49,7 @@ def choose(state: Mapping[str, Tensor], architecture: str, classes: Sequence[int
 
 
 def complete(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], architecture: str) -> dict[str, Tensor]:
-    """`fresh`, with everything that `state` holds put in; of classes and layers that it lacks the fresh values stay."""
+    """`fresh` with everything in `state` copied over; missing classes and layers keep the fresh values."""
     rows = ROWS[MODELS[architecture].task]
     whole: dict[str, Tensor] = {}
     for key, tensor, groups in _layers(fresh, rows):

@@ -1,4 +1,4 @@
-"""The names of the same tensors in four state-dict layouts: literal tables, expanded over the model, read both ways.
+"""Tensor names in four state-dict layouts: literal tables, expanded over the model, used in both directions.
 
 ours: the model's `state_dict()`. cvnets: the official code. timm and transformers: the hubs. The tensors are equal
 but for one thing: transformers keeps the rows of `qkv` as three tensors.
@@ -32,7 +32,7 @@ def layout_named(name: str) -> Layout:
 
 
 class LayoutRow(NamedTuple):
-    """One module's name in each layout, "" where it has none.
+    """The name of one module in each layout, "" if it has none.
 
     `{...}` is filled by `_modules`; "(a,b)" is one tensor split into rows.
     """
@@ -110,7 +110,7 @@ FINE_SEGMENTER = (  # of the official code's later versions
 
 @dataclass(frozen=True)
 class Family:
-    """Models whose files look alike, of all sizes: how their tensors are called, what their images are."""
+    """Models of all sizes with the same file structure: tensor names and expected images."""
 
     backbone: LayoutRow  # the prefix of its names
     head: tuple[LayoutRow, ...]
@@ -163,7 +163,7 @@ def family(architecture: str) -> Family:
 
 
 def preprocessing(architecture: str, layout: Layout) -> Preprocessing:
-    """What weights in `layout` are taken to expect; UsageError where a model has no such layout."""
+    """The preprocessing that weights in `layout` expect; UsageError if a model has no such layout."""
     usual = family(architecture).preprocessing
     if layout not in usual:
         raise UsageError(f"{architecture} has no {layout} layout: choose one of {', '.join(usual)}")
@@ -180,7 +180,7 @@ def key_map(architecture: str, layout: Layout, num_classes: int, fuse_input: boo
 
 @cache
 def shapes(architecture: str, num_classes: int, fuse_input: bool) -> Mapping[str, torch.Size]:
-    """Our keys and the shapes of their tensors, found without allocating any."""
+    """Keys in the layout of this package, with tensor shapes, without allocating tensors."""
     model = blank(architecture, num_classes, fuse_input=fuse_input)
     return {key: tensor.shape for key, tensor in model.state_dict().items()}
 

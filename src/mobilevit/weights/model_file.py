@@ -1,4 +1,4 @@
-"""Our own file: one safetensors with the tensors in our layout and, in its header, the ModelSpec and a checksum."""
+"""The model file: safetensors with the tensors in the layout of this package and, in its header, spec and checksum."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,23 +17,23 @@ SPEC_KEY = "mobilevit_spec"  # of the header's texts
 
 
 def save(path: str | Path, state: Mapping[str, Tensor], spec: ModelSpec) -> None:
-    """Write one model whole or not at all, with its checksum; an older file stays until the new one is complete.
+    """Write a model file, whole or not at all, with its checksum; an older file stays until the new one is complete.
 
-    Tensors keep their dtype. OutputError where `path` cannot be written.
+    Tensors keep their dtype. OutputError if `path` cannot be written.
     """
     write_atomically(Path(path), containers.safetensors_bytes(header(spec), state))
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The state dict in float32, and the spec; WeightsError that names the file where it is not one of ours."""
+    """The state dict in float32, and the spec; WeightsError, naming the file, if it is not a model file."""
     path = Path(path)
     if containers.kind(path) == "torch":
-        raise WeightsError(f"{path} is a torch file, which carries no spec. {_CONVERT}")
+        raise WeightsError(f"{path} is a torch file, which has no spec. {_CONVERT}")
     texts, tensors = containers.read_safetensors(path)
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     try:
         if SPEC_KEY not in texts:
-            raise WeightsError(f"it carries no spec; the tensors are those of {recognize(found)}. {_CONVERT}")
+            raise WeightsError(f"it has no spec; its tensors are those of {recognize(found)}. {_CONVERT}")
         spec = read_spec(texts[SPEC_KEY])
         recognized = Recognized("ours", spec.architecture, len(spec.classes), spec.fuse_input)
         check(found, recognized)
@@ -43,8 +43,10 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def rewrite(path: Path, spec: ModelSpec) -> None:
-    """Give a model file another spec. Its tensors stay bit for bit, in their dtypes; whoever reads it sees the old file
-    or the new one. WeightsError where it is none of ours."""
+    """Replace the spec of a model file. Its tensors stay bit for bit; a reader sees the old file or the new one.
+
+    WeightsError if it is not a model file.
+    """
     load(path)  # refuses what is not whole
     _, tensors = containers.read_safetensors(path)
     save(path.resolve(), tensors, spec)  # what a link points to, not the link
@@ -55,7 +57,7 @@ def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     for key, tensor in halved.items():
         if not tensor.isfinite().all():
-            raise WeightsError(f"{key} does not fit into float16: keep this model in float32")
+            raise WeightsError(f"{key} is out of the range of float16: keep this model in float32")
     return halved
 
 

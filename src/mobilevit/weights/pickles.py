@@ -1,4 +1,4 @@
-"""What a torch file would make torch do, read from its pickle without doing any of it.
+"""Analyzes the pickle of a torch file without executing it.
 
 `weights_only` keeps a pickle from running code, not from asking for memory: 395 bytes can claim three gigabytes. So the
 pickle is walked through first, with a stack that holds names and numbers in place of objects. A call of anything but
@@ -19,9 +19,9 @@ class RefusedError(Exception):
 
 
 def check(path: Path) -> None:
-    """RefusedError where loading the file could take more than its own size, or would call what weights do not need.
+    """RefusedError if loading the file could take more than its own size, or would call what weights do not need.
 
-    Any other exception where it is damaged: also by the CRC-32 of its parts, which torch itself does not look at.
+    Any other exception if it is damaged, including a wrong CRC-32 of its parts, which torch itself does not check.
     """
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\x03\x04"  # as torch tells: one that ends as a zip file may begin otherwise
@@ -36,7 +36,7 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise RefusedError("is compressed, as torch writes none: it could be of any size")
+            raise RefusedError("is compressed, unlike the files of torch, and could be of any size")
         names = {part.filename.lower() for part in parts}  # torch finds them in any case
         if sum(part.file_size for part in parts) > path.stat().st_size or len(names) < len(parts):
             raise RefusedError("claims more content than the file has")

@@ -1,4 +1,4 @@
-"""What a set of tensors is, judged by keys and shapes alone: layout, model, number of classes. Strict."""
+"""Recognizes a set of tensors by keys and shapes: layout, model, number of classes. Strict."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ MAX_CLASSES = 100_000
 
 @dataclass(frozen=True)
 class Recognized:
-    """What a checkpoint holds."""
+    """The layout and the model of a checkpoint."""
 
     layout: Layout
     architecture: str
@@ -31,9 +31,9 @@ class Recognized:
 
 
 def recognize(found: Shapes) -> Recognized:
-    """The layout and the model that `found` (key -> shape) belongs to.
+    """The layout and the model of `found` (key -> shape).
 
-    WeightsError where there is none, or where keys are unknown, missing or of another shape; it lists them. Only
+    WeightsError, with a list, if there is none, or if keys are unknown, missing or of another shape. Only
     `num_batches_tracked` may be missing: older files lack it, and the model does not use it.
     """
     layout, alike = _layout(found)
@@ -55,7 +55,7 @@ def check(found: Shapes, recognized: Recognized) -> None:
         *_listed("misshapen", [f"{k} is {_size(found[k])}, not {_size(wanted[k])}" for k in misshapen], misshapen),
     ]
     if lines:
-        raise WeightsError(f"taken for {recognized}, but the tensors do not fit:", *(f"  {line}" for line in lines))
+        raise WeightsError(f"recognized as {recognized}, but the tensors do not fit:", *(f"  {line}" for line in lines))
 
 
 def expected(recognized: Recognized) -> dict[str, tuple[int, ...]]:
@@ -91,9 +91,9 @@ def _layout(found: Shapes) -> tuple[Layout, list[str]]:
     names = max(alike, key=lambda names: len(names & found.keys()))
     if len(names & found.keys()) < len(names) // 2:
         others = [what for beginning, what in OTHERS.items() if any(key.startswith(beginning) for key in found)]
-        what = f"It looks like {others[0]}." if others else f"Layouts that can be read: {', '.join(LAYOUTS)}."
+        what = f"It looks like {others[0]}." if others else f"Supported layouts: {', '.join(LAYOUTS)}."
         keys = ", ".join(_shown(key) for key in list(found)[:SHOWN])
-        raise WeightsError(f"no MobileViT: {len(found)} tensors ({keys or 'none'}). {what}")
+        raise WeightsError(f"not a MobileViT: {len(found)} tensors ({keys or 'none'}). {what}")
     return alike[names]
 
 
@@ -110,7 +110,7 @@ def _head_and_fusion(found: Shapes, layout: Layout, architecture: str) -> tuple[
     names = key_map(architecture, layout, EXAMPLE, True)
     num_classes = count(architecture, lambda key: found.get(names[key][0], ()))
     if num_classes > MAX_CLASSES:
-        raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are read")
+        raise WeightsError(f"its classifier has {num_classes:,} classes; at most {MAX_CLASSES:,} are supported")
     return num_classes, any(name in found for key, (name, *_) in names.items() if ".fusion." in key)
 
 

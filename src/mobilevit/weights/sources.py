@@ -1,4 +1,4 @@
-"""What `weights=` may say, a name or a path, as tensors."""
+"""Resolves `weights=`, a name or a path, to tensors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,9 @@ from mobilevit.weights.containers import EXPORTED
 def read(weights: str | Path, architecture: str | None = None) -> tuple[dict[str, Tensor], ModelSpec]:
     """The state dict in our layout (float32) and the spec of a file, a name of the catalog or a keyword.
 
-    With `architecture` the weights are of a model of its size, if not of its task: "imagenet" for a detector is a
-    classifier. Without, the name of a model stands for its published weights. Names come before paths: a file that has
-    the name of weights is reached as "./imagenet".
+    With `architecture`, the weights are of a model of its size, not necessarily of its task: "imagenet" for a detector
+    is a classifier. Without, a model's name stands for its published weights. Names take precedence over paths: a file
+    with the name of weights is given as "./imagenet".
     """
     entry = _entry(str(weights), architecture)
     if entry is None:
@@ -39,9 +39,7 @@ def _entry(name: str, architecture: str | None) -> Entry | None:
     if name in CATALOG:
         return CATALOG[name]
     if name == "none" or (name in KEYWORDS and architecture is None):
-        raise UsageError(
-            f"'{name}' names no weights by itself: give a file, or one of {', '.join([*MODELS, *CATALOG])}"
-        )
+        raise UsageError(f"'{name}' is not a name of weights: give a file, or one of {', '.join([*MODELS, *CATALOG])}")
     if architecture is not None and name in KEYWORDS:
         return PUBLISHED[for_task(architecture, KEYWORDS[name])]
     model = ALIASES.get(name, name) if architecture is None else None
@@ -57,8 +55,8 @@ def _check_size(weights: str | Path, found: str, architecture: str | None) -> No
     if architecture is not None and MODELS[found].variant != MODELS[architecture].variant:
         fitting = for_task(MODELS_BY_VARIANT[MODELS[found].variant], MODELS[architecture].task)
         raise WeightsError(
-            f"weights '{weights}' are of {found}, not of {architecture} or another model of its size: "
-            f"--model {fitting} takes them"
+            f"weights '{weights}' are for {found}, not for {architecture} or another model of its size: "
+            f"use `model={fitting}`"
         )
 
 

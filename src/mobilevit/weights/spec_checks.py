@@ -11,7 +11,7 @@ from mobilevit.text import words_of
 
 
 def read_spec(text: str) -> ModelSpec:
-    """The inverse of `ModelSpec.to_json`; WeightsError where it cannot be read, or a value cannot be."""
+    """The inverse of `ModelSpec.to_json`, with every value validated, since files are untrusted."""
     try:
         spec = ModelSpec.from_json(text)
         check_spec(spec)
@@ -21,10 +21,12 @@ def read_spec(text: str) -> ModelSpec:
 
 
 def check_spec(spec: ModelSpec) -> None:
-    """WeightsError where a spec, whose values are of the right types, holds one that cannot be."""
+    """WeightsError if a value of a spec, although of the right type, is invalid."""
     if spec.architecture not in MODELS:
         named = reprlib.repr(spec.architecture)  # short, whatever it is
-        raise WeightsError(f"its architecture is {named}, which this version does not have: {', '.join(MODELS)}")
+        raise WeightsError(
+            f"its architecture is {named}, which this version does not have; available: {', '.join(MODELS)}"
+        )
     image = spec.preprocessing
     for name, value, valid in (
         ("task", spec.task, spec.task == MODELS[spec.architecture].task),
@@ -48,7 +50,7 @@ def check_spec(spec: ModelSpec) -> None:
         if not valid:
             raise WeightsError(f"the model file's spec has {name} {reprlib.repr(value)}, which cannot be")
     if (repeated := repeated_id(spec.classes)) is not None:
-        raise WeightsError(f"the model file's spec has two classes of the id {reprlib.repr(repeated)}")
+        raise WeightsError(f"the model file's spec has two classes with the id {reprlib.repr(repeated)}")
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -1,4 +1,4 @@
-"""One file over HTTP: with progress, resumed where it broke off, complete or not there."""
+"""Downloads a file over HTTP: with progress, resumable, written whole or not at all."""
 
 import os
 import time
@@ -21,10 +21,10 @@ PAUSE_SECONDS = 0.5  # between them
 
 
 def transfer(url: str, target: Path, *, max_bytes: int) -> None:
-    """Fetch `URL` to `target`, which is there whole or not at all.
+    """Download `URL` to `target`, whole or not at all.
 
-    What arrived before an interruption stays in `<target>.part`, and the next attempt, now or in another run, asks
-    only for the rest. HttpError, OSError or DownloadError says what went wrong.
+    A partial download stays in `<target>.part`, and the next attempt requests only the rest. HttpError, OSError or
+    DownloadError if it fails.
     """
     part = target.with_name(f"{target.name}.part")
     for _ in range(ATTEMPTS):
@@ -34,7 +34,7 @@ def transfer(url: str, target: Path, *, max_bytes: int) -> None:
             return
         time.sleep(PAUSE_SECONDS)
     raise DownloadError(
-        f"the connection broke {ATTEMPTS} times; {part.stat().st_size:,} bytes are kept, the same command goes on there"
+        f"the connection was lost {ATTEMPTS} times; {part.stat().st_size:,} bytes are kept: run it again to resume"
     )
 
 
@@ -77,7 +77,7 @@ def _answer(url: str, part: Path, max_bytes: int) -> Iterator[Answer]:
 def _length(answer: Answer) -> int:
     length = answer.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise DownloadError("the server does not say how long the file is, so its end could not be told from a break")
+        raise DownloadError("the server does not report the file size, so a broken download could not be detected")
     return int(length)
 
 

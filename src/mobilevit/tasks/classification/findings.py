@@ -31,11 +31,13 @@ def _split(dataset: Dataset) -> Iterator[Finding]:
     inside = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
     origin = class_folder_layout.split_of(Path(inside.parts[0]))
     if origin == "test":
-        message = "no val folder: test stands in for it, so a score that chose the best epoch is too good"
+        message = (
+            "no val folder: validating on test, whose score is then too optimistic, since it selects the best epoch"
+        )
         yield Finding("info", "split", message)
     elif origin != "val":
         count = len(dataset.splits["val"])
-        message = f"no val folder: it is {counted(count, 'image')} of the classes, set apart by names and seed"
+        message = f"no val folder: validating on {counted(count, 'image')}, held out by name and seed"
         yield Finding("info", "split", message)
 
 

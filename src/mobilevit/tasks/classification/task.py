@@ -14,7 +14,7 @@ from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images import transforms
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.classification import drawing, result
 from mobilevit.tasks.classification.findings import findings
@@ -37,7 +37,9 @@ class ClassificationTask:
     label_smoothing = 0.1
     interface = Interface(
         outputs={"probabilities": "of the classes, in their order; each row adds up to 1"},
-        left_to_do=("The largest probability is the answer.",),
+        postprocessing=(
+            Step("top_k", {"k": result.DEFAULT_TOP_K}, "Report the {k} classes of the largest probabilities."),
+        ),
         thresholds={},
         agreement="top-1",
     )

@@ -56,7 +56,7 @@ def _unmeasurable(dataset: Dataset) -> Iterator[Finding]:
     """Validation images among which none has an object, while there is something to learn."""
     if dataset.splits["val"] and sum(_counts(dataset, "train")) and not sum(_counts(dataset, "val")):
         looked = [f". {note.message}" for note in dataset.notes if note.kind in (*DROPPED, *UNANNOTATED)]
-        is_made = any(note.kind == "split" and "by names and seed" in note.message for note in dataset.notes)
+        is_made = any(note.kind == "split" and "by name and seed" in note.message for note in dataset.notes)
         remedy = "take another --split-seed, or more by --val-fraction" if is_made else "annotate some of them"
         none = f"no boxes{_ignored(dataset, 'val')}"
         message = f"the val images have {none}, so that nothing can be measured: {remedy}{''.join(looked)}"

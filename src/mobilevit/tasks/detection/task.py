@@ -14,7 +14,7 @@ from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.detection import crops, drawing, result
 from mobilevit.tasks.detection.crops import Seen
@@ -28,6 +28,31 @@ if TYPE_CHECKING:  # training and explanations import torch when they begin, and
     from mobilevit.loading.augment import BatchAugment
     from mobilevit.models.ssdlite import SSDOutput
     from mobilevit.tasks.detection.matching import BoxBatch
+
+POSTPROCESSING = (
+    Step(
+        "score_threshold",
+        {"score_threshold": result.SCORE_THRESHOLD, "pre_nms_top_k": result.PRE_NMS_TOP_K},
+        "Of each class keep the {pre_nms_top_k} highest-scoring anchors, and of those the scores above "
+        "{score_threshold:g}.",
+    ),
+    Step(
+        "nms",
+        {"iou_threshold": result.IOU_THRESHOLD},
+        "Non-maximum suppression within each class: the highest-scoring box removes all boxes whose IoU with it is "
+        "above {iou_threshold:g}, then the highest-scoring of the rest, and so on.",
+    ),
+    Step(
+        "max_detections",
+        {"max_detections": result.MAX_DETECTIONS},
+        "Over all classes keep the {max_detections} highest-scoring boxes.",
+    ),
+    Step(
+        "scale_boxes",
+        {"clip": [0, 1]},
+        "Clip the normalized coordinates to 0-1 and multiply them by the width and height of the original image.",
+    ),
+)
 
 
 class DetectionTask:
@@ -44,19 +69,9 @@ class DetectionTask:
             "boxes": "of every anchor: left, top, right, bottom in normalized coordinates, which they may leave",
             "scores": "of every anchor for each class, 0-1; the rest up to 1 is the background's",
         },
-        left_to_do=(
-            f"Of each class keep the {result.PRE_NMS_TOP_K} anchors of the best scores, of those the scores above "
-            f"{{score_threshold}} (score_threshold).",
-            "Greedy non-maximum suppression within each class: the best box stays and removes all whose IoU with it is "
-            f"above {result.IOU_THRESHOLD} (iou_threshold); then the best of the rest, and so on.",
-            f"Of all that stay keep the {result.MAX_DETECTIONS} (max_detections) best; clip the boxes to 0-1 and "
-            "multiply them by the width and height of the original image.",
-        ),
+        postprocessing=POSTPROCESSING,
         thresholds={
-            "score_threshold": result.SCORE_THRESHOLD,
-            "pre_nms_top_k": result.PRE_NMS_TOP_K,
-            "iou_threshold": result.IOU_THRESHOLD,
-            "max_detections": result.MAX_DETECTIONS,
+            name: value for step in POSTPROCESSING for name, value in step.parameters.items() if name != "clip"
         },
         agreement="objects",
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mobilevit.datasets import class_list, instance_masks
 from mobilevit.datasets.class_counts import imbalance, total
-from mobilevit.datasets.finding import Finding, Severity, counted, inside, listed, printable
-from mobilevit.datasets.image_inspection import Broken, decodes
+from mobilevit.datasets.finding import Finding, Severity, counted, inside, listed
+from mobilevit.datasets.image_inspection import Broken, decodes, reason
 from mobilevit.datasets.mask_target import Mask, size_problem
 from mobilevit.datasets.sample import Dataset, Sample
 from mobilevit.datasets.splitting import evenly
@@ -71,7 +71,7 @@ def _examine(sample: Sample) -> Examined:
         width, height = mask.size
         return Examined(mask.path, width * height, dict(mask.counts()))
     except ImageError as error:
-        return Examined(mask.path, 0, {}, str(error).removeprefix(f"{printable(mask.path)}: "))
+        return Examined(mask.path, 0, {}, reason(mask.path, error))
 
 
 def _all(samples: Sequence[Sample]) -> list[Examined]:

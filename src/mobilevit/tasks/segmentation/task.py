@@ -15,7 +15,7 @@ from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images import decoding
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec
+from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.segmentation import drawing, geometry, result
 from mobilevit.tasks.segmentation.findings import findings
@@ -39,7 +39,13 @@ class SegmentationTask:
     label_smoothing = 0.0
     interface = Interface(
         outputs={"class_map": "the index of the class of every pixel, at the size of the input"},
-        left_to_do=("Enlarge the map to the size of the original image by nearest, so that indices stay whole.",),
+        postprocessing=(
+            Step(
+                "resize_class_map",
+                {"interpolation": "nearest"},
+                "Resize the map to the size of the original image; class indices stay whole numbers.",
+            ),
+        ),
         thresholds={},
         agreement="pixels",
     )
