@@ -24,11 +24,11 @@ import tyro
 
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.digit_scenes import write_boxes
-from mobilevit.images.transforms import prepare
+from mobilevit.loading.batch import prepare
 from mobilevit.loading.loader import ImageDataset, eval_loader
-from mobilevit.tasks.detection.crops import Seen, collate
+from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.detection.loss import NEGATIVES
-from mobilevit.tasks.detection.matching import match
+from mobilevit.tasks.detection.matching import collate, match
 from mobilevit.tasks.detection.task import DetectionTask
 from mobilevit.weights.creating import load, spec_of
 

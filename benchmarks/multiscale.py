@@ -25,9 +25,10 @@ from torch.nn import functional
 
 from mobilevit.datasets import class_folders
 from mobilevit.datasets.options import ReadOptions
-from mobilevit.datasets.sample import Batch, Sample
-from mobilevit.images.transforms import AugmentConfig, prepare
+from mobilevit.datasets.sample import Sample
+from mobilevit.images.transforms import AugmentConfig
 from mobilevit.inspection import info
+from mobilevit.loading.batch import Batch, prepare
 from mobilevit.loading.loader import ImageDataset, train_loader
 from mobilevit.loading.multiscale import (
     MultiScaleConfig,

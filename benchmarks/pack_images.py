@@ -21,7 +21,7 @@ from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import MobileViTError, OutputError
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.images.decoding import decode
-from mobilevit.loading.loader import auto_workers
+from mobilevit.loading.workers import auto_workers
 
 METHOD = 6  # WebP's slowest search: the smallest file
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 import eager
+import numpy as np
 import record
 import torch
 import tyro
@@ -106,9 +107,8 @@ def _row(threads: int, name: str, players: Mapping[str, Player]) -> record.Row:
 def _prepare(path: Path, threads: int, image_size: int) -> Prepared:
     """An exported file in the process where it is timed."""
     runner = open_exported(path, threads=threads)
-    noise = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (1, 3, image_size, image_size), dtype=torch.uint8, generator=noise)
-    return runner(images)["probabilities"], partial(runner, images)
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, image_size, image_size), np.uint8)
+    return torch.from_numpy(runner(images)["probabilities"]), partial(runner, images)
 
 
 def _graph(models: eager.Options) -> Graph:

@@ -25,8 +25,8 @@ from torch import nn
 
 from mobilevit.inspection import info
 from mobilevit.models.fuse import fuse
-from mobilevit.models.mobilevit import XS, Variant
 from mobilevit.models.table import build
+from mobilevit.models.variants import XS, Variant
 from mobilevit.models.vit import DEIT_TINY, ViT, ViTVariant
 
 

@@ -1,12 +1,15 @@
-"""Boxes: laws of IoU and of the coding, and suppression against the textbook loop."""
+"""Boxes: laws of IoU and of the coding, in NumPy and on the device alike, and suppression against the textbook loop."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from mobilevit import boxes
+from mobilevit.tasks.detection import box_tensors
 
 side = st.integers(0, 12)
 # whole numbers on a small grid: many overlaps, equal boxes, empty boxes, IoUs of exactly 1/2 and 1/3
@@ -15,8 +18,8 @@ box = st.tuples(side, side, side, side).map(
 )
 
 
-def tensor(values: list[tuple[int, ...]]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32).reshape(-1, 4)
+def array(values: list[tuple[int, ...]]) -> NDArray[np.float32]:
+    return np.array(values, np.float32).reshape(-1, 4)
 
 
 def plain_iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
@@ -29,17 +32,33 @@ def plain_iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 @settings(deadline=None)
 @given(st.lists(box, max_size=6), st.lists(box, max_size=6))
 def test_iou_is_its_definition(first: list[tuple[int, ...]], second: list[tuple[int, ...]]) -> None:
-    expected = torch.tensor([[plain_iou(a, b) for b in second] for a in first]).reshape(len(first), len(second))
-    found = boxes.iou(tensor(first), tensor(second))
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(boxes.iou(tensor(second), tensor(first)), found.T)
+    expected = np.array([[plain_iou(a, b) for b in second] for a in first]).reshape(len(first), len(second))
+    found = boxes.iou(array(first), array(second))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_array_equal(boxes.iou(array(second), array(first)), found.T)
+
+
+def corners_and_places(dtype: type) -> st.SearchStrategy[NDArray[np.floating]]:
+    """(2, 5, 4) of any values that a model might say, empty and turned boxes among them."""
+    return hnp.arrays(dtype, (2, 5, 4), elements=st.floats(-4, 4, width=32))
+
+
+@settings(deadline=None)
+@given(st.sampled_from([np.float32, np.float64]).flatmap(corners_and_places))
+def test_arrays_and_tensors_give_the_same(values: NDArray[np.floating]) -> None:
+    """Behind an exported model and in training: bit for bit, but for the exponential."""
+    a, b = values
+    tensors = torch.from_numpy(a), torch.from_numpy(b)
+    np.testing.assert_array_equal(boxes.iou(a, b), box_tensors.iou(*tensors).numpy())
+    np.testing.assert_array_equal(boxes.corners(a), box_tensors.corners(tensors[0]).numpy())
+    np.testing.assert_allclose(boxes.decode(a, b), box_tensors.decode(*tensors).numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_iou_of_batches_is_that_of_each() -> None:
-    torch.manual_seed(0)
-    a, b = (boxes.corners(torch.rand(3, n, 4)) for n in (5, 7))
-    assert torch.equal(boxes.iou(a, b), torch.stack([boxes.iou(x, y) for x, y in zip(a, b, strict=True)]))
-    assert torch.equal(boxes.iou(a, b[0]), torch.stack([boxes.iou(x, b[0]) for x in a]))  # (3, 5, 4), (7, 4)
+    random = np.random.default_rng(0)
+    a, b = (boxes.corners(random.random((3, n, 4))) for n in (5, 7))
+    np.testing.assert_array_equal(boxes.iou(a, b), [boxes.iou(x, y) for x, y in zip(a, b, strict=True)])
+    np.testing.assert_array_equal(boxes.iou(a, b[0]), [boxes.iou(x, b[0]) for x in a])  # (3, 5, 4), (7, 4)
 
 
 @settings(deadline=None)
@@ -47,9 +66,11 @@ def test_iou_of_batches_is_that_of_each() -> None:
 def test_decode_undoes_encode_and_centers_undo_corners(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     wanted, anchors = (0.05 + torch.rand(2, 9, 4, generator=random, dtype=torch.float64) for _ in range(2))
-    wanted = boxes.corners(wanted)
-    torch.testing.assert_close(boxes.decode(boxes.encode(wanted, anchors), anchors), wanted)
-    torch.testing.assert_close(boxes.corners(boxes.centers(wanted)), wanted)
+    wanted = box_tensors.corners(wanted)
+    coded = box_tensors.encode(wanted, anchors)
+    torch.testing.assert_close(box_tensors.decode(coded, anchors), wanted)
+    np.testing.assert_allclose(boxes.decode(coded.numpy(), anchors.numpy()), wanted, rtol=1e-7)
+    torch.testing.assert_close(box_tensors.corners(box_tensors.centers(wanted)), wanted)
 
 
 def test_the_code_of_a_box() -> None:
@@ -57,8 +78,8 @@ def test_the_code_of_a_box() -> None:
     anchor = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
     shifted_and_grown = torch.tensor([[0.44, 0.2, 0.64, 1.0]])  # center 0.54, 0.6; sides 0.2, 0.8
     expected = torch.tensor([[2.0, 2.5, 0.0, 5 * torch.tensor(2.0).log()]])
-    torch.testing.assert_close(boxes.encode(shifted_and_grown, anchor), expected)
-    torch.testing.assert_close(boxes.decode(torch.zeros(1, 4), anchor), torch.tensor([[0.4, 0.3, 0.6, 0.7]]))
+    torch.testing.assert_close(box_tensors.encode(shifted_and_grown, anchor), expected)
+    torch.testing.assert_close(box_tensors.decode(torch.zeros(1, 4), anchor), torch.tensor([[0.4, 0.3, 0.6, 0.7]]))
 
 
 def textbook(found: list[tuple[int, ...]], scores: list[float], labels: list[int], threshold: float) -> list[int]:
@@ -82,7 +103,7 @@ def textbook(found: list[tuple[int, ...]], scores: list[float], labels: list[int
 def test_nms_is_the_textbook_loop(found: list[tuple[tuple[int, ...], int, int]], threshold: float) -> None:
     places, scores, labels = [list(column) for column in zip(*found, strict=True)] or [[], [], []]
     scores = [score / 10 for score in scores]
-    kept = boxes.nms(tensor(places), torch.tensor(scores), torch.tensor(labels, dtype=torch.int64), threshold)
+    kept = boxes.nms(array(places), np.array(scores, np.float32), np.array(labels, np.int64), threshold)
     assert kept.tolist() == textbook(places, scores, labels, threshold)
 
 
@@ -90,34 +111,28 @@ def test_nms_is_the_textbook_loop(found: list[tuple[tuple[int, ...], int, int]],
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(1, 12), spread=st.floats(0.01, 1.0))
 def test_nms_of_many_boxes_is_the_textbook_loop(seed: int, classes: int, spread: float) -> None:
     """Classes larger than a block, of very different sizes, in heaps and scattered."""
-    random = torch.Generator().manual_seed(seed)
-    labels = (classes * torch.rand(400, generator=random) ** 3).long()
-    centers = spread * torch.rand(400, 2, generator=random, dtype=torch.float64)
-    places = boxes.corners(torch.cat([centers, 0.02 + 0.1 * torch.rand(400, 2, generator=random)], dim=1))
-    scores = torch.rand(400, generator=random)
+    random = np.random.default_rng(seed)
+    labels = (classes * random.random(400) ** 3).astype(np.int64)
+    centers, sizes = spread * random.random((400, 2)), 0.02 + 0.1 * random.random((400, 2))
+    places, scores = boxes.corners(np.concatenate([centers, sizes], axis=1)), random.random(400)
     kept = boxes.nms(places, scores, labels, 0.45)
-    assert kept.tolist() == textbook(places.tolist(), scores.tolist(), labels.tolist(), 0.45)  # type: ignore[arg-type]
+    assert kept.tolist() == textbook(places.tolist(), scores.tolist(), labels.tolist(), 0.45)
 
 
 def test_a_chain_in_which_each_box_overlaps_the_next() -> None:
     """Every second one stays: what settles last depends on all before it."""
-    starts = torch.arange(300.0)
-    places = torch.stack(
-        [starts, torch.zeros(300), starts + 2.5, torch.ones(300)], dim=1
-    )  # IoU 1.5 / 3.5, then 0.5 / 4.5
-    kept = boxes.nms(places, -starts, torch.zeros(300, dtype=torch.int64), 0.3)
+    starts = np.arange(300.0)
+    places = np.stack([starts, np.zeros(300), starts + 2.5, np.ones(300)], axis=1)  # IoU 1.5 / 3.5, then 0.5 / 4.5
+    kept = boxes.nms(places, -starts, np.zeros(300, np.int64), 0.3)
     assert kept.tolist() == [*range(0, 300, 2)]
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_nms_in_other_precisions(dtype: torch.dtype) -> None:
-    places = tensor([(0, 0, 100, 100), (1, 1, 100, 100), (200, 0, 300, 100)]).to(dtype)
-    assert boxes.nms(places, torch.tensor([0.5, 0.75, 0.25], dtype=dtype), torch.zeros(3).long(), 0.5).tolist() == [
-        1,
-        2,
-    ]
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_nms_in_other_precisions(dtype: type) -> None:
+    places = array([(0, 0, 100, 100), (1, 1, 100, 100), (200, 0, 300, 100)]).astype(dtype)
+    assert boxes.nms(places, np.array([0.5, 0.75, 0.25], dtype), np.zeros(3, np.int64), 0.5).tolist() == [1, 2]
 
 
 def test_boxes_that_are_not_finite_take_nothing_away() -> None:
-    places = torch.tensor([[float("nan")] * 4, [0, 0, float("inf"), 1], [0, 0, 1, 1]])
-    assert boxes.nms(places, torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3).long(), 0.5).tolist() == [0, 1, 2]
+    places = np.array([[np.nan] * 4, [0, 0, np.inf, 1], [0, 0, 1, 1]], np.float32)
+    assert boxes.nms(places, np.array([0.9, 0.8, 0.7]), np.zeros(3, np.int64), 0.5).tolist() == [0, 1, 2]

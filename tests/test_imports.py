@@ -35,6 +35,7 @@ ORDER = [
     "tasks",
     "formats",
     "runtimes",
+    "runners",
     "inference",
     "evaluation",
     "exporting",
@@ -63,11 +64,11 @@ HOMES = {
     "executorch": {"formats/executorch.py", "quantization/executorch.py"},
     "faster_coco_eval": {"tasks/detection/coco_scores.py"},
     "kornia": {"loading/augment.py"},
-    "litert_torch": {"formats/litert.py"},
+    "litert_torch": {"formats/litert_program.py"},
     "httpx2": {"images/http.py"},
     "matplotlib": {"figures.py"},
     "nncf": {"quantization/openvino.py"},
-    "onnx": {"formats/onnx.py", "formats/onnx_model.py", "formats/openvino.py", "quantization/onnx.py"},
+    "onnx": {"formats/onnx.py", "formats/graph.py", "formats/openvino.py", "quantization/onnx.py"},
     "onnxruntime": {"formats/onnx.py", "quantization/onnx.py"},
     "openvino": {"formats/openvino.py", "quantization/openvino.py"},
     "pillow_heif": {"images/heif.py"},
@@ -81,6 +82,15 @@ HOMES = {
 OPTIONAL = {
     "ai_edge_litert", "ai_edge_quantizer", "av", "coremltools", "executorch", "faster_coco_eval", "kornia",
     "litert_torch", "nncf", "onnx", "onnxruntime", "openvino", "pillow_heif", "sklearn", "tensorboard", "torchao",
+}  # fmt: skip
+
+
+# What runs an exported model, and says, draws and writes what it found.
+WITHOUT_TORCH = {
+    "boxes.py", "cli/predict.py", "datasets", "errors.py", "formats/__init__.py", "formats/litert.py",
+    "formats/onnx.py", "formats/openvino.py", "formats/table.py", "images", "inference.py", "runners.py",
+    "runtimes.py", "spec.py", "tasks/__init__.py", "tasks/classification/drawing.py",
+    "tasks/detection/drawing.py", "tasks/segmentation/drawing.py",
 }  # fmt: skip
 
 
@@ -134,6 +144,27 @@ def test_every_part_has_its_place() -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if part(path) == "models"], ids=lambda path: path.name)
 def test_models_import_torch_only(path: Path) -> None:
     assert others(path) <= {"torch"}
+
+
+@pytest.mark.parametrize("path", [PACKAGE / place for place in sorted(WITHOUT_TORCH)], ids=lambda path: path.name)
+def test_what_stands_behind_the_model_imports_no_torch(path: Path) -> None:
+    """Nor does anything that is imported with it: an exported model is opened and run without torch."""
+    reached, waiting = set[Path](), [path] if path.is_file() else [*path.rglob("*.py")]
+    assert waiting
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += [found for name in imports(module, outermost=True) for found in modules_of(name)]
+    assert [module for module in reached if "torch" in others(module, outermost=True)] == []
+
+
+def modules_of(name: str) -> Iterator[Path]:
+    """The files of this package that are imported for a dotted name, whose last part may be in the file before."""
+    parts = name.split(".")[1:] if name.startswith("mobilevit.") else []
+    for end in range(1, len(parts) + 1):
+        place = PACKAGE.joinpath(*parts[:end])
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists())
 
 
 @pytest.mark.parametrize("library", HOMES)

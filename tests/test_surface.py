@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+import torch
 
 import mobilevit
 from mobilevit.cli.entry import COMMANDS
@@ -36,7 +37,8 @@ FUNCTIONS = [name for name in sorted(mobilevit._HOMES) if inspect.isfunction(get
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_path_may_be_given_as_a_string(name: str) -> None:
-    hints = get_type_hints(getattr(mobilevit, name))
+    # where torch is imported for types alone, only they know its names
+    hints = get_type_hints(getattr(mobilevit, name), localns={"torch": torch, "nn": torch.nn})
     accepted = {parameter: set(get_args(hint)) or {hint} for parameter, hint in hints.items() if parameter != "return"}
     assert [parameter for parameter, kinds in accepted.items() if Path in kinds and str not in kinds] == []
 

@@ -35,9 +35,9 @@ from mobilevit import (
 from mobilevit.datasets import class_folders
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Sample
-from mobilevit.images.transforms import prepare
-from mobilevit.inference import device_for
+from mobilevit.loading.batch import prepare
 from mobilevit.loading.loader import ImageDataset, eval_loader
+from mobilevit.runners import device_for
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.base import LossOptions
 from mobilevit.training.callbacks import Quiet, StepReport

@@ -14,9 +14,10 @@ from torch.nn import functional
 
 from mobilevit.datasets import class_folders
 from mobilevit.datasets.options import ReadOptions
-from mobilevit.datasets.sample import Batch, Sample
+from mobilevit.datasets.sample import Sample
 from mobilevit.digits import write_digits
 from mobilevit.errors import MissingExtraError
+from mobilevit.loading.batch import Batch
 from mobilevit.models.table import build, for_task
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.detection.crops import Seen

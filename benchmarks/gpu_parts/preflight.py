@@ -15,7 +15,7 @@ from gpu_parts.stepping import train_step
 from mobilevit.datasets import class_folders
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import DataError
-from mobilevit.inference import device_for
+from mobilevit.runners import device_for
 
 NEEDED = ("numpy", "PIL", "yaml", "safetensors", "matplotlib", "rich", "huggingface_hub", "filelock")
 PEERS = ("timm", "torchvision")  # that are compared with where they are there

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gpu_parts.made import model_for
-from mobilevit.datasets.sample import Batch
+from mobilevit.loading.batch import Batch
 from mobilevit.tasks import TASKS
 from mobilevit.training.config import OptimizerConfig, TrainConfig
 from mobilevit.training.distributed import Group

@@ -20,9 +20,10 @@ from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats import Runner
 from mobilevit.formats.table import is_exported
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.inference import runner_for
 from mobilevit.loading.cache import ImageCache
-from mobilevit.loading.loader import ImageDataset, auto_workers, eval_loader
+from mobilevit.loading.loader import ImageDataset, eval_loader
+from mobilevit.loading.workers import auto_workers
+from mobilevit.runners import runner_for
 from mobilevit.runtimes import TORCH
 from mobilevit.spec import ClassLabel, Criterion, ModelSpec, ScoreThreshold
 from mobilevit.tasks.base import Metric, Scores, Task
@@ -236,9 +237,9 @@ def evaluate_runner(
     started, model_seconds, done = time.perf_counter(), 0.0, 0
     for batch in eval_loader(images, batch_size, num_workers, rank, world_size, device=device):
         asked = time.perf_counter()
-        outputs = runner(batch.images)
+        outputs = runner(batch.images.numpy())
         model_seconds += time.perf_counter() - asked
-        metric.update(outputs, batch.targets, batch.indices)
+        metric.update(outputs, batch.targets, batch.indices.numpy())
         done += len(batch.indices)
         if progress is not None:
             progress(done, share)

@@ -10,29 +10,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
 
 from mobilevit import tasks
-from mobilevit.errors import ImageError, UsageError, WeightsError, memory_errors, unknown
+from mobilevit.errors import ImageError, UsageError, memory_errors
 from mobilevit.formats import Runner
-from mobilevit.formats.running import ExportedRunner
-from mobilevit.formats.table import is_exported, open_exported
-from mobilevit.formats.torch import TorchRunner
+from mobilevit.formats.torch import TorchRunner, without_lost_threads
 from mobilevit.images.sources import AnySource, Source, expand
-from mobilevit.images.transforms import eval_geometry, to_tensor
+from mobilevit.images.transforms import eval_geometry, pixels_of
 from mobilevit.images.video import Frame, Video, locate
-from mobilevit.loading.loader import auto_workers
-from mobilevit.models.fuse import fuse
-from mobilevit.runtimes import TORCH, chosen
-from mobilevit.spec import at_size
+from mobilevit.loading.workers import auto_workers
+from mobilevit.runners import runner_for
+from mobilevit.runtimes import TORCH
 from mobilevit.tasks.base import ResultOptions
-from mobilevit.tasks.program import Program
-from mobilevit.weights.creating import load, spec_of
-from mobilevit.weights.model_file import check_spec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 BATCH_SIZE = 32  # images that the model takes at a time
 DRAWN_PX = 1280  # longest side of an image that is kept to be drawn on
@@ -61,7 +58,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path | nn.Module | Runner,
+        model: "str | Path | nn.Module | Runner",
         *,
         device: str = "auto",
         batch_size: int = BATCH_SIZE,
@@ -118,11 +115,8 @@ class Predictor:
         """
         self._mind_the_fork()
         for frames in _batches(Video(locate(str(video)), every), self.batch_size):
-            views = [
-                to_tensor(eval_geometry(frame.image.size, self.spec.preprocessing).image(frame.image))
-                for frame in frames
-            ]
-            results = self.task.decode(self.runner(torch.stack(views)), self.spec, self.limits)
+            views = [self._pixels(frame.image) for frame in frames]
+            results = self.task.decode(self.runner(np.stack(views)), self.spec, self.limits)
             for frame, result in zip(frames, results, strict=True):
                 yield FrameResult(frame, result.of(str(video), frame.image.size))
 
@@ -153,8 +147,8 @@ class Predictor:
         except ImageError as error:
             return ImageFailure(source.name, str(error))
 
-    def _pixels(self, image: Image.Image) -> Tensor:
-        return to_tensor(eval_geometry(image.size, self.spec.preprocessing).image(image))
+    def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        return pixels_of(eval_geometry(image.size, self.spec.preprocessing).image(image))
 
     def _answers(self, batch: "list[View | ImageFailure]") -> Iterator[tuple[Image.Image | None, Any]]:
         views = [view for view in batch if isinstance(view, View)]
@@ -163,7 +157,7 @@ class Predictor:
             with memory_errors(
                 lambda: f"predict in smaller batches (batch_size is {self.batch_size}), or a smaller size"
             ):
-                outputs = self.runner(torch.stack([view.pixels for view in views]))
+                outputs = self.runner(np.stack([view.pixels for view in views]))
             results = iter(self.task.decode(outputs, self.spec, self.limits))
         for view in batch:
             if isinstance(view, ImageFailure):
@@ -244,7 +238,7 @@ class View:
 
     source: str
     size: tuple[int, int]  # (width, height) of the whole image
-    pixels: Tensor  # (3, H, W) uint8 RGB
+    pixels: NDArray[np.uint8]  # (3, H, W) RGB
     image: Image.Image | None  # to be drawn on
 
 
@@ -275,7 +269,7 @@ def in_order(
 
 
 def predict(
-    model: str | Path | nn.Module | Runner,
+    model: "str | Path | nn.Module | Runner",
     images: AnySource | Iterable[AnySource],
     *,
     device: str = "auto",
@@ -283,81 +277,16 @@ def predict(
     top_k: int | None = None,
     score_threshold: float | None = None,
     image_size: int | None = None,
+    runtime: str = TORCH,
 ) -> list[Any]:
     """One Result an image: a `Predictor` for a single use. ImageError at the first image that cannot be read."""
     predictor = Predictor(
-        model, device=device, batch_size=batch_size, top_k=top_k, score_threshold=score_threshold, image_size=image_size
+        model,
+        device=device,
+        batch_size=batch_size,
+        top_k=top_k,
+        score_threshold=score_threshold,
+        image_size=image_size,
+        runtime=runtime,
     )
     return predictor(images)
-
-
-def runner_for(
-    model: str | Path | nn.Module | Runner,
-    *,
-    device: str = "auto",
-    image_size: int | None = None,
-    runtime: str = TORCH,
-) -> Runner:
-    """A runner of a model file, a name of the catalog or a model (fused, on `device`), or of an exported file in
-    its own runtime; a Runner as it is. `runtime` may choose an exported file beside the model's.
-
-    `image_size` takes images of another size than the model was trained for, an exported file one that it was exported
-    for; the resize before the crop keeps its ratio.
-    """
-    without_lost_threads()
-    if isinstance(model, str | Path):
-        model = chosen(model, runtime) or model
-        if is_exported(model):
-            return _exported(Path(model), image_size)
-        model = load(model)
-    if not isinstance(model, nn.Module):
-        if image_size is not None:
-            raise UsageError("the size of a runner is decided where it is made: give the size there")
-        return model
-    spec = spec_of(model)
-    if not spec.classes:
-        raise UsageError(f"this {spec.architecture} has no classes, it gives features: call it on tensors instead")
-    spec = spec if image_size is None else at_size(spec, image_size)
-    return TorchRunner(Program(fuse(model), spec, tasks.get(spec.task)), spec, device_for(device))
-
-
-def without_lost_threads() -> None:
-    """In a process that was forked torch goes on with one thread: the others stayed behind, and it would wait for them
-    for ever."""
-    if os.getpid() != LOADED_BY:
-        torch.set_num_threads(1)
-
-
-LOADED_BY = os.getpid()
-
-
-def _exported(path: Path, image_size: int | None) -> Runner:
-    """An exported file in its runtime; WeightsError where its manifest is none of a model of its task."""
-    runner = open_exported(path, image_size=image_size)
-    try:
-        check_spec(runner.spec)
-        expected = tasks.get(runner.spec.task).interface.outputs
-        found = [port.name for port in runner.manifest.outputs] if isinstance(runner, ExportedRunner) else [*expected]
-        if {*found} != {*expected}:
-            raise WeightsError(f"its outputs are {', '.join(found)}, expected {', '.join(expected)}")
-    except WeightsError as error:
-        raise WeightsError(f"the manifest of {path} cannot be: {error}. Export the model again.") from error
-    return runner
-
-
-def device_for(name: str) -> torch.device:
-    """The device of that name; "auto" is the first of cuda, mps and cpu that is there. UsageError where it is not."""
-    if name not in AVAILABLE and name != "auto":
-        raise unknown("device", name, ["auto", *AVAILABLE])
-    present = [device for device, available in AVAILABLE.items() if available()]
-    if name != "auto" and name not in present:
-        hint = "torch is built without it, or finds no such device"
-        raise UsageError(f"there is no {name} device here ({hint}): use --device {' or '.join(present)}")
-    return torch.device(present[0] if name == "auto" else name)
-
-
-AVAILABLE: dict[str, Callable[[], bool]] = {
-    "cuda": torch.cuda.is_available,
-    "mps": torch.backends.mps.is_available,
-    "cpu": lambda: True,
-}

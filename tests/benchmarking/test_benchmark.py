@@ -17,7 +17,7 @@ from mobilevit.cli import main
 from mobilevit.errors import MobileViTError, UsageError
 from mobilevit.exporting.export import export
 from mobilevit.formats.table import FORMATS
-from mobilevit.inference import runner_for
+from mobilevit.runners import runner_for
 from mobilevit.runtimes import (
     Ranking,
     chosen,

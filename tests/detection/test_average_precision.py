@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from mobilevit.errors import WeightsError
 from mobilevit.spec import labels
 from mobilevit.tasks.base import Outputs
 from mobilevit.tasks.detection.metric import DetectionMetric
-from mobilevit.tasks.detection.result import OVERLAP, SCORE_THRESHOLD
+from mobilevit.tasks.detection.result import IOU_THRESHOLD, SCORE_THRESHOLD
 from mobilevit.tasks.detection.scores import DetectionScores
 
 CLASSES = labels(["cat", "dog", "owl"])
@@ -30,14 +29,14 @@ def outputs_of(found: Found) -> Outputs:
     boxes, classes, sure = found
     scores = np.zeros((1, len(boxes), len(CLASSES)), np.float32)
     scores[0, np.arange(len(boxes)), classes] = sure
-    return {"boxes": torch.from_numpy(boxes / np.array(SIZE * 2, np.float32))[None], "scores": torch.from_numpy(scores)}
+    return {"boxes": boxes[None] / np.array(SIZE * 2, np.float32), "scores": scores}
 
 
 def metric_of(images: Sequence[tuple[Boxes, Found]], indices: Sequence[int] | None = None) -> DetectionMetric:
     metric = DetectionMetric(CLASSES)
     for index in range(len(images)) if indices is None else indices:
         truth, found = images[index]
-        metric.update(outputs_of(found), [truth], torch.tensor([index]))
+        metric.update(outputs_of(found), [truth], np.array([index]))
     return metric
 
 
@@ -73,7 +72,7 @@ def textbook(images: Sequence[tuple[Boxes, Found]], label: int, threshold: float
         for place in np.argsort(-sure):
             if classes[place] != label:
                 continue
-            overlaps = iou(torch.tensor(boxes[[place]]), torch.tensor(np.array(free)).reshape(-1, 4))[0].tolist()
+            overlaps = iou(boxes[[place]], np.array(free, np.float32).reshape(-1, 4))[0].tolist()
             best = max(range(len(free)), key=lambda other: overlaps[other], default=-1)
             right = best >= 0 and overlaps[best] >= threshold
             if right:
@@ -108,8 +107,8 @@ def _without_doubles(found: Found) -> Found:
     kept: list[int] = []
     for place in np.argsort(-sure):
         rivals = [other for other in kept if classes[other] == classes[place]]
-        overlaps = iou(torch.tensor(boxes[[place]]), torch.tensor(boxes[rivals]).reshape(-1, 4))
-        if not (overlaps > OVERLAP).any():
+        overlaps = iou(boxes[[place]], boxes[rivals].reshape(-1, 4))
+        if not (overlaps > IOU_THRESHOLD).any():
             kept.append(place)
     return boxes[kept], classes[kept], sure[kept]
 
@@ -197,7 +196,7 @@ def test_what_is_kept_decodes_to_what_was_found() -> None:
     )
     for index, outputs in [*worst, *metric.examples(4)]:
         again = DetectionMetric(CLASSES)
-        again.update(outputs, [images[index][0]], torch.tensor([index]))
+        again.update(outputs, [images[index][0]], np.array([index]))
         first, second = metric._records[index], again._records[index]
         np.testing.assert_allclose(second.boxes, first.boxes, atol=1e-3)
         np.testing.assert_array_equal(second.labels, first.labels)
@@ -209,17 +208,17 @@ def test_a_batch_says_what_single_images_say() -> None:
     images = [image for image in a_dataset(5, 9, shift=0.2) if len(image[1][0]) >= 2][:3]
     padded = [tuple(part[:2] for part in found) for _, found in images]
     batch = [outputs_of(found) for found in padded]
-    joined = {name: torch.cat([each[name] for each in batch]) for name in batch[0]}
+    joined = {name: np.concatenate([each[name] for each in batch]) for name in batch[0]}
     metric = DetectionMetric(CLASSES)
-    metric.update(joined, [truth for truth, _ in images], torch.arange(3))
+    metric.update(joined, [truth for truth, _ in images], np.arange(3))
     single = metric_of([(truth, found) for (truth, _), found in zip(images, padded, strict=True)])
     assert said(metric.compute()) == said(single.compute())
 
 
 def test_broken_outputs_are_refused() -> None:
-    broken = {"boxes": torch.zeros(1, 2, 4), "scores": torch.full((1, 2, 3), torch.nan)}
+    broken = {"boxes": np.zeros((1, 2, 4)), "scores": np.full((1, 2, 3), np.nan)}
     with pytest.raises(WeightsError, match="not finite"):
-        DetectionMetric(CLASSES).update(broken, [Boxes.of([], [], SIZE)], torch.tensor([0]))
+        DetectionMetric(CLASSES).update(broken, [Boxes.of([], [], SIZE)], np.array([0]))
 
 
 def test_machines_get_coco_files() -> None:

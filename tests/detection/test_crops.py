@@ -9,7 +9,8 @@ from PIL import Image
 
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.images.transforms import AugmentConfig, Geometry
-from mobilevit.tasks.detection.crops import OVERLAPS, collate, random_crop, seen, train_geometry
+from mobilevit.tasks.detection.crops import OVERLAPS, random_crop, seen, train_geometry
+from mobilevit.tasks.detection.matching import collate
 
 PAPER = AugmentConfig(crop_area_min=0.09, crop_ratio_max=2.0, photometric=True)
 

@@ -15,7 +15,8 @@ from PIL import Image
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.errors import UsageError
 from mobilevit.images.transforms import AugmentConfig
-from mobilevit.models.anchors import PAPER_SIZES, anchors_of
+from mobilevit.models.anchor_sizes import PAPER_SIZES
+from mobilevit.models.anchors import anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import ClassLabel, ModelSpec, labels
 from mobilevit.tasks.base import ResultOptions
@@ -50,16 +51,17 @@ TRUTH = Boxes.of([(12, 10, 60, 60), (20, 70, 60, 95)], [0, 1], SIZE)
 
 
 def test_decodes_the_highest_score_first_and_in_pixels() -> None:
-    boxes = torch.tensor([[[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 1.2, 1.1], [-0.2, 0.0, 0.1, 0.1], [0.0, 0.0, 0.3, 0.3]]])
-    scores = torch.tensor([[[0.4, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.31], [0.29, 0.2, 0.1]]])
-    [result] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC)
+    boxes = [[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 1.2, 1.1], [-0.2, 0.0, 0.1, 0.1], [0.0, 0.0, 0.3, 0.3]]
+    scores = [[0.4, 0.0, 0.0], [0.0, 0.9, 0.0], [0.0, 0.0, 0.31], [0.29, 0.2, 0.1]]
+    outputs = {"boxes": np.array([boxes], np.float32), "scores": np.array([scores], np.float32)}
+    [result] = TASK.decode(outputs, SPEC)
     found = result.of("a.jpg", SIZE).objects
     assert [(each.class_id, each.label) for each in found] == [("d", 1), ("c", 0), ("o", 2)]
     assert found[0].box_xyxy == pytest.approx((100, 50, 200, 100)), "clipped to the image"
     assert found[1].box_xyxy == pytest.approx((20, 20, 100, 60))
-    [limited] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(top_k=1, score_threshold=0.05))
+    [limited] = TASK.decode(outputs, SPEC, ResultOptions(top_k=1, score_threshold=0.05))
     assert [each.class_name for each in limited.objects] == ["dog"]
-    [many] = TASK.decode({"boxes": boxes, "scores": scores}, SPEC, ResultOptions(score_threshold=0.05))
+    [many] = TASK.decode(outputs, SPEC, ResultOptions(score_threshold=0.05))
     assert len(many.objects) == 6
 
 
@@ -75,13 +77,12 @@ def test_what_the_model_says_is_decoded_by_its_anchors() -> None:
 @given(seed=st.integers(0, 10**6), top=st.integers(1, 30), least=st.sampled_from([0.0, 0.3, 0.9]))
 @settings(deadline=None, max_examples=30)
 def test_what_is_chosen_obeys_its_limits(seed: int, top: int, least: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    corner, side = torch.rand(60, 2, generator=generator), torch.rand(60, 2, generator=generator) - 0.2
-    scores = torch.rand(60, 3, generator=generator)
-    chosen = choose(torch.cat([corner, corner + side], 1), scores, least, top)
+    rng = np.random.default_rng(seed)
+    corner, side = rng.random((60, 2), np.float32), rng.random((60, 2), np.float32) - np.float32(0.2)
+    chosen = choose(np.concatenate([corner, corner + side], 1), rng.random((60, 3), np.float32), least, top)
     assert len(chosen.scores) <= top
     assert (chosen.scores > least).all()
-    assert (chosen.scores.diff() <= 0).all()
+    assert (np.diff(chosen.scores) <= 0).all()
     assert ((chosen.boxes >= 0) & (chosen.boxes <= 1)).all()
     assert (chosen.boxes[:, 2:] > chosen.boxes[:, :2]).all()
 
@@ -235,8 +236,8 @@ def test_every_number_of_classes_gives_figures(classes: int) -> None:
         truth = Boxes.of(np.concatenate([corner, corner + 40], 1), rng.integers(0, classes, 8), (400, 100))
         scores = np.zeros((1, 8, classes), np.float32)
         scores[0, np.arange(8), np.where(rng.random(8) < 0.8, truth.labels, 0)] = rng.uniform(0.1, 1, 8)
-        boxes = torch.from_numpy(truth.boxes / np.array(truth.size * 2, np.float32))[None]
-        metric.update({"boxes": boxes, "scores": torch.from_numpy(scores)}, [truth], torch.tensor([index]))
+        boxes = truth.boxes[None] / np.array(truth.size * 2, np.float32)
+        metric.update({"boxes": boxes, "scores": scores}, [truth], np.array([index]))
     for title, figure in metric.compute().plots().items():
         png = BytesIO()
         figure.savefig(png, dpi=20)

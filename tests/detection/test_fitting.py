@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.sample import Dataset, Sample
-from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, are_valid
-from mobilevit.models.mobilevit import XXS
+from mobilevit.models.anchor_sizes import PAPER_SIZES, AnchorSizes, are_valid
 from mobilevit.models.ssdlite import SSDLite
+from mobilevit.models.variants import XXS
 from mobilevit.spec import labels
 from mobilevit.tasks.detection.fitting import fitted, reach_findings, unreached
 

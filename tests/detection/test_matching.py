@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mobilevit.boxes import centers, encode
-from mobilevit.models.anchors import PAPER_SIZES, anchors_of
+from mobilevit.models.anchor_sizes import PAPER_SIZES
+from mobilevit.models.anchors import anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.tasks.base import Loss, LossOptions
 from mobilevit.tasks.detection import matching
-from mobilevit.tasks.detection.crops import BoxBatch, Seen, collate
+from mobilevit.tasks.detection.box_tensors import centers, encode
+from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.detection.loss import multibox
-from mobilevit.tasks.detection.matching import match
+from mobilevit.tasks.detection.matching import BoxBatch, collate, match
 
 GRID = 16  # boxes on a grid of whole numbers: areas are exact, and equal overlaps are common
 Corners = tuple[int, int, int, int]

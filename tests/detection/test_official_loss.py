@@ -13,11 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mobilevit.models.anchors import PAPER_SIZES, anchors_of
+from mobilevit.models.anchor_sizes import PAPER_SIZES
+from mobilevit.models.anchors import anchors_of
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.tasks.base import LossOptions
-from mobilevit.tasks.detection.crops import Seen, collate
+from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.detection.loss import multibox
+from mobilevit.tasks.detection.matching import collate
 
 Floats = NDArray[np.float64]
 ANCHORS = anchors_of(PAPER_SIZES, [torch.empty(1, 0, side, side) for side in (5, 3, 2, 1, 1, 1)]).double()

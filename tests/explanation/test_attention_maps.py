@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mobilevit.explanation.attention import BlockRecord, recording
-from mobilevit.models.mobilevit import XXS, MobileViT, MobileViTBlock
+from mobilevit.models.mobilevit import MobileViT, MobileViTBlock
 from mobilevit.models.patches import fold, unfold
 from mobilevit.models.transformer import Attention
+from mobilevit.models.variants import XXS
 
 SHARES = st.floats(0, 1)
 

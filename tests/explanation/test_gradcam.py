@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from mobilevit.explanation.gradcam import grad_cam, heat
-from mobilevit.models.mobilevit import XXS, MobileViT
+from mobilevit.models.mobilevit import MobileViT
+from mobilevit.models.variants import XXS
 
 
 @pytest.fixture(scope="module")

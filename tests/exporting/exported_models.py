@@ -18,7 +18,7 @@ from mobilevit.exporting.views import views_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import open_exported
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.images.transforms import prepare
+from mobilevit.loading.batch import prepare
 from mobilevit.spec import ScoreThreshold
 from mobilevit.tasks.base import LossOptions
 from mobilevit.tasks.detection.crops import Seen

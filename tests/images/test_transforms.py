@@ -12,7 +12,8 @@ from PIL import Image
 
 from mobilevit.errors import UsageError
 from mobilevit.images.decoding import decode
-from mobilevit.images.transforms import FILTERS, AugmentConfig, eval_geometry, prepare, to_tensor, train_geometry
+from mobilevit.images.transforms import FILTERS, AugmentConfig, eval_geometry, pixels_of, train_geometry
+from mobilevit.loading.batch import prepare
 from mobilevit.loading.randomness import generator
 from mobilevit.spec import Interpolation, Preprocessing
 
@@ -143,11 +144,12 @@ def test_generators_depend_on_all_they_are_for() -> None:
     assert generator("sample", 5, 6, 7).random() == generator("sample", 5, 6, 7).random()
 
 
-def test_tensors_and_the_models_input() -> None:
+def test_pixels_and_the_models_input() -> None:
     image = noise(5, 7)
-    tensor = to_tensor(image)
-    assert (tensor.shape, tensor.dtype) == ((3, 7, 5), torch.uint8)
-    assert (tensor.permute(1, 2, 0).numpy() == np.asarray(image)).all()
+    pixels = pixels_of(image)
+    assert (pixels.shape, pixels.dtype) == ((3, 7, 5), np.uint8)
+    assert (pixels.transpose(1, 2, 0) == np.asarray(image)).all()
+    tensor = torch.from_numpy(pixels)
     images = torch.stack([tensor, tensor.flip(2)])
     for order, expected in (("rgb", images), ("bgr", images[:, [2, 1, 0]])):
         for dtype in (torch.float32, torch.float64):

@@ -4,8 +4,10 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -15,7 +17,8 @@ from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, OutOfMemoryError, OutputError, UsageError
 from mobilevit.evaluation import evaluate, evaluate_runner, in_order_of
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.inference import Predictor, runner_for
+from mobilevit.inference import Predictor
+from mobilevit.runners import runner_for
 from mobilevit.spec import ClassLabel, labels
 from mobilevit.weights.creating import create
 
@@ -56,8 +59,8 @@ def test_the_class_order_is_the_models(images_by_class: Path) -> None:
     class AlwaysOwl:
         spec = create("mobilevit_xxs", classes=classes).spec
 
-        def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {"probabilities": torch.tensor([[0.8, 0.1, 0.1]]).expand(len(images), 3)}
+        def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+            return {"probabilities": np.array([[0.8, 0.1, 0.1]] * len(images), np.float32)}
 
     scores = evaluate(AlwaysOwl(), images_by_class, num_workers=0).scores
     assert [row["recall"] for row in scores.to_dict()["classes"]] == [1.0, 0.0, 0.0]

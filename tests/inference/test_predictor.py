@@ -7,14 +7,17 @@ from threading import enumerate as threads
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
 import mobilevit
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, WeightsError
 from mobilevit.formats.torch import TorchRunner
-from mobilevit.images.transforms import eval_geometry, prepare, to_tensor
-from mobilevit.inference import DRAWN_PX, ImageFailure, Predictor, device_for, predict, runner_for
+from mobilevit.images.transforms import eval_geometry, pixels_of
+from mobilevit.inference import DRAWN_PX, ImageFailure, Predictor, predict
+from mobilevit.loading.batch import prepare
+from mobilevit.runners import device_for, runner_for
 from mobilevit.spec import at_size, labels
 from mobilevit.tasks.classification.result import Classification
 from mobilevit.weights.creating import create, spec_of
@@ -36,13 +39,13 @@ def test_too_little_memory_is_said_in_a_line(model: nn.Module, photos: Path, mon
 def test_answers_as_the_model_does(model: nn.Module, predictor: Predictor, photos: Path) -> None:
     image = Image.open(photos / "0.png")
     preprocessing = spec_of(model).preprocessing
-    pixels = to_tensor(eval_geometry(image.size, preprocessing).image(image))[None]
+    pixels = torch.from_numpy(pixels_of(eval_geometry(image.size, preprocessing).image(image)))[None]
     with torch.no_grad():
         expected = model(prepare(pixels, preprocessing.channel_order)).softmax(1)[0]
     [result] = predictor(photos / "0.png")
     assert isinstance(result, Classification)
     assert (result.source, result.size) == (str(photos / "0.png"), (80, 64))
-    scores = {entry.name: entry.score for entry in result.top}
+    scores = {entry.class_name: entry.score for entry in result.top}
     np.testing.assert_allclose([scores[name] for name in predictor.classes], expected, rtol=1e-4)
 
 
@@ -139,9 +142,9 @@ def test_a_runner_of_any_kind_will_do(model: nn.Module, photos: Path) -> None:
     class Certain:
         spec = spec_of(model)
 
-        def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-            assert images.dtype == torch.uint8
-            return {"probabilities": torch.tensor([[0.0, 1.0, 0.0]]).expand(len(images), 3)}
+        def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+            assert images.dtype == np.uint8
+            return {"probabilities": np.array([[0.0, 1.0, 0.0]] * len(images), np.float32)}
 
     assert Predictor(Certain())(photos / "0.png")[0].best.class_name == "dog"
     with pytest.raises(UsageError, match="where it is made"):

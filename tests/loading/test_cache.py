@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobilevit.datasets.box_target import Boxes
-from mobilevit.datasets.sample import Batch, Sample
+from mobilevit.datasets.sample import Sample
 from mobilevit.errors import ImageError, OutOfMemoryError
 from mobilevit.images.decoding import decode
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size, eval_geometry, kept_geometry
 from mobilevit.loading import cache
+from mobilevit.loading.batch import Batch
 from mobilevit.loading.cache import ImageCache, Limit, Plan, free_memory, must_fit
 from mobilevit.loading.loader import ImageDataset, eval_loader, train_loader
 from mobilevit.loading.multiscale import MultiScaleConfig, MultiScaleSampler

@@ -8,8 +8,9 @@ from torch import nn
 
 from mobilevit.errors import UsageError
 from mobilevit.models.layers import make_divisible
-from mobilevit.models.mobilevit import XXS, Backbone, MobileViT, MobileViTBlock
+from mobilevit.models.mobilevit import Backbone, MobileViT, MobileViTBlock
 from mobilevit.models.table import build
+from mobilevit.models.variants import XXS
 from mobilevit.models.vit import DEIT_TINY, ViT
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mobilevit.errors import UsageError
-from mobilevit.models.anchors import PAPER_SIZES, anchors_of
+from mobilevit.models.anchor_sizes import PAPER_SIZES
+from mobilevit.models.anchors import anchors_of
 from mobilevit.models.layers import ReLU, SiLU
-from mobilevit.models.mobilevit import XXS
 from mobilevit.models.ssdlite import SSDLite
+from mobilevit.models.variants import XXS
 
 SCALES = (0.1, 0.258333, 0.416667, 0.575, 0.733333, 0.891667, 1.05)  # as the official code prints them
 

@@ -14,8 +14,8 @@ from mobilevit import tasks
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.errors import OutputError
 from mobilevit.evaluation import Evaluation, evaluate_runner
-from mobilevit.inference import runner_for
 from mobilevit.reporting import report
+from mobilevit.runners import runner_for
 from mobilevit.spec import Preprocessing
 from mobilevit.weights.creating import create, spec_of
 

@@ -24,7 +24,7 @@ TASK = SegmentationTask()
 
 def result(limits: ResultOptions = ResultOptions()) -> Segmentation:  # noqa: B008 (frozen)
     """A quarter of the image is a cat, an eighth a dog."""
-    classes = torch.zeros((1, 8, 8), dtype=torch.int32)
+    classes = np.zeros((1, 8, 8), np.int32)
     classes[0, :4, :4] = 1
     classes[0, 4:6, :4] = 2
     spec = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", CLASSES)
@@ -61,7 +61,7 @@ def test_limits() -> None:
         result(ResultOptions(score_threshold=0.5))
     many = ModelSpec("deeplabv3_mobilevit_xxs", "segmentation", labels(map(str, range(257))))
     with pytest.raises(WeightsError, match="257 classes: masks can tell 256 apart"):
-        TASK.decode({"class_map": torch.zeros((1, 2, 2))}, many)
+        TASK.decode({"class_map": np.zeros((1, 2, 2), np.int32)}, many)
 
 
 def test_a_mask_is_a_palette_image_whose_indices_are_the_classes(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from mobilevit.datasets.options import ReadOptions
-from mobilevit.datasets.sample import Key
 from mobilevit.errors import ImageError, UsageError
 from mobilevit.images.transforms import AugmentConfig, Geometry
+from mobilevit.loading.batch import Key
 from mobilevit.loading.loader import ImageDataset
 from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import Preprocessing

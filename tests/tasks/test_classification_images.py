@@ -7,7 +7,6 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from mobilevit.figures import Text
@@ -22,11 +21,11 @@ RESULT = Classification((Score("a", "cat", 0.9), Score("b", "dog", 0.08), Score(
 
 
 def test_decodes_best_first() -> None:
-    result, other = decode(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), ResultOptions(top_k=2))
+    result, other = decode(np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), labels("abc"), ResultOptions(top_k=2))
     assert [entry.class_name for entry in result.top] == ["b", "c"]
     assert result.best.score == pytest.approx(0.7)
     assert other.best == Score("a", "a", 0.5)
-    assert len(decode(torch.tensor([[0.6, 0.4]]), labels("ab"), ResultOptions())[0].top) == 2
+    assert len(decode(np.array([[0.6, 0.4]]), labels("ab"), ResultOptions())[0].top) == 2
 
 
 def test_says_the_same_to_machines_and_people() -> None:

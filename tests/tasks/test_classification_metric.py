@@ -5,38 +5,37 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from numpy.typing import NDArray
 
 from mobilevit.errors import WeightsError
 from mobilevit.spec import labels
 from mobilevit.tasks.classification.metric import KEPT, ClassificationMetric
 from mobilevit.tasks.classification.scores import ClassificationScores
 
-Batch = tuple[Tensor, Tensor, Tensor]  # probabilities, targets, indices
+Batch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]  # probabilities, targets, indices
 
 
 def draw_batch(samples: int, classes: int, seed: int = 0) -> Batch:
     """Outputs that are right more often than chance."""
-    rng = torch.Generator().manual_seed(seed)
-    targets = torch.randint(0, classes, (samples,), generator=rng)
-    logits = 2 * torch.randn(samples, classes, generator=rng)
-    logits[torch.arange(samples), targets] += 2
-    return logits.softmax(1), targets, torch.arange(samples)
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, classes, samples)
+    likely = np.exp(2 * rng.normal(size=(samples, classes)))
+    likely[np.arange(samples), targets] *= np.exp(2)
+    return (likely / likely.sum(axis=1, keepdims=True)).astype(np.float32), targets, np.arange(samples)
 
 
-def gathered(batch: Batch, parts: Sequence[Tensor]) -> ClassificationMetric:
+def gathered(batch: Batch, parts: Sequence[NDArray[np.int64]]) -> ClassificationMetric:
     probabilities, targets, indices = batch
     metric = ClassificationMetric(labels(f"class {k}" for k in range(probabilities.shape[1])))
     for part in parts:
-        metric.update({"probabilities": probabilities[part]}, targets[part], indices[part])
+        metric.update({"probabilities": probabilities[part]}, targets[part].tolist(), indices[part])
     return metric
 
 
 def scored(batch: Batch) -> ClassificationScores:
-    return gathered(batch, [torch.arange(len(batch[1]))]).compute()
+    return gathered(batch, [np.arange(len(batch[1]))]).compute()
 
 
 @pytest.mark.parametrize("classes", [2, 4, 12])
@@ -52,7 +51,8 @@ def test_agrees_with_scikit_learn(classes: int) -> None:
     np.testing.assert_allclose([row.f1 or 0.0 for row in per_class], f1)
     assert [row.count for row in per_class] == count.tolist()
     assert scores.top1 == pytest.approx(sklearn.accuracy_score(targets, predictions))
-    exact = probabilities.double() / probabilities.double().sum(1, keepdim=True)
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
     assert scores.nll == pytest.approx(sklearn.log_loss(targets, exact), rel=1e-5)
     if classes > 5:
         top5 = sklearn.top_k_accuracy_score(targets, probabilities, k=5, labels=list(range(classes)))
@@ -62,10 +62,10 @@ def test_agrees_with_scikit_learn(classes: int) -> None:
 
 def test_a_small_confusion_matrix_by_hand() -> None:
     """Truth a a a b b, predicted a a b b c; class c is never there, and no class has all of it."""
-    predicted = torch.tensor([0, 0, 1, 1, 2])
-    probabilities = torch.full((5, 3), 0.1)
-    probabilities[torch.arange(5), predicted] = 0.8
-    scores = scored((probabilities, torch.tensor([0, 0, 0, 1, 1]), torch.arange(5)))
+    predicted = np.array([0, 0, 1, 1, 2])
+    probabilities = np.full((5, 3), 0.1, np.float32)
+    probabilities[np.arange(5), predicted] = 0.8
+    scores = scored((probabilities, np.array([0, 0, 0, 1, 1]), np.arange(5)))
     assert scores.confusion.tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 0]]
     a, b, c = scores.per_class
     assert (a.precision, a.recall, a.f1) == pytest.approx((1.0, 2 / 3, 0.8))
@@ -86,25 +86,25 @@ def test_calibration_by_the_textbook() -> None:
     """ECE = sum over bins of |B| / n * |accuracy(B) - confidence(B)|, 15 bins (low, high] (Guo et al. 2017)."""
     probabilities, targets, _ = batch = draw_batch(500, 4)
     scores = scored(batch)
-    confidence, predictions = probabilities.max(1)
+    confidence, predictions = probabilities.max(1), probabilities.argmax(1)
     expected = 0.0
     for number in range(15):
         inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
         if inside.any():
-            accuracy = (predictions == targets)[inside].double().mean()
-            expected += inside.double().mean() * (accuracy - confidence[inside].double().mean()).abs()
+            accuracy = (predictions == targets)[inside].mean()
+            expected += inside.mean() * abs(accuracy - confidence[inside].mean(dtype=np.float64))
             assert scores.calibration[number].accuracy == pytest.approx(float(accuracy))
         assert scores.calibration[number].count == int(inside.sum())
     assert scores.ece == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_one_who_is_as_sure_as_right_has_no_calibration_error() -> None:
-    probabilities = torch.tensor([[0.75, 0.25]] * 4)
-    assert scored((probabilities, torch.tensor([0, 0, 0, 1]), torch.arange(4))).ece == pytest.approx(0.0, abs=1e-7)
+    probabilities = np.array([[0.75, 0.25]] * 4, np.float32)
+    assert scored((probabilities, np.array([0, 0, 0, 1]), np.arange(4))).ece == pytest.approx(0.0, abs=1e-7)
 
 
 def test_certainty_lies_in_the_last_bin() -> None:
-    scores = scored((torch.tensor([[1.0, 0.0]]), torch.tensor([1]), torch.arange(1)))
+    scores = scored((np.array([[1.0, 0.0]], np.float32), np.array([1]), np.arange(1)))
     assert scores.calibration[-1].count == 1
     assert scores.ece == 1.0
     assert 80 < scores.nll < 90, "finite, though the true class had no probability at all"
@@ -114,28 +114,28 @@ def test_certainty_lies_in_the_last_bin() -> None:
 @settings(max_examples=25, deadline=None)
 def test_order_batches_processes_and_repetition_do_not_matter(order: list[int], cuts: list[int], again: int) -> None:
     batch = draw_batch(90, 7)
-    whole = gathered(batch, [torch.arange(90)])
-    places = [torch.tensor(part, dtype=torch.int64) for part in np.split(np.array(order), sorted(cuts)) if len(part)]
-    first, second = gathered(batch, places[::2]), gathered(batch, [*places[1::2], torch.arange(again)])
+    whole = gathered(batch, [np.arange(90)])
+    places = [part for part in np.split(np.array(order), sorted(cuts)) if len(part)]
+    first, second = gathered(batch, places[::2]), gathered(batch, [*places[1::2], np.arange(again)])
     first.merge(pickle.loads(pickle.dumps(second)))
     assert first.compute().to_dict() == whole.compute().to_dict()
     for ours, theirs in ((first.worst(9), whole.worst(9)), (first.examples(9), whole.examples(9))):
         assert [index for index, _ in ours] == [index for index, _ in theirs]
         for (_, one), (_, other) in zip(ours, theirs, strict=True):
-            assert torch.equal(one["probabilities"], other["probabilities"])
+            assert np.array_equal(one["probabilities"], other["probabilities"])
 
 
 def test_the_worst_are_wrong_and_the_most_wrong_come_first() -> None:
     probabilities, targets, _ = batch = draw_batch(400, 6)
-    worst = gathered(batch, list(torch.arange(400).split(32))).worst(10)
-    wrong = torch.nonzero(probabilities.argmax(1) != targets)[:, 0]
+    worst = gathered(batch, np.split(np.arange(400), range(32, 400, 32))).worst(10)
+    wrong = np.flatnonzero(probabilities.argmax(1) != targets)
     truth = probabilities[wrong, targets[wrong]]
     assert [index for index, _ in worst] == wrong[truth.argsort()][:10].tolist()
     assert worst[0][1]["probabilities"].shape == (1, 6)
 
 
 def test_examples_come_from_every_class() -> None:
-    metric = gathered(draw_batch(400, 6), list(torch.arange(400).split(32)))
+    metric = gathered(draw_batch(400, 6), np.split(np.arange(400), range(32, 400, 32)))
     targets = draw_batch(400, 6)[1]
     examples = metric.examples(12)
     assert sorted(targets[[index for index, _ in examples]].tolist()) == sorted([*range(6)] * 2)
@@ -144,11 +144,11 @@ def test_examples_come_from_every_class() -> None:
 
 
 def test_a_thousand_classes_take_little_memory() -> None:
-    metric = gathered(draw_batch(2000, 1000), list(torch.arange(2000).split(100)))
+    metric = gathered(draw_batch(2000, 1000), np.split(np.arange(2000), 20))
     assert len(pickle.dumps(metric)) < 2000 * 50 + 2 * KEPT * 1000 * 5 + 100_000
 
 
 def test_outputs_that_are_no_numbers_are_refused() -> None:
     metric = ClassificationMetric(labels("ab"))
     with pytest.raises(WeightsError, match="not finite"):
-        metric.update({"probabilities": torch.tensor([[float("nan"), 0.0]])}, torch.tensor([0]), torch.tensor([0]))
+        metric.update({"probabilities": np.array([[np.nan, 0.0]], np.float32)}, [0], np.array([0]))

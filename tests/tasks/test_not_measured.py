@@ -28,13 +28,11 @@ def test_nothing_at_all(task: str) -> None:
 
 
 def test_a_draw_without_anything_to_measure_counts_for_nothing() -> None:
-    import torch
-
     from mobilevit.datasets.box_target import Boxes
 
     metric = tasks.get("detection").metric(spec("detection", "a"))
     box = np.array([[0, 0, 50, 50]], np.float32)
-    outputs = {"boxes": torch.from_numpy(box / 100)[None], "scores": torch.full((1, 1, 1), 0.9)}
-    metric.update(outputs, [Boxes.of(box, [0], (100, 100))], torch.tensor([0]))
-    metric.update(outputs, [Boxes.of([], [], (100, 100))], torch.tensor([1]))
+    outputs = {"boxes": box[None] / 100, "scores": np.full((1, 1, 1), 0.9, np.float32)}
+    metric.update(outputs, [Boxes.of(box, [0], (100, 100))], np.array([0]))
+    metric.update(outputs, [Boxes.of([], [], (100, 100))], np.array([1]))
     assert paired_interval(metric, metric, 2) == (0.0, 0.0)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mobilevit.datasets.sample import Batch
+from mobilevit.loading.batch import Batch
 from mobilevit.models.table import build, for_task
 from mobilevit.tasks import TASKS
 from mobilevit.tasks.detection.crops import Seen

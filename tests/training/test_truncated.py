@@ -13,10 +13,10 @@ from PIL import Image
 import mobilevit
 from mobilevit.datasets import doctor
 from mobilevit.datasets.options import ReadOptions
-from mobilevit.datasets.sample import Key
 from mobilevit.errors import DataError, ImageError
 from mobilevit.images.sources import expand
 from mobilevit.images.transforms import AugmentConfig, Geometry
+from mobilevit.loading.batch import Key
 from mobilevit.loading.cache import Plan
 from mobilevit.loading.loader import ImageDataset, train_loader
 from mobilevit.spec import Preprocessing

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
-from mobilevit.models.anchors import PAPER_SIZES
+from mobilevit.models.anchor_sizes import PAPER_SIZES
 from mobilevit.models.table import MODELS
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
 from mobilevit.weights import model_file, sources

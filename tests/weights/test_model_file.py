@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mobilevit.errors import OutputError, WeightsError
-from mobilevit.models.anchors import PAPER_SIZES
+from mobilevit.models.anchor_sizes import PAPER_SIZES
 from mobilevit.spec import ClassLabel, ModelSpec, Preprocessing, Provenance, labels
 from mobilevit.weights import containers, model_file
 from mobilevit.weights.download import PACKAGED

@@ -15,7 +15,7 @@ from mobilevit.benchmarking.worker import Job, Worker
 from mobilevit.errors import UsageError
 from mobilevit.formats.manifest import read_manifest
 from mobilevit.formats.table import FORMATS
-from mobilevit.inference import runner_for
+from mobilevit.runners import runner_for
 from mobilevit.runtimes import TORCH, Ranking, exported_beside, this_machine
 
 PASSES = 5  # in a turn

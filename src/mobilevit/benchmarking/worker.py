@@ -14,11 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mobilevit.errors import MobileViTError
 from mobilevit.formats.table import open_exported
-from mobilevit.inference import runner_for
+from mobilevit.runners import runner_for
 from mobilevit.text import words_of
 
 WARM_UP = 3  # passes that do not count
@@ -117,8 +119,8 @@ def _serve(job: Job, connection: Connection) -> None:
         connection.send(words_of(error))
 
 
-def _images(count: int, image_size: int) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, image_size, image_size), dtype=torch.uint8)
+def _images(count: int, image_size: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, image_size, image_size), np.uint8)
 
 
 def _peak_mib() -> float | None:

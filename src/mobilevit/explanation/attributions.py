@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mobilevit import tasks
 from mobilevit.explanation.attention import PixelAttention, recording
 from mobilevit.explanation.gradcam import grad_cam, heat
-from mobilevit.images.transforms import prepare, to_tensor
+from mobilevit.images.transforms import pixels_of
+from mobilevit.loading.batch import prepare
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import ExplanationTarget
 
@@ -43,10 +44,10 @@ def gather(
     (None: the warmest).
     """
     model = copy.deepcopy(model).to(device).float().eval().requires_grad_(False)
-    inputs = prepare(to_tensor(crop)[None].to(device), spec.preprocessing.channel_order)
+    inputs = prepare(torch.from_numpy(pixels_of(crop))[None].to(device), spec.preprocessing.channel_order)
     task = tasks.get(spec.task)
     with torch.no_grad():
-        outputs = {name: values.cpu() for name, values in task.postprocess(model(inputs)).items()}
+        outputs = {name: values.cpu().numpy() for name, values in task.postprocess(model(inputs)).items()}
     target = task.explanation_target(outputs, spec, class_index, number)
     with recording(model) as blocks:
         signed_map, _ = grad_cam(model, inputs, model.get_submodule(target.layer), target.score)

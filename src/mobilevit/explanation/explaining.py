@@ -15,9 +15,10 @@ from mobilevit.errors import UsageError, unknown
 from mobilevit.explanation.attributions import Attributions, Pixel, gather
 from mobilevit.explanation.drawing import draw
 from mobilevit.files import image_format, write_atomically
+from mobilevit.formats.torch import without_lost_threads
 from mobilevit.images.sources import AnySource, Source, expand
 from mobilevit.images.transforms import eval_geometry
-from mobilevit.inference import device_for, without_lost_threads
+from mobilevit.runners import device_for
 from mobilevit.spec import ModelSpec, at_size
 from mobilevit.weights.creating import load, spec_of
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mobilevit.exporting.manifests import draft
@@ -18,10 +20,10 @@ PARTS = ("stem", "stage_1", "stage_2", "stage_3", "stage_4", "stage_5")
 ALIKE: dict[Precision, float] = {"fp32": 0.999999, "fp16": 0.999}  # least cosine of two maps
 
 
-def first_difference(graph: Graph, name: str, precision: Precision, images: Tensor) -> str:
+def first_difference(graph: Graph, name: str, precision: Precision, images: NDArray[np.uint8]) -> str:
     """Which part of the model is the first whose map differs in the format `name`, in a sentence for people.
 
-    `images` (N, 3, S, S) uint8 RGB.
+    `images` (N, 3, S, S) RGB.
     """
     parts = replace(graph, module=Parts(graph.module.model), outputs=PARTS)
     with tempfile.TemporaryDirectory() as folder:
@@ -30,9 +32,9 @@ def first_difference(graph: Graph, name: str, precision: Precision, images: Tens
         adapter.write(parts, path, precision)
         found = adapter.open(path, draft(parts, name, precision, path, descriptions={}), None)(images)
     with torch.no_grad():
-        expected = dict(zip(PARTS, parts.module(images.float()), strict=True))
+        expected = dict(zip(PARTS, parts.module(torch.from_numpy(images).float()), strict=True))
     for part in PARTS:
-        if not difference(found[part], expected[part]).cosine >= ALIKE[precision]:
+        if not difference(found[part], expected[part].numpy()).cosine >= ALIKE[precision]:
             return f"The first part whose output differs is {part.replace('_', ' ')}."
     return (
         "Exported by themselves, all parts of the backbone agree: either what follows it differs, or the file is no "

@@ -129,7 +129,7 @@ class Exporter:
                     table.adapter(name).open(temporary, manifest.at(side), None) for side in self.graph.image_sizes
                 ]
                 if not self.views:
-                    opened[0](self.graph.example.to(torch.uint8))  # not compared, yet it runs and its answer is finite
+                    opened[0](self.graph.example.byte().numpy())  # not compared, yet it runs and its answer is finite
             found = {
                 side: self._compared(cast(ExportedRunner, runner), self.views[side], temporary)
                 for side, runner in zip(self.graph.image_sizes, opened, strict=True)

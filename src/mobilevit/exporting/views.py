@@ -4,25 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from mobilevit.images.sources import AnySource, expand
-from mobilevit.images.transforms import Geometry, eval_geometry, to_tensor
+from mobilevit.images.transforms import Geometry, eval_geometry, pixels_of
 from mobilevit.spec import Preprocessing
 
 ENOUGH = 16  # images in color; gray ones would hide that channels are swapped
 MOST = 64  # images that are compared, evenly chosen from all
 
 
+Pixels = NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Views:
-    """The same images twice, (N, 3, S, S) uint8 RGB."""
+    """The same images twice, (N, 3, S, S) RGB."""
 
-    images: Tensor  # resized as evaluation does
-    plain: Tensor  # resized bilinearly without antialiasing, as phones do
+    images: Pixels  # resized as evaluation does
+    plain: Pixels  # resized bilinearly without antialiasing, as phones do
     generated: int  # how many of them, the last, were made up because there were too few in color
 
 
@@ -41,15 +42,15 @@ def views_of(sources: AnySource | Iterable[AnySource], preprocessings: Sequence[
     missing = max(0, ENOUGH - in_color)
     for seen, preprocessing in zip(pairs, preprocessings, strict=True):
         seen += [_pair(_made_up(seed, preprocessing.image_size), preprocessing) for seed in range(missing)]
-    return [Views(torch.stack([a for a, _ in seen]), torch.stack([b for _, b in seen]), missing) for seen in pairs]
+    return [Views(np.stack([a for a, _ in seen]), np.stack([b for _, b in seen]), missing) for seen in pairs]
 
 
-Pair = tuple[Tensor, Tensor]  # the two views of one image
+Pair = tuple[Pixels, Pixels]  # the two views of one image
 
 
 def _pair(image: Image.Image, preprocessing: Preprocessing) -> Pair:
     geometry = eval_geometry(image.size, preprocessing)
-    return to_tensor(geometry.image(image)), to_tensor(_plain(image, geometry))
+    return pixels_of(geometry.image(image)), pixels_of(_plain(image, geometry))
 
 
 def _evenly(items: Sequence, most: int) -> list:  # type: ignore[type-arg]

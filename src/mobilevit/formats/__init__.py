@@ -1,8 +1,9 @@
 """Formats that a model can run in. Each opens as a Runner; whoever runs one need not know which it is."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from mobilevit.spec import ModelSpec
 
@@ -13,6 +14,6 @@ class Runner(Protocol):
     @property
     def spec(self) -> ModelSpec: ...
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB, wherever it lies -> the task's outputs in float32, or in integers, on the CPU."""
+    def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(B, 3, H, W) RGB -> the task's outputs in float32, or in integers."""
         ...

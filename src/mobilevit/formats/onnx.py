@@ -1,25 +1,26 @@
 """ONNX, run by onnxruntime: on servers, on desktops, in browsers."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
-from mobilevit.formats.onnx_model import onnx_model
 from mobilevit.formats.running import ExportedRunner, Images
+
+if TYPE_CHECKING:  # it imports torch, which nobody needs to run a file
+    from mobilevit.formats.graph import Graph
 
 CPU_PIXELS = 8 * 256 * 256  # of the images at a time: more of them leave the caches
 
 
-def write(graph: Graph, path: Path, precision: str) -> None:
+def write(graph: "Graph", path: Path, precision: str) -> None:
     """One file, for any number of images of the graph's sizes."""
     import onnx
 
     assert precision == "fp32"
-    onnx.save(onnx_model(graph), path)
+    onnx.save(graph.onnx_model, path)
 
 
 def open(path: Path, manifest: Manifest, threads: int | None) -> ExportedRunner:

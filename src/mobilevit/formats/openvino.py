@@ -5,24 +5,25 @@ gives other answers where a map has four tokens (stage 5 at 128 px), by 0.1 in a
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest
-from mobilevit.formats.onnx_model import onnx_model
 from mobilevit.formats.running import ExportedRunner, Images
 
+if TYPE_CHECKING:  # it imports torch, which nobody needs to run a file
+    from mobilevit.formats.graph import Graph
 
-def write(graph: Graph, path: Path, precision: str) -> None:
+
+def write(graph: "Graph", path: Path, precision: str) -> None:
     """For any number of images. `precision` fp16 halves the file; processors that compute in float32 still do."""
     import onnx
     import openvino
 
     path.mkdir()
     source = path / "model.onnx"
-    onnx.save(onnx_model(graph), source)
+    onnx.save(graph.onnx_model, source)
     model = openvino.convert_model(source)
     openvino.save_model(model, path / "model.xml", compress_to_fp16=precision == "fp16")
     source.unlink()

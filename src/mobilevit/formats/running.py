@@ -1,11 +1,10 @@
-"""What all runtimes of exported files share: images in as 8-bit RGB, named outputs back as tensors."""
+"""What all runtimes of exported files share: images in as 8-bit RGB, named outputs back."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mobilevit.errors import WeightsError
 from mobilevit.formats.manifest import Manifest, TensorInfo
@@ -27,30 +26,34 @@ class ExportedRunner:
     def spec(self) -> ModelSpec:
         return self.manifest.spec
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 RGB -> the outputs, float32 or integers, all finite.
+    def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(B, 3, H, W) RGB -> the outputs, float32 or integers, all finite.
 
         WeightsError where they are not, or where the runtime cannot run the file.
         """
         try:
-            parts = [self._run(_floats(part)) for part in torch.split(images, self._at_a_time)]
+            starts = range(0, len(images), self._at_a_time)
+            parts = [
+                [_plain(output) for output in self._run(_floats(images[start : start + self._at_a_time]))]
+                for start in starts
+            ]
         except Exception as error:  # each runtime has its own kinds
             message = f"{self.manifest.file}: {self.runtime} opens the file and cannot run it: {words_of(error)}"
             raise WeightsError(f"{message}. Export it again.") from error
         outputs = {
-            port.name: torch.cat([_tensor(part[place]) for part in parts])
+            port.name: np.concatenate([part[place] for part in parts])
             for place, port in enumerate(self.manifest.outputs)
         }
         for port in self.manifest.outputs:
-            self._check_shape(port, tuple(outputs[port.name].shape))
+            self._check_shape(port, outputs[port.name].shape)
         known = len(self.spec.classes)
         for name, values in outputs.items():
-            if not values.is_floating_point() and known and values.numel() and not 0 <= int(values.max()) < known:
+            if values.dtype.kind != "f" and known and values.size and not 0 <= int(values.max()) < known:
                 raise WeightsError(
                     f"{self.manifest.file}: {name} has the value {int(values.max())}, but its manifest lists {known} "
                     "classes: one of them was changed. Export the model again."
                 )
-            if not values.isfinite().all():
+            if not np.isfinite(values).all():
                 raise WeightsError(
                     f"{self.manifest.file}: {self.runtime} gives {name} that are not finite numbers. "
                     f"The file is damaged, or its {self.manifest.precision} cannot hold them: export it again"
@@ -69,10 +72,10 @@ class ExportedRunner:
             )
 
 
-def _floats(images: Tensor) -> Images:
-    return np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
+def _floats(images: NDArray[np.uint8]) -> Images:
+    return np.ascontiguousarray(images, dtype=np.float32)
 
 
-def _tensor(values: NDArray[np.generic]) -> Tensor:
-    tensor = torch.from_numpy(np.array(values))  # a copy: runtimes use their memory again
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """A copy, since runtimes use their memory again; of whatever floating type in float32."""
+    return np.array(values, np.float32 if values.dtype.kind == "f" else values.dtype)

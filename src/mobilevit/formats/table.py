@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from mobilevit.errors import MissingExtraError, UsageError, WeightsError, unknown
 from mobilevit.formats import Runner
-from mobilevit.formats.graph import Graph
 from mobilevit.formats.manifest import Manifest, read_manifest
 from mobilevit.text import words_of
+
+if TYPE_CHECKING:  # it imports torch, which nobody needs to run a file
+    from mobilevit.formats.graph import Graph
 
 Precision = Literal["fp32", "fp16"]
 
@@ -61,7 +63,7 @@ FORMATS = {
 class Adapter(Protocol):
     """What the module of a format offers. Nothing of its packages is imported before it is called."""
 
-    def write(self, graph: Graph, path: Path, precision: Precision) -> None:
+    def write(self, graph: "Graph", path: Path, precision: Precision) -> None:
         """Write the exported model at `path`, where nothing is yet."""
         ...
 

@@ -8,13 +8,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from mobilevit.errors import UsageError, check_ranges
-from mobilevit.spec import ChannelOrder, Interpolation, Preprocessing
+from mobilevit.spec import Interpolation, Preprocessing
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
@@ -175,14 +173,6 @@ def _center(source_px: int, resized_px: int, crop_px: int) -> tuple[float, float
     return start * pixel, min((start + crop_px) * pixel, float(source_px))
 
 
-def to_tensor(image: Image.Image) -> Tensor:
-    """(3, H, W) uint8 of an RGB image."""
-    # NumPy transposes in one thread; torch would wake a pool of them for every small image.
-    return torch.from_numpy(np.array(np.asarray(image).transpose(2, 0, 1), order="C"))
-
-
-def prepare(images: Tensor, channel_order: ChannelOrder, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(B, 3, H, W) uint8 RGB to the model's input: 0-1, in its channel order, channels last, on the same device."""
-    assert images.dtype == torch.uint8, f"images are uint8, not {images.dtype}"
-    ordered = images.flip(1) if channel_order == "bgr" else images
-    return ordered.to(dtype, memory_format=torch.channels_last).div_(255)
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """(3, H, W) of an RGB image."""
+    return np.array(np.asarray(image).transpose(2, 0, 1), order="C")

@@ -18,10 +18,11 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from mobilevit.datasets.sample import Batch, Item, Key, Sample
+from mobilevit.datasets.sample import Sample
 from mobilevit.errors import ImageError
 from mobilevit.images.decoding import OpenImage, opened
-from mobilevit.images.transforms import AugmentConfig, Geometry, Size, eval_geometry, to_tensor
+from mobilevit.images.transforms import AugmentConfig, Geometry, Size, eval_geometry, pixels_of
+from mobilevit.loading.batch import Batch, Item, Key
 from mobilevit.loading.cache import ImageCache, KeptImage
 from mobilevit.loading.multiscale import MultiScaleSampler
 from mobilevit.loading.photometric import distorted
@@ -100,14 +101,14 @@ class ImageDataset(TorchDataset["Item | LoadFailure"]):
             image = geometry.image(decoded)
         if augment.photometric:
             image = distorted(image, rng)
-        return Item(to_tensor(image), self.views.transform_target(sample.target, geometry), key.index)
+        return Item(pixels_of(image), self.views.transform_target(sample.target, geometry), key.index)
 
     def _evaluated(self, sample: Sample, key: Key) -> Item:
         with self._opened(key.index) as source:
             image = source.decode()
             if self.cache is None:
                 image = eval_geometry(source.header.size, self.preprocessing).image(image)
-        return Item(to_tensor(image), self.views.load_target(sample.target), key.index)
+        return Item(pixels_of(image), self.views.load_target(sample.target), key.index)
 
     def _opened(self, index: int) -> AbstractContextManager[OpenImage | KeptImage]:
         return opened(self.samples[index].path) if self.cache is None else nullcontext(self.cache[index])
@@ -179,7 +180,7 @@ def _collate(collate: Collate, items: Sequence[Item | LoadFailure]) -> Batch | L
             return item
         good.append(item)
     return Batch(
-        torch.stack([item.image for item in good]),
+        torch.from_numpy(np.stack([item.image for item in good])),
         collate([item.target for item in good]),
         torch.tensor([item.index for item in good]),
     )
@@ -198,23 +199,3 @@ def _unless_orphaned(kind: type[BaseException], error: BaseException, trace: Tra
     """No word of a pipe that broke: the main process was interrupted while it fetched a batch, and has its own say."""
     if not issubclass(kind, (ConnectionError, EOFError)):
         sys.__excepthook__(kind, error, trace)
-
-
-def auto_workers(processes: int = 1, *, device: str = "cpu") -> int:
-    """Worker processes for each of `processes` on this machine that train on a `device` of that type.
-
-    One less than the cores. For a CPU none for two cores: training keeps both busy, and decoding (750 images of
-    224 px a second) is a tenth of its work: measured with mobilevit_xxs at 128 px, 73 images a second without
-    workers, 67 with one, 66 with two. For a GPU one at least, so that it does not wait for each batch to be decoded.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cores // processes
-    if device == "cuda":
-        return min(max(1, share - 1), MOST_WORKERS_OF_GPU)
-    return min(share - 1, MOST_WORKERS) if share > 2 else 0
-
-
-MOST_WORKERS = 8  # decode about 6000 images of 224 px a second
-# A GPU takes as many images as the cores decode, up to a rate that no measurement has shown yet. The bound is for
-# machines of a hundred cores, where a worker more is memory for AHEAD batches and nothing else.
-MOST_WORKERS_OF_GPU = 32

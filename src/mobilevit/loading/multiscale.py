@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from mobilevit.datasets.sample import Key
 from mobilevit.errors import DataError, UsageError, check_ranges, unknown
+from mobilevit.loading.batch import Key
 from mobilevit.loading.randomness import generator
 
 RuleName = Literal["paper", "v0.1", "v0.4", "single"]

@@ -5,6 +5,7 @@ backbone activates with ReLU, as in the official code.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mobilevit.models.layers import ConvNormAct, initialize
-from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
+from mobilevit.models.mobilevit import Backbone
+from mobilevit.models.variants import PatchSizes, Variant
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class DeepLabv3(nn.Module):
         logits = F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
         helped = self.training and self.auxiliary is not None
         return SegmentationOutput(logits, self.auxiliary(stage4) if helped else None)  # type: ignore[misc]
+
+
+with_paper_head = partial(DeepLabv3, head=PAPER)
+with_fine_head = partial(DeepLabv3, head=FINE)
 
 
 class AtrousPyramid(nn.Module):

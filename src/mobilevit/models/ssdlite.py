@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mobilevit.errors import UsageError
-from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, anchors_of, are_valid
+from mobilevit.models.anchor_sizes import PAPER_SIZES, AnchorSizes, are_valid
+from mobilevit.models.anchors import anchors_of
 from mobilevit.models.layers import ConvNormAct, ReLU
-from mobilevit.models.mobilevit import Backbone, PatchSizes, Variant
+from mobilevit.models.mobilevit import Backbone
+from mobilevit.models.variants import PatchSizes, Variant
 
 
 class SSDOutput(NamedTuple):

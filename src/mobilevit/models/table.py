@@ -1,17 +1,16 @@
-"""Every model by its name: one literal table."""
+"""Every model by its name: one literal table. What builds a model is imported with the first one that is built."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
-
-from torch import nn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from mobilevit.errors import UsageError, unknown
-from mobilevit.models.anchors import AnchorSizes
-from mobilevit.models.deeplabv3 import FINE, PAPER, DeepLabv3
-from mobilevit.models.mobilevit import XS, XXS, MobileViT, PatchSizes, S, Variant
-from mobilevit.models.ssdlite import SSDLite
+from mobilevit.models.anchor_sizes import AnchorSizes
+from mobilevit.models.variants import XS, XXS, PatchSizes, S, Variant
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -19,23 +18,23 @@ class ModelRow:
     """What a name stands for."""
 
     task: str
-    model: Callable[..., nn.Module]  # its class, or that with the head chosen
+    model: str  # its class, or that with the head chosen: module of this package and name in it
     variant: Variant
     image_size: int  # side of the images that the paper gives it
     fit: Literal["crop", "stretch"]  # how an image becomes square there
 
 
 MODELS = {
-    "mobilevit_xxs": ModelRow("classification", MobileViT, XXS, 256, "crop"),
-    "mobilevit_xs": ModelRow("classification", MobileViT, XS, 256, "crop"),
-    "mobilevit_s": ModelRow("classification", MobileViT, S, 256, "crop"),
-    "ssdlite_mobilevit_xxs": ModelRow("detection", SSDLite, XXS, 320, "stretch"),
-    "ssdlite_mobilevit_xs": ModelRow("detection", SSDLite, XS, 320, "stretch"),
-    "ssdlite_mobilevit_s": ModelRow("detection", SSDLite, S, 320, "stretch"),
-    "deeplabv3_mobilevit_xxs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XXS, 512, "stretch"),
-    "deeplabv3_mobilevit_xs": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), XS, 512, "stretch"),
-    "deeplabv3_mobilevit_s": ModelRow("segmentation", partial(DeepLabv3, head=PAPER), S, 512, "stretch"),
-    "deeplabv3_mobilevit_s_os8": ModelRow("segmentation", partial(DeepLabv3, head=FINE), S, 512, "stretch"),
+    "mobilevit_xxs": ModelRow("classification", "mobilevit.MobileViT", XXS, 256, "crop"),
+    "mobilevit_xs": ModelRow("classification", "mobilevit.MobileViT", XS, 256, "crop"),
+    "mobilevit_s": ModelRow("classification", "mobilevit.MobileViT", S, 256, "crop"),
+    "ssdlite_mobilevit_xxs": ModelRow("detection", "ssdlite.SSDLite", XXS, 320, "stretch"),
+    "ssdlite_mobilevit_xs": ModelRow("detection", "ssdlite.SSDLite", XS, 320, "stretch"),
+    "ssdlite_mobilevit_s": ModelRow("detection", "ssdlite.SSDLite", S, 320, "stretch"),
+    "deeplabv3_mobilevit_xxs": ModelRow("segmentation", "deeplabv3.with_paper_head", XXS, 512, "stretch"),
+    "deeplabv3_mobilevit_xs": ModelRow("segmentation", "deeplabv3.with_paper_head", XS, 512, "stretch"),
+    "deeplabv3_mobilevit_s": ModelRow("segmentation", "deeplabv3.with_paper_head", S, 512, "stretch"),
+    "deeplabv3_mobilevit_s_os8": ModelRow("segmentation", "deeplabv3.with_fine_head", S, 512, "stretch"),
 }
 
 ALIASES = {
@@ -87,10 +86,13 @@ def build(
     patch_sizes: PatchSizes = (2, 2, 2),
     fuse_input: bool = True,
     anchors: AnchorSizes = (),
-) -> nn.Module:
+) -> "nn.Module":
     """The model with the paper's initialization, in training mode. Only a detector has `anchors`; UsageError else."""
     row = MODELS[resolve(name)]
-    model = partial(row.model, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
     if anchors and row.task != "detection":
         raise UsageError(f"{name} is a model for {row.task}: it has no anchors")
-    return model(anchors=anchors) if anchors else model()
+    module, _, model = row.model.partition(".")
+    make: Any = getattr(import_module(f"mobilevit.models.{module}"), model)
+    make = partial(make, row.variant, num_classes, patch_sizes=patch_sizes, fuse_input=fuse_input)
+    built: nn.Module = make(anchors=anchors) if anchors else make()
+    return built

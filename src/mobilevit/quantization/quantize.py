@@ -17,11 +17,11 @@ from mobilevit.files import temporary_folder
 from mobilevit.formats import Runner
 from mobilevit.formats.manifest import Manifest, read_manifest
 from mobilevit.formats.table import FORMATS
-from mobilevit.inference import runner_for
 from mobilevit.quantization.images import CALIBRATING, CHOOSING, JUDGING, Division, divided
 from mobilevit.quantization.interval import paired_interval
 from mobilevit.quantization.table import Choice, choices_of
 from mobilevit.quantization.variants import INT8, Progress, Variant, VariantSearch
+from mobilevit.runners import runner_for
 from mobilevit.weights.creating import load, spec_of
 
 log = logging.getLogger("mobilevit")

@@ -22,7 +22,7 @@ from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.quiet_libraries import refusal_of
 from mobilevit.formats.running import ExportedRunner
 from mobilevit.formats.table import FORMATS, adapter, open_exported
-from mobilevit.loading.loader import auto_workers
+from mobilevit.loading.workers import auto_workers
 from mobilevit.quantization.images import CHOOSING, calibration
 from mobilevit.quantization.table import Choice, Source
 from mobilevit.tasks.base import Task

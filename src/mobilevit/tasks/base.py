@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor
 
 from mobilevit.datasets.finding import Finding as Finding
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import check_ranges
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import AnchorSizes, ClassLabel, Criterion, ModelSpec, ScoreThreshold, Step
 
-if TYPE_CHECKING:  # matplotlib takes a second to import, and a prediction has no use for it
+if TYPE_CHECKING:  # matplotlib and torch take seconds to import, and a prediction may have no use for them
+    from torch import Tensor
+
     from mobilevit.figures import Figure
+    from mobilevit.loading.augment import BatchAugment
 
 Places = NDArray[np.int64]
-Outputs = Mapping[str, Tensor]  # what a Runner returns, by name; on the CPU, first axis the batch
+Outputs = Mapping[str, NDArray[Any]]  # what a Runner returns, by name; first axis the batch
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Loss:
     gradient of the whole.
     """
 
-    total: Tensor  # scalar, with gradient
-    count: Tensor  # scalar, without
+    total: "Tensor"  # scalar, with gradient
+    count: "Tensor"  # scalar, without
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class LossOptions:
     """How a loss weighs its parts. A task takes what it knows of."""
 
     label_smoothing: float = 0.0  # share of the target spread over all classes
-    class_weights: Tensor | None = None  # (K,) how much each class counts; None: all the same
+    class_weights: "Tensor | None" = None  # (K,) how much each class counts; None: all the same
     anchors_per_box: int = 1  # least number of anchors that learn an object, as far as they overlap it at all
 
 
@@ -97,7 +98,7 @@ class ExplanationTarget:
     result: Any  # of the whole image
     name: str  # of the class that it is about
     heading: str  # for people: what was predicted, and which part of it this is
-    score: Callable[[Any], Tensor]  # the model's raw output -> one number, with its gradient
+    score: "Callable[[Any], Tensor]"  # the model's raw output -> one number, with its gradient
     layer: str  # module of the model whose map is looked at, (1, C, h, w)
     bars_title: str
     bars: tuple[tuple[str, float], ...]  # the parts of the result and how much of it they are, 0-1
@@ -155,8 +156,8 @@ class Scores(Protocol):
 class Metric(Protocol):
     """Gathers what the scores need, batch by batch; `merge` joins the parts that several processes gathered."""
 
-    def update(self, outputs: Outputs, targets: Sequence[Any], indices: Tensor) -> None:
-        """`targets` are those of `Task.load_target`, one an image."""
+    def update(self, outputs: Outputs, targets: Sequence[Any], indices: Places) -> None:
+        """`targets` are those of `Task.load_target`, one an image; `indices` (B,) are of the samples."""
         ...
 
     def merge(self, other: "Metric") -> None: ...
@@ -237,7 +238,7 @@ class Task(Protocol):
         `.pin_memory()`."""
         ...
 
-    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> "BatchAugment | None":
         """What changes whole batches, where the config asks for it; UsageError where the task cannot."""
         ...
 
@@ -247,7 +248,7 @@ class Task(Protocol):
 
     # -- results
 
-    def postprocess(self, raw: Any) -> dict[str, Tensor]:
+    def postprocess(self, raw: Any) -> "dict[str, Tensor]":
         """Raw output to named outputs, in plain torch: softmax, decoded boxes or a class map."""
         ...
 
@@ -259,7 +260,7 @@ class Task(Protocol):
         """The heading of a CSV file of all `records`, whatever is found."""
         ...
 
-    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> NDArray[np.float32]:
         """(B,) of each image how far the results of two sets of outputs are the same, 0-1."""
         ...
 

@@ -1,11 +1,12 @@
 """From 8-bit images to named outputs in one module: what is evaluated and used for predictions."""
 
+import torch
 from torch import Tensor, nn
 
-from mobilevit.images.transforms import prepare
+from mobilevit.loading.batch import prepare
 from mobilevit.spec import ModelSpec
 from mobilevit.tasks.base import Task
-from mobilevit.tasks.outputs import require_finite
+from mobilevit.tasks.outputs import not_finite
 
 
 class Program(nn.Module):
@@ -25,5 +26,6 @@ class Program(nn.Module):
         outputs = self.postprocess(raw)
         # of both: the class of a pixel is an integer, whatever its logits are
         tensors = raw if isinstance(raw, tuple) else (raw,)
-        require_finite([*outputs.values(), *(tensor for tensor in tensors if tensor is not None)])
+        if not all(torch.isfinite(tensor).all() for tensor in (*outputs.values(), *tensors) if tensor is not None):
+            raise not_finite()
         return outputs

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from mobilevit.datasets.sample import Batch, Key
 from mobilevit.datasets.splitting import evenly
 from mobilevit.errors import ImageError, OutOfMemoryError, UsageError, is_out_of_memory
+from mobilevit.loading.batch import Batch, Key
 from mobilevit.loading.loader import LoadFailure
 from mobilevit.loading.multiscale import resolutions
 from mobilevit.training.distributed import Group

@@ -10,12 +10,13 @@ from itertools import cycle, islice
 import numpy as np
 
 from mobilevit.datasets.finding import counted
-from mobilevit.datasets.sample import Batch, Key
 from mobilevit.datasets.splitting import evenly
 from mobilevit.errors import memory_errors
+from mobilevit.loading.batch import Batch, Key
 from mobilevit.loading.cache import Plan, in_unit
-from mobilevit.loading.loader import ImageDataset, auto_workers, train_loader
+from mobilevit.loading.loader import ImageDataset, train_loader
 from mobilevit.loading.multiscale import Resolution
+from mobilevit.loading.workers import auto_workers
 from mobilevit.training.batch_search import forget_peak, peak_bytes
 from mobilevit.training.caching import fitting_plans, training_geometry
 from mobilevit.training.callbacks import Callback, Quiet, StepReport

@@ -15,11 +15,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mobilevit.datasets.sample import Batch, Dataset
+from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, TrainingError
 from mobilevit.evaluation import Evaluation, evaluate_runner
 from mobilevit.formats.torch import TorchRunner
 from mobilevit.interrupts import StopRequest
+from mobilevit.loading.batch import Batch
 from mobilevit.loading.cache import ImageCache
 from mobilevit.loading.multiscale import MultiScaleSampler
 from mobilevit.spec import Criterion, ModelSpec, ScoreThreshold

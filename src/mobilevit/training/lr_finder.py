@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from mobilevit.datasets.sample import Batch
 from mobilevit.errors import TrainingError, UsageError
 from mobilevit.figures import Figure
+from mobilevit.loading.batch import Batch
 from mobilevit.reporting.plots import lr_curve
 from mobilevit.training.callbacks import Callback, Quiet, StepReport
 from mobilevit.training.config import TrainConfig, checked

@@ -18,11 +18,12 @@ from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import DataError, ImageError, UsageError, memory_errors
 from mobilevit.evaluation import samples_of
-from mobilevit.inference import device_for
 from mobilevit.interrupts import StopRequest
-from mobilevit.loading.loader import ImageDataset, auto_workers, train_loader
+from mobilevit.loading.loader import ImageDataset, train_loader
 from mobilevit.loading.multiscale import AUTO_BATCH, MultiScaleSampler
+from mobilevit.loading.workers import auto_workers
 from mobilevit.models.table import MODELS, for_task, resolve
+from mobilevit.runners import device_for
 from mobilevit.tasks import recognize
 from mobilevit.tasks.base import Task
 from mobilevit.training.batch_search import largest_batch, must_be_searchable

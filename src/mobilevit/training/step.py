@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mobilevit.datasets.sample import Batch
 from mobilevit.errors import TrainingError
-from mobilevit.images.transforms import prepare
 from mobilevit.loading.augment import BatchAugment
+from mobilevit.loading.batch import Batch, prepare
 from mobilevit.spec import ChannelOrder
 from mobilevit.tasks.base import LossOptions, Task
 from mobilevit.training.config import OptimizerConfig

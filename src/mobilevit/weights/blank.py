@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from mobilevit.models.anchors import AnchorSizes
-from mobilevit.models.mobilevit import PatchSizes
+from mobilevit.models.anchor_sizes import AnchorSizes
 from mobilevit.models.table import build
+from mobilevit.models.variants import PatchSizes
 
 
 def blank(

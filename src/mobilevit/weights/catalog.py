@@ -1,10 +1,13 @@
 """The catalog of public weights: source, expected input, score and license of each."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mobilevit.models.table import MODELS
 from mobilevit.spec import Preprocessing
-from mobilevit.weights.layouts import Layout
+
+if TYPE_CHECKING:
+    from mobilevit.weights.layouts import Layout
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Entry:
     name: str
     architecture: str
     source: Hub | Https | Packaged
-    layout: Layout
+    layout: "Layout"
     score: str
     license: str
     preprocessing: Preprocessing | None = None  # None: as usual for the layout, or as the file's own spec says

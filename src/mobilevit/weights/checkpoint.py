@@ -16,8 +16,9 @@ from mobilevit.spec import ClassLabel, ModelSpec, Provenance, labels
 from mobilevit.typed import parsed
 from mobilevit.weights import containers
 from mobilevit.weights.layouts import preprocessing
-from mobilevit.weights.model_file import SPEC_KEY, read_spec
+from mobilevit.weights.model_file import SPEC_KEY
 from mobilevit.weights.recognition import Recognized, recognize
+from mobilevit.weights.spec_checks import read_spec
 from mobilevit.weights.translation import to_ours
 
 log = logging.getLogger("mobilevit")

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mobilevit import class_tables
 from mobilevit.errors import UsageError, WeightsError
-from mobilevit.models.anchors import AnchorSizes
-from mobilevit.models.mobilevit import PatchSizes
+from mobilevit.models.anchor_sizes import AnchorSizes
 from mobilevit.models.table import MODELS, build, resolve
+from mobilevit.models.variants import PatchSizes
 from mobilevit.spec import ClassLabel, ModelSpec, Provenance, repeated_id
 from mobilevit.weights import heads, sources
 from mobilevit.weights.blank import blank

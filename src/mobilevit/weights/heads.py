@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mobilevit.models.anchors import PAPER_SIZES
+from mobilevit.models.anchor_sizes import PAPER_SIZES
 from mobilevit.models.table import MODELS
 
 

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 from mobilevit.errors import UsageError, unknown
-from mobilevit.models.mobilevit import Variant
 from mobilevit.models.table import MODELS
+from mobilevit.models.variants import Variant
 from mobilevit.spec import ChannelOrder, Preprocessing
 from mobilevit.weights.blank import blank
 

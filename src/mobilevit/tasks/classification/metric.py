@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import Metric, Outputs, Places
+from mobilevit.tasks.classification.result import likeliest
 from mobilevit.tasks.classification.scores import RECORD, ClassificationScores, Records, score
 from mobilevit.tasks.outputs import require_finite
 
@@ -22,7 +22,7 @@ KEPT = 64  # samples whose outputs are kept, of the worst and of the examples ea
 
 
 class ClassificationMetric:
-    """Takes "probabilities" (B, K), on the CPU, and class indices."""
+    """Takes "probabilities" (B, K) and class indices."""
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
@@ -30,10 +30,10 @@ class ClassificationMetric:
         self._worst = Shelf()
         self._examples = Shelf()
 
-    def update(self, outputs: Outputs, targets: Sequence[int], indices: Tensor) -> None:
-        probabilities = outputs["probabilities"].float()
+    def update(self, outputs: Outputs, targets: Sequence[int], indices: Places) -> None:
+        probabilities = outputs["probabilities"]
         require_finite(outputs.values())
-        records = _records(probabilities, torch.as_tensor(targets), indices)
+        records = _records(probabilities, np.asarray(targets, np.int64), indices)
         self._records.append(records)
         for record, row in zip(records, probabilities, strict=True):
             index, label = int(record["index"]), int(record["label"])
@@ -73,16 +73,17 @@ class ClassificationMetric:
         return [entry.sample for entry in chain.from_iterable(turns) if entry is not None][:count]
 
 
-def _records(probabilities: Tensor, targets: Tensor, indices: Tensor) -> Records:
-    top = probabilities.topk(min(5, probabilities.shape[1]), dim=1)
-    truth = probabilities.gather(1, targets[:, None])[:, 0]
+def _records(probabilities: NDArray[np.float32], targets: Places, indices: Places) -> Records:
+    top = likeliest(probabilities, 5)
+    rows = np.arange(len(targets))
+    truth = probabilities[rows, targets]
     records = np.empty(len(targets), RECORD)
     records["index"] = indices
     records["label"] = targets
-    records["prediction"] = top.indices[:, 0]
-    records["confidence"] = top.values[:, 0]
-    records["in_top5"] = (top.indices == targets[:, None]).any(dim=1)
-    records["nll"] = -truth.clamp_min(torch.finfo(torch.float32).tiny).log()
+    records["prediction"] = top[:, 0]
+    records["confidence"] = probabilities[rows, top[:, 0]]
+    records["in_top5"] = (top == targets[:, None]).any(axis=1)
+    records["nll"] = -np.log(truth.clip(np.finfo(np.float32).tiny))
     return records
 
 
@@ -96,7 +97,7 @@ class Entry:
 
     __slots__ = ("index", "label", "probabilities", "rank")
 
-    def __init__(self, rank: float, index: int, label: int, probabilities: Tensor) -> None:
+    def __init__(self, rank: float, index: int, label: int, probabilities: NDArray[np.float32]) -> None:
         self.rank, self.index, self.label, self.probabilities = rank, index, label, probabilities
 
     def __lt__(self, other: "Entry") -> bool:
@@ -114,12 +115,12 @@ class Shelf:
     def __init__(self) -> None:
         self._heap: list[Entry] = []
 
-    def offer(self, rank: float, index: int, label: int, probabilities: Tensor) -> None:
+    def offer(self, rank: float, index: int, label: int, probabilities: NDArray[np.float32]) -> None:
         entry = Entry(rank, index, label, probabilities)
         full = len(self._heap) == KEPT
         if (full and entry < self._heap[0]) or any(kept.index == index for kept in self._heap):
             return
-        entry.probabilities = probabilities.clone()  # a row would keep its whole batch in memory
+        entry.probabilities = probabilities.copy()  # a row would keep its whole batch in memory
         (heapq.heapreplace if full else heapq.heappush)(self._heap, entry)
 
     def merge(self, other: "Shelf") -> None:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor
 
 from mobilevit.spec import ClassLabel
 from mobilevit.tasks.base import ResultOptions
@@ -67,9 +68,12 @@ def columns(count: int) -> list[str]:
 DEFAULT_TOP_K = 5  # likeliest classes, unless asked otherwise
 
 
-def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Classification]:
+def decode(
+    probabilities: NDArray[np.float32], classes: tuple[ClassLabel, ...], limits: ResultOptions
+) -> list[Classification]:
     """(B, K) probabilities to the likeliest of K `classes`, one result an image; the very best is always there."""
-    scores, indices = probabilities.float().topk(min(limits.top_k or DEFAULT_TOP_K, len(classes)), dim=1)
+    indices = likeliest(probabilities, limits.top_k or DEFAULT_TOP_K)
+    scores = np.take_along_axis(probabilities, indices, axis=1)
     least = limits.score_threshold or 0.0
     return [
         Classification(
@@ -81,3 +85,8 @@ def decode(probabilities: Tensor, classes: tuple[ClassLabel, ...], limits: Resul
         )
         for pair in zip(indices.tolist(), scores.tolist(), strict=True)
     ]
+
+
+def likeliest(probabilities: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """(B, `count` or K) the classes of the highest probabilities (B, K), best first; of equal ones the first."""
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor
 
 from mobilevit.datasets import class_folders
 from mobilevit.datasets.options import ReadOptions
@@ -15,14 +14,16 @@ from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images import transforms
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.loading.augment import BatchAugment
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.classification import drawing, result
-from mobilevit.tasks.classification.explanation_target import explanation_target
 from mobilevit.tasks.classification.findings import findings
-from mobilevit.tasks.classification.loss import cross_entropy
 from mobilevit.tasks.classification.metric import ClassificationMetric
+
+if TYPE_CHECKING:  # training and explanations import torch when they begin, and whoever predicts never does
+    from torch import Tensor
+
+    from mobilevit.loading.augment import BatchAugment
 
 
 class ClassificationTask:
@@ -72,17 +73,23 @@ class ClassificationTask:
     def transform_target(self, target: int, geometry: Geometry) -> int:
         return target
 
-    def collate(self, targets: Sequence[int]) -> Tensor:
+    def collate(self, targets: Sequence[int]) -> "Tensor":
         """(B,) int64."""
+        import torch
+
         return torch.tensor(targets, dtype=torch.int64)
 
-    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> "BatchAugment | None":
+        from mobilevit.loading.augment import BatchAugment
+
         return BatchAugment(config, num_classes) if BatchAugment.active(config) else None
 
-    def loss(self, raw: Tensor, targets: Tensor, options: LossOptions) -> Loss:
+    def loss(self, raw: "Tensor", targets: "Tensor", options: LossOptions) -> Loss:
+        from mobilevit.tasks.classification.loss import cross_entropy
+
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def postprocess(self, raw: Tensor) -> dict[str, Tensor]:
+    def postprocess(self, raw: "Tensor") -> "dict[str, Tensor]":
         """(B, K) logits to "probabilities", (B, K), each row adding up to one."""
         return {"probabilities": raw.softmax(dim=1)}
 
@@ -97,14 +104,16 @@ class ClassificationTask:
     def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.columns(min(limits.top_k or result.DEFAULT_TOP_K, len(spec.classes)))
 
-    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> NDArray[np.float32]:
         """1 where the likeliest class is the same."""
-        best = [said["probabilities"].argmax(dim=1) for said in (outputs, reference)]
-        return (best[0] == best[1]).float()
+        best = [said["probabilities"].argmax(axis=1) for said in (outputs, reference)]
+        return np.asarray(best[0] == best[1], np.float32)
 
     def explanation_target(
         self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
     ) -> ExplanationTarget:
+        from mobilevit.tasks.classification.explanation_target import explanation_target
+
         return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: int) -> int:

@@ -1,14 +1,10 @@
 """What training sees of an image with boxes: SSD's crops by overlap, and the boxes that are left in them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.images.transforms import AugmentConfig, Box, Geometry, Size
@@ -89,30 +85,3 @@ def seen(target: Boxes, geometry: Geometry) -> Seen:
     boxes = boxes.clip(0, 1)
     stays = ((centers > 0) & (centers < 1)).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return Seen(boxes[stays], counted.labels[stays])
-
-
-@dataclass(frozen=True)
-class BoxBatch:
-    """The objects of a batch of training images, filled up to the same number for each, which is one at least."""
-
-    boxes: Tensor  # (B, M, 4) float32 corners in normalized coordinates; zeros where there is none
-    labels: Tensor  # (B, M) int64 class indices; -1 where there is none
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "BoxBatch":
-        return BoxBatch(
-            self.boxes.to(device, non_blocking=non_blocking), self.labels.to(device, non_blocking=non_blocking)
-        )
-
-    def pin_memory(self) -> "BoxBatch":
-        return BoxBatch(self.boxes.pin_memory(), self.labels.pin_memory())
-
-
-def collate(targets: Sequence[Seen]) -> BoxBatch:
-    most = max(1, *(len(target.labels) for target in targets))
-    boxes = torch.zeros(len(targets), most, 4)
-    labels = torch.full((len(targets), most), -1)
-    for place, target in enumerate(targets):
-        count = len(target.labels)
-        boxes[place, :count] = torch.from_numpy(target.boxes)
-        labels[place, :count] = torch.from_numpy(target.labels)
-    return BoxBatch(boxes, labels)

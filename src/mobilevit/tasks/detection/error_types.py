@@ -4,7 +4,6 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mobilevit.boxes import iou
@@ -58,7 +57,7 @@ def compare(boxes: NDArray[np.float32], labels: NDArray[np.int64], truth: Boxes)
     In this order each takes the object of its class that it overlaps most, by SAME at least, among those still free:
     as COCO's evaluation does.
     """
-    overlaps = iou(torch.from_numpy(boxes), torch.from_numpy(truth.boxes)).numpy()
+    overlaps = iou(boxes, truth.boxes)
     alike = labels[:, None] == truth.labels
     verdicts, owners = _unless_right(boxes, overlaps, alike, truth), np.full(len(boxes), -1)
     free, fitting = ~truth.ignore, (overlaps >= SAME) & alike & ~truth.ignore

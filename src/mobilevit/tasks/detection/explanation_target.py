@@ -1,7 +1,6 @@
 """Why a detector says what it says: one box, as the anchor that it comes from sees it."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -69,8 +68,8 @@ def _among(objects: tuple[Object, ...], number: int, result: Detections) -> tupl
 
 def _anchor(outputs: Outputs, found: Object) -> int:
     """The anchor that the object was found at."""
-    boxes, scores = outputs["boxes"][0].float(), outputs["scores"][0, :, found.label].float()
-    unlike = (boxes.clamp(0, 1) - torch.tensor(found.box_xyxy)).abs().sum(dim=1) + (scores - found.score).abs()
+    boxes, scores = outputs["boxes"][0], outputs["scores"][0, :, found.label]
+    unlike = np.abs(boxes.clip(0, 1) - np.array(found.box_xyxy, np.float32)).sum(axis=1) + np.abs(scores - found.score)
     return int(unlike.argmin())
 
 

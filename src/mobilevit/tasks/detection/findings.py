@@ -10,7 +10,7 @@ from mobilevit.datasets.class_name_heuristics import name_findings
 from mobilevit.datasets.finding import Finding, counted, listed
 from mobilevit.datasets.repairs import DROPPED, UNANNOTATED
 from mobilevit.datasets.sample import Dataset
-from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes
+from mobilevit.models.anchor_sizes import PAPER_SIZES, AnchorSizes
 
 FEW_BOXES = 10  # in training, below which a class is hardly learned
 IMBALANCE_RATIO = 5.0  # commonest class over the rarest, from which class weights are worth a try

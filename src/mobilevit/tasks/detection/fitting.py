@@ -13,7 +13,8 @@ from mobilevit.boxes import corners, iou
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.finding import Finding, listed
 from mobilevit.datasets.sample import Dataset
-from mobilevit.models.anchors import PAPER_SIZES, AnchorSizes, anchors_of
+from mobilevit.models.anchor_sizes import PAPER_SIZES, AnchorSizes
+from mobilevit.models.anchors import anchors_of
 from mobilevit.tasks.detection.matching import THRESHOLD
 
 ENOUGH = 10  # boxes for each anchor of a level, below which it keeps the paper's
@@ -95,9 +96,10 @@ def unreached(targets: Sequence[Boxes], num_classes: int, sizes: AnchorSizes, im
     the anchors', `image_size` is the side of the model's images. Of very many boxes an even choice.
     """
     boxes, labels = _shares(targets)
-    anchors = corners(anchors_of(sizes, _maps(image_size)))
-    best = [iou(piece, anchors).amax(dim=1) for piece in torch.split(torch.from_numpy(boxes), PIECE)]
-    missed = (torch.cat(best) < THRESHOLD).numpy() if best else np.empty(0, dtype=bool)
+    anchors = corners(anchors_of(sizes, _maps(image_size)).numpy())
+    pieces = [boxes[start : start + PIECE] for start in range(0, len(boxes), PIECE)]
+    best = np.concatenate([np.empty(0, np.float32), *(iou(piece, anchors).max(axis=1) for piece in pieces)])
+    missed = best < THRESHOLD
     counts = np.bincount(labels, minlength=num_classes)
     lost = np.bincount(labels, missed, minlength=num_classes)
     return [float(part / count) if count else None for part, count in zip(lost, counts, strict=True)]

@@ -4,11 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobilevit.boxes import encode
 from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.tasks.base import Loss, LossOptions
-from mobilevit.tasks.detection.crops import BoxBatch
-from mobilevit.tasks.detection.matching import match
+from mobilevit.tasks.detection.box_tensors import encode
+from mobilevit.tasks.detection.matching import BoxBatch, match
 
 NEGATIVES = 3  # anchors of the background that count, for each that has an object
 

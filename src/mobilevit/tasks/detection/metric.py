@@ -7,8 +7,6 @@ divided between processes, or on whether two processes saw the same one.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.spec import ClassLabel
@@ -20,7 +18,7 @@ from mobilevit.tasks.outputs import require_finite
 
 
 class DetectionMetric:
-    """Takes "boxes" (B, A, 4) and "scores" (B, A, K), on the CPU, and true boxes. MissingExtraError without the extra
+    """Takes "boxes" (B, A, 4) and "scores" (B, A, K), and true boxes. MissingExtraError without the extra
     `detect`. Mistakes are those of the boxes above `score_threshold`; average precision takes no notice of it."""
 
     def __init__(self, classes: Sequence[ClassLabel], score_threshold: float = SCORE_THRESHOLD) -> None:
@@ -28,14 +26,14 @@ class DetectionMetric:
         self.classes, self.score_threshold = tuple(classes), score_threshold
         self._records: dict[int, Record] = {}
 
-    def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Tensor) -> None:
+    def update(self, outputs: Outputs, targets: Sequence[Boxes], indices: Places) -> None:
         require_finite(outputs.values())
         for boxes, scores, truth, index in zip(
             outputs["boxes"], outputs["scores"], targets, indices.tolist(), strict=True
         ):
             found = choose(boxes, scores, COUNTED_FROM, MAX_DETECTIONS)
-            pixels = found.boxes.numpy() * np.array(truth.size * 2, np.float32)
-            self._records[index] = Record(truth, pixels, found.scores.numpy(), found.labels.numpy())
+            pixels = found.boxes * np.array(truth.size * 2, np.float32)
+            self._records[index] = Record(truth, pixels, found.scores, found.labels)
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, DetectionMetric)
@@ -64,10 +62,10 @@ class DetectionMetric:
     def _outputs(self, index: int) -> Outputs:
         """Outputs of a single image that give what was found in it: one anchor a box."""
         record = self._records[index]
-        scores = torch.zeros(1, len(record.scores), len(self.classes))
-        scores[0, range(len(record.scores)), record.labels] = torch.from_numpy(record.scores)
+        scores = np.zeros((1, len(record.scores), len(self.classes)), np.float32)
+        scores[0, np.arange(len(record.scores)), record.labels] = record.scores
         shares = record.boxes / np.array(record.truth.size * 2, np.float32)
-        return {"boxes": torch.from_numpy(shares)[None], "scores": scores}
+        return {"boxes": shares[None], "scores": scores}
 
 
 def _scatter(index: int) -> float:

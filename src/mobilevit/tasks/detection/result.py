@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor
 
-from mobilevit.boxes import nms
+from mobilevit.boxes import by_class, by_score, nms
 from mobilevit.spec import ClassLabel, ModelSpec
 from mobilevit.tasks.base import Outputs, ResultOptions
 
@@ -123,25 +122,34 @@ def threshold_of(spec: ModelSpec) -> float:
 class Chosen(NamedTuple):
     """Objects of an image, highest score first."""
 
-    boxes: Tensor  # (N, 4) float32 corners in normalized coordinates, clipped to it
-    scores: Tensor  # (N,) float32
-    labels: Tensor  # (N,) int64 class indices
+    boxes: NDArray[np.float32]  # (N, 4) corners in normalized coordinates, clipped to it
+    scores: NDArray[np.float32]  # (N,)
+    labels: NDArray[np.int64]  # (N,) class indices
 
 
-def choose(boxes: Tensor, scores: Tensor, score_threshold: float, top_k: int) -> Chosen:
+def choose(boxes: NDArray[np.float32], scores: NDArray[np.float32], score_threshold: float, top_k: int) -> Chosen:
     """The objects among the anchors (A, 4) corners and (A, K) scores of an image.
 
     Of each class the PRE_NMS_TOP_K highest-scoring anchors above `score_threshold` go into non-maximum suppression; of
-    all that are left the `top_k` highest-scoring are kept.
+    all that are left the `top_k` highest-scoring are kept. Of equal scores the first anchor counts as the better.
     """
-    best = scores.float().topk(min(PRE_NMS_TOP_K, len(scores)), dim=0)
-    rank, labels = (best.values > score_threshold).nonzero(as_tuple=True)
-    anchors, sure = best.indices[rank, labels], best.values[rank, labels]
-    places = boxes[anchors].float()
+    anchors, labels = np.nonzero(scores > score_threshold)
+    best = _best_of_each_class(scores[anchors, labels], labels)
+    anchors, labels = anchors[best], labels[best]
+    places, sure = boxes[anchors], scores[anchors, labels]
     kept = nms(places, sure, labels, IOU_THRESHOLD)[:top_k]
-    inside = places[kept].clamp(0, 1)
-    kept, inside = (rows[(inside[:, 2:] > inside[:, :2]).all(dim=1)] for rows in (kept, inside))
+    inside = places[kept].clip(0, 1)
+    not_empty = (inside[:, 2:] > inside[:, :2]).all(axis=1)
+    kept, inside = kept[not_empty], inside[not_empty]
     return Chosen(inside, sure[kept], labels[kept])
+
+
+def _best_of_each_class(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the candidates, (N,) both, are among the PRE_NMS_TOP_K best of their class; in their order."""
+    order = by_score(scores)
+    grouped, starts, sizes = by_class(labels[order])
+    place = np.arange(len(order)) - np.repeat(starts, sizes)  # within the class
+    return np.sort(order[grouped[place < PRE_NMS_TOP_K]])
 
 
 def _detections(chosen: Chosen, classes: Sequence[ClassLabel]) -> Detections:

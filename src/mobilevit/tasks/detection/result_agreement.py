@@ -1,7 +1,7 @@
 """How far two detectors say the same: the objects that both find."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from mobilevit.boxes import iou
 from mobilevit.tasks.base import Outputs
@@ -10,7 +10,7 @@ from mobilevit.tasks.detection.result import MAX_DETECTIONS, Chosen, choose
 SAME = 0.9  # IoU from which two boxes of a class are the same object
 
 
-def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Tensor:
+def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> NDArray[np.float32]:
     """(B,) of each image the share of the objects of both that have a partner; 1 where neither finds any."""
     pairs = [
         [
@@ -19,7 +19,7 @@ def matched(outputs: Outputs, reference: Outputs, score_threshold: float) -> Ten
         ]
         for said in (outputs, reference)
     ]
-    return torch.tensor([_share(mine, theirs) for mine, theirs in zip(*pairs, strict=True)])
+    return np.array([_share(mine, theirs) for mine, theirs in zip(*pairs, strict=True)], np.float32)
 
 
 def _share(mine: Chosen, theirs: Chosen) -> float:

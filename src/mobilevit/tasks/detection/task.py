@@ -2,30 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor
 
-from mobilevit import boxes
 from mobilevit.datasets import box_reader
 from mobilevit.datasets.box_target import Boxes
 from mobilevit.datasets.options import ReadOptions
 from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.loading.augment import BatchAugment
-from mobilevit.models.ssdlite import SSDOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
-from mobilevit.tasks.detection import crops, drawing, fitting, result
-from mobilevit.tasks.detection.crops import BoxBatch, Seen
-from mobilevit.tasks.detection.explanation_target import explanation_target
+from mobilevit.tasks.detection import crops, drawing, result
+from mobilevit.tasks.detection.crops import Seen
 from mobilevit.tasks.detection.findings import findings
-from mobilevit.tasks.detection.loss import multibox
 from mobilevit.tasks.detection.metric import DetectionMetric
 from mobilevit.tasks.detection.result_agreement import matched
+
+if TYPE_CHECKING:  # training and explanations import torch when they begin, and whoever predicts never does
+    from torch import Tensor
+
+    from mobilevit.loading.augment import BatchAugment
+    from mobilevit.models.ssdlite import SSDOutput
+    from mobilevit.tasks.detection.matching import BoxBatch
 
 POSTPROCESSING = (
     Step(
@@ -78,8 +80,11 @@ class DetectionTask:
         return box_reader.read(root, options)
 
     def check(self, dataset: Dataset, *, thorough: bool) -> list[Finding]:
-        reach = fitting.reach_findings(dataset, self.image_size) if thorough else ()
-        return [*findings(dataset), *reach]
+        if not thorough:
+            return findings(dataset)
+        from mobilevit.tasks.detection.fitting import reach_findings
+
+        return [*findings(dataset), *reach_findings(dataset, self.image_size)]
 
     def class_counts(self, target: Boxes) -> Mapping[int, int]:
         return target.class_counts()
@@ -91,7 +96,9 @@ class DetectionTask:
         return target.relabeled(mapping)
 
     def anchors(self, dataset: Dataset) -> AnchorSizes:
-        return fitting.fitted([sample.target for sample in dataset.splits["train"]])
+        from mobilevit.tasks.detection.fitting import fitted
+
+        return fitted([sample.target for sample in dataset.splits["train"]])
 
     def train_geometry(
         self, rng: np.random.Generator, size: Size, target: Boxes, image_size: int, config: AugmentConfig
@@ -104,10 +111,14 @@ class DetectionTask:
     def transform_target(self, target: Boxes, geometry: Geometry) -> Seen:
         return crops.seen(target, geometry)
 
-    def collate(self, targets: Sequence[Seen]) -> BoxBatch:
-        return crops.collate(targets)
+    def collate(self, targets: Sequence[Seen]) -> "BoxBatch":
+        from mobilevit.tasks.detection.matching import collate
 
-    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+        return collate(targets)
+
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> "BatchAugment | None":
+        from mobilevit.loading.augment import BatchAugment
+
         if BatchAugment.active(config):
             raise UsageError(
                 "--randaugment, --mixup, --cutmix and --erasing are for classification: they know nothing of boxes. "
@@ -115,13 +126,17 @@ class DetectionTask:
             )
         return None
 
-    def loss(self, raw: SSDOutput, targets: BoxBatch, options: LossOptions) -> Loss:
+    def loss(self, raw: "SSDOutput", targets: "BoxBatch", options: LossOptions) -> Loss:
+        from mobilevit.tasks.detection.loss import multibox
+
         return multibox(raw, targets, options)
 
-    def postprocess(self, raw: SSDOutput) -> dict[str, Tensor]:
+    def postprocess(self, raw: "SSDOutput") -> "dict[str, Tensor]":
         """Of every anchor the "boxes" (B, A, 4), corners in normalized coordinates, not clipped to it, and the "scores"
         (B, A, K), which together with that of the background add up to one."""
-        return {"boxes": boxes.decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
+        from mobilevit.tasks.detection.box_tensors import decode
+
+        return {"boxes": decode(raw.locations, raw.anchors), "scores": raw.scores.softmax(dim=2)[..., 1:]}
 
     def decode(
         self,
@@ -134,13 +149,15 @@ class DetectionTask:
     def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
-    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> NDArray[np.float32]:
         """The share of the objects of both that both have."""
         return matched(outputs, reference, result.threshold_of(spec))
 
     def explanation_target(
         self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
     ) -> ExplanationTarget:
+        from mobilevit.tasks.detection.explanation_target import explanation_target
+
         return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Boxes) -> Boxes:

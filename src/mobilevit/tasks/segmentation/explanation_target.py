@@ -26,7 +26,7 @@ def explanation_target(outputs: Outputs, spec: ModelSpec, class_index: int | Non
     region = outputs["class_map"][0] == area.value
 
     def mean_logit(raw: SegmentationOutput) -> Tensor:
-        return raw.logits[0, area.value][region.to(raw.logits.device)].mean()
+        return raw.logits[0, area.value][torch.from_numpy(region).to(raw.logits.device)].mean()
 
     shown = result.areas[:SHOWN] if area in result.areas[:SHOWN] else (*result.areas[: SHOWN - 1], area)
     return ExplanationTarget(
@@ -39,7 +39,7 @@ def explanation_target(outputs: Outputs, spec: ModelSpec, class_index: int | Non
         bars_title="fraction of the image",
         bars=tuple((each.class_name, each.fraction) for each in shown),
         bar=shown.index(area),
-        region=region.to(torch.bool).numpy(),
+        region=region,
     )
 
 

@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from mobilevit.datasets.mask_target import IGNORED, Classes
 from mobilevit.spec import ClassLabel
@@ -23,7 +21,7 @@ KEPT = 32  # images whose maps are kept, of the worst and of the examples each: 
 
 
 class SegmentationMetric:
-    """Takes "class_map" (B, h, w), on the CPU, and the whole masks, (H, W) uint8 each."""
+    """Takes "class_map" (B, h, w) and the whole masks, (H, W) uint8 each."""
 
     def __init__(self, classes: Sequence[ClassLabel]) -> None:
         self.classes = tuple(classes)
@@ -31,8 +29,8 @@ class SegmentationMetric:
         self._worst: list[Entry] = []
         self._examples: list[Entry] = []
 
-    def update(self, outputs: Outputs, targets: Sequence[Classes], indices: Tensor) -> None:
-        predicted: Classes = outputs["class_map"].numpy().astype(np.uint8)
+    def update(self, outputs: Outputs, targets: Sequence[Classes], indices: Places) -> None:
+        predicted: Classes = outputs["class_map"].astype(np.uint8)
         for coarse, truth, index in zip(predicted, targets, indices.tolist(), strict=True):
             fine = maps.resized(coarse, (truth.shape[1], truth.shape[0]))
             confusion = confusion_of(fine, truth, len(self.classes))
@@ -118,7 +116,7 @@ class Entry:
 
     @property
     def sample(self) -> tuple[int, Outputs]:
-        return self.index, {"class_map": torch.from_numpy(self.classes)[None]}
+        return self.index, {"class_map": self.classes[None]}
 
 
 def _keep(heap: list[Entry], entry: Entry) -> None:

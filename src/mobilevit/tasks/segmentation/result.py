@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from mobilevit.datasets.mask_target import Classes
 from mobilevit.datasets.palette import PALETTE
@@ -87,10 +87,12 @@ class Segmentation:
         return mask
 
 
-def decode(classes: Tensor, labels: tuple[ClassLabel, ...], limits: ResultOptions) -> list[Segmentation]:
+def decode(
+    classes: NDArray[np.integer[Any]], labels: tuple[ClassLabel, ...], limits: ResultOptions
+) -> list[Segmentation]:
     """(B, H, W) integers, classes among K `labels`, to one result an image."""
     if len(labels) > len(PALETTE):
         raise WeightsError(f"the model has {len(labels)} classes: masks can tell {len(PALETTE)} apart")
     if limits.score_threshold is not None:
         raise UsageError("a class of a pixel has no score: leave out --score-threshold")
-    return [Segmentation(coarse, labels, top_k=limits.top_k) for coarse in classes.cpu().numpy().astype(np.uint8)]
+    return [Segmentation(coarse, labels, top_k=limits.top_k) for coarse in classes.astype(np.uint8)]

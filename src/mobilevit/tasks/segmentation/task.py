@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
-from torch import Tensor
 
 from mobilevit.datasets import mask_reader
 from mobilevit.datasets.mask_target import Classes, Mask
@@ -16,15 +15,17 @@ from mobilevit.datasets.sample import Dataset
 from mobilevit.errors import UsageError
 from mobilevit.images import decoding
 from mobilevit.images.transforms import AugmentConfig, Geometry, Size
-from mobilevit.loading.augment import BatchAugment
-from mobilevit.models.deeplabv3 import SegmentationOutput
 from mobilevit.spec import AnchorSizes, ClassLabel, ModelSpec, Step
 from mobilevit.tasks.base import ExplanationTarget, Finding, Interface, Loss, LossOptions, Outputs, ResultOptions
 from mobilevit.tasks.segmentation import drawing, geometry, result
-from mobilevit.tasks.segmentation.explanation_target import explanation_target
 from mobilevit.tasks.segmentation.findings import findings
-from mobilevit.tasks.segmentation.loss import cross_entropy
 from mobilevit.tasks.segmentation.metric import SegmentationMetric
+
+if TYPE_CHECKING:  # training and explanations import torch when they begin, and whoever predicts never does
+    from torch import Tensor
+
+    from mobilevit.loading.augment import BatchAugment
+    from mobilevit.models.deeplabv3 import SegmentationOutput
 
 
 class SegmentationTask:
@@ -79,24 +80,30 @@ class SegmentationTask:
         """(S, S) uint8 for a geometry that makes squares of S."""
         return np.array(geometry.mask(fromarray(target.read_for(geometry.source))))
 
-    def collate(self, targets: Sequence[Classes]) -> Tensor:
+    def collate(self, targets: Sequence[Classes]) -> "Tensor":
         """(B, S, S) uint8."""
+        import torch
+
         return torch.from_numpy(np.stack(targets))
 
-    def batch_augment(self, config: AugmentConfig, num_classes: int) -> BatchAugment | None:
+    def batch_augment(self, config: AugmentConfig, num_classes: int) -> "BatchAugment | None":
         """None: images change one by one, with their masks."""
+        from mobilevit.loading.augment import BatchAugment
+
         if BatchAugment.active(config):
             changed = ("randaugment", "mixup", "cutmix", "erasing")
             options = " and ".join(f"--{name}" for name in changed if getattr(config, name))
             raise UsageError(f"{options} would change images and not their masks: leave out for segmentation")
         return None
 
-    def loss(self, raw: SegmentationOutput, targets: Tensor, options: LossOptions) -> Loss:
+    def loss(self, raw: "SegmentationOutput", targets: "Tensor", options: LossOptions) -> Loss:
+        from mobilevit.tasks.segmentation.loss import cross_entropy
+
         return cross_entropy(raw, targets, label_smoothing=options.label_smoothing, class_weights=options.class_weights)
 
-    def postprocess(self, raw: SegmentationOutput) -> dict[str, Tensor]:
+    def postprocess(self, raw: "SegmentationOutput") -> "dict[str, Tensor]":
         """(B, K, H, W) logits to "classes", (B, H, W) int32: every runtime has these integers."""
-        return {"class_map": raw.logits.argmax(dim=1).to(torch.int32)}
+        return {"class_map": raw.logits.argmax(dim=1).int()}
 
     def decode(
         self,
@@ -109,13 +116,16 @@ class SegmentationTask:
     def columns(self, spec: ModelSpec, limits: ResultOptions) -> Sequence[str]:
         return result.COLUMNS
 
-    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> Tensor:
+    def agreement(self, outputs: Outputs, reference: Outputs, spec: ModelSpec) -> NDArray[np.float32]:
         """The share of equal pixels."""
-        return (outputs["class_map"] == reference["class_map"]).float().mean(dim=(1, 2))
+        same = outputs["class_map"] == reference["class_map"]
+        return np.asarray(same.mean(axis=(1, 2)), np.float32)
 
     def explanation_target(
         self, outputs: Outputs, spec: ModelSpec, class_index: int | None, number: int
     ) -> ExplanationTarget:
+        from mobilevit.tasks.segmentation.explanation_target import explanation_target
+
         return explanation_target(outputs, spec, class_index, number)
 
     def load_target(self, target: Mask) -> Classes:
