@@ -59,9 +59,9 @@ def test_the_python_page_finds_what_the_predictor_finds(
         found = space["objects"](space["outputs"]["boxes"][0], space["outputs"]["scores"][0], *raw.size, **thresholds)
         assert len(found) == len(raw.objects) > 0
         for (score, label, box), expected in zip(found, raw.objects, strict=True):
-            assert label == expected.label
+            assert space["names"][label] == expected.class_name
             assert score == pytest.approx(expected.score, abs=1e-3)
-            assert box == pytest.approx(expected.box, abs=0.5)
+            assert box == pytest.approx(expected.box_xyxy, abs=0.5)
 
 
 @pytest.mark.parametrize(("page", "language", "point"), [("ios.md", "swift", ""), ("android.md", "kotlin", "f")])
