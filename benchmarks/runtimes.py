@@ -32,7 +32,7 @@ from mobilevit.exporting.folding import graph_of
 from mobilevit.exporting.manifests import draft
 from mobilevit.files import make_folder, write_atomically
 from mobilevit.formats.graph import Graph
-from mobilevit.formats.litert import ChannelsLast
+from mobilevit.formats.litert_program import ChannelsLast
 from mobilevit.formats.manifest import manifest_path
 from mobilevit.formats.table import FORMATS, adapter, open_exported
 from mobilevit.weights.creating import create
