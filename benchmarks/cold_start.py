@@ -7,8 +7,8 @@ and lets processes take turns that import the package, open one of the files and
 the start of the process to its answer; memory is the most that it ever had (VmHWM, so Linux alone). Both are medians of
 `--rounds`. The goals are 1 s and 200 MB for each.
 
-Measured on two cores of an Intel Xeon at 2.8 GHz, a shared machine under a load of 6. Before, the package imported torch
-for an exported model as well. The time of the processor is what a loaded machine does not stretch:
+Measured on two cores of an Intel Xeon at 2.8 GHz, a shared machine under a load of 6. Before, the package imported
+torch for an exported model as well. The time of the processor is what a loaded machine does not stretch:
 
 | | before: s, of the processor, MB | after: s, of the processor, MB |
 |---|---|---|
