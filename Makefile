@@ -6,6 +6,7 @@
 # make test-all      both, the export of every model in every format, and the whole rehearsal for a GPU
 # make lint    ruff: rules and format
 # make types   mypy, strict
+# make docs    the documentation site, in build/site; stops at a link that leads nowhere
 # make clean   takes the environment and the caches away
 #
 # The environment is made once, in .venv, with the versions of constraints.txt; PYTHON=... chooses the interpreter.
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test test-system test-all lint types clean
+.PHONY: demo test test-system test-all lint types docs clean
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/mobilevit demo --task $(TASK)
@@ -41,17 +42,24 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	@$(BIN)/mypy
 
+docs: $(VENV)/docs.stamp
+	@$(BIN)/mkdocs build --strict
+
 clean:
 	@rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The complete environment contains the demo's, so the second stamp is written with the first.
+# The complete environment contains the others, so their stamps are written with its own.
 $(VENV)/dev.stamp: $(BIN)/pip pyproject.toml constraints.txt
 	$(call install,.[all$(comma)dev])
-	@touch $(VENV)/demo.stamp $@
+	@touch $(VENV)/demo.stamp $(VENV)/docs.stamp $@
 
 $(VENV)/demo.stamp: $(BIN)/pip pyproject.toml constraints.txt
 	$(call install,.[demo])
+	@touch $@
+
+$(VENV)/docs.stamp: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[docs])
 	@touch $@
 
 # Warnings of pip about the machine's own settings are not for our users (-qq); errors still show.

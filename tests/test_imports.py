@@ -18,6 +18,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main_
 ORDER = [
     "text",
     "checksums",
+    "environment",
     "errors",
     "files",
     "figures",

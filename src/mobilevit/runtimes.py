@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mobilevit.environment import processor
 from mobilevit.errors import UsageError, WeightsError, unknown
 from mobilevit.files import write_atomically
 from mobilevit.formats.manifest import read_manifest
@@ -36,16 +37,6 @@ class Ranking:
 def this_machine() -> dict[str, str]:
     """What decides how fast a model runs here."""
     return {"node": platform.node(), "processor": processor(), "system": f"{platform.system()} {platform.machine()}"}
-
-
-def processor() -> str:
-    """The model of the processor, as the system calls it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def ranking_path(model: Path) -> Path:

@@ -57,7 +57,7 @@ def arguments(line: str) -> list[str]:
 
 def renew() -> None:
     """Put what each command says now in the place of what it said; the commands and the text between them stay."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.append(str(Path(__file__).parents[1]))
     from conftest import write_bad
 
     with tempfile.TemporaryDirectory() as folder:

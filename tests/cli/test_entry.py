@@ -69,7 +69,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--resume", "{tmp}"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--epochs", "3"], 1, "not a run folder"),
         (["train", "--resume", "{tmp}", "--lr", "1e-4"], 2, "remove --lr 1e-4"),
-        (["train", "{tmp}", "--name", "../elsewhere"], 2, "plain name"),
+        (["train", "{tmp}", "--name", "../elsewhere"], 2, "name without folders"),
         (["train", "{tmp}", "--image-size", "10000"], 2, "between 32 and 4096"),
         (["train", "{data}", "--sync-norm", "--weights", "none", "--device", "cpu"], 2, "on cpu"),
         (["check", "{tmp}/nowhere"], 1, "nowhere"),

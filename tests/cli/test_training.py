@@ -90,7 +90,7 @@ def test_a_dry_run_is_a_small_table_and_writes_nothing(data: Path, tmp_path: Pat
 def test_the_largest_batch_can_be_asked_for(spelled: list[str], data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert parse_run(TrainOptions, "train", ["images", *spelled]).config.scale.batch_size == AUTO_BATCH
     assert main(["train", str(data), *SMALL, *spelled, "--device", "cpu", "--output", str(tmp_path / "runs")]) == 2
-    assert "batch_size is auto" in capsys.readouterr().err
+    assert "--batch-size is auto" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -66,6 +66,7 @@ def killed_export(folder: Path, name: str, content: str, kill_at: int) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.parametrize("name", ["model.onnx", "model.openvino"])
 @pytest.mark.parametrize("before", [False, True])
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_nothing_else(name: str, before: bool, tmp_path: Path) -> None:
@@ -94,6 +95,7 @@ def test_what_a_living_process_works_on_stays(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_what_killed_processes_left_goes_and_what_is_a_users_stays(tmp_path: Path) -> None:
     users = [".profile", ".export-list", ".cache.12345678", "notes.tmp", ".best.safetensors.lock"]
     for name in users:
@@ -110,6 +112,7 @@ def test_what_killed_processes_left_goes_and_what_is_a_users_stays(tmp_path: Pat
     assert [*abandoned(tmp_path)] == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_long_file_that_was_killed_goes_and_one_that_grows_stays(tmp_path: Path) -> None:
     """Videos and tables. A folder is left: an export may have to finish it."""
     (tmp_path / ".export-abcdefgh").mkdir()
@@ -136,6 +139,7 @@ def _die_at_sync() -> None:
     os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_what_was_put_there_since_is_not_replaced(tmp_path: Path) -> None:
     assert killed_export(tmp_path, "model.onnx", "new", 4)
     (tmp_path / "model.onnx").write_text("somebody's own")

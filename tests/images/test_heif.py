@@ -92,7 +92,7 @@ def test_a_broken_heic_is_an_error_of_ours(tmp_path: Path) -> None:
     data = heic(scene())
     for cut in (40, 100, len(data) // 2, len(data) - 20):
         (tmp_path / "cut.heic").write_bytes(data[:cut])
-        with pytest.raises(ImageError, match=r"cut\.heic: is (broken|no image)"):
+        with pytest.raises(ImageError, match=r"cut\.heic is (broken|not in a supported)"):
             decode(tmp_path / "cut.heic")
 
 
@@ -123,7 +123,7 @@ def test_without_the_extra_its_name_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.heic").write_bytes(heic(scene()))
     command = [sys.executable, "-c", WITHOUT, str(tmp_path / "a.heic")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == 'is HEIC, for which pip install "mobilevit[heic]"; or convert it to JPEG'
+    assert done.stdout.strip() == 'is HEIC: pip install "mobilevit[heic]", or convert it to JPEG'
     assert not done.stderr
 
 

@@ -136,7 +136,7 @@ def test_what_comes_whole_is_given_whole() -> None:
 
 def test_a_connection_that_breaks_off_can_be_told_from_other_troubles() -> None:
     short = Script([(OK + b"Content-Length: 9\r\n\r\nwhole",)])
-    with playing(short), pytest.raises(BrokenOffError, match="broke off after 5 bytes"):
+    with playing(short), pytest.raises(BrokenOffError, match="was lost after 5 bytes"):
         body(short.url)
     with playing(Script([(b"HTTP/1.1 416 x\r\n\r\n",)])) as script, pytest.raises(HttpError) as caught:
         body(script.url)
@@ -203,7 +203,7 @@ def test_no_redirect_out_of_encryption_or_of_the_web() -> None:
     secure = httpx2.URL("https://example.org/a")
     assert str(http._redirected(secure, "/b")) == "https://example.org/b"
     for location, message in (
-        ("http://example.org/a", "without encryption"),
+        ("http://example.org/a", "unencrypted"),
         ("file:///etc/passwd", "only http and https"),
         ("ftp://example.org/a", "only http and https"),
     ):

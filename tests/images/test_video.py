@@ -50,7 +50,7 @@ def test_every_third_frame_is_the_third_of_all() -> None:
     for frame in some:
         assert frame.image.tobytes() == whole[frame.index].image.tobytes()
         assert frame.seconds == whole[frame.index].seconds
-    with pytest.raises(UsageError, match="every is 0"):
+    with pytest.raises(UsageError, match="`every` is 0"):
         Video(PATTERN, every=0)
 
 

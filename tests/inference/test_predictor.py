@@ -170,7 +170,7 @@ def test_what_no_prediction_can_mean(model: nn.Module, options: dict[str, object
 def test_a_model_without_classes_or_spec() -> None:
     with pytest.raises(UsageError, match="gives features"):
         runner_for(create("mobilevit_xxs", num_classes=0))
-    with pytest.raises(UsageError, match="carries no spec"):
+    with pytest.raises(UsageError, match="has no spec"):
         Predictor(nn.Linear(3, 3))
 
 

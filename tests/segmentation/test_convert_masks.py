@@ -180,7 +180,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
         convert_data(tmp_path / "in", tmp_path / "out", to="polygons")  # type: ignore[arg-type]
     Image.fromarray(TWO[:5]).save(tmp_path / "in/masks/val/b c.png")
     for to in FORMATS:
-        with pytest.raises(ImageError, match=r"b c\.png: is 36 x 5, its image 36 x 24"):
+        with pytest.raises(ImageError, match=r"b c\.png is 36 x 5, but its image is 36 x 24"):
             convert_data(tmp_path / "in", tmp_path / "out", to=to)  # type: ignore[arg-type]
     small(tmp_path / "named")
     (tmp_path / "named/classes.txt").write_text("background 0 0 0\nroad 1 1 1 1 1 1\n")

@@ -171,7 +171,7 @@ def test_another_size_is_an_error_that_names_both(tmp_path: Path) -> None:
     assert mask(tmp_path / "m.png").read_for((4, 3)).shape == (3, 4)
     with pytest.raises(ImageError, match=r"m\.png is 4 x 3, but its image is 8 x 6: export it again"):
         mask(tmp_path / "m.png").read_for((8, 6))
-    with pytest.raises(ImageError, match=r"m\.png: is 4 x 3, its image 3 x 4: turn it, or .* EXIF"):
+    with pytest.raises(ImageError, match=r"m\.png is 4 x 3, but its image is 3 x 4: rotate the mask; .* EXIF"):
         mask(tmp_path / "m.png").read_for((3, 4))
 
 

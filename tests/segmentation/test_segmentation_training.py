@@ -107,7 +107,7 @@ def test_a_mask_of_another_size_stops_training_with_its_name(squares: Callable[[
         lambda: TASK.transform_target(sample.target, Geometry((48, 36), (0, 0, 48, 36), (32, 32))),
         lambda: TASK.load_target(sample.target),
     ):
-        with pytest.raises(ImageError, match=r"train/masks/001\.png: is 20 x 20, its image 48 x 36"):
+        with pytest.raises(ImageError, match=r"train/masks/001\.png is 20 x 20, but its image is 48 x 36"):
             look()
 
 

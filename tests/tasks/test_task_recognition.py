@@ -55,7 +55,7 @@ def test_annotations_that_nobody_reads_stop(suffix: str, text: str, folder: str,
         path.with_suffix(suffix).write_text(text)
     said = refused(tmp_path)
     assert "file of the name of nearly every image" in said and "which begins" in said
-    assert "one folder a class" not in said
+    assert "one folder per class" not in said
 
 
 def test_whoever_insists_gets_classes_and_a_warning(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_what_is_not_read_is_named_with_the_cure(name: str, text: str, said: str
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     found = refused(tmp_path)
-    assert said in found and "which is not supported:" in found and "one folder a class" not in found
+    assert said in found and "which is not supported:" in found and "one folder per class" not in found
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_an_image_that_breaks_before_the_validation_costs_nothing(
     image = next((data / "val" / "up").iterdir())
     content = image.read_bytes()
     run = config.output / "run"
-    with pytest.raises(DataError, match=rf"{image.name}: .*after step \d+: .*--resume {run}`.*`skip_broken`"):
+    with pytest.raises(DataError, match=rf"{image.name} .*after step \d+: .*--resume {run}`.*`skip_broken`"):
         train(replace(config, data=data), AtTheEndOf(1, lambda: image.write_bytes(content[:-40])))
     image.write_bytes(content)
     heard = StepsHeard()

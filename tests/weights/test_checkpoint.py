@@ -271,10 +271,10 @@ def test_the_attack_of_these_tests_is_a_real_one(tmp_path: Path) -> None:
     [
         (torch.zeros(3), "holds a Tensor, not a state dict"),
         ([torch.zeros(3)], "holds a list, not a state dict"),
-        ({}, "holds no state dict"),
+        ({}, "is not a state dict"),
         ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 entries other than tensors (epoch)"),
         ({3: torch.zeros(3)}, "entries other than tensors (3)"),
-        ({"a": torch.zeros(3)}, "no MobileViT"),
+        ({"a": torch.zeros(3)}, "not a MobileViT"),
         (nn.Linear(2, 2), "is refused"),
     ],
 )

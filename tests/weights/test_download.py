@@ -123,7 +123,7 @@ def test_what_is_wrong_with_the_server_is_said_with_what_to_do(
         setattr(site, name, value)
     with pytest.raises(DownloadError) as caught:
         fetch(entry)
-    for text in (what, site.url, str(by_hand(entry)), "--weights none", "--weights imagenette"):
+    for text in (what, site.url, str(by_hand(entry)), "`weights=none`", "`weights=imagenette`"):
         assert text in str(caught.value)
     assert len(site.asked) == 1
     assert not by_hand(entry).exists()

@@ -34,7 +34,7 @@ class RuntimeTiming:
     p99_ms: float
     images_per_second: dict[int, float]  # by batch size
     load_ms: float
-    peak_mib: float  # of the process, with Python and PyTorch in it
+    peak_mib: float | None  # of the process, with Python and PyTorch in it; None on Windows
     file_mib: float
     path: str
 
@@ -58,7 +58,7 @@ class Benchmark:
             return f"Stay with PyTorch: nothing that was measured is faster than its {base.median_ms:.1f} ms."
         ratio = base.median_ms / best.median_ms
         return (
-            f"Run {best.path} with {best.threads} thread{'s' if best.threads > 1 else ''}: {best.median_ms:.1f} ms a "
+            f"Run {best.path} with {best.threads} thread{'s' if best.threads > 1 else ''}: {best.median_ms:.1f} ms an "
             f"image, {ratio:.2f} times as fast as PyTorch."
         )
 

@@ -4,7 +4,6 @@ In one process the threads that one runtime leaves spinning would slow the next,
 is.
 """
 
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -54,10 +53,10 @@ class Worker:
         times: list[float] = self._answer()
         return times
 
-    def peak_mib(self) -> float:
-        """The most memory that the process has had."""
+    def peak_mib(self) -> float | None:
+        """The most memory that the process has had; None on Windows."""
         self._ours.send(None)
-        peak: float = self._answer()
+        peak: float | None = self._answer()
         return peak
 
     def _answer(self) -> Any:
@@ -124,6 +123,10 @@ def _images(count: int, image_size: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, 3, image_size, image_size), np.uint8)
 
 
-def _peak_mib() -> float:
+def _peak_mib() -> float | None:
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -72,7 +72,7 @@ def _cells(row: RuntimeTiming) -> dict[str, object]:
         "p99": f"{row.p99_ms:.2f}",
         **{f"images/s, {size} at a time": f"{rate:.1f}" for size, rate in row.images_per_second.items()},
         "load ms": f"{row.load_ms:.0f}",
-        "peak MB": f"{row.peak_mib:.0f}",
+        "peak MB": "" if row.peak_mib is None else f"{row.peak_mib:.0f}",
         "file MB": f"{row.file_mib:.1f}",
     }
 

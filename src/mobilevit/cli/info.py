@@ -1,19 +1,21 @@
-"""`mobilevit info MODEL`."""
+"""`mobilevit info MODEL`, `mobilevit info --environment`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mobilevit.cli import console
 from mobilevit.cli.options import CommandOptions, parse
 from mobilevit.datasets.finding import listed
-from mobilevit.inspection import Summary, deit_tiny, info
-from mobilevit.models.table import list_models
-from mobilevit.runtimes import thresholds_beside
+from mobilevit.environment import environment
+from mobilevit.errors import UsageError
 from mobilevit.spec import ModelSpec, Preprocessing
+
+if TYPE_CHECKING:
+    from mobilevit.inspection import Summary
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,32 @@ class InfoOptions(CommandOptions):
     # model name, catalog name of weights, or model file
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = ""
     image_size: int | None = None  # image side in pixels; None: that of the model
+    environment: bool = False  # show versions, extras, processor and GPUs, for a bug report; takes no model
     json: bool = False  # print plain values as JSON
 
 
 def run(arguments: Sequence[str]) -> int:
     options = parse(InfoOptions, "info", arguments)
+    return _show_environment(options) if options.environment else _show_models(options)
+
+
+def _show_environment(options: InfoOptions) -> int:
+    if options.model:
+        raise UsageError(f"--environment is about this machine, not about a model: leave out '{options.model}'")
+    found = environment()
+    if options.json:
+        console.print_json(found.to_dict())
+    else:
+        console.results().print(console.facts(found.facts()))
+    return 0
+
+
+def _show_models(options: InfoOptions) -> int:
+    # Here and not above: the environment is shown where torch cannot be imported, too.
+    from mobilevit.inspection import info
+    from mobilevit.models.table import list_models
+    from mobilevit.runtimes import thresholds_beside
+
     names = [options.model] if options.model else list_models()
     summaries = [info(name, options.image_size) for name in names]
     spec = summaries[0].spec if options.model else None
@@ -73,8 +96,10 @@ def _fitted(before: Preprocessing) -> str:
     return f"short side to {before.resize_px} px, center of {before.image_size} px"
 
 
-def _compared(summaries: Sequence[Summary]) -> list[dict[str, object]]:
+def _compared(summaries: Sequence["Summary"]) -> list[dict[str, object]]:
     """Beside the standard ViT at its size, as the paper compares."""
+    from mobilevit.inspection import deit_tiny
+
     return [
         {
             "model": summary.name,

@@ -30,7 +30,7 @@ def draw(attributions: Attributions, how_to_read: str) -> Image.Image:
 def _class_row(sheet: Sheet, attributions: Attributions) -> None:
     sheet.heading(0, _short(attributions.target.heading, 96))
     _crop(
-        sheet.panel(0, 0, f"what the model saw, {attributions.crop.width} x {attributions.crop.height} px"),
+        sheet.panel(0, 0, f"model input, {attributions.crop.width} x {attributions.crop.height} px"),
         attributions,
     )
     _heat(sheet, attributions)
@@ -76,7 +76,7 @@ def _heat(sheet: Sheet, attributions: Attributions) -> None:
     colors = axes.imshow(heat, cmap=HEAT_COLORS, vmin=0, vmax=1, alpha=0.6, extent=WHOLE)
     _outline(axes, attributions)
     _cross(axes, attributions.pixel)
-    sheet.color_scale(axes, colors, "share of the strongest place")
+    sheet.color_scale(axes, colors, "fraction of the maximum")
 
 
 def _short(text: str, characters: int) -> str:
@@ -110,7 +110,7 @@ def _attention_row(sheet: Sheet, row: int, attention: PixelAttention, crop: Imag
         axes = sheet.panel(row, layer, f"layer {layer + 1} of {len(times_even)}")
         cells = np.ma.masked_array(values, ~attention.seen.numpy())
         colors = paint(axes, cells, top, attention, crop)
-    sheet.color_scale(axes, colors, "times the even share")
+    sheet.color_scale(axes, colors, "times uniform attention")
 
 
 def _block_text(row: int, attention: PixelAttention, crop: Image.Image) -> str:
