@@ -29,7 +29,7 @@ from mobilevit.cli import main
 model, image, folder = sys.argv[1:]
 [result] = Predictor(model)(image)
 code = main(["predict", model, image, "--output", folder, "--format", "image,jsonl,csv"])
-print(json.dumps([code, sorted({"torch", "matplotlib"} & {*sys.modules}), result.to_dict()]))
+print(json.dumps([code, sorted({"torch"} & {*sys.modules}), result.to_dict()]))
 """
 
 
