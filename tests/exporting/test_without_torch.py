@@ -46,4 +46,4 @@ def test_the_predictor_and_the_command_import_no_torch(
     code, imported, result = json.loads(said.splitlines()[-1])
     assert (code, imported) == (0, [])
     assert result == Predictor(path)(image)[0].to_dict(), "the same as beside torch"
-    assert {found.suffix for found in tmp_path.iterdir()} == {".png", ".jsonl", ".csv"}
+    assert {found.suffix for found in tmp_path.iterdir()} == {".jpg", ".jsonl", ".csv"}

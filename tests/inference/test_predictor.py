@@ -1,6 +1,7 @@
 """Predictions: in order, whatever the batches, with broken images among them; equal to the model itself."""
 
 import copy
+import inspect
 from pathlib import Path
 from threading import enumerate as threads
 
@@ -57,7 +58,7 @@ def test_order_and_broken_ones_whatever_the_batches(model: nn.Module, photos: Pa
     assert [result.source for result in results] == [str(photos / name) for name in places]
     broken = [result for result in results if isinstance(result, ImageFailure)]
     assert [Path(failure.source).name for failure in broken] == ["3.png", "missing.png"]
-    assert "not found" in broken[1].to_dict()["error"]
+    assert "does not exist" in broken[1].to_dict()["error"]
     assert results[0].top[0].score == pytest.approx(results[-1].top[0].score, abs=1e-5)
     assert [result.size[0] for result in results[:3]] == [80, 81, 82]
 
@@ -188,3 +189,8 @@ def test_devices() -> None:
 def test_size_keeps_the_ratio_of_the_resize() -> None:
     spec = at_size(spec_of(create("mobilevit_xxs", classes=labels("ab"))), 128)
     assert (spec.preprocessing.image_size, spec.preprocessing.resize_px) == (128, 144)
+
+
+def test_predict_takes_what_a_predictor_takes() -> None:
+    taken, offered = (set(inspect.signature(one).parameters) for one in (predict, Predictor))
+    assert taken == offered | {"images"}
