@@ -87,7 +87,7 @@ def test_predict(form: str, trained: Path, named: Path, capsys: Capture) -> None
     assert main([*arguments, *([form] if form else [])]) == 1
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err
-    assert "missing\\x1b[31m\\n.png does" in shown.err.splitlines()[0]
+    assert "missing\\x1b[31m\\n.png: no file matches this pattern" in shown.err.splitlines()[0]
     if form == "--json":
         sources = [entry["source"] for entry in json.loads(shown.out) if "error" not in entry]
         wanted = {"\\xfc.png", "a\nb\x1b[2J.png", "ñ.png"}

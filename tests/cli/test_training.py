@@ -55,7 +55,7 @@ def test_the_help_shows_the_defaults_of_the_recipe(capsys: Capture) -> None:
 
 
 def test_find_lr_takes_the_options_of_train() -> None:
-    train = {field.name for field in dataclasses.fields(TrainOptions)} - {"dry_run"}
+    train = {field.name for field in dataclasses.fields(TrainOptions)} - {"dry_run", "resume"}
     assert train < {field.name for field in dataclasses.fields(FindLrOptions)}
 
 
@@ -81,7 +81,7 @@ def test_a_dry_run_is_a_small_table_and_writes_nothing(data: Path, tmp_path: Pat
     assert main([*arguments, "--cache", "memory"]) == 0
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["sizes"] == "32 px x 4"
-    assert rows["steps"] == "2 an epoch, 40 epochs"
+    assert rows["steps"] == "2 per epoch, 40 epochs"
     assert {"model", "images", "time", "memory", "cache"} <= set(rows)
     assert not output.exists()
 

@@ -198,7 +198,7 @@ MISTAKES = {
         "some class folders have no images: 'b'. Add images to them",
     ),
     "nothing anywhere": ({"a": 0, "b": 0}, "none of the class folders has images"),
-    "no train": ({"val/a": 2, "test/b": 2}, "'val', but no train folder.* give .*val with `split=all`"),
+    "no train": ({"val/a": 2, "test/b": 2}, "but no train folder.* give .*val with `split=all`"),
     "val of other classes": (
         {"train/Cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1},
         "val has classes missing from train: 'cat' .train has 'Cat'.; classes missing from val: Cat",

@@ -201,12 +201,12 @@ def test_a_criterion_is_its_text(text: str) -> None:
     [
         ("f2", "did you mean f1"),
         ("recal=0.9", "did you mean recall=0.9"),
-        ("precision", "cannot be: give one such as precision=0.95"),
+        ("precision", "invalid criterion 'precision': give one such as precision=0.95"),
         ("precision=95", "above 0 and up to 1"),
         ("recall=0", "above 0 and up to 1"),
         ("recall=nan", "above 0 and up to 1"),
         ("recall=much", "above 0 and up to 1"),
-        ("f1=0.5", "cannot be: give f1$"),
+        ("f1=0.5", "invalid criterion 'f1=0.5': give f1$"),
         ("", "criterion"),
     ],
 )

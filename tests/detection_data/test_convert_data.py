@@ -204,7 +204,7 @@ def test_thin_boxes_and_voc(tmp_path: Path) -> None:
     image(tmp_path / "in" / "a.png")
     image(tmp_path / "in" / "b.png")
     converted = convert_data(tmp_path / "in", tmp_path / "out", to="voc")
-    assert converted.findings[-1].message == "1 box of one pixel or less, which VOC cannot store, left out"
+    assert converted.findings[-1].message == "1 box of one pixel or less, which VOC cannot store, skipped"
     assert np.allclose(said(read(tmp_path / "out"))["train"]["a.png"].boxes, [[1, 1, 2.5, 21]])
 
 
