@@ -321,7 +321,7 @@ def test_a_plain_resize_is_torchs() -> None:
         (["onxx"], {}, "did you mean onnx"),
         ([], {}, "no format"),
         (["onnx"], {"precision": "fp16"}, "onnx is not written in fp16: choose fp32"),
-        (["onnx"], {"image_size": 8}, "out of range"),
+        (["onnx"], {"image_size": 8}, "`image_size` is 8: it must be between 32"),
     ],
 )
 def test_what_cannot_be_meant(formats: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     if not names or len({*names}) < len(names):
         yield f"outputs are {names}, expected one or more of different names"
     if (repeated := repeated_id(spec.classes)) is not None:
-        yield f"spec.classes has two classes of the id {repeated[:80]!r}"
+        yield f"spec.classes has two classes with the id {repeated[:80]!r}"
     if manifest.num_classes not in (None, classes):
         yield f"spec.classes are {classes}, but num_classes is {manifest.num_classes}"
     for port in manifest.outputs:
