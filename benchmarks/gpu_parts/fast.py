@@ -18,7 +18,7 @@ from gpu_parts.session import Check, Figures, Session, synchronize
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import PLAIN, step_of
 from mobilevit import MultiScaleConfig, TrainConfig, fuse
-from mobilevit.images.transforms import prepare as prepared
+from mobilevit.loading.batch import prepare as prepared
 from mobilevit.loading.batch import Batch
 from mobilevit.loading.multiscale import resolutions
 from mobilevit.models.table import build
