@@ -18,8 +18,8 @@ from gpu_parts.session import Check, Figures, Session, synchronize
 from gpu_parts.sizes import Sizes
 from gpu_parts.stepping import PLAIN, step_of
 from mobilevit import MultiScaleConfig, TrainConfig, fuse
-from mobilevit.loading.batch import prepare as prepared
 from mobilevit.loading.batch import Batch
+from mobilevit.loading.batch import prepare as prepared
 from mobilevit.loading.multiscale import resolutions
 from mobilevit.models.table import build
 from mobilevit.training.callbacks import Quiet

@@ -151,7 +151,7 @@ def test_a_broken_image_is_named(model: nn.Module, images_by_class: Path, num_wo
 
 
 def test_a_missing_or_empty_dataset(model: nn.Module, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         evaluate(model, tmp_path / "nowhere", device="cpu")
     with pytest.raises(DataError, match="empty"):
         evaluate(model, tmp_path, device="cpu")

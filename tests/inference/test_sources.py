@@ -152,7 +152,7 @@ def test_a_file_whose_name_begins_with_a_tilde(tmp_path: Path, monkeypatch: pyte
     given = ["~name.png", Path("~name.png"), "~/a.png"]
     assert [source.image().size for source in expand(given)] == [(3, 3), (3, 3), (5, 5)]
     [missing] = expand("~nobody-of-this-name/a.png")
-    with pytest.raises(ImageError, match="not found"):
+    with pytest.raises(ImageError, match="does not exist"):
         missing.image()
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from mobilevit import tasks
 from mobilevit.datasets.box_target import Boxes
@@ -18,21 +17,20 @@ Sample = tuple[Outputs, object]  # of one image: the model's outputs and the tru
 
 
 def classified(rng: np.random.Generator) -> Sample:
-    return {"probabilities": torch.tensor(rng.dirichlet([1, 1, 1]), dtype=torch.float32)[None]}, int(rng.integers(3))
+    return {"probabilities": rng.dirichlet([1, 1, 1]).astype(np.float32)[None]}, int(rng.integers(3))
 
 
 def detected(rng: np.random.Generator) -> Sample:
     corner = rng.uniform(0, 50, (2, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(20, 50, (2, 2))], axis=1).astype(np.float32)
-    found = torch.from_numpy(boxes / 100 + rng.normal(0, 0.02, (2, 4)).astype(np.float32)).clip(0, 1)[None]
-    scores = torch.tensor(rng.uniform(0.02, 1, (1, 2, 3)), dtype=torch.float32)
+    found = (boxes / 100 + rng.normal(0, 0.02, (2, 4)).astype(np.float32)).clip(0, 1)[None]
+    scores = rng.uniform(0.02, 1, (1, 2, 3)).astype(np.float32)
     return {"boxes": found, "scores": scores}, Boxes.of(boxes, rng.integers(0, 3, 2), (100, 100))
 
 
 def segmented(rng: np.random.Generator) -> Sample:
-    return {"classes": torch.from_numpy(rng.integers(0, 3, (1, 8, 8), dtype=np.int32))}, rng.integers(
-        0, 3, (16, 16)
-    ).astype(np.uint8)
+    class_map = rng.integers(0, 3, (1, 8, 8), dtype=np.int32)
+    return {"class_map": class_map}, rng.integers(0, 3, (16, 16)).astype(np.uint8)
 
 
 SAMPLES = {"classification": classified, "detection": detected, "segmentation": segmented}
@@ -46,7 +44,7 @@ def metric_of(task: str, samples: list[Sample], order: list[int]) -> Metric:
     metric = tasks.get(task).metric(spec_of(task))
     for index in order:
         outputs, truth = samples[index]
-        metric.update(outputs, [truth], torch.tensor([index]))
+        metric.update(outputs, [truth], np.array([index]))
     return metric
 
 
@@ -65,8 +63,8 @@ def test_a_sample_counts_as_often_as_it_is_drawn(task: str, made: Callable[[np.r
 def right(answers: list[bool]) -> Metric:
     """A classifier that is right where it says."""
     metric = tasks.get("classification").metric(spec_of("classification"))
-    chances = torch.tensor([[0.8, 0.1, 0.1] if answer else [0.1, 0.8, 0.1] for answer in answers])
-    metric.update({"probabilities": chances}, [0] * len(answers), torch.arange(len(answers)))
+    chances = np.array([[0.8, 0.1, 0.1] if answer else [0.1, 0.8, 0.1] for answer in answers], np.float32)
+    metric.update({"probabilities": chances}, [0] * len(answers), np.arange(len(answers)))
     return metric
 
 

@@ -163,8 +163,8 @@ def test_images_are_used_once(model: Path, images: Path, tmp_path: Path) -> None
     [
         ("onxx", {}, "did you mean onnx"),
         ("onnx", {"choices": ("linaer",)}, "unknown choice of onnx 'linaer': did you mean linear"),
-        ("onnx", {"max_loss": -1}, "--max-loss is -1"),
-        ("onnx", {"runs": 0}, "--runs is 0"),
+        ("onnx", {"max_loss": -1}, "`max_loss` is -1"),
+        ("onnx", {"runs": 0}, "`runs` is 0"),
     ],
 )
 def test_what_cannot_be_meant(

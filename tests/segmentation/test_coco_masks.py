@@ -118,7 +118,7 @@ def test_an_image_that_exif_turns_and_one_of_another_size(tmp_path: Path) -> Non
     with pytest.raises(ImageError, match=r"the mask of a\.png is 24 x 16, but its image is 50 x 50"):
         target.read_for((50, 50))
     found = {finding.kind: finding.message for finding in check(tmp_path, task="segmentation").findings}
-    assert "is 24 x 16, its image 50 x 50" in found["mask-size"]
+    assert "is 24 x 16, but its image is 50 x 50" in found["mask-size"]
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:

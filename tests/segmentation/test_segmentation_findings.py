@@ -51,7 +51,7 @@ def test_masks_that_cannot_be_used(squares: Squares, thorough: bool) -> None:
     assert found["mask-size"].severity == found["mask"].severity == "error"
     assert found["mask-size"].paths == (masks / "000.png", masks / "001.png")
     assert "000.png is 48 x 20, but its image is 48 x 36: export it again" in found["mask-size"].message
-    assert "001.png is 36 x 48, its image 48 x 36: turn it" in found["mask-size"].message
+    assert "001.png is 36 x 48, but its image is 48 x 36: rotate the mask" in found["mask-size"].message
     assert found["mask"].paths == (masks / "002.png", masks / "003.png")
     assert "002.png has the value 9: classes are 0 to 1, and 255 is ignored" in found["mask"].message
     assert "003.png is broken" in found["mask"].message

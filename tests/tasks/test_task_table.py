@@ -23,9 +23,9 @@ def test_the_task_of_a_folder_of_classes(tmp_path: Path) -> None:
 
 def test_an_unknown_layout_and_a_missing_folder_are_data_errors(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
-    with pytest.raises(DataError, match="known layout"):
+    with pytest.raises(DataError, match="no known dataset layout"):
         tasks.recognize(tmp_path)
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         tasks.recognize(tmp_path / "nowhere")
 
 

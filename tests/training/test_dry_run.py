@@ -52,7 +52,7 @@ def test_decoding_beside_the_step_costs_only_what_the_step_does_not_hide() -> No
     assert replace(alone, num_workers=2).epoch_seconds == 30
     assert replace(alone, num_workers=6).epoch_seconds == 20
     assert alone.facts()["memory"] == "unknown on this system"
-    assert alone.facts()["steps"] == "10 an epoch, 2 epochs"
+    assert alone.facts()["steps"] == "10 per epoch, 2 epochs"
     told = replace(alone, epochs=1, peak_bytes=2 * 10**9, cache_bytes=4 * 10**6).facts()
     assert (told["steps"], told["cache"]) == ("10 per epoch, 1 epoch", "4.0 MB of decoded images")
     assert told["memory"] == "2.00 GB of this process at most"

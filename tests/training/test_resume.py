@@ -152,7 +152,7 @@ def test_a_finished_run_stays_as_it_is_and_says_so(uninterrupted: RunResult) -> 
 
 def test_more_epochs_follow_the_schedule_of_so_many(uninterrupted: RunResult, tmp_path: Path) -> None:
     run, heard = shutil.copytree(uninterrupted.folder, tmp_path / "run"), StepsHeard()
-    with pytest.raises(UsageError, match="--epochs is 2, and 3 epochs are done"):
+    with pytest.raises(UsageError, match="`epochs` is 2, but 3 epochs are done"):
         resume(run, epochs=2)
     assert resume(run, heard, epochs=4).finished
     assert {epoch for epoch, _ in heard.steps} == {3}

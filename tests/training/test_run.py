@@ -221,7 +221,7 @@ def test_too_little_memory_is_said_in_a_line_and_leaves_what_was_saved(
     """In the second epoch, by an allocation that no machine can make."""
     run = config.output / "run"
     monkeypatch.setattr(Ema, "update", lambda *_: torch.empty(2**55) if (run / "metrics.csv").is_file() else None)
-    with pytest.raises(OutOfMemoryError, match=r"out of memory.* in epoch 2, step \d.*batch_size below 6") as caught:
+    with pytest.raises(OutOfMemoryError, match=r"out of memory.* in epoch 2, step \d.*`batch_size` below 6") as caught:
         train(replace(config, epochs=2))
     assert "\n" not in str(caught.value)
     before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}

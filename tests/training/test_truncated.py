@@ -147,7 +147,7 @@ def test_left_out_is_only_what_is_not_allowed(allowing: TrainConfig) -> None:
     parts = prepare(replace(allowing, epochs=1, skip_broken=True), heard, Group())
     assert run._begun(parts, heard).truncated == 2
     assert any("skipped 2 images of 32" in notice for notice in heard.notices)
-    assert [notice.split(" is ")[0] for notice in heard.truncated if "trained on" in notice] == [
+    assert [notice.split(" is ")[0] for notice in heard.truncated if "used for training" in notice] == [
         "train/across/0.png",
         "train/up/0.png",
     ]

@@ -29,7 +29,7 @@ class Site:
 
 @contextmanager
 def serve(site: Site) -> Iterator[Site]:
-    """Serve `site` under every path of `site.URL`."""
+    """Serve `site` under every path of `site.url`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

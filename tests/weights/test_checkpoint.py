@@ -269,8 +269,8 @@ def test_the_attack_of_these_tests_is_a_real_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (torch.zeros(3), "holds a Tensor, not a state dict"),
-        ([torch.zeros(3)], "holds a list, not a state dict"),
+        (torch.zeros(3), "contains a Tensor, not a state dict"),
+        ([torch.zeros(3)], "contains a list, not a state dict"),
         ({}, "is not a state dict"),
         ({"epoch": 3, "classifier.weight": torch.zeros(3)}, "1 entries other than tensors (epoch)"),
         ({3: torch.zeros(3)}, "entries other than tensors (3)"),

@@ -113,7 +113,7 @@ def test_flipping_is_said_and_only_then(official: Path, caplog: pytest.LogCaptur
         ("x.safetensors", {"layout": "tim"}, "unknown layout 'tim': did you mean timm"),
         ("x.safetensors", {"layout": "ours", "channel_order": "gbr"}, "unknown channel order"),
         ("x.onnx", {"layout": "timm"}, r"must end in \.safetensors, \.pt, \.pth"),
-        ("x.pt", {"layout": "ours"}, r"call it .*x\.safetensors"),
+        ("x.pt", {"layout": "ours"}, r"name it .*x\.safetensors"),
         ("mobilevit_xxs.pt", {"layout": "timm"}, "is the input file"),
     ],
 )

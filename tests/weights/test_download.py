@@ -175,7 +175,7 @@ sys.path.insert(0, os.environ["SERVERS"])
 from servers import Site, serve
 
 with serve(Site(Path(os.environ["WEIGHTS"]).read_bytes())) as hub:
-    os.environ["HF_ENDPOINT"] = hub.URL
+    os.environ["HF_ENDPOINT"] = hub.url
     from mobilevit.errors import DownloadError
     from mobilevit.weights.creating import load, spec_of
     online = spec_of(load("mobilevit_xxs"))
