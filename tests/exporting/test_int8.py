@@ -34,7 +34,7 @@ def graph() -> Graph:
     return graph_of(model_of("classification"), tasks.get("classification"), IMAGE_SIZE)
 
 
-@pytest.mark.system  # four minutes; ONNX in 8 bits is among the tests of `quantize`
+@pytest.mark.every_size  # four minutes; ONNX in 8 bits is among the tests of `quantize`
 @pytest.mark.parametrize(("name", "choice", "share"), CHOICES)
 def test_is_smaller_and_says_the_same(
     name: str, choice: str, share: float, export_of: Exported, graph: Graph, photos: Path, tmp_path: Path
