@@ -1,6 +1,5 @@
 """A run that was stopped and resumed is, bit for bit, the run that never stopped."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -130,8 +129,8 @@ def test_killed_without_warning(config: TrainConfig, uninterrupted: RunResult) -
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was still running when it was killed"
     assert_same_run(resume(killed.output / "killed").folder, uninterrupted.folder)
 
 
