@@ -112,13 +112,8 @@ def is_temporary(path: Path) -> bool:
 
 
 def clear_abandoned(parent: Path) -> None:
-    """Remove what killed processes left in `parent`; files of living ones stay."""
-    for _ in abandoned(parent):
-        pass
-
-
-def clear_abandoned_files(parent: Path) -> None:
-    """The same without folders, which an export may have to finish: for a folder of the user's choice."""
+    """Remove the files that killed processes left in `parent`; those of living ones stay, and folders, which an export
+    may have to finish."""
     for _ in abandoned(parent, ".*.tmp"):
         pass
 

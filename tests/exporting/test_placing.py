@@ -16,7 +16,6 @@ from mobilevit.files import (
     PartialFile,
     abandoned,
     clear_abandoned,
-    clear_abandoned_files,
     temporary_folder,
     write_atomically,
 )
@@ -124,10 +123,10 @@ def test_a_long_file_that_was_killed_goes_and_one_that_grows_stays(tmp_path: Pat
     os.waitpid(child, 0)
     assert len([*tmp_path.iterdir()]) == 2
     growing = PartialFile(tmp_path / name)
-    clear_abandoned_files(tmp_path)
+    clear_abandoned(tmp_path)
     assert {*tmp_path.iterdir()} == {tmp_path / ".export-abcdefgh", growing.temporary}
     growing.temporary.write_text("whole")  # opened by its name, as other libraries do
-    clear_abandoned_files(tmp_path)
+    clear_abandoned(tmp_path)
     growing.finish()
     assert (tmp_path / name).read_text() == "whole"
     other = PartialFile(tmp_path / name)

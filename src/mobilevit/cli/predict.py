@@ -16,7 +16,7 @@ from mobilevit.cli.options import CommandOptions, Device, Model, Switch, parse
 from mobilevit.cli.prediction_outputs import FORMATS, Outcome, Output, Said, records_of
 from mobilevit.datasets.finding import counted
 from mobilevit.errors import ImageError, UsageError, unknown
-from mobilevit.files import clear_abandoned_files, make_folder
+from mobilevit.files import clear_abandoned, make_folder
 from mobilevit.images.sources import STANDARD_INPUT, expand
 from mobilevit.images.video import Video, is_video, locate
 from mobilevit.inference import MOMENT, ImageFailure, Predictor
@@ -208,7 +208,7 @@ class Outputs:
         if "mask" in self.formats and first.mask() is None:
             raise UsageError("--format mask is for segmentation models only")
         make_folder(folder)
-        clear_abandoned_files(folder)
+        clear_abandoned(folder)
         return [FORMATS[name](folder, self.columns) for name in self.formats]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
