@@ -107,6 +107,8 @@ def test_what_killed_processes_left_goes_and_what_is_a_users_stays(tmp_path: Pat
     os.waitpid(child, 0)
     assert len([*tmp_path.iterdir()]) == len(users) + 3
     clear_abandoned(tmp_path)
+    assert len([*tmp_path.iterdir()]) == len(users) + 2, "the folders are left: an export may have to finish one"
+    assert len([*abandoned(tmp_path)]) == 2
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(users)
     assert [*abandoned(tmp_path)] == []
 
