@@ -45,7 +45,7 @@ def test_is_smaller_and_says_the_same(
     base = export_of("classification", name)
     images = views_of(photos, [graph.spec.preprocessing])[0].images
     path = tmp_path / f"small{FORMATS[name].suffix}"
-    choices_of(name)[choice](Source(graph, base.path, images), path)
+    choices_of(name)[choice](Source(graph, base.path, torch.from_numpy(images)), path)
     assert size_of(path) < share * size_of(base.path)
 
     manifest = manifest_of(tasks.get("classification"), graph, name, "int8", path)
