@@ -32,7 +32,8 @@ def test_the_auxiliary_head_speaks_in_training_and_where_there_is_one() -> None:
 
 @pytest.mark.parametrize(("rates", "reach"), [((1, 2, 3), 3), ((6, 12, 18), 18)])
 def test_the_pyramid_sees_as_far_as_its_widest_rate_and_all_of_it_a_little(rates: Any, reach: int) -> None:
-    pyramid = AtrousPyramid(4, 8, rates).double().eval()
+    torch.manual_seed(0)  # and channels enough that no branch's ReLUs are all off
+    pyramid = AtrousPyramid(4, 64, rates).double().eval()
     x = torch.rand(1, 4, 41, 41, dtype=torch.float64, requires_grad=True)
     pyramid(x)[0, :, 20, 20].sum().backward()
     assert x.grad is not None
