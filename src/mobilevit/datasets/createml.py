@@ -11,7 +11,7 @@ from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import as_float, is_number
 from mobilevit.datasets.repairs import Repairs
-from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
+from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, split_statements
 from mobilevit.datasets.text_files import head, read_json
 from mobilevit.errors import DataError
 
@@ -37,10 +37,7 @@ def read(listing: Listing) -> Statements:
                 stated[image.path].boxes.extend(image.boxes)
             else:
                 stated[image.path] = image
-    images.refuse_outside()
-    splits = listing.of_splits(stated, images.notes)
-    by_split = {split: [stated[one] for one in paths] for split, paths in splits.items()}
-    return statements(listing, images.notes, by_split, files, record="annotation")
+    return split_statements(images, stated, files, record="annotation")
 
 
 def _files(listing: Listing) -> list[Path]:

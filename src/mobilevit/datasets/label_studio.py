@@ -12,7 +12,7 @@ from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.outlines import around_points, as_float, is_number
 from mobilevit.datasets.repairs import Repairs
-from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, statements
+from mobilevit.datasets.stated_boxes import StatedBox, StatedImage, split_statements
 from mobilevit.datasets.text_files import ends, read_json
 from mobilevit.errors import DataError
 from mobilevit.images import folders
@@ -44,10 +44,7 @@ def read(listing: Listing) -> Statements:
             if image.path in stated:
                 raise DataError(f"{path}: two tasks have the image {image.path}: keep one")
             stated[image.path] = image
-    images.refuse_outside()
-    splits = listing.of_splits(stated, images.notes)
-    by_split = {split: [stated[one] for one in paths] for split, paths in splits.items()}
-    return statements(listing, images.notes, by_split, files, record="region")
+    return split_statements(images, stated, files, record="region")
 
 
 def _files(listing: Listing) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mobilevit.datasets import class_names
 from mobilevit.datasets.annotation_records import Annotation, Corners, Size, Statements, checked_names, class_name
+from mobilevit.datasets.image_paths import ImagePaths
 from mobilevit.datasets.listing import Listing
 from mobilevit.datasets.repairs import Repairs
 from mobilevit.datasets.text_files import quoted
@@ -34,6 +35,16 @@ class StatedImage:
     where: Path
     boxes: list[StatedBox] = field(default_factory=list)
     size: Size | None = None
+
+
+def split_statements(
+    images: ImagePaths, stated: Mapping[Path, StatedImage], files: Iterable[Path], *, record: str
+) -> Statements:
+    """As `statements`, of files that name no splits: those of the folders where the images lie."""
+    images.refuse_outside()
+    splits = images.listing.of_splits(stated, images.notes)
+    by_split = {split: [stated[one] for one in paths] for split, paths in splits.items()}
+    return statements(images.listing, images.notes, by_split, files, record=record)
 
 
 def statements(
